@@ -1,0 +1,1 @@
+//! `reaper.toml`: finding it, reading it, and saying exactly what is wrong with it.

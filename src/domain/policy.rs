@@ -1,0 +1,56 @@
+//! What the operator wants, as values that are already checked.
+
+use std::time::Duration;
+
+/// Graces, timeouts and the quota of one gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// How long a detached session is left alone.
+    pub grace: Duration,
+    /// The same for sessions that asked to end with their transport.
+    pub close_on_disconnect_grace: Duration,
+    /// How long an ownerless, superseded or parentless worker is left alone.
+    pub worker_grace: Duration,
+    /// How long a closed session's worker has to exit by itself.
+    pub close_timeout: Duration,
+    /// How long a process has between SIGTERM and SIGKILL.
+    pub term_timeout: Duration,
+    /// Most reaps in one run; the rest is deferred.
+    pub max_reaps: usize,
+    /// Decide and tell, but do nothing.
+    pub dry_run: bool,
+}
+
+/// How a worker is recognised by its argv.
+#[derive(Debug, Clone)]
+pub struct WorkerMatch {
+    pattern: regex_lite::Regex,
+}
+
+/// What a matching argv says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MatchedWorker<'a> {
+    /// The session's key, where the pattern has a group `session` and the argv carries one.
+    pub key: Option<&'a str>,
+}
+
+impl WorkerMatch {
+    /// Compiles a pattern. It is tried from argv's first character on, so that an editor or a `tail` that merely names a worker in an
+    /// argument is not one.
+    ///
+    /// # Errors
+    /// The pattern is not a regular expression.
+    pub fn new(pattern: &str) -> Result<Self, String> {
+        // The bare pattern first, so that a message points into what the user wrote.
+        regex_lite::Regex::new(pattern).map_err(|error| error.to_string())?;
+        let pattern =
+            regex_lite::Regex::new(&format!("^(?:{pattern})")).map_err(|error| error.to_string())?;
+        Ok(Self { pattern })
+    }
+
+    /// Tries argv, joined by single spaces.
+    pub fn matches<'a>(&self, argv: &'a str) -> Option<MatchedWorker<'a>> {
+        let captures = self.pattern.captures(argv)?;
+        Some(MatchedWorker { key: captures.name("session").map(|group| group.as_str()) })
+    }
+}

@@ -1,0 +1,82 @@
+//! Processes as they were seen: identity, family and argv.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::Pid;
+
+/// A process and no other: a PID alone names whoever has it now.
+///
+/// Within one boot. Raw start ticks instead of a creation time, which drifts (#62505); and where the kernel has pidfs (6.9+) the pidfd's
+/// inode, because a PID reused within one clock tick repeats the tick.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// Its PID.
+    pub pid: Pid,
+    /// `/proc/PID/stat` field 22: clock ticks since boot at which it started.
+    pub start_ticks: u64,
+    /// The pidfd's inode, 0 where the kernel has no pidfs.
+    pub inode: u64,
+}
+
+impl fmt::Display for ProcessIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (started at tick {})", self.pid, self.start_ticks)
+    }
+}
+
+/// One process as it was seen in one look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Which process.
+    pub identity: ProcessIdentity,
+    /// Its parent now. `None`: PID 0, the kernel or another PID namespace.
+    pub parent: Option<Pid>,
+    /// Its process group.
+    pub group: u32,
+    /// Its session (`setsid`).
+    pub session: u32,
+    /// The short name the kernel keeps, at most 15 bytes.
+    pub comm: Box<str>,
+    /// Effective user id.
+    pub uid: u32,
+    /// Dead and not yet waited for. Counts as exited.
+    pub zombie: bool,
+    /// A kernel thread.
+    pub kernel: bool,
+    /// The argv joined by single spaces, where it was read. `None`: nobody needed it, or it couldn't be read.
+    pub argv: Option<Arc<str>>,
+    /// Resident memory in bytes, where it was read.
+    pub rss_bytes: Option<u64>,
+}
+
+/// One look at the process tree: everything that can be, or be the parent of, a worker; not the whole machine.
+///
+/// What isn't in it may still exist (the kernel's `children` files can miss a child, a look is never atomic), so absence proves nothing.
+#[derive(Debug, Clone, Default)]
+pub struct ProcessView {
+    /// The processes seen, by PID.
+    pub processes: BTreeMap<Pid, Process>,
+    /// The reaper and its ancestors, the nearest first.
+    pub own_line: Vec<Pid>,
+    /// The user the reaper runs as.
+    pub own_uid: u32,
+    /// The reaper lives in the machine's first PID namespace, where PID 1 is init and nothing else. Elsewhere (a container) PID 1 may be
+    /// anything, the gateway included.
+    pub init_is_init: bool,
+}
+
+impl ProcessView {
+    /// The process that has this PID, zombies included.
+    pub fn get(&self, pid: Pid) -> Option<&Process> {
+        self.processes.get(&pid)
+    }
+
+    /// The very same process, if it is in view and not dead.
+    pub fn alive(&self, identity: &ProcessIdentity) -> Option<&Process> {
+        self.get(identity.pid).filter(|process| process.identity == *identity && !process.zombie)
+    }
+}

@@ -1,0 +1,7 @@
+//! gateway-reaper: a grace-window orphan reaper that runs beside an existing gateway.
+
+pub mod config;
+pub mod demo;
+pub mod domain;
+pub mod reap;
+pub mod sources;

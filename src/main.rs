@@ -1,0 +1,3 @@
+//! The `gateway-reaper` command.
+
+fn main() {}

@@ -1,0 +1,93 @@
+//! Everything the teardown asks of the operating system, and nothing more. Narrow, so that a simulated world can stand in for it.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::domain::ids::Pid;
+use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::time::Awake;
+
+/// The signals of an escalation. No process *group* is ever signalled (#56349: killpg took the gateway with it).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Signal {
+    /// Ask.
+    Term,
+    /// Stop forking, just before [`Signal::Kill`]: what is stopped can't fork while its children are listed.
+    Stop,
+    /// End.
+    Kill,
+}
+
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// The kernel took it.
+    Sent,
+    /// The process was gone already: a success.
+    Gone,
+}
+
+/// The operating system refused.
+#[derive(Debug)]
+pub struct KernelError {
+    /// What was tried, e.g. `pidfd_open`.
+    pub what: &'static str,
+    /// On which process.
+    pub pid: Pid,
+    /// Its answer.
+    pub source: std::io::Error,
+}
+
+impl fmt::Display for KernelError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of process {} failed", self.what, self.pid)
+    }
+}
+
+impl Error for KernelError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// The operating system, as the teardown sees it.
+pub trait Kernel {
+    /// A hold on one process: what goes through it can reach no other (a pidfd).
+    type Held;
+
+    /// Awake time now.
+    fn now(&self) -> Awake;
+
+    /// Takes hold of this very process and looks at it once more *after* the hold is there.
+    /// `None`: it is gone, is a zombie, or its PID belongs to another process now.
+    ///
+    /// # Errors
+    /// The system has no pidfds, no descriptor is left, or the process can't be looked at: then it can't be signalled.
+    fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Self::Held, Process)>, KernelError>;
+
+    /// Sends a signal to the held process.
+    ///
+    /// # Errors
+    /// Not permitted.
+    fn signal(&mut self, held: &Self::Held, signal: Signal) -> Result<Delivery, KernelError>;
+
+    /// Whether the held process has exited; a zombie has.
+    ///
+    /// # Errors
+    /// The hold can't be asked.
+    fn exited(&mut self, held: &Self::Held) -> Result<bool, KernelError>;
+
+    /// The children of a process now, whichever of its threads started them, zombies left out; with argv and memory. A process that is
+    /// gone has none. The answer may miss a child that was there (the kernel's files are not atomic): ask until it stops changing.
+    ///
+    /// # Errors
+    /// The process exists and its children can't be read.
+    fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError>;
+
+    /// Every process of the machine whose session (`setsid`) or process group is led, or was led, by one of these PIDs; zombies left out;
+    /// with argv and memory.
+    ///
+    /// # Errors
+    /// The process table can't be read.
+    fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError>;
+}

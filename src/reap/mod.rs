@@ -1,0 +1,3 @@
+//! The one teardown path.
+
+pub mod kernel;

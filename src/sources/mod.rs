@@ -1,0 +1,1 @@
+//! Where knowledge comes from: gateways and the process tree.
