@@ -1,8 +1,14 @@
 //! What the tool knows and how it decides. Pure: nothing in here waits, reads, writes or looks at a clock.
 
+pub mod adoption;
+pub mod decide;
 pub mod ids;
+pub mod ledger;
 pub mod observation;
+pub mod orphan;
 pub mod policy;
 pub mod process;
 pub mod table;
 pub mod time;
+pub mod verdict;
+pub mod warrant;

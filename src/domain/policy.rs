@@ -2,6 +2,21 @@
 
 use std::time::Duration;
 
+use super::ids::GatewayName;
+
+/// All that an operator decided for one gateway.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Which gateway.
+    pub gateway: GatewayName,
+    /// Graces, timeouts and the quota.
+    pub policy: Policy,
+    /// How its workers are recognised; without it no process is one, and none is ever signalled.
+    pub worker_match: Option<WorkerMatch>,
+    /// The user its workers run as; another user's process is never signalled.
+    pub worker_uid: u32,
+}
+
 /// Graces, timeouts and the quota of one gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {

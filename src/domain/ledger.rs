@@ -1,0 +1,158 @@
+//! What is remembered from one run to the next. Losing any of it only ever lengthens a grace.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{BootId, GatewayName, SessionId};
+use super::orphan::OrphanKind;
+use super::process::ProcessIdentity;
+use super::time::Awake;
+
+/// The memory of all gateways. An entry is there only while its subject looked like an orphan at *every* look since.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The boot it belongs to; awake time and process identities mean nothing in another.
+    pub boot: Option<BootId>,
+    /// By gateway.
+    pub gateways: BTreeMap<GatewayName, GatewayMemory>,
+    /// Teardowns that an earlier run began and could not finish; kept in a journal of their own.
+    #[serde(skip)]
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// What is remembered of one gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GatewayMemory {
+    /// Its process.
+    pub process: Option<ProcessIdentity>,
+    /// The run of the gateway in which the sessions were seen: its instance, else its process identity.
+    pub run: Option<Box<str>>,
+    /// Grace clocks of detached sessions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<SessionId, SessionClock>,
+    /// Its workers, orphans or not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub workers: Vec<WorkerMemory>,
+}
+
+/// The grace clock of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionClock {
+    /// Seen as an orphan from here on.
+    pub since: Awake,
+    /// The gateway's `activity` then; any change starts the clock again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Box<str>>,
+    /// The gateway's own clock can't reach back before this: a refused reap, new activity or a new run of the gateway is fresher evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims_after: Option<Awake>,
+}
+
+/// What is remembered of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerMemory {
+    /// The process.
+    pub identity: ProcessIdentity,
+    /// What ties it to its gateway.
+    pub bond: Bond,
+    /// Its grace clock, while it is an orphan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<WorkerClock>,
+}
+
+/// What ties a worker to its gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bond {
+    /// Seen as a child of this gateway process. When its parent is another, that process is gone.
+    Child(ProcessIdentity),
+    /// Named by the table although it is not a child of the gateway: only the table can say whether it is still wanted.
+    Listed,
+    /// Never seen under a gateway.
+    None,
+}
+
+/// The grace clock of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerClock {
+    /// As this kind of orphan; another kind starts the clock again.
+    pub kind: OrphanKind,
+    /// Seen as one from here on.
+    pub since: Awake,
+}
+
+/// A teardown that was begun and not finished: the reaper was killed in the middle of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unfinished {
+    /// Whose orphan.
+    pub gateway: GatewayName,
+    /// Which kind.
+    pub orphan: OrphanKind,
+    /// The worker at the root of the tree.
+    pub worker: ProcessIdentity,
+    /// All that was seen under it before the first signal.
+    pub members: Vec<ProcessIdentity>,
+}
+
+impl Ledger {
+    /// Whether this memory can be of use now; if not, why.
+    ///
+    /// # Errors
+    /// It is of another boot, or from the future.
+    pub fn check(&self, boot: &BootId, now: Awake) -> Result<(), &'static str> {
+        if self.boot.as_ref() != Some(boot) {
+            return Err("it is from before the machine was started");
+        }
+        let late = |at: Awake| at > now;
+        let future = self.gateways.values().any(|gateway| {
+            gateway.sessions.values().any(|clock| late(clock.since) || clock.claims_after.is_some_and(late))
+                || gateway.workers.iter().any(|worker| worker.clock.is_some_and(|clock| late(clock.since)))
+        });
+        if future { Err("it is dated in the future") } else { Ok(()) }
+    }
+
+    /// The gateway refused to close a session: its grace starts again, and no claim of its own clock reaches further back.
+    pub fn refused(&mut self, gateway: &GatewayName, session: &SessionId, now: Awake) {
+        if let Some(clock) =
+            self.gateways.get_mut(gateway).and_then(|memory| memory.sessions.get_mut(session))
+        {
+            clock.since = now;
+            clock.claims_after = Some(now);
+        }
+    }
+
+    /// Another run of the gateway answered than the one that was seen: every grace starts again.
+    pub fn run_changed(&mut self, gateway: &GatewayName) {
+        if let Some(memory) = self.gateways.get_mut(gateway) {
+            memory.sessions.clear();
+            for worker in &mut memory.workers {
+                worker.clock = worker.clock.filter(|clock| !clock.kind.depends_on_table());
+            }
+        }
+    }
+
+    /// A session is gone for good.
+    pub fn forget_session(&mut self, gateway: &GatewayName, session: &SessionId) {
+        if let Some(memory) = self.gateways.get_mut(gateway) {
+            memory.sessions.remove(session);
+        }
+    }
+
+    /// A worker is gone for good.
+    pub fn forget_worker(&mut self, worker: &ProcessIdentity) {
+        for memory in self.gateways.values_mut() {
+            memory.workers.retain(|known| known.identity != *worker);
+        }
+    }
+
+    /// All remembered workers by identity.
+    pub fn workers(&self) -> HashMap<ProcessIdentity, (&GatewayName, &WorkerMemory)> {
+        self.gateways
+            .iter()
+            .flat_map(|(name, memory)| {
+                memory.workers.iter().map(move |worker| (worker.identity, (name, worker)))
+            })
+            .collect()
+    }
+}

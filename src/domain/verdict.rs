@@ -1,0 +1,190 @@
+//! What the decision says of each session and worker, and why.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::ids::{Pid, SessionId, WorkerKey};
+use super::orphan::OrphanKind;
+use super::process::ProcessIdentity;
+use super::warrant::Warrant;
+
+/// Who is judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A session of the table, with its worker.
+    Session {
+        /// Its id.
+        id: SessionId,
+        /// The worker as the table names it or the key finds it.
+        worker: Option<Pid>,
+    },
+    /// A worker that belongs to no listed session.
+    Worker {
+        /// What its argv says of its session.
+        key: Option<WorkerKey>,
+        /// The process.
+        identity: ProcessIdentity,
+    },
+}
+
+impl Subject {
+    /// The id of the report: a session's id, a worker's key, else its PID.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Session { id, .. } => id.to_string(),
+            Self::Worker { key: Some(key), .. } => key.to_string(),
+            Self::Worker { key: None, identity } => identity.pid.to_string(),
+        }
+    }
+
+    /// The worker process.
+    pub fn worker_pid(&self) -> Option<Pid> {
+        match self {
+            Self::Session { worker, .. } => *worker,
+            Self::Worker { identity, .. } => Some(identity.pid),
+        }
+    }
+}
+
+/// Why somebody is left alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keep {
+    /// A client is there.
+    Attached,
+    /// In the middle of a turn.
+    MidTurn,
+    /// Waiting on a person's answer.
+    Waiting,
+    /// Being built.
+    Starting,
+    /// The gateway's reasons to keep it.
+    Held(Vec<Box<str>>),
+    /// Something that would have to be known isn't.
+    UnknownState(Box<str>),
+    /// A process that is never signalled.
+    Protected(Protection),
+    /// The table it depends on could not be read or trusted in this run.
+    TableNotTrusted(Box<str>),
+}
+
+impl Keep {
+    /// The word of the report.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Attached => "attached",
+            Self::MidTurn => "mid-turn",
+            Self::Waiting => "waiting",
+            Self::Starting => "starting",
+            Self::Held(_) => "held",
+            Self::UnknownState(_) => "unknown-state",
+            Self::Protected(_) => "protected",
+            Self::TableNotTrusted(_) => "table-not-trusted",
+        }
+    }
+}
+
+impl fmt::Display for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attached => f.write_str("a client is attached"),
+            Self::MidTurn => f.write_str("in the middle of a turn"),
+            Self::Waiting => f.write_str("waiting on a person's answer"),
+            Self::Starting => f.write_str("being built"),
+            Self::Held(holds) if holds.is_empty() => f.write_str("held by its gateway"),
+            Self::Held(holds) => write!(f, "held by its gateway: {}", holds.join(", ")),
+            Self::UnknownState(what) => write!(f, "unknown state: {what}"),
+            Self::Protected(protection) => write!(f, "protected: {protection}"),
+            Self::TableNotTrusted(why) => write!(f, "its gateway's table can't be trusted: {why}"),
+        }
+    }
+}
+
+/// Why a process is never signalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// PID 1.
+    Init,
+    /// The reaper itself or one of its ancestors.
+    OwnLine(Pid),
+    /// A gateway.
+    Gateway(Pid),
+    /// A kernel thread.
+    KernelThread(Pid),
+    /// Another user's process.
+    OtherUser {
+        /// The process.
+        pid: Pid,
+        /// Its user.
+        uid: u32,
+        /// The user whose processes may be signalled.
+        allowed: u32,
+    },
+    /// A process named as a worker that doesn't look like one.
+    NotAWorker(Pid),
+    /// A process named as a worker that isn't under its gateway.
+    NotUnderGateway(Pid),
+    /// A process that two rows name as their worker.
+    Shared(Pid),
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Init => f.write_str("process 1 is init"),
+            Self::OwnLine(pid) => write!(f, "process {pid} is the reaper itself or an ancestor of it"),
+            Self::Gateway(pid) => write!(f, "process {pid} is a gateway"),
+            Self::KernelThread(pid) => write!(f, "process {pid} is a kernel thread"),
+            Self::OtherUser { pid, uid, allowed } => {
+                write!(f, "process {pid} runs as user {uid}, not as {allowed} (see worker.user)")
+            }
+            Self::NotAWorker(pid) => {
+                write!(f, "process {pid} is named as its worker but doesn't match worker.match")
+            }
+            Self::NotUnderGateway(pid) => {
+                write!(f, "process {pid} is named as its worker but isn't under its gateway")
+            }
+            Self::Shared(pid) => write!(f, "process {pid} is the worker of another session too"),
+        }
+    }
+}
+
+/// What is to become of somebody.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Left alone.
+    Keep(Keep),
+    /// An orphan inside its grace.
+    Wait {
+        /// Which kind of orphan.
+        orphan: OrphanKind,
+        /// Awake time it has looked like one.
+        waited: Duration,
+        /// Awake time until it is due.
+        remaining: Duration,
+    },
+    /// An orphan whose grace is over.
+    Reap {
+        /// The permission to end it; nothing else gives one.
+        warrant: Warrant,
+        /// Awake time it has looked like an orphan.
+        waited: Duration,
+    },
+    /// Due, but over the quota of this run.
+    Deferred {
+        /// Which kind of orphan.
+        orphan: OrphanKind,
+        /// Awake time it has looked like one.
+        waited: Duration,
+    },
+}
+
+/// One subject with its verdict.
+#[derive(Debug)]
+pub struct Judged {
+    /// Who.
+    pub subject: Subject,
+    /// Resident memory of its worker, in bytes, where it was read.
+    pub rss_bytes: Option<u64>,
+    /// What is to become of it.
+    pub verdict: Verdict,
+}

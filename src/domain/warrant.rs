@@ -1,0 +1,132 @@
+//! The permission to end a session and its worker. Only the decision can make one, and the act takes nothing else.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ids::{GatewayName, Instance, Pid, SessionId};
+use super::orphan::OrphanKind;
+use super::policy::WorkerMatch;
+use super::process::{Process, ProcessIdentity};
+use super::verdict::Protection;
+
+/// What a warrant says. Readable by all, made by the decision alone.
+#[derive(Debug, Clone)]
+pub(super) struct Terms {
+    pub(super) gateway: GatewayName,
+    pub(super) orphan: OrphanKind,
+    pub(super) session: Option<CloseOrder>,
+    pub(super) worker: Option<ProcessIdentity>,
+    pub(super) remnants: Vec<ProcessIdentity>,
+    pub(super) limits: Limits,
+    pub(super) close_timeout: Duration,
+    pub(super) term_timeout: Duration,
+}
+
+/// Permission to end one orphan: its session, its worker, and what is left of a worker's tree.
+#[derive(Debug, Clone)]
+pub struct Warrant {
+    terms: Terms,
+}
+
+/// The session that the gateway is asked to close, if it is still an orphan at that instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloseOrder {
+    /// The session.
+    pub id: SessionId,
+    /// The run of the gateway it was seen in.
+    pub instance: Option<Instance>,
+}
+
+/// Whom a teardown must not touch, checked again on each process after it is held.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub(super) worker_match: Option<WorkerMatch>,
+    pub(super) uid: u32,
+    pub(super) own_line: Arc<BTreeSet<Pid>>,
+    pub(super) gateways: Arc<BTreeSet<Pid>>,
+}
+
+impl Limits {
+    /// Why whatever has this PID is never signalled, whoever asks.
+    pub fn protects_pid(&self, pid: Pid) -> Option<Protection> {
+        if self.gateways.contains(&pid) {
+            Some(Protection::Gateway(pid))
+        } else if pid == Pid::INIT {
+            Some(Protection::Init)
+        } else if self.own_line.contains(&pid) {
+            Some(Protection::OwnLine(pid))
+        } else {
+            None
+        }
+    }
+
+    /// Why this process is never signalled, whoever asks.
+    pub fn protects(&self, process: &Process) -> Option<Protection> {
+        let pid = process.identity.pid;
+        let own = || match process {
+            Process { kernel: true, .. } => Some(Protection::KernelThread(pid)),
+            Process { uid, .. } if *uid != self.uid => {
+                Some(Protection::OtherUser { pid, uid: *uid, allowed: self.uid })
+            }
+            _ => None,
+        };
+        self.protects_pid(pid).or_else(own)
+    }
+
+    /// The same for a process that is to be signalled as a worker: it has to look like one, too.
+    pub fn protects_worker(&self, process: &Process) -> Option<Protection> {
+        let looks_like_one = || match (&self.worker_match, &process.argv) {
+            (Some(pattern), Some(argv)) => pattern.matches(argv).is_some(),
+            _ => false,
+        };
+        self.protects(process)
+            .or_else(|| (!looks_like_one()).then_some(Protection::NotAWorker(process.identity.pid)))
+    }
+}
+
+impl Warrant {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self { terms }
+    }
+
+    /// Whose orphan it is.
+    pub fn gateway(&self) -> &GatewayName {
+        &self.terms.gateway
+    }
+
+    /// Which kind of orphan.
+    pub fn orphan(&self) -> OrphanKind {
+        self.terms.orphan
+    }
+
+    /// The session to close first, if it is one.
+    pub fn session(&self) -> Option<&CloseOrder> {
+        self.terms.session.as_ref()
+    }
+
+    /// The worker process, where one is known and may be signalled.
+    pub fn worker(&self) -> Option<ProcessIdentity> {
+        self.terms.worker
+    }
+
+    /// What an interrupted run had seen under the worker before its first signal.
+    pub fn remnants(&self) -> &[ProcessIdentity] {
+        &self.terms.remnants
+    }
+
+    /// Whom it doesn't cover, whatever was said.
+    pub fn limits(&self) -> &Limits {
+        &self.terms.limits
+    }
+
+    /// How long the worker of a closed session has to exit by itself.
+    pub fn close_timeout(&self) -> Duration {
+        self.terms.close_timeout
+    }
+
+    /// How long a process has between SIGTERM and SIGKILL.
+    pub fn term_timeout(&self) -> Duration {
+        self.terms.term_timeout
+    }
+}
