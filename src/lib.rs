@@ -5,3 +5,4 @@ pub mod demo;
 pub mod domain;
 pub mod reap;
 pub mod sources;
+pub mod sweep;

@@ -89,6 +89,9 @@ pub struct Unfinished {
     pub gateway: GatewayName,
     /// Which kind.
     pub orphan: OrphanKind,
+    /// The session that its gateway was asked to close, as long as the answer is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<SessionId>,
     /// The worker at the root of the tree.
     pub worker: ProcessIdentity,
     /// All that was seen under it before the first signal.

@@ -1,0 +1,79 @@
+//! How a teardown ends.
+
+use std::fmt;
+
+/// An act of a teardown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Step {
+    /// The gateway is asked to close the session.
+    Close,
+    /// A process is asked to end.
+    Term,
+    /// A process is ended.
+    Kill,
+}
+
+impl Step {
+    /// The word of the report.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Term => "SIGTERM",
+            Self::Kill => "SIGKILL",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// All of it is gone, and this run did it.
+    Reaped,
+    /// It was gone already: a success.
+    Gone,
+    /// The gateway said no: it is no orphan any more.
+    Kept {
+        /// The gateway's reason.
+        reason: Box<str>,
+    },
+    /// Something of it is still there, or may be.
+    Failed {
+        /// What happened.
+        why: Box<str>,
+    },
+}
+
+impl Outcome {
+    pub(super) fn failed(why: impl Into<Box<str>>) -> Self {
+        Self::Failed { why: why.into() }
+    }
+
+    /// The word of the report.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Reaped => "reaped",
+            Self::Gone => "gone",
+            Self::Kept { .. } => "kept",
+            Self::Failed { .. } => "failed",
+        }
+    }
+}
+
+/// The end of one teardown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What was done, in order, each once.
+    pub steps: Vec<Step>,
+    /// Resident memory of the processes that ended, in bytes, as it was before the first act.
+    pub reclaimed_bytes: u64,
+    /// Anything an operator should know besides.
+    pub note: Option<Box<str>>,
+}

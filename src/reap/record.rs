@@ -1,0 +1,47 @@
+//! What a teardown writes down, and when: each act before it is done, each end after it, and the tree in hand for a successor.
+
+use std::io;
+use std::time::Duration;
+
+use crate::domain::ids::{GatewayName, SessionId};
+use crate::domain::ledger::Unfinished;
+use crate::domain::orphan::OrphanKind;
+use crate::domain::process::ProcessIdentity;
+
+use super::outcome::{Outcome, Step};
+
+/// Whom an act is done to, and on what evidence.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// Whose orphan.
+    pub gateway: GatewayName,
+    /// The session, if it is one.
+    pub session: Option<SessionId>,
+    /// The worker at the root of the tree.
+    pub worker: Option<ProcessIdentity>,
+    /// Which kind of orphan.
+    pub orphan: OrphanKind,
+    /// Awake time it had looked like one.
+    pub waited: Duration,
+}
+
+/// The memory of acts.
+pub trait Record {
+    /// Writes an act down *before* it is done. `on`: the process that is signalled.
+    ///
+    /// # Errors
+    /// It could not be written; then the act must not be done.
+    fn announce(&mut self, case: &Case, step: Step, on: Option<ProcessIdentity>) -> io::Result<()>;
+
+    /// Writes an end down.
+    fn conclude(&mut self, case: &Case, outcome: &Outcome);
+
+    /// Writes down the tree in hand, so that a successor can finish it if this run is killed.
+    ///
+    /// # Errors
+    /// It could not be written; then nothing of it must be signalled.
+    fn take_in_hand(&mut self, tree: &Unfinished) -> io::Result<()>;
+
+    /// The tree is not in hand any more.
+    fn put_down(&mut self, worker: &ProcessIdentity);
+}

@@ -1,0 +1,480 @@
+//! One victim's way through the teardown, as a state machine: events in, acts out. It never waits by itself.
+
+use std::time::Duration;
+
+use crate::domain::ids::Pid;
+use crate::domain::ledger::Unfinished;
+use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::table::CloseAnswer;
+use crate::domain::time::Awake;
+use crate::domain::warrant::Warrant;
+
+use super::kernel::{Delivery, Kernel, KernelError, Signal};
+use super::outcome::{Ending, Outcome, Step};
+use super::record::{Case, Record};
+use super::tree::Tree;
+
+/// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often stragglers of a finished tree are gone after before it is called unfinished.
+const ROUNDS: u32 = 5;
+
+/// Where a victim is.
+#[derive(Debug)]
+enum Phase {
+    /// The gateway was asked to close its session.
+    Closing,
+    /// Closed (or gone already); its worker has until then to exit by itself.
+    Exiting { until: Awake, answer: Outcome },
+    /// SIGTERM to the worker, and from `give_up` on (or once it is gone) to the rest; SIGKILL at `until`.
+    Terminating { give_up: Awake, until: Awake },
+    /// SIGKILL was sent.
+    Killing { until: Awake },
+    /// All known of the tree are gone; whatever else came from it is looked for together with the other victims'.
+    Combing,
+    /// Over.
+    Done,
+}
+
+/// One victim.
+#[derive(Debug)]
+pub(super) struct Victim<H> {
+    warrant: Warrant,
+    case: Case,
+    phase: Phase,
+    tree: Tree<H>,
+    /// The worker could not be held, so it can't be signalled.
+    unheld: Option<KernelError>,
+    steps: Vec<Step>,
+    signalled: bool,
+    /// The root of the tree that was written down as being in hand.
+    in_hand: Option<ProcessIdentity>,
+    rounds: u32,
+    /// The gateway's answer, if it was a good one.
+    closed: Option<Outcome>,
+    note: Option<Box<str>>,
+    pub(super) ending: Option<Ending>,
+}
+
+/// The hands of a victim: the system and the record.
+pub(super) struct Hands<'a, K: Kernel, R: Record> {
+    pub(super) kernel: &'a mut K,
+    pub(super) record: &'a mut R,
+}
+
+impl<H> Victim<H> {
+    pub(super) fn new(warrant: Warrant, waited: Duration) -> Self {
+        let case = Case {
+            gateway: warrant.gateway().clone(),
+            session: warrant.session().map(|order| order.id.clone()),
+            worker: warrant.worker(),
+            orphan: warrant.orphan(),
+            waited,
+        };
+        Self {
+            warrant,
+            case,
+            phase: Phase::Closing,
+            tree: Tree::default(),
+            unheld: None,
+            steps: Vec::new(),
+            signalled: false,
+            in_hand: None,
+            rounds: 0,
+            closed: None,
+            note: None,
+            ending: None,
+        }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Done)
+    }
+
+    pub(super) fn is_combing(&self) -> bool {
+        matches!(self.phase, Phase::Combing)
+    }
+
+    pub(super) fn warrant(&self) -> &Warrant {
+        &self.warrant
+    }
+
+    /// The holds of those who are still there, by their place in the tree.
+    pub(super) fn alive(&self) -> impl Iterator<Item = (usize, &H)> {
+        let done = self.is_done();
+        let alive = self.tree.members.iter().enumerate().filter(move |(_, member)| !done && !member.exited);
+        alive.map(|(index, member)| (index, &member.held))
+    }
+
+    pub(super) fn leaders(&self) -> impl Iterator<Item = Pid> {
+        self.tree.leaders()
+    }
+
+    /// When it wants to be woken at the latest.
+    pub(super) fn deadline(&self) -> Option<Awake> {
+        match self.phase {
+            Phase::Exiting { until, .. } | Phase::Killing { until } => Some(until),
+            Phase::Terminating { give_up, .. } if self.tree.root_is_alive() && !self.rest_is_termed() => {
+                Some(give_up)
+            }
+            Phase::Terminating { until, .. } => Some(until),
+            Phase::Closing | Phase::Combing | Phase::Done => None,
+        }
+    }
+
+    fn rest_is_termed(&self) -> bool {
+        self.tree.members.iter().all(|member| member.exited || member.termed)
+    }
+
+    /// Takes hold of the tree and makes the first act. Returns whether the gateway is to be asked to close the session.
+    pub(super) fn begin<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) -> bool {
+        match self.take_hold(hands.kernel) {
+            Ok(()) => {}
+            Err(error) if self.warrant.session().is_some() => self.unheld = Some(error),
+            Err(error) => {
+                self.fail(hands, chain(&error));
+                return false;
+            }
+        }
+        if !self.keep_in_hand(hands, self.case.session.is_some()) {
+            return false;
+        }
+        if self.warrant.session().is_some() {
+            return self.announce(hands, Step::Close, None);
+        }
+        if self.tree.members.is_empty() {
+            self.finish(hands, Outcome::Gone);
+        } else {
+            self.terminate(hands);
+        }
+        false
+    }
+
+    fn take_hold<K: Kernel<Held = H>>(&mut self, kernel: &mut K) -> Result<(), KernelError> {
+        let limits = self.warrant.limits().clone();
+        if let Some(worker) = self.warrant.worker()
+            && let Some((held, process)) = kernel.hold(worker)?
+        {
+            match limits.protects_worker(&process) {
+                None => self.tree.plant(held, &process),
+                // It was the worker when it was judged, and became something else by exec.
+                Some(protection) => self.note = Some(protection.to_string().into()),
+            }
+        }
+        for remnant in self.warrant.remnants() {
+            self.tree.add(kernel, &limits, *remnant)?;
+        }
+        self.tree.list(kernel, &limits, false)
+    }
+
+    /// The gateway's answer.
+    pub(super) fn answered<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        answer: CloseAnswer,
+    ) {
+        if !matches!(self.phase, Phase::Closing) {
+            return;
+        }
+        let answer = match answer {
+            CloseAnswer::Reaped => Outcome::Reaped,
+            CloseAnswer::Gone => Outcome::Gone,
+            CloseAnswer::Kept { reason } => return self.finish(hands, Outcome::Kept { reason }),
+            CloseAnswer::Failed { why } => return self.finish(hands, Outcome::Failed { why }),
+        };
+        self.closed = Some(answer.clone());
+        // Closed for certain: from here on what is left of its tree is ours to end, also for a successor.
+        if answer == Outcome::Reaped && !self.keep_in_hand(hands, false) {
+            return;
+        }
+        let until = hands.kernel.now() + self.warrant.close_timeout();
+        self.phase = Phase::Exiting { until, answer };
+        self.step(hands);
+    }
+
+    /// Looks at the tree and goes on as far as possible.
+    pub(super) fn step<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+        if self.is_done() {
+            return;
+        }
+        if let Err(error) = self.tree.refresh(hands.kernel) {
+            return self.fail(hands, chain(&error));
+        }
+        let now = hands.kernel.now();
+        match &self.phase {
+            Phase::Exiting { until, answer } => {
+                if !self.tree.root_is_alive() {
+                    let late = self.unheld.is_some() && now < *until;
+                    match (late, self.tree.is_dead()) {
+                        (true, _) => {}
+                        (false, true) => self.exited(hands),
+                        (false, false) => self.terminate(hands),
+                    }
+                } else if now >= *until {
+                    if *answer == Outcome::Reaped {
+                        self.terminate(hands);
+                    } else {
+                        // Not this run closed the session, so its worker may have been given to another; the next runs will see.
+                        self.note =
+                            Some("its worker is still there and is judged by itself from now on".into());
+                        self.finish(hands, Outcome::Gone);
+                    }
+                }
+            }
+            Phase::Terminating { give_up, until } => {
+                let (give_up, until) = (*give_up, *until);
+                if self.tree.is_dead() {
+                    self.phase = Phase::Combing;
+                } else if now >= until {
+                    self.kill(hands);
+                } else if (!self.tree.root_is_alive() || now >= give_up) && !self.rest_is_termed() {
+                    self.term_rest(hands);
+                }
+            }
+            Phase::Killing { until } => {
+                if self.tree.is_dead() {
+                    self.phase = Phase::Combing;
+                } else if now >= *until {
+                    let left: Vec<String> = self.left().collect();
+                    self.fail(hands, format!("still there after SIGKILL: {}", left.join(", ")));
+                }
+            }
+            Phase::Closing | Phase::Combing | Phase::Done => {}
+        }
+    }
+
+    fn left(&self) -> impl Iterator<Item = String> {
+        self.tree.members.iter().filter(|member| !member.exited).map(|member| member.identity.to_string())
+    }
+
+    /// The worker of a closed session is gone, and nothing is known of it any more.
+    fn exited<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+        // What could not be held is asked after once more: without that nothing says that it is gone.
+        if let (Some(_), Some(worker)) = (&self.unheld, self.warrant.worker()) {
+            match hands.kernel.hold(worker) {
+                Ok(None) => {}
+                Ok(Some(_)) => {
+                    return self.fail(hands, format!("closed, but its worker {worker} is still there"));
+                }
+                Err(error) => return self.fail(hands, chain(&error)),
+            }
+        }
+        self.phase = Phase::Combing;
+    }
+
+    fn terminate<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+        let term_timeout = self.warrant.term_timeout();
+        let now = hands.kernel.now();
+        // One common deadline for the whole tree: the worker has all of it, the rest at least half.
+        self.phase = Phase::Terminating { give_up: now + term_timeout / 2, until: now + term_timeout };
+        let limits = self.warrant.limits().clone();
+        if let Err(error) = self.tree.list(hands.kernel, &limits, false) {
+            return self.fail(hands, chain(&error));
+        }
+        if self.tree.root_is_alive() {
+            self.signal(hands, Step::Term, true);
+        }
+        self.step(hands);
+    }
+
+    fn term_rest<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+        let limits = self.warrant.limits().clone();
+        match self.tree.list(hands.kernel, &limits, false) {
+            Ok(()) => self.signal(hands, Step::Term, false),
+            Err(error) => self.fail(hands, chain(&error)),
+        }
+        self.refresh_quietly(hands);
+        if matches!(self.phase, Phase::Terminating { .. }) && self.tree.is_dead() {
+            self.phase = Phase::Combing;
+        }
+    }
+
+    fn kill<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+        let limits = self.warrant.limits().clone();
+        // What is stopped can't fork, so the listing is complete once it is quiet. Stopping is part of the kill, and announced with it.
+        if !self.announce(hands, Step::Kill, None) {
+            return;
+        }
+        let listed = self.tree.list(hands.kernel, &limits, true);
+        // Whatever the listing said: nothing that was stopped is left stopped.
+        self.phase = Phase::Killing { until: hands.kernel.now() + KILL_TIMEOUT };
+        self.signal(hands, Step::Kill, false);
+        if let Err(error) = listed {
+            return self.fail(hands, chain(&error));
+        }
+        self.refresh_quietly(hands);
+        if matches!(self.phase, Phase::Killing { .. }) && self.tree.is_dead() {
+            self.phase = Phase::Combing;
+        }
+    }
+
+    fn refresh_quietly<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+        if self.is_done() {
+            return;
+        }
+        if let Err(error) = self.tree.refresh(hands.kernel) {
+            self.fail(hands, chain(&error));
+        }
+    }
+
+    /// Signals the root alone, or everybody who is left and hasn't had this signal yet.
+    fn signal<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        step: Step,
+        root_only: bool,
+    ) {
+        let signal = if step == Step::Kill { Signal::Kill } else { Signal::Term };
+        for index in 0..self.tree.members.len() {
+            let member = &self.tree.members[index];
+            let had_it = member.exited || (step == Step::Term && member.termed);
+            if had_it || (root_only && index > 0) {
+                continue;
+            }
+            let identity = member.identity;
+            if !self.announce(hands, step, Some(identity)) {
+                return;
+            }
+            let member = &mut self.tree.members[index];
+            member.termed = true;
+            match hands.kernel.signal(&member.held, signal) {
+                Ok(Delivery::Sent) => self.signalled = true,
+                Ok(Delivery::Gone) => member.exited = true,
+                Err(error) => return self.fail(hands, chain(&error)),
+            }
+        }
+    }
+
+    /// Takes in what the comb found: processes that came from this tree and lost their way to it.
+    pub(super) fn stragglers<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        found: &[Process],
+    ) {
+        let leaders: Vec<Pid> = self.leaders().collect();
+        let limits = self.warrant.limits().clone();
+        let mut grew = false;
+        for process in found {
+            let from = |pid: u32| leaders.iter().any(|leader| leader.get() == pid);
+            // A leader's number that is in use again leads another family.
+            let reused = |pid: u32| found.iter().any(|other| other.identity.pid.get() == pid);
+            let group = from(process.group) && !reused(process.group);
+            let session = from(process.session) && !reused(process.session);
+            if !(group || session) || limits.protects(process).is_some() {
+                continue;
+            }
+            match self.tree.add(hands.kernel, &limits, process.identity) {
+                Ok(added) => grew |= added,
+                Err(error) => return self.fail(hands, chain(&error)),
+            }
+        }
+        if !grew {
+            let by_us = if self.signalled { Outcome::Reaped } else { Outcome::Gone };
+            let outcome = self.closed.clone().unwrap_or(by_us);
+            return self.finish(hands, outcome);
+        }
+        self.rounds += 1;
+        if self.rounds > ROUNDS {
+            return self.fail(hands, "its tree grows faster than it can be ended");
+        }
+        if self.keep_in_hand(hands, false) {
+            self.terminate(hands);
+        }
+    }
+
+    /// Nobody can say whether something of the tree is left.
+    pub(super) fn fail_comb<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        error: &KernelError,
+    ) {
+        self.fail(hands, chain(error));
+    }
+
+    fn keep_in_hand<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        asked: bool,
+    ) -> bool {
+        let Some(first) = self.tree.members.first() else { return true };
+        let worker = self.case.worker.unwrap_or(first.identity);
+        let tree = Unfinished {
+            gateway: self.case.gateway.clone(),
+            orphan: self.case.orphan,
+            asked: self.case.session.clone().filter(|_| asked),
+            worker,
+            members: self.tree.identities(),
+        };
+        self.in_hand = Some(worker);
+        match hands.record.take_in_hand(&tree) {
+            Ok(()) => true,
+            Err(error) => {
+                self.fail(
+                    hands,
+                    format!("the tree in hand can't be written down, so it is not touched: {error}"),
+                );
+                false
+            }
+        }
+    }
+
+    fn announce<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        step: Step,
+        on: Option<ProcessIdentity>,
+    ) -> bool {
+        match hands.record.announce(&self.case, step, on) {
+            Ok(()) => {
+                if !self.steps.contains(&step) {
+                    self.steps.push(step);
+                }
+                true
+            }
+            Err(error) => {
+                self.fail(
+                    hands,
+                    format!("{step} can't be written to the audit log, so it is not done: {error}"),
+                );
+                false
+            }
+        }
+    }
+
+    fn fail<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        why: impl Into<Box<str>>,
+    ) {
+        self.finish(hands, Outcome::failed(why));
+    }
+
+    fn finish<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>, outcome: Outcome) {
+        if self.is_done() {
+            return;
+        }
+        self.phase = Phase::Done;
+        hands.record.conclude(&self.case, &outcome);
+        // What failed stays in hand for the next run: a close without an answer may have worked, a signal may still be on its way.
+        if !matches!(outcome, Outcome::Failed { .. })
+            && let Some(worker) = self.in_hand.take()
+        {
+            hands.record.put_down(&worker);
+        }
+        let reclaimed_bytes = self.tree.ended_bytes();
+        let note = self.note.take();
+        self.ending = Some(Ending { outcome, steps: std::mem::take(&mut self.steps), reclaimed_bytes, note });
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

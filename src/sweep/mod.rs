@@ -1,0 +1,3 @@
+//! One sweep: look, read, decide, remember, reap, remember.
+
+pub mod settle;

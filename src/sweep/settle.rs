@@ -1,0 +1,34 @@
+//! From endings to memory: what a run's acts mean for the next one.
+
+use crate::domain::ids::GatewayName;
+use crate::domain::ledger::Ledger;
+use crate::domain::time::Awake;
+use crate::domain::warrant::Warrant;
+use crate::reap::outcome::{Ending, Outcome};
+
+/// Why a gateway said that it was another run of it that was asked about.
+const ANOTHER_RUN: &str = "instance";
+
+/// Writes into memory how the teardown of one warrant ended. What failed keeps its clock, so that the next run tries again.
+pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending, now: Awake) {
+    let gateway: &GatewayName = warrant.gateway();
+    match &ending.outcome {
+        Outcome::Reaped | Outcome::Gone => {
+            if let Some(order) = warrant.session() {
+                ledger.forget_session(gateway, &order.id);
+            }
+            if let Some(worker) = warrant.worker()
+                && ending.outcome == Outcome::Reaped
+            {
+                ledger.forget_worker(&worker);
+            }
+        }
+        Outcome::Kept { reason } if &**reason == ANOTHER_RUN => ledger.run_changed(gateway),
+        Outcome::Kept { .. } => {
+            if let Some(order) = warrant.session() {
+                ledger.refused(gateway, &order.id, now);
+            }
+        }
+        Outcome::Failed { .. } => {}
+    }
+}
