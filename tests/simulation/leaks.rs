@@ -3,7 +3,8 @@
 //! Not known, and so not asked for:
 //! - sessions whose row makes no sense, or names a process that can't be its worker: they are kept, and that is said;
 //! - workers that a row may own without saying so (a row without a worker's PID and with the same key, or with one that is not
-//!   understood), that a row names although they aren't its own, or whose gateway tells nobody its process;
+//!   understood, or one that names a process which can't be its worker), that a row names although they aren't its own, or whose gateway
+//!   tells nobody its process;
 //! - workers whose gateway died before any run that remembers had seen them under it, where whoever adopted them shows nothing of it;
 //! - what has strayed from its worker's tree before a run took the tree in hand, or whose run's journal was lost: nothing in the process
 //!   table leads from the one to the other;
@@ -92,7 +93,7 @@ impl World {
             let alive = session.worker.and_then(|serial| self.procs.alive(serial));
             let row = session.row(tells, alive.map(|proc| proc.pid), self.now);
             match row.worker {
-                Told::Known(pid) => pid.get() == worker.pid,
+                Told::Known(pid) => pid.get() == worker.pid || (session.key == key && session.misnamed.is_some()),
                 Told::Absent => session.key == key || session.obscured == Some(Field::Key),
                 Told::NotUnderstood(_) => true,
             }

@@ -84,6 +84,9 @@ fn standing(scene: &Scene<'_>, process: &Process, key: Option<&str>) -> Standing
         None if scene.finds_by_key() => {
             unknown("the table doesn't name its workers and worker.match has no group `session`")
         }
+        Some(key) if is_misnamed(scene, key) => {
+            unknown("a session with its key names a process that can't be its worker")
+        }
         Some(key) if is_superseded(scene, process, key) => Standing::Orphan(OrphanKind::SupersededWorker),
         _ => Standing::Orphan(OrphanKind::OwnerlessWorker),
     }
@@ -98,4 +101,14 @@ fn is_superseded(scene: &Scene<'_>, process: &Process, key: &str) -> bool {
             && other.identity.start_ticks > process.identity.start_ticks
             && scene.match_of(other).is_some()
     })
+}
+
+/// A row with this key names a process that isn't there, or is no worker with this key: it doesn't say which worker isn't its own.
+fn is_misnamed(scene: &Scene<'_>, key: &str) -> bool {
+    let view = scene.context.view();
+    let carries = |pid| {
+        let named = view.get(pid).filter(|process| !process.zombie);
+        named.is_some_and(|named| scene.match_of(named).flatten() == Some(key))
+    };
+    scene.named_by_key(key).iter().any(|named| !carries(*named))
 }
