@@ -93,7 +93,7 @@ impl World {
             let alive = session.worker.and_then(|serial| self.procs.alive(serial));
             let row = session.row(tells, alive.map(|proc| proc.pid), self.now);
             match row.worker {
-                Told::Known(pid) => pid.get() == worker.pid || (session.key == key && session.misnamed.is_some()),
+                Told::Known(pid) => pid.get() == worker.pid || (session.misnamed.is_some() && (session.key == key || session.obscured == Some(Field::Key))),
                 Told::Absent => session.key == key || session.obscured == Some(Field::Key),
                 Told::NotUnderstood(_) => true,
             }

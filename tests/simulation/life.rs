@@ -61,22 +61,18 @@ impl World {
         let Some(session) = self.live(slot) else { return };
         match act {
             Act::Attaches => session.transport = Transport::Attached,
-            Act::Drops => {
-                if session.transport == Transport::Attached {
-                    session.transport = Transport::Detached;
-                    session.detached_at = now;
-                }
+            Act::Drops if session.transport == Transport::Attached => {
+                session.transport = Transport::Detached;
+                session.detached_at = now;
             }
             Act::Prompts => session.turn = Turn::Running,
             Act::Asks if session.turn == Turn::Running => session.turn = Turn::Waiting,
-            Act::TurnEnds => {
-                if session.turn != Turn::Idle {
-                    session.turn = Turn::Idle;
-                    session.idle_at = now;
-                }
+            Act::TurnEnds if session.turn != Turn::Idle => {
+                session.turn = Turn::Idle;
+                session.idle_at = now;
             }
             Act::Held(hold) if !session.holds.contains(&hold) => session.holds.push(hold),
-            Act::Released => session.holds.clear(),
+            Act::Released if !session.holds.is_empty() => session.holds.clear(),
             Act::Obscured(field) => session.obscured = Some(field),
             _ => return,
         }

@@ -7,6 +7,7 @@ use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::process::{ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Session, TableView};
+use gateway_reaper::domain::time::Awake;
 
 use super::procs::{Kind, Serial};
 use super::setup::{USER, gateway_name};
@@ -74,7 +75,7 @@ impl World {
     pub(crate) fn gather(
         &self,
         index: usize,
-        table: TableView,
+        (table, asked): (TableView, Awake),
         memory: &Ledger,
         view: &mut ProcessView,
     ) -> GatewayObservation {
@@ -105,7 +106,7 @@ impl World {
             (None, Some(table)) => table.gateway_pid.and_then(alive),
             (None, None) => remembered(),
         };
-        GatewayObservation { name, table, process }
+        GatewayObservation { name, table, process, asked }
     }
 
     /// Writes down which workers a run has seen under their gateways, and will remember.

@@ -9,6 +9,7 @@ use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::Observation;
 use gateway_reaper::domain::process::ProcessView;
 use gateway_reaper::domain::table::{CloseAnswer, TableView};
+use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::teardown::{CloseRequest, Teardown};
@@ -44,6 +45,7 @@ pub(crate) struct Run {
     process: Serial,
     memory: Ledger,
     view: ProcessView,
+    asked: Awake,
     tables: Vec<Option<TableView>>,
     teardown: Option<Teardown<Serial>>,
     warrants: Vec<Warrant>,
@@ -73,6 +75,7 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> 
         process,
         memory,
         view: ProcessView::default(),
+        asked: world.awake(),
         tables: vec![None; world.gateways.len()],
         teardown: None,
         warrants: Vec::new(),
@@ -91,7 +94,10 @@ impl Sim {
                     self.plan(disk, run.number, 1, Step::Ask(index));
                 }
             }
-            Step::Ask(index) => self.ask(disk, run.number, index),
+            Step::Ask(index) => {
+                run.asked = self.world.borrow().awake();
+                self.ask(disk, run.number, index);
+            }
             Step::Arrives(index, table, seen) => {
                 run.tables[index] = Some(table);
                 self.world.borrow_mut().grips[disk].seen.extend(seen);
@@ -130,7 +136,7 @@ impl Sim {
         let tables = std::mem::take(&mut run.tables);
         let gateways = tables.into_iter().enumerate().map(|(index, table)| {
             let table = table.unwrap_or(TableView::Unreachable { why: "not asked".into() });
-            world.gather(index, table, &run.memory, &mut run.view)
+            world.gather(index, (table, run.asked), &run.memory, &mut run.view)
         });
         let gateways: Vec<_> = gateways.collect();
         let boot = world.boot_id();

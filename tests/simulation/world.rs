@@ -264,7 +264,8 @@ impl World {
     pub(crate) fn die(&mut self, serial: Serial) {
         let Some(proc) = self.procs.alive(serial) else { return };
         let (parent, kind, pid) = (proc.parent, proc.kind, proc.pid);
-        if self.story.is_some() {
+        let matters = !matches!(kind, Kind::Bystander | Kind::Reaper);
+        if matters && self.story.is_some() {
             self.say(|_| format!("    {kind:?} {pid} exits"));
         }
         self.exits += 1;

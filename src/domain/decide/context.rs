@@ -140,7 +140,11 @@ impl<'a> Scene<'a> {
                 (Told::Absent, Some(key)) => by_key.entry(key).or_default().push(session),
                 (Told::Absent, None) => has_obscure_key = true,
                 (Told::Known(pid), Some(key)) => named_by_key.entry(key).or_default().push(*pid),
-                (Told::Known(_), None) => {}
+                (Told::Known(pid), None) => {
+                    // What it names is no worker, and its own can't be told by its key.
+                    let named = context.view().get(*pid).filter(|process| !process.zombie);
+                    has_obscure_worker |= named.is_none_or(|named| match_of(rules, named).is_none());
+                }
                 (Told::NotUnderstood(_), _) => has_obscure_worker = true,
             }
         }

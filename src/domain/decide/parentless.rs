@@ -93,7 +93,7 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
             remember(bond, Some(clock));
             let orphan = OrphanKind::ParentlessWorker;
             let due = Due { orphan, session: None, worker: Some(identity), remnants: Vec::new() };
-            let waited = scene.now().since(clock.since);
+            let waited = scene.gateway.asked.since(clock.since);
             Some(Found::orphan(subject, process.rss_bytes, waited, scene.rules.policy.worker_grace, due))
         }
         Parent::Unknown(what) => {

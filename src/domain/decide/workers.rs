@@ -46,7 +46,7 @@ fn judge_one(
             let clock = clock::of_worker(scene, &identity, kind);
             memory.clock = Some(clock);
             let due = Due { orphan: kind, session: None, worker: Some(identity), remnants: Vec::new() };
-            let waited = scene.now().since(clock.since);
+            let waited = scene.gateway.asked.since(clock.since);
             Some(Found::orphan(subject, process.rss_bytes, waited, scene.rules.policy.worker_grace, due))
         }
     };
