@@ -1,6 +1,6 @@
 //! What is remembered from one run to the next. Losing any of it only ever lengthens a grace.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +31,9 @@ pub struct GatewayMemory {
     /// Grace clocks of detached sessions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sessions: BTreeMap<SessionId, SessionClock>,
+    /// Sessions whose gateway's own clocks are overtaken by what was seen since: held while detached and idle, or a refused reap.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub doubted: BTreeSet<SessionId>,
     /// Its workers, orphans or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerMemory>,

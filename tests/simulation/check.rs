@@ -17,7 +17,7 @@ impl World {
     /// A signal reaches a process of an orphan's tree and no other, after the orphan's grace, and after its line in the audit log.
     pub(crate) fn check_signal(&mut self, disk: usize, serial: Serial, signal: Signal) {
         let Some(proc) = self.procs.by_serial(serial) else { return };
-        let (kind, pid, uid) = (proc.kind, proc.pid, proc.uid);
+        let (kind, pid) = (proc.kind, proc.pid);
         let identity = self.procs.identity(proc);
         let root = proc.root;
         let what = format!("{signal:?} reached {kind:?} {pid}");
@@ -37,9 +37,6 @@ impl World {
         }
         if !matches!(kind, Kind::Worker | Kind::Child) {
             return self.breach(format!("{what}, which is of no worker's tree"));
-        }
-        if uid != super::setup::USER {
-            return self.breach(format!("{what}, which is another user's"));
         }
         let Some(toil) = root.and_then(|root| self.toils.get(&root)) else {
             return self.breach(format!("{what}, which is of no worker's tree"));
@@ -108,8 +105,10 @@ impl World {
         };
         if tells.clocks == Clocks::Both {
             let early = too_early("of its gateway's own clocks", since(seen.lull_since));
-            let spared = memory.spared.get(&session.serial).filter(|_| !memory.gaps);
-            return early.or_else(|| too_early("since it was seen to be none", since(*spared?)));
+            // A hold stops neither clock. One that was seen starts the grace again; that it is over, a later look must have seen.
+            let first = memory.sights.get(&session.serial).map_or(seen.at, |sight| sight.first);
+            let held = memory.spared.get(&session.serial).filter(|at| !memory.gaps && **at >= seen.lull_since);
+            return early.or_else(|| held.and_then(|_| too_early("since it was seen to be held no more", since(first))));
         }
         if tells.activity {
             return too_early("as an orphan", since(seen.orphan_since.unwrap_or(seen.at)));

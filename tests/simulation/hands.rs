@@ -14,7 +14,8 @@ use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 use super::disk::{Line, Sight};
-use super::procs::{Kind, OnTerm, Serial};
+use super::procs::{OnTerm, Serial};
+use super::setup::USER;
 use super::world::{Happening, World};
 
 /// What is known of a run from outside of it.
@@ -108,7 +109,7 @@ impl Kernel for Hands<'_> {
 
     fn signal(&mut self, held: &Serial, signal: Signal) -> Result<Delivery, KernelError> {
         let (serial, disk) = (*held, self.disk);
-        self.call(|world| Ok(world.signal(disk, serial, signal)))
+        self.call(|world| world.signal(disk, serial, signal))
             .unwrap_or_else(|| Err(Self::error("pidfd_send_signal", Pid::INIT)))
     }
 
@@ -218,11 +219,17 @@ impl World {
         list
     }
 
-    fn signal(&mut self, disk: usize, serial: Serial, signal: Signal) -> Delivery {
-        let Some(proc) = self.procs.by_serial(serial) else { return Delivery::Gone };
+    fn signal(&mut self, disk: usize, serial: Serial, signal: Signal) -> Result<Delivery, KernelError> {
+        let Some(proc) = self.procs.by_serial(serial) else { return Ok(Delivery::Gone) };
         let (zombie, on_term, stopped, pid) = (proc.zombie, proc.on_term, proc.stopped, proc.pid);
         if zombie {
-            return Delivery::Sent;
+            return Ok(Delivery::Sent);
+        }
+        // It has become another's since it was held; the kernel says no.
+        if proc.uid != USER {
+            let source = io::Error::from(io::ErrorKind::PermissionDenied);
+            let pid = Pid::new(pid.into()).unwrap_or(Pid::INIT);
+            return Err(KernelError { what: "pidfd_send_signal", pid, source });
         }
         self.acts += 1;
         if self.story.is_some() {
@@ -250,7 +257,6 @@ impl World {
                 self.plan(after, Happening::Exits(serial));
             }
         }
-        debug_assert!(self.procs.by_serial(serial).is_none_or(|proc| proc.kind != Kind::Init));
-        Delivery::Sent
+        Ok(Delivery::Sent)
     }
 }

@@ -3,13 +3,15 @@
 //! It starts when the look is over and is read as of the moment the table was asked for: a gateway that takes its time shows what was,
 //! not what is, and the wait for its answer is no evidence.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::context::Scene;
+use crate::domain::ids::SessionId;
 use crate::domain::ledger::{SessionClock, WorkerClock};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::Session;
+use crate::domain::table::{Session, Told};
 
 /// The clock of a session that looks like an orphan now.
 pub(super) fn of_session(scene: &Scene<'_>, session: &Session) -> SessionClock {
@@ -19,9 +21,28 @@ pub(super) fn of_session(scene: &Scene<'_>, session: &Session) -> SessionClock {
     match scene.memory.sessions.get(&session.id) {
         Some(clock) if !run_changed && clock.activity == session.activity => clock.clone(),
         Some(_) => fresh(Some(now)),
-        None if run_changed => fresh(Some(now)),
+        None if run_changed || scene.memory.doubted.contains(&session.id) => fresh(Some(now)),
         None => fresh(None),
     }
+}
+
+/// What must not be forgotten of sessions that have no clock now, because their gateway's clocks may have run on: a hold stops neither,
+/// and a table that can't be read doesn't undo what was seen before it.
+pub(super) fn doubts(scene: &Scene<'_>) -> BTreeSet<SessionId> {
+    if scene.gateway.table.current().is_some() {
+        let misleading = |session: &&Session| {
+            let idles = session.detached_for.is_some() && session.idle_for.is_some();
+            let held = match &session.holds {
+                Told::Known(holds) => !holds.is_empty(),
+                Told::NotUnderstood(_) => true,
+                Told::Absent => false,
+            };
+            idles && held
+        };
+        return scene.sessions().iter().filter(misleading).map(|session| session.id.clone()).collect();
+    }
+    let clocks = scene.memory.sessions.iter().filter(|(_, clock)| clock.claims_after.is_some());
+    scene.memory.doubted.iter().chain(clocks.map(|(id, _)| id)).cloned().collect()
 }
 
 /// How long the session has looked like an orphan.

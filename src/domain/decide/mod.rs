@@ -52,6 +52,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let mut remembered = GatewayMemory {
             process: scene.gateway.process.or(scene.memory.process),
             run: scene.run().or_else(|| scene.memory.run.clone()),
+            doubted: clock::doubts(&scene),
             ..GatewayMemory::default()
         };
         let mut found = sessions::judge(&scene, &mut remembered);
