@@ -59,11 +59,16 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
     let subject = Subject::Worker { key: key.map(Into::into), identity };
     let keep = |keep| Some(Found::keep(subject.clone(), process.rss_bytes, keep));
 
+    let parent = parent(scene, process, bond);
+    // Where it was born stays known for as long as it is still there, also when its gateway doesn't say in this run who it is.
+    let listed = match (bond, &parent) {
+        (Bond::Child(_), Parent::There) => bond,
+        _ => Bond::Listed,
+    };
     if scene.context.is_named(identity.pid) {
-        remember(Bond::Listed, None);
+        remember(listed, None);
         return None;
     }
-    let parent = parent(scene, process, bond);
     if let (Parent::There, Bond::None) = (&parent, bond) {
         return None;
     }
@@ -77,7 +82,7 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
     }
     match owner_by_key(scene, process, key) {
         Some(Owner::Listed) => {
-            remember(Bond::Listed, None);
+            remember(listed, None);
             return None;
         }
         Some(Owner::Possible) => {
