@@ -5,4 +5,5 @@ pub mod demo;
 pub mod domain;
 pub mod reap;
 pub mod sources;
+pub mod state;
 pub mod sweep;
