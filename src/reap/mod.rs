@@ -1,3 +1,4 @@
 //! The one teardown path.
 
 pub mod kernel;
+pub mod linux;
