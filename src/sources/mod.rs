@@ -1,1 +1,4 @@
 //! Where knowledge comes from: gateways and the process tree.
+
+pub mod clock;
+pub mod processes;

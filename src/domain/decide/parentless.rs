@@ -118,12 +118,14 @@ fn parent(scene: &Scene<'_>, process: &Process, bond: Bond) -> Parent {
     let parent = process.parent.and_then(|pid| view.get(pid));
     let name = parent.map_or("unknown", |parent| &parent.comm);
     match sign {
-        AdoptionSign::UnderKnownSubreaper | AdoptionSign::OlderThanParent => Parent::Gone,
-        AdoptionSign::UnderInit if view.init_is_init => Parent::Gone,
-        AdoptionSign::UnderInit | AdoptionSign::LeaderlessSession if scene.context.all_gateways_known() => {
+        AdoptionSign::UnderInit | AdoptionSign::UnderKnownSubreaper | AdoptionSign::OlderThanParent => {
             Parent::Gone
         }
-        AdoptionSign::UnderInit | AdoptionSign::LeaderlessSession => {
+        // The parent may be anything; but not one of the gateways, if each of those is known to be another.
+        AdoptionSign::UnderFirst | AdoptionSign::LeaderlessSession if scene.context.all_gateways_known() => {
+            Parent::Gone
+        }
+        AdoptionSign::UnderFirst | AdoptionSign::LeaderlessSession => {
             let pid = process.parent.map_or(0, |pid| pid.get());
             Parent::Unknown(format!(
                 "its parent {pid} ({name}) may be a gateway: one of the configured gateways has no known process"
