@@ -1,1 +1,3 @@
 //! Where knowledge comes from: gateways and the process tree.
+
+pub mod gateway;
