@@ -1,1 +1,3 @@
 //! `reaper.toml`: finding it, reading it, and saying exactly what is wrong with it.
+
+pub mod token;
