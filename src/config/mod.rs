@@ -1,5 +1,9 @@
 //! `reaper.toml`: finding it, reading it, and saying exactly what is wrong with it.
 //!
+//! ```text
+//! locate(--config, environment) -> path -> load(path) -> parse(text) -> Config
+//! ```
+//!
 //! Everything that is wrong with a file is told at once, one line each, with its line and its key. Nothing runs on half a configuration.
 
 pub mod defaults;
@@ -10,9 +14,11 @@ pub mod user;
 mod errors;
 mod gateway;
 mod keys;
+mod locate;
 mod policy;
 mod problems;
 mod process;
+mod read;
 mod section;
 mod syntax;
 mod url;
@@ -29,9 +35,11 @@ mod token_tests;
 
 use std::path::{Path, PathBuf};
 
-pub use errors::{ConfigErrors, Problem};
+pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
 pub use gateway::{GatewayConfig, GatewayKind};
+pub use locate::{Environment, locate};
 pub use process::ProcessSource;
+pub use read::load;
 
 use problems::Problems;
 use section::Section;
