@@ -71,7 +71,7 @@ impl HttpClient {
     /// The text without the token, which an error page may have echoed.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.token {
-            Some(token) if !token.secret().is_empty() => text.replace(token.secret(), "…").into(),
+            Some(token) if !token.expose().is_empty() => text.replace(token.expose(), "…").into(),
             _ => text.into(),
         }
     }
@@ -172,7 +172,7 @@ impl HttpClient {
 
 fn bearer(token: &Token) -> Result<HeaderValue, HttpSetupError> {
     let mut value =
-        HeaderValue::from_str(&format!("Bearer {}", token.secret())).map_err(|_| HttpSetupError::Token)?;
+        HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| HttpSetupError::Token)?;
     value.set_sensitive(true);
     Ok(value)
 }
