@@ -14,6 +14,9 @@ use super::time::Awake;
 pub struct Ledger {
     /// The boot it belongs to; awake time and process identities mean nothing in another.
     pub boot: Option<BootId>,
+    /// When every process of the machine was last looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_look: Option<Awake>,
     /// By gateway.
     pub gateways: BTreeMap<GatewayName, GatewayMemory>,
     /// Teardowns that an earlier run began and could not finish; kept in a journal of their own.
@@ -112,7 +115,7 @@ impl Ledger {
             gateway.sessions.values().any(|clock| late(clock.since) || clock.claims_after.is_some_and(late))
                 || gateway.workers.iter().any(|worker| worker.clock.is_some_and(|clock| late(clock.since)))
         });
-        if future { Err("it is dated in the future") } else { Ok(()) }
+        if future || self.whole_look.is_some_and(late) { Err("it is dated in the future") } else { Ok(()) }
     }
 
     /// The gateway refused to close a session: its grace starts again, and no claim of its own clock reaches further back.

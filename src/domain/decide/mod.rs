@@ -46,7 +46,8 @@ pub struct GatewayPlan {
 /// without one is left out.
 pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) -> Decision {
     let context = Context::new(seen, memory, rules, now);
-    let mut ledger = Ledger { boot: Some(seen.boot.clone()), ..Ledger::default() };
+    let mut ledger =
+        Ledger { boot: Some(seen.boot.clone()), whole_look: memory.whole_look, ..Ledger::default() };
     let mut gateways = Vec::with_capacity(seen.gateways.len());
     for scene in context.scenes() {
         let mut remembered = GatewayMemory {

@@ -20,14 +20,13 @@ use tokio::sync::Semaphore;
 
 use self::client::HttpClient;
 pub use self::client::Response;
-use self::deadline::Deadline;
-pub use self::error::{HttpError, HttpProblem, HttpSetupError, Phase};
+pub use self::error::{HttpError, HttpProblem, NotAnAddress, Phase};
 use crate::config::token::Token;
 use crate::domain::ids::{Instance, SessionId};
 use crate::domain::table::{CloseAnswer, TableView};
 
-/// Conditional reaps under way at once. More than the default `max_reaps`, so that a hundred sessions whose close takes long take as long
-/// as one; and far below the usual limit of 1,024 descriptors.
+/// Conditional reaps under way at once; the next waits for its turn. More than the default `max_reaps`, so that a hundred sessions whose
+/// close takes long take as long as one; and far below the usual limit of 1,024 descriptors.
 const REAPS_AT_ONCE: usize = 128;
 
 /// A gateway that publishes the session table over HTTP/1.1.
@@ -42,23 +41,20 @@ impl HttpGateway {
     /// `url` is the table's; `timeout` covers one whole read of it, from connecting to the last byte.
     ///
     /// # Errors
-    /// The url is not one that can be read, or the token can't stand in a header.
+    /// The url is not `http://`, has no host, or has credentials in it.
     pub fn new(
         url: Uri,
         token: Option<Token>,
         timeout: Duration,
         max_table_bytes: usize,
-    ) -> Result<Self, HttpSetupError> {
+    ) -> Result<Self, NotAnAddress> {
         let client = HttpClient::new(&url, token, timeout)?;
         Ok(Self { client, max_table_bytes, reaps: Semaphore::new(REAPS_AT_ONCE) })
     }
 
-    /// Another token from now on: for kinds that learn it from the gateway.
-    ///
-    /// # Errors
-    /// It can't stand in a header.
-    pub fn set_token(&mut self, token: Token) -> Result<(), HttpSetupError> {
-        self.client.set_token(token)
+    /// Another token from now on: where it was replaced meanwhile, and for kinds that learn it from the gateway.
+    pub fn set_token(&mut self, token: Option<Token>) {
+        self.client.set_token(token);
     }
 
     /// Reads the session table. The connection is kept for the next read.
@@ -76,21 +72,12 @@ impl HttpGateway {
         self.client.get(path_and_query, limit).await
     }
 
-    /// Asks the gateway to close the session if it is still an orphan, and waits no longer than `within`, queueing included.
+    /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
     pub async fn reap(&self, id: &SessionId, instance: Option<&Instance>, within: Duration) -> CloseAnswer {
-        let response = self.ask_to_reap(id, instance, Deadline::after(within)).await;
-        reap_answer::judge(&self.client, response.map_err(|problem| self.client.error(problem)))
-    }
-
-    async fn ask_to_reap(
-        &self,
-        id: &SessionId,
-        instance: Option<&Instance>,
-        deadline: Deadline,
-    ) -> Result<Response, HttpProblem> {
-        let _turn = deadline.within(Phase::Queue, self.reaps.acquire()).await?;
+        let _turn = self.reaps.acquire().await;
         let path = self.client.target().reap_path(id);
-        self.client.post(&path, reap_request(instance), reap_answer::MAX_BYTES, deadline).await
+        let response = self.client.post(&path, reap_request(instance), reap_answer::MAX_BYTES, within).await;
+        reap_answer::judge(&self.client, response)
     }
 }
 

@@ -31,7 +31,7 @@ impl Gateway {
         }
     }
 
-    /// Asks the gateway to close the session if it is still an orphan, and waits no longer than `within`, queueing included.
+    /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
     pub async fn reap(&self, id: &SessionId, instance: Option<&Instance>, within: Duration) -> CloseAnswer {
         match self {
             Self::Http(gateway) => gateway.reap(id, instance, within).await,

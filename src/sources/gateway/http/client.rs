@@ -13,7 +13,7 @@ use hyper::{Method, Request, StatusCode, Uri};
 
 use super::connection::Connection;
 use super::deadline::Deadline;
-use super::error::{HttpError, HttpProblem, HttpSetupError, Phase};
+use super::error::{HttpError, HttpProblem, NotAnAddress, Phase};
 use super::target::Target;
 use crate::config::token::Token;
 use crate::sources::gateway::excerpt::excerpt;
@@ -49,15 +49,16 @@ pub(super) struct HttpClient {
 }
 
 impl HttpClient {
-    pub(super) fn new(url: &Uri, token: Option<Token>, timeout: Duration) -> Result<Self, HttpSetupError> {
-        let bearer = token.as_ref().map(bearer).transpose()?;
-        Ok(Self { target: Target::new(url)?, token, bearer, timeout, kept: None })
+    pub(super) fn new(url: &Uri, token: Option<Token>, timeout: Duration) -> Result<Self, NotAnAddress> {
+        let target = Target::new(url)?;
+        let mut client = Self { target, token: None, bearer: None, timeout, kept: None };
+        client.set_token(token);
+        Ok(client)
     }
 
-    pub(super) fn set_token(&mut self, token: Token) -> Result<(), HttpSetupError> {
-        self.bearer = Some(bearer(&token)?);
-        self.token = Some(token);
-        Ok(())
+    pub(super) fn set_token(&mut self, token: Option<Token>) {
+        self.bearer = token.as_ref().and_then(bearer);
+        self.token = token;
     }
 
     pub(super) fn target(&self) -> &Target {
@@ -71,8 +72,8 @@ impl HttpClient {
     /// The text without the token, which an error page may have echoed.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
         match &self.token {
-            Some(token) if !token.expose().is_empty() => text.replace(token.expose(), "…").into(),
-            _ => text.into(),
+            Some(token) => text.replace(token.expose(), "…").into(),
+            None => text.into(),
         }
     }
 
@@ -87,8 +88,19 @@ impl HttpClient {
         self.get_by(path, limit, deadline).await.map_err(|problem| self.error(problem))
     }
 
-    /// On a connection of its own, so that many can be under way; never sent twice.
+    /// The body whole, whatever the status. On a connection of its own, so that many can be under way; never sent twice.
     pub(super) async fn post(
+        &self,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+        within: Duration,
+    ) -> Result<Response, HttpError> {
+        let deadline = Deadline::after(within);
+        self.post_by(path, body, limit, deadline).await.map_err(|problem| self.error(problem))
+    }
+
+    async fn post_by(
         &self,
         path: &str,
         body: Bytes,
@@ -102,10 +114,6 @@ impl HttpClient {
         let (head, body) = answer.into_parts();
         let body = deadline.within(Phase::Body, whole(body, limit)).await??;
         Ok(Response { status: head.status, headers: head.headers, body })
-    }
-
-    pub(super) fn error(&self, problem: HttpProblem) -> HttpError {
-        HttpError { at: self.target.authority().into(), problem }
     }
 
     async fn get_by(
@@ -168,13 +176,17 @@ impl HttpClient {
         }
         Ok(request)
     }
+
+    fn error(&self, problem: HttpProblem) -> HttpError {
+        HttpError { at: self.target.authority().into(), problem }
+    }
 }
 
-fn bearer(token: &Token) -> Result<HeaderValue, HttpSetupError> {
-    let mut value =
-        HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| HttpSetupError::Token)?;
+/// Always one: a token is made of what can stand in a header.
+fn bearer(token: &Token) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
     value.set_sensitive(true);
-    Ok(value)
+    Some(value)
 }
 
 /// The whole body. A length beyond the limit is refused before a byte is read, a body without one when it gets there.

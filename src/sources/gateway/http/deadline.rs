@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::error::{HttpProblem, Phase};
 
@@ -24,12 +24,16 @@ impl Deadline {
         Self { end, span }
     }
 
+    /// The step, unless the deadline comes first; once it has passed nothing counts any more.
     pub(super) async fn within<T>(
         self,
         phase: Phase,
         step: impl Future<Output = T>,
     ) -> Result<T, HttpProblem> {
-        let timed_out = HttpProblem::TimedOut { phase, after: self.span };
-        tokio::time::timeout_at(self.end, step).await.map_err(|_| timed_out)
+        tokio::select! {
+            biased;
+            () = sleep_until(self.end) => Err(HttpProblem::TimedOut { phase, after: self.span }),
+            done = step => Ok(done),
+        }
     }
 }

@@ -6,33 +6,19 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
-/// A gateway that can't be asked at all: its url or its token won't do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum HttpSetupError {
-    /// Not `http://…`.
-    Scheme,
-    /// No host.
-    NoHost,
-    /// A user name or password in the url.
-    Credentials,
-    /// A token that can't stand in a header.
-    Token,
-}
+/// A url that no gateway can be asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnAddress;
 
-impl fmt::Display for HttpSetupError {
+impl fmt::Display for NotAnAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Scheme => "url: expected http://…: the reaper runs beside its gateway and speaks plain HTTP to it",
-            Self::NoHost => "url: no host, expected something like http://127.0.0.1:9119/…",
-            Self::Credentials => "url: no user name or password here: name a token by token_env or token_file",
-            Self::Token => {
-                "token: has characters that can't stand in an HTTP header: look for line breaks in what token_env or token_file names"
-            }
-        })
+        f.write_str(
+            "expected a url such as http://127.0.0.1:9119/…: plain HTTP, a host, no user name or password",
+        )
     }
 }
 
-impl std::error::Error for HttpSetupError {}
+impl std::error::Error for NotAnAddress {}
 
 /// An exchange that came to nothing.
 #[derive(Debug)]
@@ -78,8 +64,6 @@ pub enum HttpProblem {
 /// The part of an exchange that took too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Waiting until other reaps of the same run had been answered.
-    Queue,
     /// Looking up the name and connecting.
     Connect,
     /// Until the answer's head.
@@ -119,7 +103,6 @@ impl fmt::Display for HttpError {
             HttpProblem::TimedOut { phase, after } => {
                 let after = format_duration(*after);
                 match phase {
-                    Phase::Queue => write!(f, "not asked within {after}: {at} was busy with other reaps"),
                     Phase::Connect => write!(f, "no connection to {at} within {after}"),
                     Phase::Answer => {
                         write!(f, "no answer from {at} within {after}: it is busy, stopped or hanging")

@@ -1,7 +1,7 @@
 //! What the answer to a read of the session table means: a table, or in one sentence why there is none and what to do.
 
 use hyper::StatusCode;
-use hyper::header::{CONTENT_ENCODING, HeaderMap, LOCATION};
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
 
 use super::client::{HttpClient, Response};
 use super::error::{HttpError, HttpProblem};
@@ -91,6 +91,6 @@ fn is_html(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'<')
 }
 
-fn text_of(headers: &HeaderMap, name: hyper::header::HeaderName) -> Option<&str> {
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
