@@ -3,10 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::session::{ConnectionId, Turn};
 use super::world::Shared;
@@ -46,12 +46,21 @@ pub(super) async fn give_worker(world: &Shared, id: &SessionId, spec: WorkerSpec
         (pid, stdout)
     };
     let ready = timeout(READY, read_ready(stdout)).await??;
-    let mut world = world.borrow_mut();
-    world.workers.adopt(&ready)?;
+    world.borrow_mut().workers.adopt(&ready)?;
     if spec.flavour == Flavour::Stopped {
-        world.workers.signal(pid, Signal::STOP)?;
+        world.borrow().workers.signal(pid, Signal::STOP)?;
+        timeout(READY, stopped(pid)).await??;
     }
     Ok(ready)
+}
+
+/// Waits until our child has stopped: a SIGTERM that comes before SIGSTOP has been seen to would still end it.
+async fn stopped(pid: u32) -> io::Result<()> {
+    let who = Pid::from_raw(pid as i32).ok_or(io::ErrorKind::InvalidInput)?;
+    while waitid(WaitId::Pid(who), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG)?.is_none() {
+        sleep(Duration::from_millis(1)).await;
+    }
+    Ok(())
 }
 
 async fn read_ready(stdout: pipe::Receiver) -> io::Result<WorkerReady> {
