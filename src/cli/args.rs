@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::config::duration;
+use crate::demo;
 
 /// Reaps sessions that are detached from their transport and not mid-turn, with their workers, after a grace.
 #[derive(Debug, Parser)]
@@ -47,6 +48,12 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// What is there now, the verdict on each session and worker, and why; changes nothing
     Status,
+    /// The gateway of the demo
+    #[command(hide = true)]
+    DemoGateway(demo::gateway::Options),
+    /// A worker of the demo's gateway
+    #[command(hide = true)]
+    DemoWorker(demo::worker::Args),
 }
 
 #[derive(Debug, clap::Args)]

@@ -58,14 +58,20 @@ pub(super) enum Failure {
     /// The home of the state directory can't be told.
     NoStateDir,
     System(&'static str, std::io::Error),
+    /// The demo, or one of its processes.
+    Demo(Box<dyn Error>),
 }
 
 impl Failure {
+    pub(super) fn demo(error: impl Error + 'static) -> Self {
+        Self::Demo(Box::new(error))
+    }
+
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::State(StateError::Busy { .. }) => Exit::Busy,
             Self::Config(_) | Self::Setup(_) | Self::State(_) | Self::NoStateDir => Exit::Usage,
-            Self::Sweep(_) | Self::System(..) => Exit::NotReaped,
+            Self::Sweep(_) | Self::System(..) | Self::Demo(_) => Exit::NotReaped,
         }
     }
 
@@ -76,6 +82,7 @@ impl Failure {
             Self::Setup(error) => error,
             Self::State(error) => error,
             Self::Sweep(error) => error,
+            Self::Demo(error) => error.as_ref(),
             Self::System(what, error) => return anstream::eprintln!("gateway-reaper: {what}: {error}"),
             Self::NoStateDir => {
                 return anstream::eprintln!(

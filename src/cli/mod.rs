@@ -16,6 +16,8 @@ use clap::Parser;
 use args::{Args, Command};
 use exit::{Exit, Failure};
 
+use crate::demo;
+
 /// Runs the command that the arguments ask for.
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -37,6 +39,10 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> Result<Exit, Failure> {
+    // A worker has no runtime: there may be many of them, and each is weighed.
+    if let Command::DemoWorker(worker) = &args.command {
+        return demo::worker::run(worker).map(|()| Exit::Done).map_err(Failure::demo);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::System("the runtime can't be started", error))?;
     let exit = runtime.block_on(async {
@@ -44,6 +50,10 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::Once(once) => once::run(&args, once).await,
             Command::Watch(watch) => watch::run(&args, watch).await,
             Command::Status => status::run(&args).await,
+            Command::DemoGateway(options) => {
+                demo::gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
+            }
+            Command::DemoWorker(_) => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

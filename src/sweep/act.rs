@@ -108,6 +108,11 @@ fn exit_of(place: Place, held: &Held) -> impl Future<Output = Place> + use<> {
     }
 }
 
+#[expect(
+    unsafe_code,
+    reason = "tokio has no safe way to wait for a descriptor that is none of its own kinds"
+)]
 fn register(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
-    AsyncFd::register_with_interest(fd, Interest::READABLE).map_err(Into::into)
+    // SAFETY: the descriptor is owned by the `OwnedFd`, which moves into the `AsyncFd`: it stays open, and the same, for as long as that lives.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into)
 }
