@@ -31,10 +31,10 @@ pub(super) fn state_dir(config: &Config) -> Result<PathBuf, Failure> {
         return Ok(dir.clone());
     }
     // systemd may list several, separated by colons; the first is ours.
-    if let Some(dirs) = variable("STATE_DIRECTORY") {
-        if let Some(first) = std::env::split_paths(&dirs).next() {
-            return Ok(first);
-        }
+    if let Some(dirs) = variable("STATE_DIRECTORY")
+        && let Some(first) = std::env::split_paths(&dirs).next()
+    {
+        return Ok(first);
     }
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")

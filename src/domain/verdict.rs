@@ -165,7 +165,7 @@ pub enum Verdict {
     /// An orphan whose grace is over.
     Reap {
         /// The permission to end it; nothing else gives one.
-        warrant: Warrant,
+        warrant: Box<Warrant>,
         /// Awake time it has looked like an orphan.
         waited: Duration,
     },

@@ -147,7 +147,7 @@ impl Report {
                     Verdict::Keep(keep) => Fate::Keep(keep),
                     Verdict::Wait { orphan, waited, remaining } => Fate::Wait { orphan, waited, remaining },
                     Verdict::Deferred { orphan, waited } => Fate::Deferred { orphan, waited },
-                    Verdict::Reap { warrant, waited } => Fate::Due { warrant: Box::new(warrant), waited },
+                    Verdict::Reap { warrant, waited } => Fate::Due { warrant, waited },
                 },
             });
             let subjects = lines.collect();

@@ -131,7 +131,10 @@ fn line_of(at: SystemTime, case: &Case) -> Line<'_> {
             worker: case.worker.map(Into::into),
         },
         process: None,
-        evidence: Evidence { orphan_kind: case.orphan.as_str(), waited_s: case.waited.as_secs_f64() },
+        evidence: Evidence {
+            orphan_kind: case.orphan.as_str(),
+            waited_s: (case.waited.as_secs_f64() * 1000.0).round() / 1000.0,
+        },
         step: None,
         outcome: None,
         why: None,

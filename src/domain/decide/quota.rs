@@ -82,7 +82,7 @@ pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
         deferred[index] = true;
     }
     let warrant = |due: Due| {
-        Warrant::new(Terms {
+        Box::new(Warrant::new(Terms {
             gateway: scene.gateway.name.clone(),
             orphan: due.orphan,
             session: due.session,
@@ -91,7 +91,7 @@ pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
             limits: scene.limits.clone(),
             close_timeout: policy.close_timeout,
             term_timeout: policy.term_timeout,
-        })
+        }))
     };
     let verdict = |state, deferred| match state {
         State::Keep(keep) => Verdict::Keep(keep),
