@@ -21,7 +21,7 @@ fn fast() -> Script {
     let script = Script::default();
     Script {
         policy: Policy {
-            grace: Duration::from_millis(800),
+            grace: Duration::from_millis(1200),
             close_timeout: Duration::from_millis(200),
             term_timeout: Duration::from_millis(200),
             ..script.policy

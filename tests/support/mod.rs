@@ -50,7 +50,8 @@ impl TestGateway {
 
     /// The same, with an environment.
     pub(crate) fn start_in(options: Options, environment: &[(&str, &str)]) -> Self {
-        let options = Options { admin: true, max_lifetime: Duration::from_secs(30), ..options };
+        let max_lifetime = options.max_lifetime.min(Duration::from_secs(30));
+        let options = Options { admin: true, max_lifetime, ..options };
         Self { process: spawn_gateway(Path::new(EXE), &options, environment).unwrap() }
     }
 

@@ -26,9 +26,7 @@ pub struct Ending {
     pub leaked: Tally,
     /// What of it is gone, session and processes.
     pub reclaimed: Tally,
-    /// What had to be left alone.
-    pub to_spare: Tally,
-    /// What of it is still there, session and processes.
+    /// What had to be left alone and is still there, session and processes.
     pub spared: Tally,
     /// Everything that came out wrong, one sentence each.
     pub wrong: Vec<String>,
@@ -90,7 +88,6 @@ pub(super) async fn look(cast: &Cast, before: &[Tally], narrator: &Narrator) -> 
                 (member.gone() && session == Ok(false), &mut ending.reclaimed, "gone for good".to_owned())
             }
             Fate::Spared { because } => {
-                ending.to_spare.add(*tally);
                 let there = member.unharmed() && session == Ok(true);
                 (there, &mut ending.spared, format!("still there: {because}"))
             }

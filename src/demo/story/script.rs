@@ -57,7 +57,7 @@ pub struct Scene {
     pub policy: Policy,
     /// How often it is to look.
     pub interval: Duration,
-    /// Through whom it tells what it sees and does, as [`Who::Reaper`].
+    /// Through whom it tells what it sees and does, as [`Who::Reaper`](super::Who::Reaper).
     pub narrator: Narrator,
     pub(super) names: watch::Receiver<Names>,
     pub(super) curtain: watch::Receiver<bool>,
