@@ -138,10 +138,13 @@ impl GatewayProcess {
 impl Drop for GatewayProcess {
     fn drop(&mut self) {
         drop(self.lifeline.take());
-        // A gateway that was stopped can't leave before it runs again. It is our child and not waited for, so its PID is still its own.
+        // One that was stopped can't leave before it runs again, and one without a lifeline has to be told. It is our child and not waited
+        // for, so its PID is still its own.
         if let (Ok(false), Some(pid)) = (self.ended(), rustix::process::Pid::from_raw(self.ready.pid as i32))
         {
-            let _ = rustix::process::kill_process(pid, Signal::CONT);
+            for signal in [Signal::TERM, Signal::CONT] {
+                let _ = rustix::process::kill_process(pid, signal);
+            }
         }
         if !matches!(self.wait(LEAVE), Ok(true)) {
             let _ = self.child.kill();

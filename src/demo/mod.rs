@@ -17,4 +17,5 @@ pub mod gateway;
 pub mod launch;
 pub mod pinned;
 pub mod protocol;
+pub mod story;
 pub mod worker;

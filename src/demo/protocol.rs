@@ -74,6 +74,21 @@ pub enum Request {
     Ping,
 }
 
+impl Request {
+    /// The session that it is about.
+    pub(super) fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::Create(_) | Self::Ping => None,
+            Self::Resume { session }
+            | Self::Prompt { session, .. }
+            | Self::Ask { session }
+            | Self::Finish { session }
+            | Self::Hold { session, .. }
+            | Self::Unhold { session, .. } => Some(session),
+        }
+    }
+}
+
 /// How a new session is to be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]

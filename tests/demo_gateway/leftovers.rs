@@ -1,8 +1,10 @@
 //! However a gateway ends, nothing of it is left once its launcher has let go.
 
+use std::time::Duration;
+
 use gateway_reaper::demo::client::Client;
 use gateway_reaper::demo::flavour::Flavour;
-use gateway_reaper::demo::gateway::{AtEnd, Options};
+use gateway_reaper::demo::gateway::{AtEnd, Lifeline, Options};
 use gateway_reaper::demo::pinned::Pinned;
 use gateway_reaper::demo::protocol::{AdminRequest, AtEndOfInput, NewSession, WorkerSpec};
 use hyper::Method;
@@ -95,6 +97,33 @@ async fn after_a_crash_the_parentless_live_until_the_lifeline_ends() {
     assert!(families.iter().flat_map(Family::everybody).all(Pinned::alive));
     drop(gateway);
     for process in families.iter().flat_map(Family::everybody) {
+        gone(process).await;
+    }
+}
+
+#[tokio::test]
+async fn without_a_lifeline_parentless_workers_end_at_their_greatest_age_and_no_others_do() {
+    let max_lifetime = Duration::from_millis(300);
+    let options = Options { lifeline: Lifeline::None, max_lifetime, ..Options::default() };
+    let gateway = TestGateway::start(options);
+    let (_client, family) = gateway.attached(lives_on(Flavour::StubbornFamily)).await;
+    sleep(max_lifetime * 2).await;
+    assert!(family.everybody().all(Pinned::alive), "their gateway is there");
+    Pinned::new(gateway.process.pid()).unwrap().signal(Signal::KILL).unwrap();
+    for process in family.everybody() {
+        gone(process).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stopped_gateway_is_ended_too() {
+    let gateway = TestGateway::start(Options::default());
+    let (_client, family) = gateway.attached(lives_on(Flavour::StubbornFamily)).await;
+    let itself = Pinned::new(gateway.process.pid()).unwrap();
+    itself.signal(Signal::STOP).unwrap();
+    drop(gateway);
+    assert!(!itself.alive());
+    for process in family.everybody() {
         gone(process).await;
     }
 }

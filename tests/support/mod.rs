@@ -1,6 +1,7 @@
 //! A demo gateway for tests: started, spoken to, and ended with everything that it started.
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -49,7 +50,8 @@ impl TestGateway {
 
     /// The same, with an environment.
     pub(crate) fn start_in(options: Options, environment: &[(&str, &str)]) -> Self {
-        let options = Options { admin: true, max_lifetime: Duration::from_secs(30), ..options };
+        let max_lifetime = options.max_lifetime.min(Duration::from_secs(30));
+        let options = Options { admin: true, max_lifetime, ..options };
         Self { process: spawn_gateway(Path::new(EXE), &options, environment).unwrap() }
     }
 
@@ -79,26 +81,7 @@ impl TestGateway {
         token: Option<&str>,
         body: String,
     ) -> Result<Answer, hyper::Error> {
-        let stream = TcpStream::connect(self.process.address()).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
-        let mut request =
-            Request::builder().method(method).uri(path).header("host", self.process.address().to_string());
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        let request = request.body(Full::new(Bytes::from(body))).unwrap();
-        let exchange = async {
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            let body = response.into_body().collect().await?.to_bytes();
-            Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
-        };
-        tokio::select! {
-            answer = exchange => answer,
-            // The connection's own end carries no more than the exchange does; give the exchange the word.
-            () = async { let _ = connection.await; std::future::pending::<()>().await } => unreachable!(),
-        }
+        request(self.process.address(), method, path, token, body).await
     }
 
     pub(crate) async fn table(&self) -> Value {
@@ -144,6 +127,34 @@ impl TestGateway {
         let answer = self.request(Method::POST, "/admin", None, body).await.unwrap();
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         answer.body
+    }
+}
+
+/// A plain HTTP request on a connection of its own.
+pub(crate) async fn request(
+    gateway: SocketAddr,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: String,
+) -> Result<Answer, hyper::Error> {
+    let stream = TcpStream::connect(gateway).await.unwrap();
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+    let mut request = Request::builder().method(method).uri(path).header("host", gateway.to_string());
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request.body(Full::new(Bytes::from(body))).unwrap();
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        Ok(Answer { status, body: serde_json::from_slice(&body).unwrap_or(Value::Null) })
+    };
+    tokio::select! {
+        answer = exchange => answer,
+        // The connection's own end carries no more than the exchange does; give the exchange the word.
+        () = async { let _ = connection.await; std::future::pending::<()>().await } => unreachable!(),
     }
 }
 
@@ -194,4 +205,14 @@ pub(crate) fn stat(pid: u32, field: usize) -> String {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let (_, rest) = stat.rsplit_once(')').unwrap();
     rest.split_ascii_whitespace().nth(field - 3).unwrap().to_owned()
+}
+
+/// The descendants of a process now.
+pub(crate) fn descendants(of: u32) -> Vec<Pinned> {
+    let children = std::fs::read_dir(format!("/proc/{of}/task")).into_iter().flatten().flat_map(|task| {
+        let children = std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
+        children.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()
+    });
+    let found: Vec<u32> = children.collect();
+    found.into_iter().flat_map(|pid| Pinned::new(pid).into_iter().chain(descendants(pid))).collect()
 }

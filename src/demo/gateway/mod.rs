@@ -17,7 +17,7 @@ mod world;
 use std::cell::RefCell;
 use std::fmt;
 use std::future::pending;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 
@@ -110,7 +110,7 @@ async fn serve(options: Options) -> Result<(), GatewayError> {
             }
             _ = child_exited.recv() => world.borrow_mut().collect(),
             _ = terminated.recv() => break,
-            () = &mut lifeline => break,
+            () = ended(&mut lifeline) => break,
         }
     }
     if at_end == AtEnd::TakeWorkers {
@@ -119,19 +119,26 @@ async fn serve(options: Options) -> Result<(), GatewayError> {
     Ok(())
 }
 
-/// Completes when the other end of stdin closes.
-fn watch_lifeline(lifeline: Lifeline) -> io::Result<impl Future<Output = ()> + Unpin> {
-    let (ended, watched) = oneshot::channel::<()>();
-    if lifeline == Lifeline::Stdin {
-        std::thread::Builder::new().name("lifeline".into()).spawn(move || {
-            let _ = io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink());
-            drop(ended);
-        })?;
-        return Ok(Box::pin(async move {
-            let _ = watched.await;
-        }) as std::pin::Pin<Box<dyn Future<Output = ()>>>);
+/// What completes when the other end of stdin closes.
+fn watch_lifeline(lifeline: Lifeline) -> io::Result<Option<oneshot::Receiver<()>>> {
+    if lifeline == Lifeline::None {
+        return Ok(None);
     }
-    Ok(Box::pin(pending()))
+    let (held, ended) = oneshot::channel();
+    std::thread::Builder::new().name("lifeline".into()).spawn(move || {
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        drop(held);
+    })?;
+    Ok(Some(ended))
+}
+
+/// Completes when the lifeline ends.
+async fn ended(lifeline: &mut Option<oneshot::Receiver<()>>) {
+    match lifeline {
+        // An error is the end: the other side is dropped without a word.
+        Some(lifeline) => drop(lifeline.await),
+        None => pending().await,
+    }
 }
 
 fn say_ready(world: &Shared, listener: &TcpListener) -> io::Result<()> {

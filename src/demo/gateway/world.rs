@@ -96,35 +96,27 @@ impl World {
         client: ConnectionId,
         now: Instant,
     ) -> Result<(), String> {
-        let session =
-            |world: &mut BTreeMap<SessionId, Session>, id: SessionId, act: &dyn Fn(&mut Session)| {
-                let session = world.get_mut(&id).ok_or_else(|| format!("there is no session {id}"))?;
-                session.settle(now);
-                session.stir();
-                act(session);
-                Ok(())
-            };
-        let all = &mut self.sessions;
+        let Some(id) = request.session() else { return Ok(()) };
+        let session = self.sessions.get_mut(id).ok_or_else(|| format!("there is no session {id}"))?;
+        session.settle(now);
+        session.stir();
         match request {
-            Request::Resume { session: id } => {
-                session(all, id, &|session| session.transport = Transport::Attached(client))
+            Request::Resume { .. } => session.transport = Transport::Attached(client),
+            Request::Prompt { for_ms, .. } => {
+                let until = for_ms.and_then(|ms| now.checked_add(Duration::from_millis(ms)));
+                session.turn = Turn::Running { until };
             }
-            Request::Prompt { session: id, for_ms } => {
-                let until = for_ms.map(|ms| now + Duration::from_millis(ms));
-                session(all, id, &|session| session.turn = Turn::Running { until })
+            Request::Ask { .. } => session.turn = Turn::Waiting,
+            Request::Finish { .. } => session.turn = Turn::Idle { since: now },
+            Request::Hold { name, .. } => {
+                session.holds.insert(name);
             }
-            Request::Ask { session: id } => session(all, id, &|session| session.turn = Turn::Waiting),
-            Request::Finish { session: id } => {
-                session(all, id, &|session| session.turn = Turn::Idle { since: now })
-            }
-            Request::Hold { session: id, name } => session(all, id, &|session| {
-                session.holds.insert(name.clone());
-            }),
-            Request::Unhold { session: id, name } => session(all, id, &|session| {
+            Request::Unhold { name, .. } => {
                 session.holds.remove(&name);
-            }),
-            Request::Create(_) | Request::Ping => Ok(()),
+            }
+            Request::Create(_) | Request::Ping => {}
         }
+        Ok(())
     }
 
     /// The conditional reap: is it still an orphan, here and now? Then it leaves the table; the caller ends its worker.
