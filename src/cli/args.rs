@@ -48,6 +48,8 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// What is there now, the verdict on each session and worker, and why; changes nothing
     Status,
+    /// A small real gateway with real worker processes, and the reaper at work beside it
+    Demo,
     /// The gateway of the demo
     #[command(hide = true)]
     DemoGateway(demo::gateway::Options),

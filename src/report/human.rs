@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::text::{bytes, count, plain, span};
+pub(crate) use super::text::span;
+use super::text::{bytes, count, plain};
 use super::{Fate, GatewayReport, Line, Report, TableState};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::verdict::Subject;
@@ -75,6 +76,12 @@ fn render_line(text: &mut String, line: &Line) {
     };
     let pid = line.subject.worker_pid().map(|pid| pid.to_string()).unwrap_or_else(|| "-".into());
     let _ = writeln!(text, "  {style}{word:<8}{style:#} {kind:<7} {:<24} {pid:>7}  {story}", plain(&id, 24));
+}
+
+/// What became of a subject, in words without colours.
+pub(crate) fn in_words(line: &Line) -> String {
+    let (_, word, story) = story(line);
+    format!("{word}; {story}")
 }
 
 fn story(line: &Line) -> (Style, &'static str, String) {
