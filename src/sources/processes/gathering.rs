@@ -89,6 +89,7 @@ impl<'a> Gathering<'a> {
     /// Only what doesn't even exist under `hidepid` is gone for certain.
     fn miss(&mut self, pid: Pid) -> Vec<Pid> {
         self.missing.insert(pid);
+        self.view.processes.remove(&pid);
         if !exists(pid) {
             self.view.gone.insert(pid);
         }
