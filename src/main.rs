@@ -1,3 +1,5 @@
 //! The `gateway-reaper` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    gateway_reaper::cli::main()
+}

@@ -1,1 +1,91 @@
 //! `reaper.toml`: finding it, reading it, and saying exactly what is wrong with it.
+//!
+//! ```text
+//! locate(--config, environment) -> path -> load(path) -> parse(text) -> Config
+//! ```
+//!
+//! Everything that is wrong with a file is told at once, one line each, with its line and its key. Nothing runs on half a configuration.
+
+pub mod defaults;
+pub mod duration;
+pub mod token;
+pub mod user;
+
+mod errors;
+mod gateway;
+mod keys;
+mod locate;
+mod policy;
+mod problems;
+mod process;
+mod read;
+mod section;
+mod syntax;
+mod url;
+mod value;
+
+#[cfg(test)]
+mod default_file_tests;
+#[cfg(test)]
+mod gateway_tests;
+#[cfg(test)]
+mod message_tests;
+#[cfg(test)]
+mod token_tests;
+
+use std::path::{Path, PathBuf};
+
+pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
+pub use gateway::{GatewayConfig, GatewayKind};
+pub use locate::{Environment, locate};
+pub use process::ProcessSource;
+pub use read::load;
+
+use problems::Problems;
+use section::Section;
+
+/// The annotated default configuration: the reference of every key, and what `--help` and the documentation quote.
+///
+/// It is never used in place of a missing file: nobody asked for that gateway to be reaped.
+pub const DEFAULT: &str = include_str!("../../reaper.toml");
+
+/// A configuration, checked from end to end.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The file it was read from; a reload reads it again.
+    pub source: PathBuf,
+    /// Where the memory, the lock and the audit log live, if the file says so.
+    pub state_dir: Option<PathBuf>,
+    /// The gateways, in the order of the file. Never empty; names are unique.
+    pub gateways: Vec<GatewayConfig>,
+}
+
+/// Reads the text of a configuration. `file` appears in the messages, and relative paths in the text start at its folder.
+///
+/// # Errors
+/// Every mistake in the text, in the order of its lines.
+pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
+    let problems = Problems::new(text, file);
+    let Some(root) = syntax::parse(text, &problems) else { return Err(problems.into_errors()) };
+    let root = Section::root(&root, &problems);
+    root.refuse_unknown_keys();
+
+    let policy = match root.section("policy", &keys::POLICY) {
+        Some(section) => {
+            section.refuse_unknown_keys();
+            policy::read(&section, &defaults::policy())
+        }
+        None => defaults::policy(),
+    };
+    let state_dir = root.section("state", &keys::STATE).and_then(|section| {
+        section.refuse_unknown_keys();
+        section.path("dir")
+    });
+    let gateways = gateway::read_all(&root, &policy);
+
+    if problems.is_empty() {
+        Ok(Config { source: file.to_owned(), state_dir, gateways })
+    } else {
+        Err(problems.into_errors())
+    }
+}

@@ -36,6 +36,15 @@ pub struct Policy {
     pub dry_run: bool,
 }
 
+/// Whether a run acts on what it decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It does.
+    Enforce,
+    /// It decides and tells, with the same memory, and does nothing.
+    DryRun,
+}
+
 /// How a worker is recognised by its argv.
 #[derive(Debug, Clone)]
 pub struct WorkerMatch {

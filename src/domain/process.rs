@@ -1,6 +1,6 @@
 //! Processes as they were seen: identity, family and argv.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,6 +60,8 @@ pub struct Process {
 pub struct ProcessView {
     /// The processes seen, by PID.
     pub processes: BTreeMap<Pid, Process>,
+    /// PIDs that were asked after and that no process has: the one absence that proves something.
+    pub gone: BTreeSet<Pid>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
     /// The user the reaper runs as.

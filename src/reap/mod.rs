@@ -7,6 +7,7 @@
 //! decision: the gateway's own refusal is the only reason it knows to let a session be.
 
 pub mod kernel;
+pub mod linux;
 pub mod outcome;
 pub mod record;
 pub mod teardown;

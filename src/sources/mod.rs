@@ -1,1 +1,5 @@
 //! Where knowledge comes from: gateways and the process tree.
+
+pub mod clock;
+pub mod gateway;
+pub mod processes;

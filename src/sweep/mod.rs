@@ -1,3 +1,160 @@
-//! One sweep: look, read, decide, remember, reap, remember.
+//! One sweep: look, read, decide, remember, reap, remember. `once` makes one, `watch` makes them in a loop, `status` stops after deciding.
+//!
+//! A sweep takes no hints: whatever woke it says *when*, never *what*. One path, idempotent.
 
+mod act;
+mod backoff;
+mod observe;
+mod recorder;
 pub mod settle;
+mod setup;
+mod store;
+
+use std::time::Duration;
+
+use crate::domain::decide::{Decision, GatewayPlan, decide};
+use crate::domain::ids::{BootId, GatewayName};
+use crate::domain::ledger::Ledger;
+use crate::domain::observation::Observation;
+use crate::domain::policy::{Mode, Rules};
+use crate::domain::time::Awake;
+use crate::domain::verdict::Verdict;
+use crate::reap::linux::LinuxKernel;
+use crate::report::Report;
+use crate::sources::clock;
+use crate::sources::processes::{Processes, ProcessesError};
+
+pub use backoff::Patience;
+pub use setup::SetupError;
+pub use store::Store;
+
+use setup::Watched;
+
+/// Everything a run needs to see and to act; lives from run to run in `watch`.
+#[derive(Debug)]
+pub struct Sweep {
+    gateways: Vec<Watched>,
+    rules: Vec<Rules>,
+    processes: Processes,
+    kernel: LinuxKernel,
+    boot: BootId,
+    patience: Patience,
+}
+
+/// A run could not be made at all.
+#[derive(Debug)]
+pub enum SweepError {
+    /// The processes could not be looked at.
+    Processes(ProcessesError),
+    /// The memory could not be written before the first act, so nothing was done.
+    Memory(std::io::Error),
+}
+
+impl std::fmt::Display for SweepError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Processes(_) => f.write_str("the processes can't be looked at; nothing was done"),
+            Self::Memory(_) => f.write_str(
+                "the state directory can't be written, so nothing is remembered and no grace will ever pass; nothing was done",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for SweepError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Processes(error) => Some(error),
+            Self::Memory(error) => Some(error),
+        }
+    }
+}
+
+impl From<ProcessesError> for SweepError {
+    fn from(error: ProcessesError) -> Self {
+        Self::Processes(error)
+    }
+}
+
+/// What a run leaves behind.
+#[derive(Debug)]
+pub struct Run {
+    /// What there is to tell.
+    pub report: Report,
+    /// Awake time until the next orphan is due, if one is inside its grace.
+    pub next_due: Option<Duration>,
+}
+
+impl Sweep {
+    /// The boot this sweep runs in.
+    pub fn boot(&self) -> &BootId {
+        &self.boot
+    }
+
+    /// Looks, reads and decides; changes nothing.
+    ///
+    /// # Errors
+    /// The processes can't be looked at.
+    pub async fn preview(&mut self, memory: &Ledger) -> Result<Report, SweepError> {
+        let mut report = Report::begin(Mode::DryRun, clock::wall_now(), clock::awake_now());
+        let (seen, decision, _) = self.judge(memory).await?;
+        report.describe(&seen, decision.gateways);
+        report.end(clock::awake_now());
+        Ok(report)
+    }
+
+    /// Makes one run.
+    ///
+    /// # Errors
+    /// The processes can't be looked at, or the memory can't be written; in both cases nothing was done.
+    pub async fn run(&mut self, store: &mut Store, mode: Mode) -> Result<Run, SweepError> {
+        let mut report = Report::begin(mode, clock::wall_now(), clock::awake_now());
+        let (seen, decision, now) = self.judge(store.ledger()).await?;
+        let Decision { gateways, ledger } = decision;
+        store.remember(ledger).map_err(SweepError::Memory)?;
+        let next_due = next_due(&gateways);
+        report.describe(&seen, gateways);
+        let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
+        if !warrants.is_empty() {
+            let (places, warrants): (Vec<_>, Vec<_>) = warrants.into_iter().unzip();
+            let mut recorder = store.recorder(report.run());
+            let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
+            let endings = act::carry_out(warrants, &self.gateways, &mut self.kernel, &mut recorder).await;
+            let at = clock::awake_now();
+            let mut ledger = store.ledger().clone();
+            for ((place, warrant), ending) in places.into_iter().zip(&given).zip(endings) {
+                settle::settle(&mut ledger, warrant, &ending, at);
+                report.conclude(place, ending);
+            }
+            ledger.unfinished = store.in_hand();
+            if let Err(error) = store.remember(ledger) {
+                tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
+            }
+        }
+        tracing::debug!(at = now.as_nanos(), "run finished");
+        report.end(clock::awake_now());
+        Ok(Run { report, next_due })
+    }
+
+    async fn judge(&mut self, memory: &Ledger) -> Result<(Observation, Decision, Awake), SweepError> {
+        let (seen, whole_look) = self.observe(memory).await?;
+        let now = clock::awake_now();
+        let mut decision = decide(&seen, memory, &self.rules, now);
+        decision.ledger.whole_look = whole_look;
+        Ok((seen, decision, now))
+    }
+
+    fn mode_of(&self, gateway: &GatewayName, asked: Mode) -> Mode {
+        let rules = self.rules.iter().find(|rules| rules.gateway == *gateway);
+        if rules.is_some_and(|rules| rules.policy.dry_run) { Mode::DryRun } else { asked }
+    }
+}
+
+fn next_due(gateways: &[GatewayPlan]) -> Option<Duration> {
+    let waits =
+        gateways.iter().flat_map(|gateway| &gateway.judged).filter_map(|judged| match judged.verdict {
+            Verdict::Wait { remaining, .. } => Some(remaining),
+            _ => None,
+        });
+    waits.min()
+}

@@ -1,0 +1,107 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::duration;
+use crate::demo;
+
+/// Reaps sessions that are detached from their transport and not mid-turn, with their workers, after a grace.
+#[derive(Debug, Parser)]
+#[command(name = "gateway-reaper", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub(super) struct Args {
+    /// The configuration file [default: $GATEWAY_REAPER_CONFIG, ./reaper.toml, $XDG_CONFIG_HOME/gateway-reaper/reaper.toml,
+    /// /etc/gateway-reaper/reaper.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Report as one JSON document on stdout
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+
+    /// Narrate more on stderr; twice for everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet")]
+    pub(super) verbose: u8,
+
+    /// Report only what was due, and narrate only what went wrong
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done: nothing was due, or all that was due is gone
+  1  something due could not be reaped
+  2  usage or configuration
+  3  a session table could not be read or trusted; nothing that depends on it was touched
+  4  another run holds the state directory's lock; nothing was done";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// One run and out, for cron or a systemd timer
+    Once(OnceArgs),
+    /// The same runs in a loop, waking at the interval and whenever something is due
+    Watch(WatchArgs),
+    /// What is there now, the verdict on each session and worker, and why; changes nothing
+    Status,
+    /// Print the annotated default configuration: every key, what it means and what holds without it
+    DefaultConfig,
+    /// A small real gateway with real worker processes, and the reaper at work beside it
+    Demo,
+    /// The gateway of the demo
+    #[command(hide = true)]
+    DemoGateway(demo::gateway::Options),
+    /// A worker of the demo's gateway
+    #[command(hide = true)]
+    DemoWorker(demo::worker::Args),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct OnceArgs {
+    /// The same run with the same memory, and no act
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// If something inside its grace will be due within this time, stay, look again when it is, and reap it
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(super) wait: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct WatchArgs {
+    /// The longest pause between two looks
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = interval)]
+    pub(super) interval: Duration,
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration::parse(text).map_err(|error| error.to_string())?;
+    if interval < Duration::from_millis(100) {
+        return Err("expected at least 100ms: a shorter interval keeps the machine awake for nothing".into());
+    }
+    Ok(interval)
+}
+
+/// How much is narrated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+    Everything,
+}
+
+impl Args {
+    pub(super) fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, 1) => Verbosity::Verbose,
+            (false, _) => Verbosity::Everything,
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The environment, read here and nowhere else (a token's variable apart).
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use super::args::Args;
+use super::exit::Failure;
+use crate::config::{self, Config, Environment};
+
+const PROGRAM: &str = "gateway-reaper";
+
+#[expect(clippy::disallowed_methods, reason = "the edge at which the environment is read")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+pub(super) fn config(args: &Args) -> Result<Config, Failure> {
+    let environment = Environment {
+        gateway_reaper_config: variable("GATEWAY_REAPER_CONFIG"),
+        xdg_config_home: variable("XDG_CONFIG_HOME"),
+        home: variable("HOME"),
+        working_directory: std::env::current_dir().ok(),
+    };
+    let path = config::locate(args.config.as_deref(), &environment)?;
+    Ok(config::load(&path)?)
+}
+
+/// Where the memory is: as configured, else where systemd says, else the XDG state directory.
+pub(super) fn state_dir(config: &Config) -> Result<PathBuf, Failure> {
+    if let Some(dir) = &config.state_dir {
+        return Ok(dir.clone());
+    }
+    // systemd may list several, separated by colons; the first is ours.
+    if let Some(dirs) = variable("STATE_DIRECTORY")
+        && let Some(first) = std::env::split_paths(&dirs).next()
+    {
+        return Ok(first);
+    }
+    let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local/state")))
+        .map(|state| state.join(PROGRAM))
+        .ok_or(Failure::NoStateDir)
+}
+
+/// Where temporary files go.
+pub(super) fn temporary() -> PathBuf {
+    std::env::temp_dir()
+}

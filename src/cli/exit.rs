@@ -1,0 +1,126 @@
+//! Exit codes, and which failure has which. They are part of the interface.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::report::Report;
+use crate::state::StateError;
+use crate::sweep::{SetupError, SweepError};
+
+/// How the command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Exit {
+    /// Nothing was due, or all that was due is gone.
+    Done,
+    /// Something due could not be reaped.
+    NotReaped,
+    /// Usage or configuration.
+    Usage,
+    /// A session table could not be read or trusted.
+    Distrust,
+    /// Another run holds the lock.
+    Busy,
+}
+
+impl Exit {
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::NotReaped => 1,
+            Self::Usage => 2,
+            Self::Distrust => 3,
+            Self::Busy => 4,
+        }
+    }
+
+    /// Of a run that was made: the largest of what applies.
+    pub(super) fn of(report: &Report) -> Self {
+        let failed = if report.has_failures() { Self::NotReaped } else { Self::Done };
+        let distrust = if report.has_distrust() { Self::Distrust } else { Self::Done };
+        failed.max(distrust)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Why the command could not do its work.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Config(ConfigError),
+    Setup(SetupError),
+    State(StateError),
+    Sweep(SweepError),
+    /// The home of the state directory can't be told.
+    NoStateDir,
+    System(&'static str, std::io::Error),
+    /// The demo, or one of its processes.
+    Demo(Box<dyn Error>),
+}
+
+impl Failure {
+    pub(super) fn demo(error: impl Error + 'static) -> Self {
+        Self::Demo(Box::new(error))
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::State(StateError::Busy { .. }) => Exit::Busy,
+            Self::Config(_) | Self::Setup(_) | Self::State(_) | Self::NoStateDir => Exit::Usage,
+            Self::Sweep(_) | Self::System(..) | Self::Demo(_) => Exit::NotReaped,
+        }
+    }
+
+    /// Says it on stderr, once, with its causes.
+    pub(super) fn tell(&self) {
+        let error: &dyn Error = match self {
+            Self::Config(error) => error,
+            Self::Setup(error) => error,
+            Self::State(error) => error,
+            Self::Sweep(error) => error,
+            Self::Demo(error) => error.as_ref(),
+            Self::System(what, error) => return anstream::eprintln!("gateway-reaper: {what}: {error}"),
+            Self::NoStateDir => {
+                return anstream::eprintln!(
+                    "gateway-reaper: nowhere to keep the memory: set [state] dir in the configuration, or $STATE_DIRECTORY, \
+                     $XDG_STATE_HOME or $HOME"
+                );
+            }
+        };
+        let mut text = format!("gateway-reaper: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            text.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        anstream::eprintln!("{text}");
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<SetupError> for Failure {
+    fn from(error: SetupError) -> Self {
+        Self::Setup(error)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::State(error)
+    }
+}
+
+impl From<SweepError> for Failure {
+    fn from(error: SweepError) -> Self {
+        Self::Sweep(error)
+    }
+}

@@ -1,0 +1,67 @@
+//! The command line: data on stdout, narration on stderr, one exit code.
+
+mod args;
+mod demo;
+mod environment;
+mod exit;
+mod narration;
+mod once;
+mod output;
+mod status;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+use exit::{Exit, Failure};
+
+use crate::demo::{gateway, worker};
+
+/// Runs the command that the arguments ask for.
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let _ = error.print();
+            return exit.into();
+        }
+    };
+    narration::begin(args.verbosity());
+    match run(args) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            failure.tell();
+            failure.exit().into()
+        }
+    }
+}
+
+fn run(args: Args) -> Result<Exit, Failure> {
+    // A worker has no runtime: there may be many of them, and each is weighed.
+    if let Command::DemoWorker(options) = &args.command {
+        return worker::run(options).map(|()| Exit::Done).map_err(Failure::demo);
+    }
+    if let Command::DefaultConfig = &args.command {
+        return output::print_text(crate::config::DEFAULT).map(|()| Exit::Done);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let runtime = runtime.map_err(|error| Failure::System("the runtime can't be started", error))?;
+    let exit = runtime.block_on(async {
+        match &args.command {
+            Command::Once(once) => once::run(&args, once).await,
+            Command::Watch(watch) => watch::run(&args, watch).await,
+            Command::Status => status::run(&args).await,
+            Command::Demo => demo::run().await,
+            Command::DemoGateway(options) => {
+                gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
+            }
+            Command::DefaultConfig | Command::DemoWorker(_) => Ok(Exit::Done),
+        }
+    });
+    // A name that is still being looked up must not hold the exit up.
+    runtime.shutdown_background();
+    exit
+}

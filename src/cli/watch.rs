@@ -1,0 +1,103 @@
+//! `watch`: the same runs in a loop. Wakes at the interval and whenever something is due, and for nothing else.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::args::{Args, WatchArgs};
+use super::exit::{Exit, Failure};
+use super::once::A_MOMENT;
+use super::{environment, output};
+use crate::domain::policy::Mode;
+use crate::report::human::Detail;
+use crate::sources::clock;
+use crate::sweep::{Patience, Store, Sweep};
+
+/// What woke the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wake {
+    Look,
+    Reload,
+    Leave,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::System("signals can't be listened to", error));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self, pause: Duration) -> Wake {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Wake::Leave,
+            _ = self.interrupt.recv() => Wake::Leave,
+            _ = self.hangup.recv() => Wake::Reload,
+            () = tokio::time::sleep(pause) => Wake::Look,
+        }
+    }
+}
+
+pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure> {
+    let mut signals = Signals::new()?;
+    let config = environment::config(args)?;
+    let dir = environment::state_dir(&config)?;
+    let patience = Patience::Growing(watch.interval);
+    let mut sweep = Sweep::new(&config, patience)?;
+    let mut store = Store::open(&dir, sweep.boot(), clock::awake_now())?;
+    tracing::info!(interval = %humantime::format_duration(watch.interval), config = %config.source.display(), "watching");
+
+    let mut first = true;
+    loop {
+        // A signal that comes while a run is under way is answered after it: the reap in hand is finished.
+        let pause = match sweep.run(&mut store, Mode::Enforce).await {
+            Ok(run) => {
+                if first || run.report.has_acts() {
+                    output::print_as(
+                        args,
+                        &run.report,
+                        if first && !args.quiet { Detail::All } else { Detail::Acts },
+                    )?;
+                }
+                first = false;
+                run.next_due.map_or(watch.interval, |due| watch.interval.min(due + A_MOMENT))
+            }
+            Err(error) => {
+                Failure::from(error).tell();
+                watch.interval
+            }
+        };
+        match signals.next(pause).await {
+            Wake::Look => {}
+            Wake::Leave => {
+                tracing::info!("leaving");
+                return Ok(Exit::Done);
+            }
+            Wake::Reload => match reload(args, patience) {
+                Ok(new) => {
+                    sweep = new;
+                    tracing::info!("configuration read again; every grace goes on");
+                }
+                Err(failure) => {
+                    failure.tell();
+                    tracing::error!("the configuration stays as it was");
+                }
+            },
+        }
+    }
+}
+
+fn reload(args: &Args, patience: Patience) -> Result<Sweep, Failure> {
+    Ok(Sweep::new(&environment::config(args)?, patience)?)
+}

@@ -1,0 +1,30 @@
+//! The values that hold where `reaper.toml` is silent. A test proves that the annotated default states the same ones.
+
+use std::time::Duration;
+
+use crate::domain::policy::Policy;
+
+/// How long a gateway has to answer. A loopback table takes milliseconds; five seconds is a gateway in trouble.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The largest session table that is read: some forty thousand sessions.
+pub const MAX_TABLE_BYTES: usize = 16 * 1024 * 1024;
+
+/// How Hermes starts its workers, from the first character of argv on.
+pub const HERMES_WORKER_MATCH: &str =
+    r"\S*python\S* -m tui_gateway\.slash_worker .*?--session-key (?P<session>\S+)";
+
+/// Graces, timeouts and the quota.
+pub const fn policy() -> Policy {
+    Policy {
+        // What a client takes to come back after a dropped connection, and the grace of Hermes' own timer.
+        grace: Duration::from_secs(20),
+        close_on_disconnect_grace: Duration::ZERO,
+        // Longer: a worker without an owner has no gateway to vouch that it is idle.
+        worker_grace: Duration::from_secs(60),
+        close_timeout: Duration::from_secs(10),
+        term_timeout: Duration::from_secs(5),
+        max_reaps: 100,
+        dry_run: false,
+    }
+}

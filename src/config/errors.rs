@@ -1,0 +1,193 @@
+//! What can be wrong with a configuration, as messages that name the place and the remedy.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The smallest file that works, for somebody who has none.
+pub(super) const SMALLEST: &str = r#"  [[gateway]]
+  name = "dashboard"
+  kind = "hermes"
+  url = "http://127.0.0.1:9119"
+"#;
+
+/// One mistake in a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1; only where the syntax is broken.
+    pub column: Option<usize>,
+    /// The full path of the key, e.g. `policy.grace`.
+    pub key: Option<String>,
+    /// What is wrong, and what was expected. One line.
+    pub message: String,
+}
+
+/// More is some other file, named by mistake, and would only scroll away.
+const MOST_SHOWN: usize = 50;
+
+/// Every mistake in one configuration file, in the order of its lines. Displayed one per line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors {
+    pub(super) file: PathBuf,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl ConfigErrors {
+    /// The file.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// The mistakes; never none.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().take(MOST_SHOWN).enumerate() {
+            let line_break = if index == 0 { "" } else { "\n" };
+            write!(f, "{line_break}{}:{}:", self.file.display(), problem.line)?;
+            if let Some(column) = problem.column {
+                write!(f, "{column}:")?;
+            }
+            if let Some(key) = &problem.key {
+                write!(f, " {key}:")?;
+            }
+            write!(f, " {}", problem.message)?;
+        }
+        match self.problems.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n{}: {more} more mistakes", self.file.display()),
+        }
+    }
+}
+
+impl Error for ConfigErrors {}
+
+/// Who named a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// `--config`.
+    Option,
+    /// `$GATEWAY_REAPER_CONFIG`.
+    Variable,
+}
+
+impl fmt::Display for NamedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Option => "--config",
+            Self::Variable => "$GATEWAY_REAPER_CONFIG",
+        })
+    }
+}
+
+/// There is no configuration to run on.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// A file was named and isn't there.
+    NamedFileMissing {
+        /// The file.
+        path: PathBuf,
+        /// Who named it.
+        named_by: NamedBy,
+    },
+    /// No file was named, and none lies in the usual places.
+    NotFound {
+        /// The usual places.
+        looked_for: Vec<PathBuf>,
+    },
+    /// The file is there and can't be read.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A directory lies where the file was expected.
+    Directory(PathBuf),
+    /// No configuration is this large.
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that is read.
+        limit: u64,
+    },
+    /// The file isn't text.
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+        /// The line of the first byte that isn't text, from 1.
+        line: usize,
+    },
+    /// The file was read, and says something that can't be meant.
+    Invalid(ConfigErrors),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NamedFileMissing { path, named_by } => {
+                let path = path.display();
+                write!(
+                    f,
+                    "{path}: no such file, although {named_by} names it; correct the path or create the file"
+                )
+            }
+            Self::NotFound { looked_for } => {
+                writeln!(f, "no reaper.toml found; looked for")?;
+                for path in looked_for {
+                    writeln!(f, "  {}", path.display())?;
+                }
+                writeln!(
+                    f,
+                    "put gateway-reaper's annotated reaper.toml there, or this, the smallest that works:"
+                )?;
+                f.write_str(SMALLEST)?;
+                write!(f, "or name another place with --config FILE or $GATEWAY_REAPER_CONFIG")
+            }
+            Self::Unreadable { path, .. } => write!(f, "{}: can't be read", path.display()),
+            Self::Directory(path) => {
+                write!(
+                    f,
+                    "{}: is a directory; expected a configuration file, such as reaper.toml in it",
+                    path.display()
+                )
+            }
+            Self::TooLarge { path, limit } => {
+                let mib = limit / (1024 * 1024);
+                write!(f, "{}: larger than {mib} MiB; expected a configuration file", path.display())
+            }
+            Self::NotUtf8 { path, line } => {
+                write!(f, "{}:{line}: not UTF-8 text; save the file as UTF-8", path.display())
+            }
+            Self::Invalid(errors) => errors.fmt(f),
+        }
+    }
+}
+
+impl Error for ConfigError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreadable { source, .. } => Some(source),
+            // `Invalid` speaks with the voice of what it holds, so it is not its source.
+            Self::NamedFileMissing { .. }
+            | Self::NotFound { .. }
+            | Self::Directory(_)
+            | Self::TooLarge { .. }
+            | Self::NotUtf8 { .. }
+            | Self::Invalid(_) => None,
+        }
+    }
+}
+
+impl From<ConfigErrors> for ConfigError {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::Invalid(errors)
+    }
+}

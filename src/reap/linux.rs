@@ -1,0 +1,181 @@
+//! The teardown's operating system: Linux, through pidfds and through nothing else.
+//!
+//! A signal that goes through a pidfd can't reach another process than the one it was opened for. Where there are no pidfds, nothing is
+//! signalled: `kill(pid)` may hit whoever has the PID by then.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, pidfd_send_signal, setrlimit};
+
+use super::kernel::{Delivery, Kernel, KernelError, Signal};
+use crate::domain::ids::Pid;
+use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::time::Awake;
+use crate::sources::clock;
+use crate::sources::processes::{Kinship, Pidfds, Proc, ProcessesError, exists, open_pidfd, read};
+
+/// Linux.
+#[derive(Debug)]
+pub struct LinuxKernel {
+    proc: Proc,
+}
+
+/// One process, held by its pidfd. Becomes readable when the process exits.
+#[derive(Debug)]
+pub struct Held {
+    fd: OwnedFd,
+    pid: Pid,
+}
+
+impl AsFd for Held {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl AsRawFd for Held {
+    fn as_raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+}
+
+impl LinuxKernel {
+    /// Opens `/proc`.
+    ///
+    /// # Errors
+    /// There is no `/proc`, or it belongs to another PID namespace.
+    pub fn new() -> Result<Self, ProcessesError> {
+        Ok(Self { proc: Proc::open()? })
+    }
+}
+
+impl Kernel for LinuxKernel {
+    type Held = Held;
+
+    fn now(&self) -> Awake {
+        clock::awake_now()
+    }
+
+    fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Held, Process)>, KernelError> {
+        let pid = who.pid;
+        if self.proc.pidfds() == Pidfds::Missing {
+            return Err(KernelError { what: "pidfd_open", pid, source: no_pidfds() });
+        }
+        let opened = open_pidfd(pid).map_err(|errno| refused("pidfd_open", pid, errno))?;
+        let Some(fd) = opened else { return Ok(None) };
+        let held = Held { fd, pid };
+        let process = read(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+        if process.is_none() && !self.exited(&held)? {
+            return Err(hidden(pid));
+        }
+        let Some(process) = process.filter(|process| process.identity == who && !process.zombie) else {
+            return Ok(None);
+        };
+        // Still running: so the PID can't have changed hands since the pidfd was opened, and what was read is what is held.
+        Ok((!self.exited(&held)?).then_some((held, process)))
+    }
+
+    fn signal(&mut self, held: &Held, signal: Signal) -> Result<Delivery, KernelError> {
+        let signal = match signal {
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Stop => rustix::process::Signal::STOP,
+            Signal::Kill => rustix::process::Signal::KILL,
+        };
+        match pidfd_send_signal(&held.fd, signal) {
+            Ok(()) => Ok(Delivery::Sent),
+            Err(Errno::SRCH) => Ok(Delivery::Gone),
+            Err(errno) => Err(refused("pidfd_send_signal", held.pid, errno)),
+        }
+    }
+
+    fn exited(&mut self, held: &Held) -> Result<bool, KernelError> {
+        let mut fds = [PollFd::new(&held.fd, PollFlags::IN)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let ready = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&at_once)));
+        ready.map(|ready| ready > 0).map_err(|errno| refused("poll of the pidfd", held.pid, errno))
+    }
+
+    fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
+        let failed = |error| unreadable(of.pid, error);
+        let kinship = Kinship::new(&self.proc).map_err(failed)?;
+        let Some(dir) = self.proc.process(of.pid).map_err(failed)? else {
+            return if exists(of.pid) { Err(hidden(of.pid)) } else { Ok(Vec::new()) };
+        };
+        match self.proc.describe(&dir).map_err(failed)? {
+            Some((process, _)) if process.identity == of => {}
+            None if exists(of.pid) => return Err(hidden(of.pid)),
+            _ => return Ok(Vec::new()),
+        }
+        let mut children = Vec::new();
+        for pid in kinship.children(&mut self.proc, &dir).map_err(failed)? {
+            let child = read(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+            // A PID on the list may have changed hands since.
+            children.extend(child.filter(|child| child.parent == Some(of.pid) && !child.zombie));
+        }
+        Ok(children)
+    }
+
+    fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
+        let led =
+            |group: u32, session: u32| leaders.iter().any(|leader| [group, session].contains(&leader.get()));
+        let mut pids = Vec::new();
+        let scanned = self.proc.scan(|pid, stat| pids.extend(led(stat.group, stat.session).then_some(pid)));
+        scanned.map_err(|error| unreadable(leaders.first().copied().unwrap_or(Pid::INIT), error))?;
+        let mut members = Vec::new();
+        for pid in pids {
+            let member = read(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+            members.extend(member.filter(|member| led(member.group, member.session) && !member.zombie));
+        }
+        Ok(members)
+    }
+}
+
+/// Lets this process have as many descriptors as it may: each victim of a run takes one.
+///
+/// # Errors
+/// The system refused.
+pub fn raise_descriptor_limit() -> io::Result<()> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?)
+}
+
+fn no_pidfds() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "no pidfds here, and without them a signal could hit another process: expected Linux 5.3 or later and a seccomp \
+         profile that allows pidfd_open and pidfd_send_signal",
+    )
+}
+
+fn refused(what: &'static str, pid: Pid, errno: Errno) -> KernelError {
+    let source = match errno {
+        Errno::NOSYS => no_pidfds(),
+        Errno::PERM => io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            "not permitted: run as the user the process belongs to, or allow pidfd_open and pidfd_send_signal in the seccomp \
+             profile",
+        ),
+        Errno::MFILE | Errno::NFILE => io::Error::new(
+            io::Error::from(errno).kind(),
+            "no descriptor left: raise `ulimit -n` or lower max_reaps",
+        ),
+        _ => errno.into(),
+    };
+    KernelError { what, pid, source }
+}
+
+/// What exists and can't be looked at isn't gone.
+fn hidden(pid: Pid) -> KernelError {
+    let source = io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "it exists but /proc hides it (hidepid): run as its user, or join the group named by the mount's gid option",
+    );
+    KernelError { what: "a look in /proc", pid, source }
+}
+
+fn unreadable(pid: Pid, error: ProcessesError) -> KernelError {
+    KernelError { what: "a look in /proc", pid, source: io::Error::other(error) }
+}

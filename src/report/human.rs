@@ -1,0 +1,170 @@
+//! The report for a tired operator: what was spared and why, what was reaped and how, how much memory came back.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+pub(crate) use super::text::span;
+use super::text::{bytes, count, plain};
+use super::{Fate, GatewayReport, Line, Report, TableState};
+use crate::domain::orphan::OrphanKind;
+use crate::domain::verdict::Subject;
+use crate::reap::outcome::{Ending, Outcome, Step};
+
+/// What is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Everybody who was considered.
+    All,
+    /// Only what was due, and only if something was.
+    Acts,
+}
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const SOON: Style = AnsiColor::Yellow.on_default();
+const QUIET: Style = Style::new().dimmed();
+const HEAD: Style = Style::new().bold();
+
+/// The report as text, with colours; whoever prints it takes them out where they don't belong.
+pub fn render(report: &Report, detail: Detail) -> String {
+    let mut text = String::new();
+    if detail == Detail::Acts && !report.has_acts() {
+        return text;
+    }
+    for gateway in &report.gateways {
+        render_gateway(&mut text, gateway, detail);
+    }
+    let _ = writeln!(text, "{}", summary(report));
+    text
+}
+
+fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
+    let process = gateway.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
+    let name = plain(gateway.name.as_str(), 64);
+    let _ = write!(text, "{HEAD}{name}{HEAD:#}{process}: ");
+    let sessions =
+        gateway.subjects.iter().filter(|line| matches!(line.subject, Subject::Session { .. })).count();
+    let others = gateway.subjects.len() - sessions;
+    match gateway.table {
+        TableState::Ok => {
+            let _ = write!(text, "{}", count(sessions, "session"));
+            if others > 0 {
+                let _ = write!(text, ", {} of none", count(others, "worker"));
+            }
+        }
+        state => {
+            let why = gateway.error.as_deref().unwrap_or("no answer");
+            let _ = write!(text, "{BAD}table {}{BAD:#}: {}", state.as_str(), plain(why, 300));
+        }
+    }
+    text.push('\n');
+    for line in &gateway.subjects {
+        let is_act = !matches!(line.fate, Fate::Keep(_) | Fate::Wait { .. });
+        if is_act || detail == Detail::All {
+            render_line(text, line);
+        }
+    }
+}
+
+fn render_line(text: &mut String, line: &Line) {
+    let (style, word, story) = story(line);
+    let (kind, id) = match &line.subject {
+        Subject::Session { .. } => ("session", line.subject.id()),
+        Subject::Worker { .. } => ("worker", line.subject.id()),
+    };
+    let pid = line.subject.worker_pid().map(|pid| pid.to_string()).unwrap_or_else(|| "-".into());
+    let _ = writeln!(text, "  {style}{word:<8}{style:#} {kind:<7} {:<24} {pid:>7}  {story}", plain(&id, 24));
+}
+
+/// What became of a subject, in words without colours.
+pub(crate) fn in_words(line: &Line) -> String {
+    let (_, word, story) = story(line);
+    format!("{word}; {story}")
+}
+
+fn story(line: &Line) -> (Style, &'static str, String) {
+    match &line.fate {
+        Fate::Keep(keep) => (QUIET, "keep", plain(&keep.to_string(), 200)),
+        Fate::Wait { orphan, waited, remaining } => {
+            (SOON, "wait", format!("{}; due in {}", being(*orphan, *waited), span(*remaining)))
+        }
+        Fate::Deferred { orphan, waited } => {
+            (SOON, "deferred", format!("{}; over max_reaps, the next run takes it", being(*orphan, *waited)))
+        }
+        Fate::WouldReap { orphan, waited } => {
+            (GOOD, "due", format!("{}; would be reaped", being(*orphan, *waited)))
+        }
+        Fate::Due { warrant, waited } => {
+            (GOOD, "due", format!("{}; the next run reaps it", being(warrant.orphan(), *waited)))
+        }
+        Fate::Reap { orphan, waited, ending } => {
+            let (style, word, what) = ended(ending, matches!(line.subject, Subject::Session { .. }));
+            (style, word, format!("{}; {what}", being(*orphan, *waited)))
+        }
+    }
+}
+
+fn ended(ending: &Ending, is_session: bool) -> (Style, &'static str, String) {
+    let how: Vec<&str> = ending
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Close => "closed by its gateway",
+            step => step.as_str(),
+        })
+        .collect();
+    let note = ending.note.as_ref().map(|note| format!(" ({})", plain(note, 200))).unwrap_or_default();
+    match &ending.outcome {
+        Outcome::Reaped => {
+            let back = match ending.reclaimed_bytes {
+                0 => String::new(),
+                freed => format!("; {} back", bytes(freed)),
+            };
+            (GOOD, "reaped", format!("{}{back}{note}", how.join(", ")))
+        }
+        Outcome::Gone => {
+            let what = if is_session { "its gateway had closed it already" } else { "it was gone already" };
+            (GOOD, "gone", format!("{what}{note}"))
+        }
+        Outcome::Kept { reason } => (QUIET, "kept", format!("its gateway keeps it: {}", plain(reason, 100))),
+        Outcome::Failed { why } => {
+            (BAD, "FAILED", format!("{}; tried again on the next run", plain(why, 300)))
+        }
+    }
+}
+
+fn being(orphan: OrphanKind, waited: Duration) -> String {
+    let what = match orphan {
+        OrphanKind::DetachedSession => "detached and idle",
+        OrphanKind::OwnerlessWorker => "of no session",
+        OrphanKind::SupersededWorker => "superseded by a younger worker",
+        OrphanKind::ParentlessWorker => "its gateway is gone",
+    };
+    if waited.is_zero() { what.into() } else { format!("{what} for {}", span(waited)) }
+}
+
+fn summary(report: &Report) -> String {
+    let totals = report.totals();
+    let mut parts = Vec::new();
+    let mut part = |number: usize, what: &str| {
+        if number > 0 {
+            parts.push(format!("{number} {what}"));
+        }
+    };
+    let undone = totals.reap - totals.reaped - totals.gone - totals.kept - totals.failed;
+    part(totals.reaped, "reaped");
+    part(totals.gone, "gone already");
+    part(totals.failed, "FAILED");
+    part(totals.kept, "kept by the gateway");
+    part(undone, "due");
+    part(totals.deferred, "deferred");
+    part(totals.wait, "inside the grace");
+    part(totals.keep, "left alone");
+    let mut line = if parts.is_empty() { "nothing there".to_owned() } else { parts.join(", ") };
+    if totals.reclaimed_rss_bytes > 0 {
+        let _ = write!(line, "; {} of memory came back", bytes(totals.reclaimed_rss_bytes));
+    }
+    line
+}

@@ -1,0 +1,271 @@
+//! What a run has to tell: everybody who was considered, with the reason, and what became of those who were due.
+
+pub mod human;
+pub mod json;
+mod text;
+
+use std::time::{Duration, SystemTime};
+
+use crate::domain::decide::GatewayPlan;
+use crate::domain::ids::{GatewayName, Pid};
+use crate::domain::observation::Observation;
+use crate::domain::orphan::OrphanKind;
+use crate::domain::policy::Mode;
+use crate::domain::table::TableView;
+use crate::domain::time::Awake;
+use crate::domain::verdict::{Keep, Subject, Verdict};
+use crate::domain::warrant::Warrant;
+use crate::reap::outcome::{Ending, Outcome};
+
+/// The report of one run.
+#[derive(Debug)]
+pub struct Report {
+    pub(crate) run: String,
+    pub(crate) mode: Mode,
+    pub(crate) started_at: SystemTime,
+    started: Awake,
+    pub(crate) took: Duration,
+    pub(crate) gateways: Vec<GatewayReport>,
+}
+
+/// One gateway in it.
+#[derive(Debug)]
+pub(crate) struct GatewayReport {
+    pub(crate) name: GatewayName,
+    pub(crate) table: TableState,
+    pub(crate) error: Option<Box<str>>,
+    pub(crate) pid: Option<Pid>,
+    pub(crate) subjects: Vec<Line>,
+}
+
+/// How the table was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TableState {
+    Ok,
+    Unreachable,
+    Refused,
+}
+
+impl TableState {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// One subject in it.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) subject: Subject,
+    pub(crate) rss_bytes: Option<u64>,
+    pub(crate) fate: Fate,
+}
+
+/// What was decided on a subject, and what came of it.
+#[derive(Debug)]
+pub(crate) enum Fate {
+    Keep(Keep),
+    Wait {
+        orphan: OrphanKind,
+        waited: Duration,
+        remaining: Duration,
+    },
+    Deferred {
+        orphan: OrphanKind,
+        waited: Duration,
+    },
+    /// Due; nothing was done, because nothing was to be done.
+    WouldReap {
+        orphan: OrphanKind,
+        waited: Duration,
+    },
+    /// Due; the warrant is taken out when it is carried out.
+    Due {
+        warrant: Box<Warrant>,
+        waited: Duration,
+    },
+    Reap {
+        orphan: OrphanKind,
+        waited: Duration,
+        ending: Ending,
+    },
+}
+
+/// Where a line is in the report.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    gateway: usize,
+    line: usize,
+}
+
+/// Sums over a report.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) sessions: usize,
+    pub(crate) workers: usize,
+    pub(crate) keep: usize,
+    pub(crate) wait: usize,
+    pub(crate) reap: usize,
+    pub(crate) reaped: usize,
+    pub(crate) gone: usize,
+    pub(crate) kept: usize,
+    pub(crate) failed: usize,
+    pub(crate) deferred: usize,
+    pub(crate) reclaimed_rss_bytes: u64,
+}
+
+impl Report {
+    /// Begins the report of a run that starts now.
+    pub fn begin(mode: Mode, started_at: SystemTime, started: Awake) -> Self {
+        let run = format!("{:x}-{:x}", started.as_nanos(), std::process::id());
+        Self { run, mode, started_at, started, took: Duration::ZERO, gateways: Vec::new() }
+    }
+
+    /// The run's id, as the audit log has it.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Writes down what was decided.
+    pub fn describe(&mut self, seen: &Observation, plans: Vec<GatewayPlan>) {
+        for plan in plans {
+            let table =
+                seen.gateways.iter().find(|gateway| gateway.name == plan.name).map(|gateway| &gateway.table);
+            let (table, error) = match table {
+                Some(TableView::Current(_)) => (TableState::Ok, None),
+                Some(TableView::Refused { why }) => (TableState::Refused, Some(why.clone())),
+                Some(TableView::Unreachable { why }) => (TableState::Unreachable, Some(why.clone())),
+                None => (TableState::Unreachable, None),
+            };
+            let lines = plan.judged.into_iter().map(|judged| Line {
+                subject: judged.subject,
+                rss_bytes: judged.rss_bytes,
+                fate: match judged.verdict {
+                    Verdict::Keep(keep) => Fate::Keep(keep),
+                    Verdict::Wait { orphan, waited, remaining } => Fate::Wait { orphan, waited, remaining },
+                    Verdict::Deferred { orphan, waited } => Fate::Deferred { orphan, waited },
+                    Verdict::Reap { warrant, waited } => Fate::Due { warrant, waited },
+                },
+            });
+            let subjects = lines.collect();
+            let pid = plan.process.map(|process| process.pid);
+            self.gateways.push(GatewayReport { name: plan.name, table, error, pid, subjects });
+        }
+    }
+
+    /// Takes out the warrants of those gateways that are to be enforced; the others' orphans are only told of. That is all there is to a
+    /// dry run.
+    pub fn warrants(&mut self, mode_of: impl Fn(&GatewayName) -> Mode) -> Vec<(Place, (Warrant, Duration))> {
+        let mut warrants = Vec::new();
+        for (gateway, report) in self.gateways.iter_mut().enumerate() {
+            let mode = mode_of(&report.name);
+            for (line, subject) in report.subjects.iter_mut().enumerate() {
+                let Fate::Due { warrant, waited } = &subject.fate else { continue };
+                let (orphan, waited) = (warrant.orphan(), *waited);
+                if mode == Mode::Enforce {
+                    warrants.push((Place { gateway, line }, (Warrant::clone(warrant), waited)));
+                }
+                subject.fate = Fate::WouldReap { orphan, waited };
+            }
+        }
+        warrants
+    }
+
+    /// Writes down how it ended.
+    pub fn conclude(&mut self, place: Place, ending: Ending) {
+        let line =
+            self.gateways.get_mut(place.gateway).and_then(|gateway| gateway.subjects.get_mut(place.line));
+        let Some(line) = line else { return };
+        if let Fate::WouldReap { orphan, waited } = line.fate {
+            line.fate = Fate::Reap { orphan, waited, ending };
+        }
+    }
+
+    /// The run is over.
+    pub fn end(&mut self, now: Awake) {
+        self.took = now.since(self.started);
+    }
+
+    /// Takes in what an earlier look of the same run did, so that one report tells all of it.
+    pub fn absorb(&mut self, earlier: Self) {
+        self.run = earlier.run;
+        self.took += self.started.since(earlier.started);
+        self.started = earlier.started;
+        self.started_at = earlier.started_at;
+        for before in earlier.gateways {
+            let Some(now) = self.gateways.iter_mut().find(|gateway| gateway.name == before.name) else {
+                continue;
+            };
+            let acted = before.subjects.into_iter().filter(|line| matches!(line.fate, Fate::Reap { .. }));
+            let missing: Vec<_> = acted
+                .filter(|line| !now.subjects.iter().any(|other| is_same(&other.subject, &line.subject)))
+                .collect();
+            now.subjects.splice(0..0, missing);
+        }
+    }
+
+    /// Whether something was due: whether there is news for somebody who only wants to hear of acts.
+    pub fn has_acts(&self) -> bool {
+        self.lines().any(|line| {
+            matches!(
+                line.fate,
+                Fate::Reap { .. } | Fate::WouldReap { .. } | Fate::Due { .. } | Fate::Deferred { .. }
+            )
+        })
+    }
+
+    /// Whether something due could not be reaped.
+    pub fn has_failures(&self) -> bool {
+        self.lines().any(|line| {
+            matches!(&line.fate, Fate::Reap { ending: Ending { outcome: Outcome::Failed { .. }, .. }, .. })
+        })
+    }
+
+    /// Whether some table could not be read or trusted.
+    pub fn has_distrust(&self) -> bool {
+        self.gateways.iter().any(|gateway| gateway.table != TableState::Ok)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &Line> {
+        self.gateways.iter().flat_map(|gateway| &gateway.subjects)
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for line in self.lines() {
+            match line.subject {
+                Subject::Session { .. } => totals.sessions += 1,
+                Subject::Worker { .. } => {}
+            }
+            totals.workers += usize::from(line.subject.worker_pid().is_some());
+            match &line.fate {
+                Fate::Keep(_) => totals.keep += 1,
+                Fate::Wait { .. } => totals.wait += 1,
+                Fate::Deferred { .. } => totals.deferred += 1,
+                Fate::WouldReap { .. } | Fate::Due { .. } => totals.reap += 1,
+                Fate::Reap { ending, .. } => {
+                    totals.reap += 1;
+                    totals.reclaimed_rss_bytes += ending.reclaimed_bytes;
+                    match ending.outcome {
+                        Outcome::Reaped => totals.reaped += 1,
+                        Outcome::Gone => totals.gone += 1,
+                        Outcome::Kept { .. } => totals.kept += 1,
+                        Outcome::Failed { .. } => totals.failed += 1,
+                    }
+                }
+            }
+        }
+        totals
+    }
+}
+
+fn is_same(one: &Subject, other: &Subject) -> bool {
+    match (one, other) {
+        (Subject::Session { id: one, .. }, Subject::Session { id: other, .. }) => one == other,
+        (Subject::Worker { identity: one, .. }, Subject::Worker { identity: other, .. }) => one == other,
+        _ => false,
+    }
+}

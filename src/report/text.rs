@@ -1,0 +1,76 @@
+//! Figures in words.
+
+use std::time::Duration;
+
+/// A span as a person says it: tenths below ten seconds, whole seconds above.
+pub(crate) fn span(span: Duration) -> String {
+    let coarse = if span < Duration::from_secs(10) {
+        Duration::from_millis(u64::try_from(span.as_millis() / 100 * 100).unwrap_or(u64::MAX))
+    } else {
+        Duration::from_secs(span.as_secs())
+    };
+    match coarse.as_millis() {
+        0 => "0s".into(),
+        millis if coarse < Duration::from_secs(10) && millis % 1000 != 0 => {
+            format!("{:.1}s", coarse.as_secs_f64())
+        }
+        _ => humantime::format_duration(coarse).to_string(),
+    }
+}
+
+/// Bytes in the unit a person reads.
+pub(crate) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+}
+
+/// A text from outside on one line of a terminal: without control characters, and not longer than `most` characters.
+pub(crate) fn plain(text: &str, most: usize) -> String {
+    let mut plain: String =
+        text.chars().take(most).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(most).is_some() {
+        plain.push('…');
+    }
+    plain
+}
+
+/// `1 session`, `2 sessions`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_as_fine_as_a_person_reads_them() {
+        let said = |millis| span(Duration::from_millis(millis));
+        assert_eq!(said(0), "0s");
+        assert_eq!(said(49), "0s");
+        assert_eq!(said(1_250), "1.2s");
+        assert_eq!(said(2_000), "2s");
+        assert_eq!(said(12_900), "12s");
+        assert_eq!(said(62_000), "1m 2s");
+    }
+
+    #[test]
+    fn bytes_have_two_figures() {
+        assert_eq!(bytes(512), "0.5 KiB");
+        assert_eq!(bytes(55_812_096), "53 MiB");
+        assert_eq!(bytes(4_500_000_000), "4.2 GiB");
+        assert_eq!(bytes(1024 * 1024), "1.0 MiB");
+    }
+
+    #[test]
+    fn a_text_from_outside_cannot_move_the_cursor() {
+        assert_eq!(plain("a\u{1b}[2Jb\n", 20), "a\u{fffd}[2Jb\u{fffd}");
+        assert_eq!(plain("abcdef", 3), "abc…");
+    }
+}

@@ -1,0 +1,74 @@
+//! The clocks: awake time, which decides, and wall time, which is only ever shown.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::{Duration, SystemTime};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::domain::ids::BootId;
+use crate::domain::time::Awake;
+
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The boot id can't be read, so no remembered time means anything.
+#[derive(Debug)]
+pub struct BootIdError(io::Error);
+
+impl fmt::Display for BootIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no boot id in {BOOT_ID}: expected a UUID there; mount /proc with sys/kernel visible")
+    }
+}
+
+impl Error for BootIdError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
+}
+
+/// Awake time now: `CLOCK_MONOTONIC`, which stands still while the machine sleeps.
+pub fn awake_now() -> Awake {
+    let now = clock_gettime(ClockId::Monotonic);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
+    Awake::from_nanos(0) + Duration::new(seconds, nanos)
+}
+
+/// Which boot of the machine this is.
+///
+/// # Errors
+/// The kernel's file can't be read or is empty.
+pub fn boot_id() -> Result<BootId, BootIdError> {
+    let text = std::fs::read_to_string(BOOT_ID).map_err(BootIdError)?;
+    match text.trim() {
+        "" => Err(BootIdError(io::ErrorKind::InvalidData.into())),
+        id => Ok(BootId::from(id)),
+    }
+}
+
+/// Wall time, for reports and the audit log only: it jumps.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+pub fn wall_now() -> SystemTime {
+    SystemTime::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn awake_time_never_runs_backwards() {
+        let earlier = awake_now();
+        assert!(earlier.as_nanos() > 0);
+        assert!(awake_now() >= earlier);
+    }
+
+    #[test]
+    fn the_boot_id_stays_the_same_within_a_boot() {
+        let id = boot_id().unwrap();
+        assert_eq!(id, boot_id().unwrap());
+        assert_eq!(id.as_str(), id.as_str().trim());
+    }
+}

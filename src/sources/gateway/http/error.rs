@@ -1,0 +1,136 @@
+//! Why an exchange with a gateway came to nothing, in words for a tired operator.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use humantime::format_duration;
+
+/// A url that no gateway can be asked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotAnAddress;
+
+impl fmt::Display for NotAnAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "expected a url such as http://127.0.0.1:9119/…: plain HTTP, a host, no user name or password",
+        )
+    }
+}
+
+impl std::error::Error for NotAnAddress {}
+
+/// An exchange that came to nothing.
+#[derive(Debug)]
+pub struct HttpError {
+    /// Host and port, as the configuration has them.
+    pub at: Box<str>,
+    /// What happened.
+    pub problem: HttpProblem,
+}
+
+/// What happened instead of an answer.
+#[derive(Debug)]
+pub enum HttpProblem {
+    /// The name has no address.
+    Unresolved(io::Error),
+    /// No connection.
+    Connect(io::Error),
+    /// The deadline passed.
+    TimedOut {
+        /// In which part of the exchange.
+        phase: Phase,
+        /// The whole span that was allowed.
+        after: Duration,
+    },
+    /// The connection ended before an answer's head was whole.
+    Closed,
+    /// The path can't stand in a request.
+    Unaskable,
+    /// Not an HTTP/1 answer; the part that isn't.
+    Malformed(Box<str>),
+    /// The body ended early, or its framing was broken.
+    CutShort {
+        /// Bytes that came.
+        got: usize,
+    },
+    /// The body is larger than allowed.
+    TooLarge {
+        /// Most bytes that were allowed.
+        limit: usize,
+    },
+}
+
+/// The part of an exchange that took too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking up the name and connecting.
+    Connect,
+    /// Until the answer's head.
+    Answer,
+    /// From the head to the last byte.
+    Body,
+}
+
+impl HttpError {
+    /// The message with what lies behind it, on one line.
+    pub fn in_full(&self) -> String {
+        std::error::Error::source(self).map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
+    }
+
+    /// The gateway did answer, with something that is no answer: not to be trusted, rather than not there.
+    pub fn reached(&self) -> bool {
+        match self.problem {
+            HttpProblem::Malformed(_) | HttpProblem::CutShort { .. } | HttpProblem::TooLarge { .. } => true,
+            HttpProblem::Unresolved(_)
+            | HttpProblem::Connect(_)
+            | HttpProblem::Unaskable
+            | HttpProblem::TimedOut { .. }
+            | HttpProblem::Closed => false,
+        }
+    }
+}
+
+impl fmt::Display for HttpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = &self.at;
+        match &self.problem {
+            HttpProblem::Unresolved(_) => write!(f, "{at} has no address: check the name in url"),
+            HttpProblem::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                write!(f, "nothing listens at {at}: is the gateway running, and is this its address?")
+            }
+            HttpProblem::Connect(_) => write!(f, "no connection to {at}"),
+            HttpProblem::TimedOut { phase, after } => {
+                let after = format_duration(*after);
+                match phase {
+                    Phase::Connect => write!(f, "no connection to {at} within {after}"),
+                    Phase::Answer => {
+                        write!(f, "no answer from {at} within {after}: it is busy, stopped or hanging")
+                    }
+                    Phase::Body => write!(f, "the answer from {at} was not complete within {after}"),
+                }
+            }
+            HttpProblem::Unaskable => {
+                write!(f, "no request to {at} can carry this path: it is too long, or none")
+            }
+            HttpProblem::Closed => write!(f, "{at} closed the connection without an answer"),
+            HttpProblem::Malformed(what) => write!(f, "{at} does not speak HTTP/1.1: {what}"),
+            HttpProblem::CutShort { got } => {
+                write!(f, "the answer from {at} was cut short after {got} bytes")
+            }
+            HttpProblem::TooLarge { limit } => {
+                write!(f, "the answer from {at} is larger than {limit} bytes")
+            }
+        }
+    }
+}
+
+impl std::error::Error for HttpError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.problem {
+            HttpProblem::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
+            HttpProblem::Unresolved(error) | HttpProblem::Connect(error) => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What the answer to a conditional reap means. Only the contract's own words count: a 404 page of some web server is no "gone".
+
+use hyper::StatusCode;
+use serde::Deserialize;
+
+use super::client::{HttpClient, Response};
+use super::error::HttpError;
+use super::table_answer::refusal;
+use crate::domain::table::CloseAnswer;
+use crate::sources::gateway::json::{Object, Raw, string};
+
+/// The contract's answers have a few dozen bytes.
+pub(super) const MAX_BYTES: usize = 64 * 1024;
+
+pub(super) fn judge(client: &HttpClient, answer: Result<Response, HttpError>) -> CloseAnswer {
+    let response = match answer {
+        Ok(response) => response,
+        Err(error) => return CloseAnswer::Failed { why: error.in_full().into() },
+    };
+    let said = Said::read(&response.body);
+    match (response.status, said.outcome.as_deref()) {
+        (StatusCode::OK, Some("reaped")) => CloseAnswer::Reaped,
+        (StatusCode::NOT_FOUND, Some("gone")) => CloseAnswer::Gone,
+        (StatusCode::CONFLICT, _) => {
+            let reason = said.reason.map_or_else(|| "kept".into(), |reason| client.quote(&reason));
+            CloseAnswer::Kept { reason }
+        }
+        (StatusCode::PRECONDITION_FAILED, _) => CloseAnswer::Kept { reason: "instance".into() },
+        (StatusCode::OK, _) => failed(client, "200 without the outcome \"reaped\": nothing is assumed"),
+        (StatusCode::NOT_FOUND, _) => failed(
+            client,
+            "404 without the outcome \"gone\": is that the path at which the gateway takes reaps?",
+        ),
+        _ => CloseAnswer::Failed { why: refusal(client, &response, "the reap").into() },
+    }
+}
+
+fn failed(client: &HttpClient, what: &str) -> CloseAnswer {
+    CloseAnswer::Failed { why: format!("{} answered {what}", client.target().shown()).into() }
+}
+
+/// What a body says in the contract's words; nothing, if it isn't in them.
+#[derive(Default)]
+struct Said {
+    outcome: Option<Box<str>>,
+    reason: Option<Box<str>>,
+}
+
+impl Said {
+    fn read(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct RawSaid<'a> {
+            #[serde(borrow)]
+            outcome: Raw<'a>,
+            #[serde(borrow)]
+            reason: Raw<'a>,
+        }
+        let Ok(Object(said)) = serde_json::from_slice::<Object<RawSaid<'_>>>(body) else {
+            return Self::default();
+        };
+        let reason = said.reason.and_then(string).filter(|reason| !reason.is_empty());
+        Self { outcome: said.outcome.and_then(string), reason }
+    }
+}

@@ -1,0 +1,96 @@
+//! What the answer to a read of the session table means: a table, or in one sentence why there is none and what to do.
+
+use hyper::StatusCode;
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
+
+use super::client::{HttpClient, Response};
+use super::error::{HttpError, HttpProblem};
+use crate::domain::table::{SessionTable, TableView};
+use crate::sources::gateway::table_json;
+
+pub(super) fn judge(client: &HttpClient, answer: Result<Response, HttpError>, limit: usize) -> TableView {
+    let response = match answer {
+        Ok(response) => response,
+        Err(HttpError { problem: HttpProblem::TooLarge { .. }, .. }) => {
+            let why = format!(
+                "the table is larger than max_table_bytes = {limit}: raise it if the gateway really has that many sessions"
+            );
+            return TableView::Refused { why: why.into() };
+        }
+        Err(error) if error.reached() => return TableView::Refused { why: error.in_full().into() },
+        Err(error) => return TableView::Unreachable { why: error.in_full().into() },
+    };
+    match table(client, &response) {
+        Ok(table) => TableView::Current(table),
+        Err(why) => TableView::Refused { why: why.into() },
+    }
+}
+
+fn table(client: &HttpClient, response: &Response) -> Result<SessionTable, String> {
+    let status = response.status;
+    if status != StatusCode::OK {
+        return Err(refusal(client, response, "a read of the session table"));
+    }
+    let at = client.target().shown();
+    if let Some(encoding) = text_of(&response.headers, CONTENT_ENCODING).filter(|name| *name != "identity") {
+        let encoding = client.quote(encoding);
+        return Err(format!("{at} answered with Content-Encoding {encoding}, which was not asked for"));
+    }
+    if is_html(&response.body) {
+        return Err(format!(
+            "{at} answered with an HTML page instead of a session table: a login page, or not the table's url"
+        ));
+    }
+    table_json::parse(&response.body).map_err(|error| client.redact(&error.to_string()).into_owned())
+}
+
+/// What a status other than the expected ones says, and the remedy where there is one.
+pub(super) fn refusal(client: &HttpClient, response: &Response, what: &str) -> String {
+    let at = client.target().shown();
+    let status = response.status;
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if client.has_token() => {
+            format!("{at} did not accept the token ({status}): check what token_env or token_file names")
+        }
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            format!("{at} wants a token ({status}): name it by token_env or token_file")
+        }
+        StatusCode::NOT_FOUND => {
+            format!("no session table at {at} ({status}): check url, and that the gateway publishes one")
+        }
+        _ if status.is_redirection() => match text_of(&response.headers, LOCATION) {
+            Some(to) => {
+                let to = client.quote(to.split('?').next().unwrap_or(to));
+                format!("redirected to {to}: redirects are not followed; put the final address into url")
+            }
+            None => {
+                format!("{at} answered {status}: redirects are not followed; put the final address into url")
+            }
+        },
+        _ => {
+            let said = said(client, &response.body);
+            format!("{at} answered {status} to {what}{said}")
+        }
+    }
+}
+
+/// The body's own words, if they are words.
+fn said(client: &HttpClient, body: &[u8]) -> String {
+    let text = match std::str::from_utf8(body) {
+        Ok(text) => text,
+        // The excerpt may end within a character.
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&body[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return String::new(),
+    };
+    if text.trim().is_empty() || is_html(body) { String::new() } else { format!(": {}", client.quote(text)) }
+}
+
+fn is_html(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,143 @@
+//! Version 1 of the session table, from JSON.
+//!
+//! Whole or nothing: a table that breaks the contract anywhere is refused, because an unreadable table is never an empty one. Within a
+//! valid table a field that isn't understood is kept as such, and its session with it. One pass over the bytes; values are looked at
+//! where they stand, and only what is kept is copied.
+
+mod error;
+mod row;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
+
+pub use self::error::TableError;
+use self::row::RawRow;
+use super::excerpt::excerpt;
+use super::json::{Object, Raw, object, opaque};
+use crate::domain::ids::{Instance, Pid};
+use crate::domain::table::{Session, SessionTable};
+
+/// Reads a session table.
+///
+/// # Errors
+/// It isn't one, isn't version 1, or breaks the contract in a place where the contract says that the table is refused.
+pub fn parse(body: &[u8]) -> Result<SessionTable, TableError> {
+    let text = std::str::from_utf8(body).map_err(|error| TableError::NotUtf8 { at: error.valid_up_to() })?;
+    // RFC 8259 lets a reader ignore a byte order mark; files written on Windows begin with one.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let Object(raw): Object<RawTable<'_>> = serde_json::from_str(text)?;
+
+    // The version first: in a table of another version nothing else can be expected to fit.
+    if raw.version.is_none_or(|version| version.get() != "1") {
+        let expected = "1, the only version this gateway-reaper reads: update the older of the two";
+        return Err(TableError::field("version", raw.version, expected));
+    }
+    let gateway = RawGateway::read(raw.gateway)?;
+    let Some(rows) = raw.sessions else {
+        return Err(TableError::field("sessions", None, "an array, empty if there are none"));
+    };
+    let sessions = rows.0?;
+    refuse_duplicates(&sessions)?;
+    Ok(SessionTable { gateway_pid: gateway.pid()?, instance: gateway.instance(), sessions })
+}
+
+#[derive(Deserialize)]
+struct RawTable<'a> {
+    #[serde(borrow)]
+    version: Raw<'a>,
+    #[serde(borrow)]
+    gateway: Raw<'a>,
+    sessions: Option<Rows>,
+}
+
+#[derive(Deserialize, Default)]
+struct RawGateway<'a> {
+    #[serde(borrow)]
+    pid: Raw<'a>,
+    #[serde(borrow)]
+    instance: Raw<'a>,
+}
+
+impl<'a> RawGateway<'a> {
+    fn read(raw: Raw<'a>) -> Result<Self, TableError> {
+        let Some(json) = raw else { return Ok(Self::default()) };
+        let expected = "an object with one `pid` and one `instance` at most";
+        object(json).ok_or_else(|| TableError::field("gateway", raw, expected))
+    }
+
+    fn pid(&self) -> Result<Option<Pid>, TableError> {
+        let Some(raw) = self.pid else { return Ok(None) };
+        let expected = "a process id, 1 to 2147483647";
+        pid(raw.get()).map(Some).ok_or_else(|| TableError::field("gateway.pid", self.pid, expected))
+    }
+
+    /// An empty text identifies nothing; the identity of the gateway's process serves then.
+    fn instance(&self) -> Option<Instance> {
+        self.instance.map(opaque).filter(|text| !text.is_empty()).map(Instance::from)
+    }
+}
+
+/// A PID as JSON has it: digits, no sign, no fraction, no exponent.
+fn pid(json: &str) -> Option<Pid> {
+    json.parse().ok().and_then(Pid::new)
+}
+
+/// All rows, or what is wrong with the first bad one. The rest is still passed over, so that a document that is cut off or of another
+/// version is called that.
+struct Rows(Result<Vec<Session>, TableError>);
+
+impl<'de> Deserialize<'de> for Rows {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(RowsVisitor).map(Rows)
+    }
+}
+
+struct RowsVisitor;
+
+impl<'de> Visitor<'de> for RowsVisitor {
+    type Value = Result<Vec<Session>, TableError>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of sessions")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Self::Value, A::Error> {
+        let mut sessions = Vec::new();
+        loop {
+            let row = rows
+                .next_element::<Object<RawRow<'_>>>()
+                .map_err(|error| A::Error::custom(format_args!("sessions[{}]: {error}", sessions.len())))?;
+            let Some(Object(row)) = row else { break };
+            match row.into_session(sessions.len()) {
+                Ok(session) => sessions.push(session),
+                Err(error) => {
+                    while rows.next_element::<IgnoredAny>()?.is_some() {}
+                    return Ok(Err(error));
+                }
+            }
+        }
+        Ok(Ok(sessions))
+    }
+}
+
+fn refuse_duplicates(sessions: &[Session]) -> Result<(), TableError> {
+    let mut seen = HashMap::with_capacity(sessions.len());
+    for (row, session) in sessions.iter().enumerate() {
+        match seen.entry(session.id.as_str()) {
+            Entry::Vacant(entry) => {
+                entry.insert(row);
+            }
+            Entry::Occupied(entry) => {
+                let id = excerpt(session.id.as_str(), error::ID_SHOWN);
+                return Err(TableError::DuplicateId { row, id, first: *entry.get() });
+            }
+        }
+    }
+    Ok(())
+}

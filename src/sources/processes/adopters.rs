@@ -1,0 +1,111 @@
+//! Who adopts, and which of an adopter's children are new since the last look.
+//!
+//! An orphan goes to one of its own ancestors or to init, so only the ancestors of gateways and of known workers matter here; of these, the
+//! ones that show that they adopt: init, a program known for it, a process that holds an adopted child or that a known worker was seen
+//! to come to.
+
+use std::collections::{HashMap, HashSet};
+
+use super::error::ProcessesError;
+use super::gathering::Gathering;
+use super::kinship::Kinship;
+use crate::domain::adoption::{is_known_subreaper, sign};
+use crate::domain::ids::Pid;
+use crate::domain::process::{Process, ProcessIdentity};
+
+/// Adopters, each with its children that were looked at.
+#[derive(Debug, Default)]
+pub(super) struct Adopters {
+    seen: HashMap<ProcessIdentity, HashSet<Pid>>,
+    /// The parents that known processes had at the last look.
+    parents: HashMap<ProcessIdentity, Pid>,
+}
+
+impl Adopters {
+    /// Remembers the parents of known processes; whoever is a new parent of one has adopted it.
+    pub(super) fn follow(
+        &mut self,
+        gathering: &mut Gathering<'_>,
+        known: &[ProcessIdentity],
+    ) -> Result<(), ProcessesError> {
+        let mut parents = HashMap::with_capacity(known.len());
+        for identity in known {
+            let Some(parent) = gathering.view.alive(identity).and_then(|process| process.parent) else {
+                continue;
+            };
+            let before = self.parents.get(identity);
+            if before.is_some_and(|&before| before != parent)
+                && let Some(adopter) = gathering.add(parent)?
+            {
+                self.seen.entry(adopter.identity).or_default();
+            }
+            parents.insert(*identity, parent);
+        }
+        self.parents = parents;
+        Ok(())
+    }
+
+    /// Asks for every child of an adopter that wasn't there at the last look.
+    pub(super) fn ask_new(
+        &mut self,
+        gathering: &mut Gathering<'_>,
+        kinship: &Kinship,
+    ) -> Result<(), ProcessesError> {
+        let adopters: Vec<ProcessIdentity> = self.seen.keys().copied().collect();
+        for adopter in adopters {
+            let Some(children) = children_of(gathering, adopter, kinship)? else {
+                self.seen.remove(&adopter);
+                continue;
+            };
+            let seen = self.seen.entry(adopter).or_default();
+            for &child in children.iter().filter(|child| !seen.contains(child)) {
+                gathering.ask(child)?;
+            }
+            *seen = children.into_iter().collect();
+        }
+        Ok(())
+    }
+
+    /// Finds the adopters among the ancestors of gateways and known processes, after a whole look.
+    pub(super) fn learn(
+        &mut self,
+        gathering: &Gathering<'_>,
+        gateways: &[Pid],
+        known: &[ProcessIdentity],
+        kinship: &Kinship,
+    ) {
+        let Kinship::Table(table) = kinship else { return };
+        let view = &gathering.view;
+        let adopting: HashSet<Pid> = view
+            .processes
+            .values()
+            .filter(|process| gathering.was_asked_for(process.identity.pid) && sign(process, view).is_some())
+            .filter_map(|process| process.parent)
+            .collect();
+        let roots = gateways.iter().copied().chain(known.iter().map(|identity| identity.pid));
+        let ancestors = roots.flat_map(|root| gathering.line_of(root).into_iter().skip(1));
+        let adopts = |process: &&Process| {
+            let pid = process.identity.pid;
+            let init = pid == Pid::INIT && view.init_is_init;
+            init || is_known_subreaper(&process.comm) || adopting.contains(&pid)
+        };
+        for adopter in ancestors.chain([Pid::INIT]).filter_map(|pid| view.get(pid)).filter(adopts) {
+            let children = table.get(&adopter.identity.pid).into_iter().flatten().copied();
+            self.seen
+                .insert(adopter.identity, children.filter(|&child| gathering.was_asked_for(child)).collect());
+        }
+    }
+}
+
+/// `None`: the adopter is gone.
+fn children_of(
+    gathering: &mut Gathering<'_>,
+    adopter: ProcessIdentity,
+    kinship: &Kinship,
+) -> Result<Option<Vec<Pid>>, ProcessesError> {
+    let Some(dir) = gathering.proc.process(adopter.pid)? else { return Ok(None) };
+    match gathering.proc.describe(&dir)? {
+        Some((process, _)) if process.identity == adopter => kinship.adopted(gathering.proc, &dir).map(Some),
+        _ => Ok(None),
+    }
+}

@@ -1,0 +1,68 @@
+//! Whose child is whose: from the kernel's `children` files, or where it has none (no `CONFIG_PROC_CHILDREN`) from a full scan.
+
+use std::collections::HashMap;
+
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
+
+use super::error::ProcessesError;
+use super::proc::{Proc, ProcessDir, Threads};
+use crate::domain::ids::Pid;
+
+/// Where a look learns of children.
+#[derive(Debug)]
+pub(crate) enum Kinship {
+    /// From the parent's own files, whatever else there is on the machine.
+    ChildrenFiles,
+    /// From a table of all processes, already read.
+    Table(HashMap<Pid, Vec<Pid>>),
+}
+
+impl Kinship {
+    /// The kernel's files, else a full scan.
+    pub(crate) fn new(proc: &Proc) -> Result<Self, ProcessesError> {
+        if proc.has_children_files() { Ok(Self::ChildrenFiles) } else { Self::full_scan() }
+    }
+
+    /// All of the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`, which keeps the dead.
+    pub(super) fn full_scan() -> Result<Self, ProcessesError> {
+        let mut system = System::new().map_err(|error| ProcessesError::Read {
+            what: "/proc, through sysinfo,".into(),
+            source: std::io::Error::other(error),
+        })?;
+        let bare = ProcessRefreshKind::nothing().without_tasks();
+        system.refresh_processes_specifics(ProcessesToUpdate::All, true, bare);
+        // It skips what it can't read without a word.
+        if system.process(sysinfo::Pid::from_u32(std::process::id())).is_none() {
+            return Err(ProcessesError::EmptyScan);
+        }
+        let pid = |pid: sysinfo::Pid| Pid::new(pid.as_u32().into());
+        let pairs = system.processes().iter();
+        Ok(Self::table(pairs.filter_map(|(&child, process)| Some((pid(child)?, pid(process.parent()?)?)))))
+    }
+
+    /// From pairs of child and parent.
+    pub(super) fn table(pairs: impl Iterator<Item = (Pid, Pid)>) -> Self {
+        let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
+        for (child, parent) in pairs {
+            children.entry(parent).or_default().push(child);
+        }
+        Self::Table(children)
+    }
+
+    /// The children of a process, whichever thread started them.
+    pub(crate) fn children(&self, proc: &mut Proc, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
+        self.of(proc, dir, Threads::All)
+    }
+
+    /// The children of a process among which whatever it adopted is to be found.
+    pub(super) fn adopted(&self, proc: &mut Proc, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
+        self.of(proc, dir, Threads::Main)
+    }
+
+    fn of(&self, proc: &mut Proc, dir: &ProcessDir, threads: Threads) -> Result<Vec<Pid>, ProcessesError> {
+        match self {
+            Self::ChildrenFiles => proc.children(dir, threads),
+            Self::Table(children) => Ok(children.get(&dir.pid()).cloned().unwrap_or_default()),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Looks at the process tree: only where workers can be, or at all of it.
+//!
+//! A view holds, each with identity and argv: the gateways, the children of all their threads, the known processes, and what was adopted;
+//! around them, without argv: everybody's ancestors up to PID 1, and the leaders of session and process group where they still live. The
+//! reaper's own ancestors are always there. A PID that was asked after and that nobody has is in the view's `gone`.
+//!
+//! [`Look::Near`] costs the same on a host with 200 processes or 20,000. It can't see
+//! - a worker that was adopted before this [`Processes`] ever saw it, by the time of its last whole look; of what is adopted later it sees
+//!   everything that comes to init, to a known subreaper above a gateway, or to where another known worker went;
+//! - a worker adopted by a program that nobody knows to adopt and that shows it by no sign (see [`crate::domain::adoption`]), unless it
+//!   was known before;
+//! - a child the kernel's non-atomic `children` file happens to leave out; the next look has it.
+//!
+//! So the caller takes a [`Look::Whole`] at the first sight of a gateway, when its instance or process changed or is gone, when a known
+//! worker lost its parent, and every so often: how often is how late such a worker may be found at worst. A new [`Processes`] (each run of
+//! `once`) knows no adopters yet, so its near look finds no orphan that the ledger doesn't name; only a whole one does.
+
+mod adopters;
+mod argv;
+mod error;
+mod gathering;
+mod kinship;
+mod pidfd;
+mod proc;
+mod stat;
+
+use std::collections::HashMap;
+
+pub use error::ProcessesError;
+
+use crate::domain::adoption::{Holder, sign_among};
+use crate::domain::ids::Pid;
+use crate::domain::policy::WorkerMatch;
+use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use adopters::Adopters;
+use argv::ArgvCache;
+use gathering::Gathering;
+pub(crate) use kinship::Kinship;
+pub(crate) use pidfd::{Pidfds, open as open_pidfd};
+pub(crate) use proc::{Proc, exists};
+use stat::Stat;
+
+/// How far to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Where workers can be.
+    Near,
+    /// At every process of the machine.
+    Whole,
+}
+
+/// Where to look.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Roots<'a> {
+    /// The processes of the gateways.
+    pub gateways: &'a [Pid],
+    /// Remembered workers and what was left of them. Whoever found an adopted worker in one look and wants it in the next names it here.
+    pub known: &'a [ProcessIdentity],
+}
+
+/// Whence children are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Kernel,
+    FullScan,
+}
+
+/// Looks at processes, and remembers between looks the argvs it read and who adopts.
+#[derive(Debug)]
+pub struct Processes {
+    proc: Proc,
+    source: Source,
+    argvs: ArgvCache,
+    adopters: Adopters,
+}
+
+impl Processes {
+    /// Opens `/proc` and finds out what this kernel has.
+    ///
+    /// # Errors
+    /// There is no `/proc`, or it belongs to another PID namespace.
+    pub fn new() -> Result<Self, ProcessesError> {
+        let proc = Proc::open()?;
+        let source = if proc.has_children_files() { Source::Kernel } else { Source::FullScan };
+        if source == Source::FullScan {
+            tracing::info!(
+                "this kernel has no /proc/PID/task/TID/children files; every look scans all processes"
+            );
+        }
+        Ok(Self { proc, source, argvs: ArgvCache::default(), adopters: Adopters::default() })
+    }
+
+    /// The same, as on a kernel without `children` files: so that both ways can be compared on one.
+    ///
+    /// # Errors
+    /// As [`Processes::new`].
+    pub fn by_full_scan() -> Result<Self, ProcessesError> {
+        let mut processes = Self::new()?;
+        processes.source = Source::FullScan;
+        Ok(processes)
+    }
+
+    /// Takes one look.
+    ///
+    /// # Errors
+    /// Anything that couldn't be read for another reason than that its process is gone or hidden: a look is whole or it is an error.
+    pub fn look(&mut self, look: Look, roots: &Roots<'_>) -> Result<ProcessView, ProcessesError> {
+        let (kinship, adopted) = match look {
+            Look::Near if self.source == Source::Kernel => (Kinship::ChildrenFiles, Vec::new()),
+            Look::Near => (Kinship::full_scan()?, Vec::new()),
+            Look::Whole => {
+                self.argvs.forget();
+                self.all_processes()?
+            }
+        };
+        let view = ProcessView {
+            own_uid: rustix::process::geteuid().as_raw(),
+            init_is_init: self.proc.init_is_init(),
+            ..ProcessView::default()
+        };
+        let mut gathering = Gathering::new(&mut self.proc, &mut self.argvs, view);
+        let own = Pid::new(std::process::id().into()).unwrap_or(Pid::INIT);
+        gathering.add(own)?;
+        for &gateway in roots.gateways {
+            gathering.ask_family(gateway, &kinship)?;
+        }
+        let known = roots.known.iter().map(|identity| identity.pid);
+        for pid in known.chain(adopted) {
+            if !gathering.was_asked_for(pid) {
+                gathering.ask(pid)?;
+            }
+        }
+        self.adopters.follow(&mut gathering, roots.known)?;
+        self.adopters.ask_new(&mut gathering, &kinship)?;
+        gathering.finish()?;
+        if look == Look::Whole {
+            self.adopters.learn(&gathering, roots.gateways, roots.known, &kinship);
+        }
+        gathering.view.own_line = gathering.line_of(own);
+        let view = gathering.view;
+        self.argvs.turn_over();
+        Ok(view)
+    }
+
+    /// Adds processes to a view, with what stands around them, unless they are there: those that a table named and the look didn't see.
+    ///
+    /// # Errors
+    /// As [`Processes::look`]; the view is then as good as before.
+    pub fn look_at(&mut self, view: &mut ProcessView, pids: &[Pid]) -> Result<(), ProcessesError> {
+        let mut gathering = Gathering::new(&mut self.proc, &mut self.argvs, std::mem::take(view));
+        let missing: Vec<Pid> = pids
+            .iter()
+            .copied()
+            .filter(|&pid| gathering.view.get(pid).is_none_or(|p| p.argv.is_none()))
+            .collect();
+        let result = missing.into_iter().try_for_each(|pid| gathering.ask(pid));
+        let result = result.and_then(|()| gathering.finish());
+        *view = gathering.view;
+        result
+    }
+
+    /// The processes of this user (for root: of anybody) whose argv matches. Reads the argv of all, so it is for finding a gateway that no
+    /// table names, and no more.
+    ///
+    /// # Errors
+    /// As [`Processes::look`].
+    pub fn find_matching(&mut self, worker: &WorkerMatch) -> Result<Vec<Process>, ProcessesError> {
+        let own_uid = rustix::process::geteuid().as_raw();
+        let mut pids = Vec::new();
+        self.proc.scan(|pid, stat| pids.extend((!stat.kernel && !stat.zombie).then_some(pid)))?;
+        let mut found = Vec::new();
+        for pid in pids {
+            let Some(process) = read(&mut self.proc, pid)? else { continue };
+            let ours = own_uid == 0 || process.uid == own_uid;
+            if ours && process.argv.as_deref().is_some_and(|argv| worker.matches(argv).is_some()) {
+                found.push(process);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The whole table: whose child is whose, and which processes bear a sign of adoption.
+    fn all_processes(&mut self) -> Result<(Kinship, Vec<Pid>), ProcessesError> {
+        let mut table: HashMap<Pid, Stat> = HashMap::new();
+        self.proc.scan(|pid, stat| drop(table.insert(pid, stat)))?;
+        let init_is_init = self.proc.init_is_init();
+        let holder = |pid: Pid| match table.get(&pid) {
+            Some(stat) if !stat.zombie => Holder::Alive(stat.kin(pid)),
+            // Hidden, perhaps; whoever is asked for because of it is judged by the view, which knows.
+            _ => Holder::Gone,
+        };
+        let adopted = table
+            .iter()
+            .filter(|(_, stat)| !stat.kernel && !stat.zombie)
+            .filter(|(pid, stat)| sign_among(stat.kin(**pid), init_is_init, holder).is_some())
+            .map(|(&pid, _)| pid)
+            .collect();
+        let pairs = table.iter().filter_map(|(&pid, stat)| Some((pid, stat.parent?)));
+        Ok((Kinship::table(pairs), adopted))
+    }
+}
+
+/// One process with its argv, read now. `None`: nobody has this PID, or it's hidden.
+pub(crate) fn read(proc: &mut Proc, pid: Pid) -> Result<Option<Process>, ProcessesError> {
+    let Some(dir) = proc.process(pid)? else { return Ok(None) };
+    let Some((mut process, _)) = proc.describe(&dir)? else { return Ok(None) };
+    if !process.zombie && !process.kernel {
+        process.argv = proc.argv(&dir)?.map(Into::into);
+    }
+    Ok(Some(process))
+}

@@ -1,0 +1,59 @@
+//! Pidfds as a source of identity: on pidfs (Linux 6.9+) a pidfd's inode never names a second process.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{fstat, fstatfs};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, pidfd_open};
+
+use super::error::ProcessesError;
+use crate::domain::ids::Pid;
+
+/// `PIDFS_MAGIC`, "PIDF".
+const PIDFS_MAGIC: u64 = 0x5049_4446;
+
+/// What this kernel, and whatever filters its system calls, has of pidfds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pidfds {
+    /// With an inode for each process.
+    Pidfs,
+    /// Without.
+    Anonymous,
+    /// None at all.
+    Missing,
+}
+
+impl Pidfds {
+    /// Tries it on this process.
+    pub(crate) fn probe() -> io::Result<Self> {
+        match pidfd_open(rustix::process::getpid(), PidfdFlags::empty()) {
+            Ok(fd) if u64::try_from(fstatfs(&fd)?.f_type) == Ok(PIDFS_MAGIC) => Ok(Self::Pidfs),
+            Ok(_) => Ok(Self::Anonymous),
+            Err(Errno::NOSYS | Errno::PERM | Errno::INVAL) => Ok(Self::Missing),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// The inode, 0 without pidfs. `None`: nobody has this PID.
+    pub(super) fn inode(self, pid: Pid) -> Result<Option<u64>, ProcessesError> {
+        if self != Self::Pidfs {
+            return Ok(Some(0));
+        }
+        let failed = |errno: Errno| ProcessesError::Pidfd { pid, source: errno.into() };
+        let Some(fd) = open(pid).map_err(failed)? else { return Ok(None) };
+        Ok(Some(fstat(&fd).map_err(failed)?.st_ino))
+    }
+}
+
+/// A pidfd. `None`: nobody has this PID, or only a thread.
+pub(crate) fn open(pid: Pid) -> Result<Option<OwnedFd>, Errno> {
+    let Some(raw) = i32::try_from(pid.get()).ok().and_then(rustix::process::Pid::from_raw) else {
+        return Ok(None);
+    };
+    match pidfd_open(raw, PidfdFlags::empty()) {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}

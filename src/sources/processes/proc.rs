@@ -1,0 +1,279 @@
+//! `/proc`, read so that everything told of one process was read from that very process.
+//!
+//! A directory `/proc/PID` that is held open belongs to one process for good: once that is gone, reading below it fails, whoever has the
+//! PID then. So the directory is opened first, then the pidfd for the inode, then `stat` is read through the directory: that it can still
+//! be read proves that the PID had not changed hands in between.
+//!
+//! The effective user is the directory's owner. (Files below it go to root when a process isn't dumpable; the directory never does.)
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, RawDir, accessat, fstat, openat, readlinkat, statat};
+use rustix::io::Errno;
+
+use super::argv;
+use super::error::ProcessesError;
+use super::pidfd::Pidfds;
+use super::stat::{ExecGeneration, Stat};
+use crate::domain::ids::Pid;
+use crate::domain::process::{Process, ProcessIdentity};
+
+/// Far more than a `stat` line or most argvs need; grows where it must.
+const BUFFER: usize = 4096;
+/// A thousand entries of a directory at a time.
+const LISTING: usize = 32 * 1024;
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Inode of the machine's first PID namespace, `PROC_PID_INIT_INO` in the kernel. Unlike kthreadd it shows under `hidepid` as well.
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// The open `/proc` of this PID namespace.
+#[derive(Debug)]
+pub(crate) struct Proc {
+    root: OwnedFd,
+    pidfds: Pidfds,
+    page_size: u64,
+    init_is_init: bool,
+    children_files: bool,
+    warned_of_hidden: bool,
+    buffer: Vec<u8>,
+}
+
+/// The open directory of one process.
+#[derive(Debug)]
+pub(crate) struct ProcessDir {
+    pid: Pid,
+    fd: OwnedFd,
+}
+
+/// Reading below `/proc`, in three words.
+enum Reading<T> {
+    Done(T),
+    Vanished,
+    Hidden,
+}
+
+impl Proc {
+    pub(crate) fn open() -> Result<Self, ProcessesError> {
+        let failed =
+            |what: &str, errno: Errno| ProcessesError::Read { what: what.into(), source: errno.into() };
+        let root = openat(CWD, "/proc", DIRECTORY, Mode::empty()).map_err(|errno| failed("/proc", errno))?;
+        let own = readlinkat(&root, "self", Vec::new()).map_err(|e| failed("/proc/self", e))?;
+        if own.to_bytes() != std::process::id().to_string().as_bytes() {
+            return Err(ProcessesError::OtherNamespace);
+        }
+        let namespace = statat(&root, "self/ns/pid", AtFlags::empty());
+        let children_files = accessat(&root, "thread-self/children", Access::EXISTS, AtFlags::empty());
+        let own_pid = Pid::new(std::process::id().into()).unwrap_or(Pid::INIT);
+        Ok(Self {
+            root,
+            pidfds: Pidfds::probe().map_err(|source| ProcessesError::Pidfd { pid: own_pid, source })?,
+            page_size: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
+            init_is_init: namespace.is_ok_and(|namespace| namespace.st_ino == FIRST_PID_NAMESPACE),
+            children_files: children_files.is_ok(),
+            warned_of_hidden: false,
+            buffer: Vec::with_capacity(BUFFER),
+        })
+    }
+
+    /// Whether PID 1 is the machine's init.
+    pub(crate) fn init_is_init(&self) -> bool {
+        self.init_is_init
+    }
+
+    /// What there is of pidfds.
+    pub(crate) fn pidfds(&self) -> Pidfds {
+        self.pidfds
+    }
+
+    /// Whether the kernel has `children` files (`CONFIG_PROC_CHILDREN`).
+    pub(super) fn has_children_files(&self) -> bool {
+        self.children_files
+    }
+
+    /// The process that has this PID now, by its directory. `None`: nobody, or it is hidden.
+    pub(crate) fn process(&mut self, pid: Pid) -> Result<Option<ProcessDir>, ProcessesError> {
+        let opened = openat(&self.root, pid.to_string(), DIRECTORY, Mode::empty());
+        Ok(self.visible(pid, sort(&pid.to_string(), opened)?).map(|fd| ProcessDir { pid, fd }))
+    }
+
+    /// Everything but argv. `None`: it is gone, or hidden.
+    pub(crate) fn describe(
+        &mut self,
+        dir: &ProcessDir,
+    ) -> Result<Option<(Process, Option<ExecGeneration>)>, ProcessesError> {
+        let pid = dir.pid;
+        let owner = fstat(&dir.fd);
+        let Some(owner) = self.visible(pid, sort(&pid.to_string(), owner)?) else { return Ok(None) };
+        let Some(inode) = self.pidfds.inode(pid)? else { return Ok(None) };
+        let Some(stat) = self.stat(&dir.fd, "stat", pid)? else { return Ok(None) };
+        let process = Process {
+            identity: ProcessIdentity { pid, start_ticks: stat.start_ticks, inode },
+            parent: stat.parent,
+            group: stat.group,
+            session: stat.session,
+            comm: stat.comm,
+            uid: owner.st_uid,
+            zombie: stat.zombie,
+            kernel: stat.kernel,
+            argv: None,
+            rss_bytes: Some(stat.rss_pages.saturating_mul(self.page_size)),
+        };
+        Ok(Some((process, stat.exec)))
+    }
+
+    /// Its argv, joined by single spaces. `None`: it has none, or it can't be read whole.
+    pub(crate) fn argv(&mut self, dir: &ProcessDir) -> Result<Option<String>, ProcessesError> {
+        let pid = dir.pid;
+        let read = read_file(&dir.fd, "cmdline", &mut self.buffer, argv::LONGEST + 1);
+        let Some(whole) = self.visible(pid, sort(&format!("{pid}/cmdline"), read)?) else { return Ok(None) };
+        if !whole {
+            tracing::warn!(%pid, limit = argv::LONGEST, "argv too long to be judged, so it is taken for nobody's worker");
+            return Ok(None);
+        }
+        Ok(argv::joined(&self.buffer))
+    }
+
+    /// The children in the kernel's lists of the main thread or of all. None where the process is gone.
+    pub(super) fn children(
+        &mut self,
+        dir: &ProcessDir,
+        threads: Threads,
+    ) -> Result<Vec<Pid>, ProcessesError> {
+        let what = format!("{}/task", dir.pid);
+        let mut children = Vec::new();
+        let Some(task) = seen(&what, openat(&dir.fd, "task", DIRECTORY, Mode::empty()))? else {
+            return Ok(children);
+        };
+        let threads = match threads {
+            Threads::Main => Some(vec![dir.pid]),
+            Threads::All => seen(&what, numbers(&task))?,
+        };
+        for thread in threads.into_iter().flatten() {
+            let file = format!("{thread}/children");
+            let read = read_file(&task, &file, &mut self.buffer, usize::MAX);
+            if seen(&format!("{what}/{file}"), read)?.is_some() {
+                let text = String::from_utf8_lossy(&self.buffer);
+                children.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
+            }
+        }
+        Ok(children)
+    }
+
+    /// One `stat` line of every process that is to be seen, three system calls each.
+    pub(crate) fn scan(&mut self, mut each: impl FnMut(Pid, Stat)) -> Result<(), ProcessesError> {
+        let failed = |errno: Errno| ProcessesError::Read { what: "/proc".into(), source: errno.into() };
+        let root = openat(&self.root, ".", DIRECTORY, Mode::empty()).map_err(failed)?;
+        let pids = numbers(&root).map_err(failed)?;
+        for pid in pids {
+            if let Some(stat) = self.stat(&root, &format!("{pid}/stat"), pid)? {
+                each(pid, stat);
+            }
+        }
+        Ok(())
+    }
+
+    fn stat(&mut self, at: impl AsFd, path: &str, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
+        let read = read_line(at, path, &mut self.buffer);
+        let Some(()) = self.visible(pid, sort(&format!("{pid}/stat"), read)?) else { return Ok(None) };
+        Stat::parse(&self.buffer).map_err(|_| ProcessesError::Malformed { pid })
+    }
+
+    /// What is hidden is left out like what is gone, but it's said, once.
+    fn visible<T>(&mut self, pid: Pid, reading: Reading<T>) -> Option<T> {
+        match reading {
+            Reading::Done(value) => Some(value),
+            Reading::Vanished => None,
+            Reading::Hidden => {
+                if !std::mem::replace(&mut self.warned_of_hidden, true) {
+                    tracing::warn!(
+                        %pid,
+                        "/proc hides processes of other users (hidepid), so their workers are neither seen nor reaped; \
+                         run as the gateway's user, or join the group named by the mount's gid option"
+                    );
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Which threads' children to read. Adopted processes go to the main thread while it lives; forked ones belong to the thread that forked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    Main,
+    All,
+}
+
+impl ProcessDir {
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+}
+
+/// Whether some process has this PID, hidden or not.
+pub(crate) fn exists(pid: Pid) -> bool {
+    let raw = i32::try_from(pid.get()).ok().and_then(rustix::process::Pid::from_raw);
+    raw.is_some_and(|raw| rustix::process::test_kill_process(raw) != Err(Errno::SRCH))
+}
+
+/// For a process that could be read a moment ago: being refused now is an error, never an empty answer.
+fn seen<T>(what: &str, result: Result<T, Errno>) -> Result<Option<T>, ProcessesError> {
+    match sort(what, result)? {
+        Reading::Done(value) => Ok(Some(value)),
+        Reading::Vanished => Ok(None),
+        Reading::Hidden => {
+            Err(ProcessesError::Read { what: format!("/proc/{what}").into(), source: Errno::ACCESS.into() })
+        }
+    }
+}
+
+fn sort<T>(what: &str, result: Result<T, Errno>) -> Result<Reading<T>, ProcessesError> {
+    match result {
+        Ok(value) => Ok(Reading::Done(value)),
+        Err(Errno::NOENT | Errno::SRCH) => Ok(Reading::Vanished),
+        Err(Errno::ACCESS | Errno::PERM) => Ok(Reading::Hidden),
+        Err(errno) => {
+            Err(ProcessesError::Read { what: format!("/proc/{what}").into(), source: errno.into() })
+        }
+    }
+}
+
+fn open_file(at: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
+    openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// A file the kernel writes in one go, as one line.
+fn read_line(at: impl AsFd, path: &str, buffer: &mut Vec<u8>) -> Result<(), Errno> {
+    let file = open_file(at, path)?;
+    buffer.clear();
+    buffer.reserve(BUFFER);
+    while rustix::io::read(&file, rustix::buffer::spare_capacity(buffer))? > 0 && !buffer.ends_with(b"\n") {
+        buffer.reserve(BUFFER);
+    }
+    Ok(())
+}
+
+/// A whole file, if it isn't longer than `limit`.
+fn read_file(at: impl AsFd, path: &str, buffer: &mut Vec<u8>, limit: usize) -> Result<bool, Errno> {
+    let file = open_file(at, path)?;
+    buffer.clear();
+    while buffer.len() < limit {
+        buffer.reserve(BUFFER);
+        if rustix::io::read(&file, rustix::buffer::spare_capacity(buffer))? == 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The entries of a directory that are numbers.
+fn numbers(dir: &OwnedFd) -> Result<Vec<Pid>, Errno> {
+    let mut pids = Vec::new();
+    let mut listing = Vec::with_capacity(LISTING);
+    let mut entries = RawDir::new(dir, listing.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        pids.extend(entry.file_name().to_str().ok().and_then(|name| Pid::new(name.parse().ok()?)));
+    }
+    Ok(pids)
+}

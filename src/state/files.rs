@@ -1,0 +1,67 @@
+//! Opening and replacing files in the state directory: private, never through a link, never half written.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// Larger than any memory this tool writes for a million sessions; a bound on what a foreign file can cost.
+const MOST_BYTES: u64 = 1 << 30;
+
+fn no_follow() -> i32 {
+    i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600).custom_flags(no_follow());
+    options
+}
+
+/// Opens for reading and writing, made if it isn't there.
+pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
+    options().read(true).write(true).create(true).truncate(false).open(path)
+}
+
+/// Opens for appending, made if it isn't there.
+pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
+    options().append(true).create(true).open(path)
+}
+
+/// The whole file; `None` if there is none.
+pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match options().read(true).open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    read_open(&file).map(Some)
+}
+
+pub(super) fn read_open(file: &File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than anything this tool writes"));
+    }
+    Ok(bytes)
+}
+
+/// Replaces the file in one step: whoever reads it sees the old one or the new one, whole.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = path.with_extension("new");
+    let written = options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(&new)
+        .and_then(|mut file| file.write_all(bytes));
+    if let Err(error) = written.and_then(|()| std::fs::rename(&new, path)) {
+        // On a full disk half a file would only be in the way.
+        let _ = std::fs::remove_file(&new);
+        return Err(error);
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! The journal of trees in hand: written before the first signal of a teardown, so that a run that is killed in the middle of one leaves
+//! word of processes that nothing else would lead to any more. Empty whenever no teardown is under way.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files;
+use crate::domain::ids::BootId;
+use crate::domain::ledger::Unfinished;
+use crate::domain::process::ProcessIdentity;
+
+const NAME: &str = "in-hand.jsonl";
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Line {
+    /// The boot that all identities below belong to.
+    Boot(BootId),
+    /// A tree is taken in hand; the last word on its worker counts.
+    Take(Unfinished),
+    /// A tree is done with.
+    Put(ProcessIdentity),
+}
+
+/// The journal of the run that holds the lock.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    boot: BootId,
+    open: Option<File>,
+    in_hand: Vec<Unfinished>,
+}
+
+impl Journal {
+    /// Reads what an earlier run left in hand. What is damaged or of another boot is left out: the processes it speaks of can't be told.
+    ///
+    /// # Errors
+    /// The file is there and can't be read.
+    pub fn load(dir: &Path, boot: &BootId) -> io::Result<Self> {
+        let path = dir.join(NAME);
+        let bytes = files::read(&path)?.unwrap_or_default();
+        Ok(Self { path, boot: boot.clone(), open: None, in_hand: parse(&bytes, boot) })
+    }
+
+    /// Reads it without the lock, for somebody who only looks.
+    pub fn peek(dir: &Path, boot: &BootId) -> Vec<Unfinished> {
+        Self::load(dir, boot).map(|journal| journal.in_hand).unwrap_or_default()
+    }
+
+    /// What is in hand.
+    pub fn in_hand(&self) -> &[Unfinished] {
+        &self.in_hand
+    }
+
+    /// Keeps only these, as the decision found them.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn keep(&mut self, left: Vec<Unfinished>) -> io::Result<()> {
+        if self.in_hand == left {
+            return Ok(());
+        }
+        self.in_hand = left;
+        self.rewrite()
+    }
+
+    /// Takes a tree in hand.
+    ///
+    /// # Errors
+    /// It could not be written; then nothing of it must be signalled.
+    pub fn take(&mut self, tree: &Unfinished) -> io::Result<()> {
+        self.append(&Line::Take(tree.clone()))?;
+        self.in_hand.retain(|known| known.worker != tree.worker);
+        self.in_hand.push(tree.clone());
+        Ok(())
+    }
+
+    /// Done with a tree. If that can't be written, the next run finds its processes gone, or judges them anew.
+    pub fn put(&mut self, worker: &ProcessIdentity) {
+        self.in_hand.retain(|known| known.worker != *worker);
+        let written = if self.in_hand.is_empty() { self.rewrite() } else { self.append(&Line::Put(*worker)) };
+        if let Err(error) = written {
+            tracing::warn!(path = %self.path.display(), %error, "the journal of trees in hand could not be updated");
+        }
+    }
+
+    fn append(&mut self, line: &Line) -> io::Result<()> {
+        let file = match &mut self.open {
+            Some(file) => file,
+            none => {
+                files::replace(&self.path, &image(&self.boot, &self.in_hand)?)?;
+                none.insert(files::open_to_append(&self.path)?)
+            }
+        };
+        file.write_all(&bytes_of(line)?)
+    }
+
+    fn rewrite(&mut self) -> io::Result<()> {
+        self.open = None;
+        if !self.in_hand.is_empty() {
+            return files::replace(&self.path, &image(&self.boot, &self.in_hand)?);
+        }
+        match std::fs::remove_file(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The whole file: the boot, and what is in hand.
+fn image(boot: &BootId, in_hand: &[Unfinished]) -> io::Result<Vec<u8>> {
+    let mut bytes = bytes_of(&Line::Boot(boot.clone()))?;
+    for tree in in_hand {
+        bytes.extend(bytes_of(&Line::Take(tree.clone()))?);
+    }
+    Ok(bytes)
+}
+
+fn bytes_of(line: &Line) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn parse(bytes: &[u8], boot: &BootId) -> Vec<Unfinished> {
+    let mut in_hand: Vec<Unfinished> = Vec::new();
+    let mut of_this_boot = false;
+    for line in bytes.split(|byte| *byte == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(Line::Boot(of)) => of_this_boot = of == *boot,
+            Ok(Line::Take(tree)) if of_this_boot => {
+                in_hand.retain(|known| known.worker != tree.worker);
+                in_hand.push(tree);
+            }
+            Ok(Line::Put(worker)) => in_hand.retain(|known| known.worker != worker),
+            Ok(Line::Take(_)) | Err(_) => {}
+        }
+    }
+    in_hand
+}

@@ -1,0 +1,118 @@
+//! Drives a teardown in real time: answers, exits and deadlines come in as they happen, and nothing is polled.
+
+use std::collections::HashSet;
+use std::os::fd::{AsFd, OwnedFd};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+use super::setup::Watched;
+use crate::domain::table::CloseAnswer;
+use crate::domain::warrant::Warrant;
+use crate::reap::kernel::Kernel;
+use crate::reap::linux::{Held, LinuxKernel};
+use crate::reap::outcome::{Ending, Outcome};
+use crate::reap::record::Record;
+use crate::reap::teardown::{CloseRequest, Teardown};
+
+/// Who is waited for: a victim, and a place in its tree.
+type Place = (usize, usize);
+
+/// Carries out the warrants, all at once, and returns their endings in the same order.
+pub(super) async fn carry_out<R: Record>(
+    warrants: Vec<(Warrant, std::time::Duration)>,
+    gateways: &[Watched],
+    kernel: &mut LinuxKernel,
+    record: &mut R,
+) -> Vec<Ending> {
+    let (mut teardown, requests) = Teardown::begin(warrants, kernel, record);
+    let mut answers: FuturesUnordered<_> =
+        requests.into_iter().map(|request| ask(gateways, request)).collect();
+    let mut exits = FuturesUnordered::new();
+    let mut waited_for: HashSet<Place> = HashSet::new();
+    for (place, held) in teardown.alive() {
+        if waited_for.insert(place) {
+            exits.push(exit_of(place, held));
+        }
+    }
+    loop {
+        teardown.comb(kernel, record);
+        if teardown.is_done() {
+            break;
+        }
+        let deadline = teardown.deadline().map(|deadline| deadline.since(kernel.now()));
+        let timer = async {
+            match deadline {
+                Some(span) => tokio::time::sleep(span).await,
+                None => std::future::pending().await,
+            }
+        };
+        let victim = tokio::select! {
+            Some((victim, answer)) = answers.next(), if !answers.is_empty() => {
+                teardown.answered(victim, answer, kernel, record);
+                Some(victim)
+            }
+            Some((victim, _)) = exits.next(), if !exits.is_empty() => {
+                teardown.woken(victim, kernel, record);
+                Some(victim)
+            }
+            () = timer => {
+                teardown.tick(kernel, record);
+                None
+            }
+        };
+        // Whoever turned up on the way is waited for, too.
+        let new: Vec<_> = match victim {
+            Some(victim) => {
+                teardown.alive_of(victim).filter(|(place, _)| !waited_for.contains(place)).collect()
+            }
+            None => teardown.alive().filter(|(place, _)| !waited_for.contains(place)).collect(),
+        };
+        for (place, held) in new {
+            waited_for.insert(place);
+            exits.push(exit_of(place, held));
+        }
+    }
+    let lost = || Ending {
+        outcome: Outcome::Failed { why: "the teardown ended without an end for it".into() },
+        steps: Vec::new(),
+        reclaimed_bytes: 0,
+        note: None,
+    };
+    teardown.into_endings().into_iter().map(|ending| ending.unwrap_or_else(lost)).collect()
+}
+
+async fn ask(gateways: &[Watched], request: CloseRequest) -> (usize, CloseAnswer) {
+    let CloseRequest { victim, gateway, order, within } = request;
+    let answer = match gateways.iter().find(|watched| watched.name == gateway) {
+        Some(watched) => watched.gateway.reap(&order.id, order.instance.as_ref(), within).await,
+        None => CloseAnswer::Failed { why: "its gateway is not configured any more".into() },
+    };
+    (victim, answer)
+}
+
+/// Waits until a held process has exited. Without a descriptor to wait on, the deadlines have to do.
+fn exit_of(place: Place, held: &Held) -> impl Future<Output = Place> + use<> {
+    let registered = held.as_fd().try_clone_to_owned().and_then(register);
+    async move {
+        match registered {
+            Ok(fd) if fd.readable().await.is_ok() => place,
+            Ok(_) => std::future::pending().await,
+            Err(error) => {
+                tracing::warn!(%error, "a process can't be waited for; its end is seen at the next deadline");
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+#[expect(
+    unsafe_code,
+    reason = "tokio has no safe way to wait for a descriptor that is none of its own kinds"
+)]
+fn register(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: the descriptor is owned by the `OwnedFd`, which moves into the `AsyncFd`: it stays open, and the same, for as long as that lives.
+    unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into)
+}

@@ -1,0 +1,69 @@
+//! Patience with a gateway that is down: `watch` asks it less and less often, and the log hears of it once, not at every poll.
+
+use std::time::Duration;
+
+use crate::domain::ids::GatewayName;
+use crate::domain::table::TableView;
+use crate::domain::time::Awake;
+
+/// The longest pause between two questions to a gateway that is down; so long may it be up again unnoticed.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// Whether a gateway that was down is asked at every run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// At every run: there may be no other.
+    None,
+    /// Less and less often, starting with this pause.
+    Growing(Duration),
+}
+
+/// How one gateway has been answering.
+#[derive(Debug, Default)]
+pub(super) struct Backoff {
+    down: Option<Down>,
+}
+
+#[derive(Debug)]
+struct Down {
+    pause: Duration,
+    until: Awake,
+    view: TableView,
+}
+
+impl Backoff {
+    /// What to say of the gateway without asking it: it was down a moment ago.
+    pub(super) fn spared(&self, now: Awake) -> Option<TableView> {
+        self.down.as_ref().filter(|down| now < down.until).map(|down| down.view.clone())
+    }
+
+    /// Takes note of an answer, and tells the log what is new about it.
+    pub(super) fn heard(&mut self, gateway: &GatewayName, view: &TableView, now: Awake, patience: Patience) {
+        let why = match view {
+            TableView::Current(_) => {
+                if self.down.take().is_some() {
+                    tracing::info!(%gateway, "the session table can be read again");
+                }
+                return;
+            }
+            TableView::Unreachable { why } | TableView::Refused { why } => why,
+        };
+        let known = self.down.as_ref().is_some_and(|down| same_trouble(&down.view, view));
+        if !known {
+            tracing::warn!(%gateway, "{why}; nothing that depends on its table is touched");
+        }
+        let pause = match (patience, &self.down) {
+            (Patience::None, _) => Duration::ZERO,
+            (Patience::Growing(_), Some(down)) => (down.pause * 2).min(LONGEST),
+            (Patience::Growing(first), None) => first.min(LONGEST),
+        };
+        // The first pause is one interval: nothing is skipped yet.
+        let until = if self.down.is_some() { now + pause } else { now };
+        self.down = Some(Down { pause, until, view: view.clone() });
+    }
+}
+
+/// Whether it is the same kind of trouble as before. The words may carry figures that change.
+fn same_trouble(before: &TableView, now: &TableView) -> bool {
+    std::mem::discriminant(before) == std::mem::discriminant(now)
+}

@@ -1,0 +1,209 @@
+//! Puts an observation together: processes first, tables second, so that no worker is judged by a table that is older than itself.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use super::setup::Watched;
+use super::{Sweep, SweepError};
+use crate::config::ProcessSource;
+use crate::domain::ids::Pid;
+use crate::domain::ledger::{Bond, GatewayMemory, Ledger};
+use crate::domain::observation::{GatewayObservation, Observation};
+use crate::domain::process::{ProcessIdentity, ProcessView};
+use crate::domain::table::{TableView, Told};
+use crate::domain::time::Awake;
+use crate::sources::clock;
+use crate::sources::processes::{Look, Processes, ProcessesError, Roots};
+
+/// How late a worker may be found that was adopted by somebody nobody knows to adopt, before any look saw it. Everything else is found at
+/// once, by looking where workers can be.
+pub(super) const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(600);
+
+impl Sweep {
+    /// Looks at the processes and reads the tables. Also returns when every process was last looked at.
+    pub(super) async fn observe(
+        &mut self,
+        memory: &Ledger,
+    ) -> Result<(Observation, Option<Awake>), SweepError> {
+        let known = known(memory);
+        let mut whole_look = memory.whole_look;
+        let mut roots = self.remembered_gateways(memory)?;
+        let overdue = whole_look.is_none_or(|at| clock::awake_now().since(at) >= WHOLE_LOOK_EVERY);
+        let stranger = roots.iter().any(Option::is_none);
+        let mut tables = vec![None; roots.len()];
+        if stranger {
+            // At first sight the table says where to look; then it is read again, because it has to be younger than the look.
+            self.read_tables(&mut tables).await;
+            for (root, table) in roots.iter_mut().zip(&tables) {
+                *root = root.or_else(|| table.as_ref()?.current()?.gateway_pid);
+            }
+        }
+        let mut view = None;
+        if !(overdue || stranger) {
+            let near = self.look(Look::Near, &roots, &known)?;
+            view = Some(near).filter(|view| !lost_somebody(memory, view));
+        }
+        let mut view = match view {
+            Some(view) => view,
+            None => {
+                whole_look = Some(clock::awake_now());
+                self.look(Look::Whole, &roots, &known)?
+            }
+        };
+        self.read_tables(&mut tables).await;
+        if self.is_news(&mut roots, &tables, memory) {
+            whole_look = Some(clock::awake_now());
+            view = self.look(Look::Whole, &roots, &known)?;
+            self.read_tables(&mut tables).await;
+        }
+        let tables: Vec<TableView> = tables.into_iter().flatten().collect();
+        self.processes.look_at(&mut view, &named(&tables, &roots))?;
+        let gateways = self.gateways.iter().zip(roots).zip(tables);
+        let gateways =
+            gateways.map(|((watched, root), table)| observed(watched, root, table, memory, &view)).collect();
+        Ok((Observation { boot: self.boot.clone(), processes: view, gateways }, whole_look))
+    }
+
+    fn look(
+        &mut self,
+        look: Look,
+        roots: &[Option<Pid>],
+        known: &[ProcessIdentity],
+    ) -> Result<ProcessView, ProcessesError> {
+        let gateways: Vec<Pid> = roots.iter().flatten().copied().collect();
+        self.processes.look(look, &Roots { gateways: &gateways, known })
+    }
+
+    /// Reads all tables at the same time; again, if they were read before. One that couldn't be read is not asked for twice in a run: a
+    /// gateway that hangs costs a run one timeout.
+    async fn read_tables(&mut self, tables: &mut [Option<TableView>]) {
+        let (now, patience) = (clock::awake_now(), self.patience);
+        let reads = self.gateways.iter_mut().zip(tables).map(|(watched, table)| async move {
+            if table.as_ref().is_some_and(|before| before.current().is_none()) {
+                return;
+            }
+            let view = match watched.backoff.spared(now) {
+                Some(view) => view,
+                None => {
+                    let view = watched.gateway.read_table().await;
+                    watched.backoff.heard(&watched.name, &view, now, patience);
+                    view
+                }
+            };
+            *table = Some(view);
+        });
+        join_all(reads).await;
+    }
+
+    /// Where each gateway is: found as the operator says, else where it was.
+    fn remembered_gateways(&mut self, memory: &Ledger) -> Result<Vec<Option<Pid>>, ProcessesError> {
+        let mut roots = Vec::with_capacity(self.gateways.len());
+        for watched in &self.gateways {
+            let remembered = memory.gateways.get(&watched.name).and_then(|memory| memory.process);
+            roots.push(match &watched.process {
+                Some(source) => find(&mut self.processes, source, remembered)?,
+                None => remembered.map(|process| process.pid),
+            });
+        }
+        Ok(roots)
+    }
+
+    /// Whether a table names a gateway, or a run of it, that the look didn't know of; the roots are then where it names it.
+    fn is_news(&self, roots: &mut [Option<Pid>], tables: &[Option<TableView>], memory: &Ledger) -> bool {
+        let mut news = false;
+        for ((watched, root), table) in self.gateways.iter().zip(roots).zip(tables) {
+            let Some(table) = table.as_ref().and_then(TableView::current) else { continue };
+            if watched.process.is_none() && table.gateway_pid.is_some() && table.gateway_pid != *root {
+                *root = table.gateway_pid;
+                news = true;
+            }
+            let before = memory.gateways.get(&watched.name).and_then(|memory| memory.run.as_deref());
+            let now = table.instance.as_ref().map(|instance| instance.as_str());
+            news |= matches!((before, now), (Some(before), Some(now)) if before != now);
+        }
+        news
+    }
+}
+
+/// Everybody that memory speaks of.
+fn known(memory: &Ledger) -> Vec<ProcessIdentity> {
+    let workers =
+        memory.gateways.values().flat_map(|gateway| gateway.workers.iter().map(|worker| worker.identity));
+    let begun =
+        memory.unfinished.iter().flat_map(|begun| begun.members.iter().chain([&begun.worker]).copied());
+    workers.chain(begun).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Whether a gateway is gone, or a worker lost its parent: then others may have been adopted with it.
+fn lost_somebody(memory: &Ledger, view: &ProcessView) -> bool {
+    let lost_gateway =
+        |gateway: &GatewayMemory| gateway.process.is_some_and(|process| view.alive(&process).is_none());
+    let lost_parent = |gateway: &GatewayMemory| {
+        gateway.workers.iter().any(|worker| match (worker.bond, view.alive(&worker.identity)) {
+            (Bond::Child(parent), Some(process)) => {
+                process.parent != Some(parent.pid) && worker.clock.is_none()
+            }
+            _ => false,
+        })
+    };
+    memory.gateways.values().any(|gateway| lost_gateway(gateway) || lost_parent(gateway))
+}
+
+fn named(tables: &[TableView], roots: &[Option<Pid>]) -> Vec<Pid> {
+    let rows = tables.iter().filter_map(TableView::current).flat_map(|table| &table.sessions);
+    let workers = rows.filter_map(|session| match session.worker {
+        Told::Known(pid) => Some(pid),
+        Told::Absent | Told::NotUnderstood(_) => None,
+    });
+    workers.chain(roots.iter().flatten().copied()).collect()
+}
+
+fn observed(
+    watched: &Watched,
+    root: Option<Pid>,
+    table: TableView,
+    memory: &Ledger,
+    view: &ProcessView,
+) -> GatewayObservation {
+    let remembered = memory.gateways.get(&watched.name).and_then(|memory| memory.process);
+    let there = |pid: Pid| view.get(pid).filter(|process| !process.zombie).map(|process| process.identity);
+    let process = match (&watched.process, table.current()) {
+        (Some(_), _) => root.and_then(there),
+        (None, Some(table)) => table.gateway_pid.and_then(there),
+        (None, None) => remembered.filter(|process| view.alive(process).is_some()),
+    };
+    GatewayObservation { name: watched.name.clone(), table, process }
+}
+
+/// The gateway's process as `[gateway.process]` describes it. Both ways have to agree if both are given; more than one match is none.
+fn find(
+    processes: &mut Processes,
+    source: &ProcessSource,
+    remembered: Option<ProcessIdentity>,
+) -> Result<Option<Pid>, ProcessesError> {
+    let by_file = source.pid_file.as_ref().map(|path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        Pid::new(text.trim().parse().ok()?)
+    });
+    let Some(pattern) = &source.match_ else { return Ok(by_file.flatten()) };
+    let fits = |argv: Option<&str>| argv.is_some_and(|argv| pattern.matches(argv).is_some());
+    if let Some(pid) = by_file.flatten().or(remembered.map(|process| process.pid)) {
+        let mut view = ProcessView::default();
+        processes.look_at(&mut view, &[pid])?;
+        if view.get(pid).is_some_and(|process| !process.zombie && fits(process.argv.as_deref())) {
+            return Ok(Some(pid));
+        }
+    }
+    if by_file.is_some() {
+        return Ok(None);
+    }
+    let found = processes.find_matching(pattern)?;
+    // A gateway's helpers may look like it; the one that isn't under another of them is the gateway.
+    let pids: BTreeSet<Pid> = found.iter().map(|process| process.identity.pid).collect();
+    let mut tops =
+        found.iter().filter(|process| !process.parent.is_some_and(|parent| pids.contains(&parent)));
+    let first = tops.next().map(|process| process.identity.pid);
+    Ok(if tops.next().is_some() { None } else { first })
+}

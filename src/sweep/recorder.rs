@@ -1,0 +1,38 @@
+//! The record of a run: the audit log for people, the journal of trees in hand for a successor.
+
+use std::io;
+
+use crate::domain::ledger::Unfinished;
+use crate::domain::process::ProcessIdentity;
+use crate::reap::outcome::{Outcome, Step};
+use crate::reap::record::{Case, Record};
+use crate::sources::clock;
+use crate::state::audit::Audit;
+use crate::state::journal::Journal;
+
+/// Both, for one run.
+#[derive(Debug)]
+pub struct Recorder<'a> {
+    pub(super) audit: Audit,
+    pub(super) journal: &'a mut Journal,
+}
+
+impl Record for Recorder<'_> {
+    fn announce(&mut self, case: &Case, step: Step, on: Option<ProcessIdentity>) -> io::Result<()> {
+        self.audit.announce(clock::wall_now(), case, step, on)
+    }
+
+    fn conclude(&mut self, case: &Case, outcome: &Outcome) {
+        if let Err(error) = self.audit.conclude(clock::wall_now(), case, outcome) {
+            tracing::error!(%error, outcome = outcome.as_str(), "an outcome could not be written to the audit log");
+        }
+    }
+
+    fn take_in_hand(&mut self, tree: &Unfinished) -> io::Result<()> {
+        self.journal.take(tree)
+    }
+
+    fn put_down(&mut self, worker: &ProcessIdentity) {
+        self.journal.put(worker);
+    }
+}

@@ -1,0 +1,110 @@
+//! From a configuration to a sweep that is ready to run.
+
+use std::error::Error;
+use std::fmt;
+
+use super::backoff::{Backoff, Patience};
+use super::{Sweep, SweepError};
+use crate::config::token::TokenError;
+use crate::config::user::UserError;
+use crate::config::{Config, GatewayConfig, GatewayKind, ProcessSource};
+use crate::domain::ids::GatewayName;
+use crate::domain::policy::Rules;
+use crate::reap::linux::{LinuxKernel, raise_descriptor_limit};
+use crate::sources::clock::{self, BootIdError};
+use crate::sources::gateway::Gateway;
+use crate::sources::gateway::http::{HttpGateway, NotAnAddress};
+use crate::sources::processes::Processes;
+
+/// A gateway of the configuration, ready to be asked.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) name: GatewayName,
+    pub(super) gateway: Gateway,
+    pub(super) process: Option<ProcessSource>,
+    pub(super) backoff: Backoff,
+}
+
+/// A configuration that reads well can't be put to work.
+#[derive(Debug)]
+pub enum SetupError {
+    /// A gateway's token can't be had.
+    Token(GatewayName, TokenError),
+    /// The user of a gateway's workers isn't known here.
+    User(GatewayName, UserError),
+    /// A gateway's url can't be spoken to.
+    Url(GatewayName, NotAnAddress),
+    /// Nothing remembered can be trusted without it.
+    Boot(BootIdError),
+    /// The processes can't be looked at.
+    Processes(SweepError),
+}
+
+impl fmt::Display for SetupError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(gateway, error) => write!(f, "gateway {gateway}: {error}"),
+            Self::User(gateway, error) => write!(f, "gateway {gateway}: {error}"),
+            Self::Url(gateway, error) => write!(f, "gateway {gateway}: {error}"),
+            Self::Boot(error) => error.fmt(f),
+            Self::Processes(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for SetupError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Token(_, error) => error.source(),
+            Self::User(_, error) => error.source(),
+            Self::Url(_, error) => error.source(),
+            Self::Boot(error) => error.source(),
+            Self::Processes(error) => error.source(),
+        }
+    }
+}
+
+impl Sweep {
+    /// Prepares the runs that a configuration asks for.
+    ///
+    /// # Errors
+    /// A token or a user can't be had, or this machine's `/proc` can't be used.
+    pub fn new(config: &Config, patience: Patience) -> Result<Self, SetupError> {
+        if let Err(error) = raise_descriptor_limit() {
+            tracing::debug!(%error, "the limit of open files stays as it is");
+        }
+        let boot = clock::boot_id().map_err(SetupError::Boot)?;
+        let unreadable = |error| SetupError::Processes(SweepError::Processes(error));
+        let processes = Processes::new().map_err(unreadable)?;
+        let kernel = LinuxKernel::new().map_err(unreadable)?;
+        let own_uid = rustix::process::geteuid().as_raw();
+        let rules =
+            config.gateways.iter().map(|gateway| rules_of(gateway, own_uid)).collect::<Result<_, _>>()?;
+        let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
+        Ok(Self { gateways, rules, processes, kernel, boot, patience })
+    }
+}
+
+fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> {
+    let user = gateway.worker_user.as_ref().map(|user| user.uid());
+    let worker_uid = user.transpose().map_err(|error| SetupError::User(gateway.name.clone(), error))?;
+    Ok(Rules {
+        gateway: gateway.name.clone(),
+        policy: gateway.policy.clone(),
+        worker_match: gateway.worker_match.clone(),
+        worker_uid: worker_uid.unwrap_or(own_uid),
+    })
+}
+
+fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
+    let name = config.name.clone();
+    let token = config.token.read().map_err(|error| SetupError::Token(name.clone(), error))?;
+    let gateway = match config.kind {
+        GatewayKind::Http | GatewayKind::Hermes => {
+            HttpGateway::new(config.url.clone(), token, config.timeout, config.max_table_bytes)
+                .map(Gateway::Http)
+                .map_err(|error| SetupError::Url(name.clone(), error))?
+        }
+    };
+    Ok(Watched { name, gateway, process: config.process.clone(), backoff: Backoff::default() })
+}

@@ -1,0 +1,84 @@
+//! The memory of the runs: opened and locked once, read once, written when it changed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::recorder::Recorder;
+use crate::domain::ids::BootId;
+use crate::domain::ledger::{Ledger, Unfinished};
+use crate::domain::time::Awake;
+use crate::state::audit::Audit;
+use crate::state::journal::Journal;
+use crate::state::ledger_file::{self, LedgerFile, Remembered};
+use crate::state::lock::Lock;
+use crate::state::{self, StateError};
+
+/// The state directory in use.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    lock: Lock,
+    file: LedgerFile,
+    journal: Journal,
+    ledger: Ledger,
+}
+
+impl Store {
+    /// Opens the state directory, takes its lock, and reads what is remembered. What is of no use is said, and started again.
+    ///
+    /// # Errors
+    /// The directory can't be used, or another run holds its lock.
+    pub fn open(dir: &Path, boot: &BootId, now: Awake) -> Result<Self, StateError> {
+        state::open(dir, rustix::process::geteuid().as_raw())?;
+        let lock = Lock::take(dir)?;
+        let (file, remembered) = LedgerFile::load(dir, &lock, boot, now)?;
+        let unusable =
+            |source| StateError::Unusable { path: dir.join("in-hand.jsonl"), what: "read", source };
+        let journal = Journal::load(dir, boot).map_err(unusable)?;
+        let ledger = with_unfinished(tell(dir, remembered), &journal);
+        Ok(Self { dir: dir.to_owned(), lock, file, journal, ledger })
+    }
+
+    /// Reads what is remembered without touching anything.
+    pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Ledger {
+        let ledger = tell(dir, ledger_file::peek(dir, boot, now));
+        Ledger { unfinished: Journal::peek(dir, boot), ..ledger }
+    }
+
+    /// What is remembered.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Remembers this from now on.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn remember(&mut self, ledger: Ledger) -> io::Result<()> {
+        self.journal.keep(ledger.unfinished.clone())?;
+        self.file.save(&self.dir, &self.lock, &ledger)?;
+        self.ledger = ledger;
+        Ok(())
+    }
+
+    /// The record of a run's acts. What they leave in hand is known to the next run.
+    pub fn recorder(&mut self, run: &str) -> Recorder<'_> {
+        Recorder { audit: Audit::new(&self.dir, run), journal: &mut self.journal }
+    }
+
+    /// What acts left in hand.
+    pub fn in_hand(&self) -> Vec<Unfinished> {
+        self.journal.in_hand().to_vec()
+    }
+}
+
+fn with_unfinished(ledger: Ledger, journal: &Journal) -> Ledger {
+    Ledger { unfinished: journal.in_hand().to_vec(), ..ledger }
+}
+
+fn tell(dir: &Path, remembered: Remembered) -> Ledger {
+    if let Remembered::StartedAgain(why) = &remembered {
+        tracing::warn!(dir = %dir.display(), "the memory is of no use ({why}); every grace starts again");
+    }
+    remembered.into_ledger()
+}
