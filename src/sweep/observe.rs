@@ -52,17 +52,20 @@ impl Sweep {
                 self.look(Look::Whole, &roots, &known)?
             }
         };
+        let mut asked = clock::awake_now();
         self.read_tables(&mut tables).await;
         if self.is_news(&mut roots, &tables, memory) {
             whole_look = Some(clock::awake_now());
             view = self.look(Look::Whole, &roots, &known)?;
+            asked = clock::awake_now();
             self.read_tables(&mut tables).await;
         }
         let tables: Vec<TableView> = tables.into_iter().flatten().collect();
         self.processes.look_at(&mut view, &named(&tables, &roots))?;
         let gateways = self.gateways.iter().zip(roots).zip(tables);
-        let gateways =
-            gateways.map(|((watched, root), table)| observed(watched, root, table, memory, &view)).collect();
+        let gateways = gateways
+            .map(|((watched, root), table)| observed(watched, root, (table, asked), memory, &view))
+            .collect();
         Ok((Observation { boot: self.boot.clone(), processes: view, gateways }, whole_look))
     }
 
@@ -163,7 +166,7 @@ fn named(tables: &[TableView], roots: &[Option<Pid>]) -> Vec<Pid> {
 fn observed(
     watched: &Watched,
     root: Option<Pid>,
-    table: TableView,
+    (table, asked): (TableView, Awake),
     memory: &Ledger,
     view: &ProcessView,
 ) -> GatewayObservation {
@@ -174,7 +177,7 @@ fn observed(
         (None, Some(table)) => table.gateway_pid.and_then(there),
         (None, None) => remembered.filter(|process| view.alive(process).is_some()),
     };
-    GatewayObservation { name: watched.name.clone(), table, process }
+    GatewayObservation { name: watched.name.clone(), table, process, asked }
 }
 
 /// The gateway's process as `[gateway.process]` describes it. Both ways have to agree if both are given; more than one match is none.

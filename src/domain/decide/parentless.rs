@@ -70,7 +70,7 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
             let clock = clock::of_worker(scene, &identity, orphan);
             remember(bond, Some(clock));
             let due = Due { orphan, session: None, worker: Some(identity), remnants: Vec::new() };
-            let waited = scene.now().since(clock.since);
+            let waited = scene.gateway.asked.since(clock.since);
             let grace = scene.rules.policy.worker_grace;
             return Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures));
         }
