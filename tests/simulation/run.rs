@@ -70,7 +70,8 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> 
     })?;
     // Killed before it began, or in the middle: whoever had announced it meant this run.
     let fuse = world.grips[disk].fuse.take();
-    world.grips[disk] = Grip { fuse, ..Grip::default() };
+    let base = world.disks[disk].sights.clone();
+    world.grips[disk] = Grip { fuse, base, ..Grip::default() };
     let boot = world.boot_id();
     let memory = world.disks[disk].load(&boot, world.awake());
     let whole_look = memory.whole_look;
@@ -298,6 +299,10 @@ impl Sim {
         let mut world = world.borrow_mut();
         let now = world.awake();
         let mut any = false;
+        // Whatever befell the state directory meanwhile: this run remembers, and writes it again.
+        if !run.warrants.is_empty() && world.writable(disk).is_ok() {
+            world.commit_sights(disk);
+        }
         for (warrant, ending) in run.warrants.iter().zip(teardown.into_endings()) {
             let Some(ending) = ending else {
                 world.breach("a teardown is done without an ending");
@@ -339,7 +344,7 @@ impl World {
             }
             if row.is_orphan && row.makes_sense {
                 let fresh = Sight { first: row.at };
-                let old = self.disks[disk].sights.get(&row.serial).copied();
+                let old = self.grips[disk].base.get(&row.serial).copied();
                 sights.insert(row.serial, old.unwrap_or(fresh));
             } else {
                 spared.push((row.serial, row.at));
@@ -351,7 +356,7 @@ impl World {
 
     /// The look is remembered from here on.
     fn commit_sights(&mut self, disk: usize) {
-        if let Some((sights, spared)) = self.grips[disk].sights.take() {
+        if let Some((sights, spared)) = self.grips[disk].sights.clone() {
             self.disks[disk].sights = sights;
             self.disks[disk].spared.extend(spared);
         }
