@@ -27,7 +27,13 @@ impl World {
         }
         let roots: Vec<u32> = [1, self.supervisor]
             .into_iter()
-            .chain(memory.gateways.values().filter_map(|gateway| gateway.process).map(|gateway| gateway.pid.get()))
+            .chain(
+                memory
+                    .gateways
+                    .values()
+                    .filter_map(|gateway| gateway.process)
+                    .map(|gateway| gateway.pid.get()),
+            )
             .chain((0..self.gateways.len()).filter_map(|index| self.found(index)))
             .collect();
         for root in roots {
@@ -36,7 +42,9 @@ impl World {
         }
         pids.extend(memory.workers().keys().map(|worker| worker.pid.get()));
         let unfinished = memory.unfinished.iter();
-        pids.extend(unfinished.flat_map(|tree| tree.members.iter().chain([&tree.worker])).map(|it| it.pid.get()));
+        pids.extend(
+            unfinished.flat_map(|tree| tree.members.iter().chain([&tree.worker])).map(|it| it.pid.get()),
+        );
         let mut view = ProcessView {
             own_line,
             own_uid: USER,
@@ -79,7 +87,9 @@ impl World {
             let proc = self.procs.get(worker.identity.pid.get());
             let proc = proc.filter(|proc| !proc.zombie && self.procs.identity(proc) == worker.identity);
             match (worker.bond, proc) {
-                (Bond::Child(parent), Some(proc)) => proc.parent == parent.pid.get() || worker.clock.is_some(),
+                (Bond::Child(parent), Some(proc)) => {
+                    proc.parent == parent.pid.get() || worker.clock.is_some()
+                }
                 _ => true,
             }
         };
@@ -152,7 +162,8 @@ impl World {
                 self.look_at(pid.get(), view);
             }
         }
-        let alive = |pid: Pid| view.get(pid).filter(|process| !process.zombie).map(|process| process.identity);
+        let alive =
+            |pid: Pid| view.get(pid).filter(|process| !process.zombie).map(|process| process.identity);
         let found = self.setup.gateways[index].found_by_argv.then(|| {
             let pattern = format!("python -m hermes dashboard {index}");
             let mut seen = view.processes.values();

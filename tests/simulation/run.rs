@@ -19,7 +19,7 @@ use super::disk::Sight;
 use super::event::{CloseFault, TableFault};
 use super::hands::{Grip, Hands, Seen};
 use super::procs::{Birth, Kind, OnTerm, Serial};
-use super::setup::{USER, rules};
+use super::setup::USER;
 use super::sim::Sim;
 use super::world::{Happening, World};
 
@@ -118,9 +118,13 @@ impl Sim {
                 run.tables[index] = Some(table);
                 self.world.borrow_mut().grips[disk].seen.extend(seen);
                 if run.tables.iter().all(Option::is_some) {
-                    if !run.news && run.tables.iter().enumerate().any(|(index, table)| {
-                        table.as_ref().is_some_and(|table| self.world.borrow().is_news(index, table, &run.memory))
-                    }) {
+                    if !run.news
+                        && run.tables.iter().enumerate().any(|(index, table)| {
+                            table
+                                .as_ref()
+                                .is_some_and(|table| self.world.borrow().is_news(index, table, &run.memory))
+                        })
+                    {
                         run.news = true;
                         self.plan(disk, run.number, 0, Step::Look);
                         return false;
@@ -146,9 +150,7 @@ impl Sim {
         };
         let (delay, table, seen) = match answer {
             Some(delay) => (delay.max(1), world.table(index), world.witness(index)),
-            None => {
-                (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new())
-            }
+            None => (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new()),
         };
         drop(world);
         self.plan(disk, number, delay, Step::Arrives(index, table, seen));
@@ -165,7 +167,7 @@ impl Sim {
         let boot = world.boot_id();
         let seen = Observation { boot: boot.clone(), processes: std::mem::take(&mut run.view), gateways };
         let now = world.awake();
-        let decision = decide(&seen, &run.memory, &rules(&world.setup), now);
+        let decision = decide(&seen, &run.memory, &world.rules, now);
         world.count_sights(disk, &seen);
         let mut warrants = Vec::new();
         let mut remaining: Option<Duration> = None;
@@ -174,7 +176,9 @@ impl Sim {
                 Verdict::Reap { warrant, waited } => {
                     if world.story.is_some() {
                         let subject = judged.subject.id();
-                        world.say(|_| format!("    reaper: reap {subject}, {} after {waited:?}", warrant.orphan()));
+                        world.say(|_| {
+                            format!("    reaper: reap {subject}, {} after {waited:?}", warrant.orphan())
+                        });
                     }
                     warrants.push((*warrant, waited));
                 }

@@ -2,19 +2,21 @@
 //! the same plan, to the letter.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use gateway_reaper::domain::ids::BootId;
+use gateway_reaper::domain::policy::Rules;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::time::Awake;
 
 use super::disk::Disk;
-use super::hands::Grip;
 use super::event::{CloseFault, Event, TableFault};
+use super::hands::Grip;
 use super::procs::{Birth, Kind, OnTerm, Procs, Serial};
 use super::rng::Rng;
 use super::session::{Life, Sessions};
-use super::setup::{Setup, USER};
+use super::setup::{Setup, USER, rules};
 
 /// What is going to happen by itself.
 #[derive(Debug, Clone)]
@@ -27,7 +29,11 @@ pub(crate) enum Happening {
     Listed(u64),
     GatewayStarts(usize),
     /// A close that was asked for long ago is carried out, if it still may be.
-    LateClose { gateway: usize, session: String, run: u64 },
+    LateClose {
+        gateway: usize,
+        session: String,
+        run: u64,
+    },
 }
 
 /// A gateway at work.
@@ -62,14 +68,7 @@ pub(crate) struct Toil {
 impl Toil {
     /// A worker's, of a session of this gateway; of none in the configuration, it serves another one.
     pub(crate) fn new(gateway: Option<usize>, session: u64) -> Self {
-        Self {
-            gateway,
-            session,
-            orphan_since: None,
-            blurred: false,
-            condemned: false,
-            known_to: Vec::new(),
-        }
+        Self { gateway, session, orphan_since: None, blurred: false, condemned: false, known_to: Vec::new() }
     }
 }
 
@@ -77,6 +76,7 @@ impl Toil {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) setup: Setup,
+    pub(crate) rules: Rc<[Rules]>,
     pub(crate) now: u64,
     pub(crate) booted_at: u64,
     pub(crate) slept: u64,
@@ -138,6 +138,7 @@ impl World {
             story: told.then(Vec::new),
             breach: None,
             acts: 0,
+            rules: rules(&setup).into(),
             setup,
         };
         world.boot();
@@ -295,9 +296,10 @@ impl World {
         for (serial, toil) in &mut self.toils {
             let needed = match toil.gateway {
                 None => self.foreign.is_some_and(|gateway| gateway == toil.session),
-                Some(_) => self.sessions.get(toil.session).is_some_and(|session| {
-                    session.life != Life::Closed && session.worker == Some(*serial)
-                }),
+                Some(_) => self
+                    .sessions
+                    .get(toil.session)
+                    .is_some_and(|session| session.life != Life::Closed && session.worker == Some(*serial)),
             };
             toil.orphan_since = if needed { None } else { toil.orphan_since.or(Some(now)) };
         }
