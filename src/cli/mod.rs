@@ -3,6 +3,7 @@
 mod args;
 mod environment;
 mod exit;
+mod hermes;
 mod narration;
 mod once;
 mod output;
@@ -43,6 +44,9 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::DemoWorker(worker) = &args.command {
         return demo::worker::run(worker).map(|()| Exit::Done).map_err(Failure::demo);
     }
+    if let Command::Hermes(command) = &args.command {
+        return hermes::run(&args, command);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::System("the runtime can't be started", error))?;
     let exit = runtime.block_on(async {
@@ -53,7 +57,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::DemoGateway(options) => {
                 demo::gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
             }
-            Command::DemoWorker(_) => Ok(Exit::Done),
+            Command::DemoWorker(_) | Command::Hermes(_) => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

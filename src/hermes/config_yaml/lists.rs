@@ -101,7 +101,9 @@ fn single<'t>(text: &str, entries: &'t [Entry], key: &str) -> Result<Option<&'t 
     let mut found = None;
     for entry in entries {
         match entry.0.text() {
-            Some("<<") => return Err(unsure(text, entry.0.span.start, "merges another mapping into this one")),
+            Some("<<") => {
+                return Err(unsure(text, entry.0.span.start, "merges another mapping into this one"));
+            }
             Some(name) if name == key => {
                 if entry.0.entangled {
                     return Err(unsure(text, entry.0.span.start, "has an anchor, an alias or a tag"));

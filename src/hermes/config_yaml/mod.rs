@@ -66,9 +66,9 @@ impl fmt::Display for NotEdited {
             Self::NotYaml { line } => write!(f, "line {line} is not YAML"),
             Self::SeveralDocuments => f.write_str("it holds more than one YAML document"),
             Self::Unsure { line, what } => write!(f, "line {line} {what}"),
-            Self::NoEdit => {
-                f.write_str("no edit was found that is certain to change the list of plugins and nothing else")
-            }
+            Self::NoEdit => f.write_str(
+                "no edit was found that is certain to change the list of plugins and nothing else",
+            ),
             Self::TooLarge => f.write_str("it is larger than any configuration"),
         }
     }
@@ -107,4 +107,26 @@ pub fn is_enabled(text: &str, name: &str) -> Result<bool, NotEdited> {
 /// What a person writes instead.
 pub fn lines(name: &str) -> String {
     format!("plugins:\n  enabled:\n    - {name}\n")
+}
+
+/// What of the rest matters to whoever wants to add `plugins.enabled`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outline {
+    /// `_config_version`, by which Hermes knows how far its configuration was updated.
+    pub config_version: Option<u64>,
+    /// `plugins.enabled` is there, whatever is in it.
+    pub has_enabled: bool,
+}
+
+/// Reads the outline.
+///
+/// # Errors
+/// It can't be read.
+pub fn outline(text: &str) -> Result<Outline, NotEdited> {
+    let document = tree::read(text)?;
+    let lists = lists::find(text, document.as_ref())?;
+    let mut entries = lists.root.unwrap_or_default().iter();
+    let version = entries.find(|(key, _)| key.text() == Some("_config_version"));
+    let config_version = version.and_then(|(_, value)| value.text()?.parse().ok());
+    Ok(Outline { config_version, has_enabled: lists.entry(List::Enabled).is_some() })
 }

@@ -16,19 +16,27 @@ fn between() -> impl Strategy<Value = &'static str> {
 }
 
 fn plugin() -> impl Strategy<Value = &'static str> {
-    prop_oneof![Just("web"), Just("'quoted'"), Just("\"gateway-reaper-2\""), Just("ä/ö"), Just("a b"), Just("true")]
+    prop_oneof![
+        Just("web"),
+        Just("'quoted'"),
+        Just("\"gateway-reaper-2\""),
+        Just("ä/ö"),
+        Just("a b"),
+        Just("true")
+    ]
 }
 
 /// A list of plugins as the value of a key, line break included.
 fn list() -> impl Strategy<Value = String> {
-    let block = (1_usize..5, prop::collection::vec((plugin(), comment(), between()), 1..4), comment()).prop_map(
-        |(indent, items, comment)| {
+    let block = (1_usize..5, prop::collection::vec((plugin(), comment(), between()), 1..4), comment())
+        .prop_map(|(indent, items, comment)| {
             let indent = " ".repeat(indent + 1);
-            let items: String =
-                items.iter().map(|(item, comment, between)| format!("{indent}- {item}{comment}\n{between}")).collect();
+            let items: String = items
+                .iter()
+                .map(|(item, comment, between)| format!("{indent}- {item}{comment}\n{between}"))
+                .collect();
             format!("{comment}\n{items}")
-        },
-    );
+        });
     let flow = (prop::collection::vec(plugin(), 0..4), any::<[bool; 3]>(), comment()).prop_map(
         |(items, [padded, broken, trailing], comment)| {
             let comma = if broken { ",\n      " } else { ", " };
@@ -44,16 +52,15 @@ fn list() -> impl Strategy<Value = String> {
 
 fn plugins() -> impl Strategy<Value = String> {
     let key = |name: &'static str| prop_oneof![3 => Just(name.to_owned()), 1 => Just(format!("'{name}'"))];
-    let lists = (prop::option::of(list()), prop::option::of(list()), key("enabled"), any::<bool>(), between()).prop_map(
-        |(enabled, disabled, key, swap, between)| {
-            let enabled = enabled.map(|list| format!("  {key}:{list}{between}")).unwrap_or_default();
-            let disabled = disabled.map(|list| format!("  disabled:{list}")).unwrap_or_default();
-            if swap { disabled + &enabled } else { enabled + &disabled }
-        },
-    );
-    (key("plugins"), comment(), between(), lists).prop_map(|(key, comment, between, lists)| {
-        format!("{key}:{comment}\n{between}{lists}")
-    })
+    let lists =
+        (prop::option::of(list()), prop::option::of(list()), key("enabled"), any::<bool>(), between())
+            .prop_map(|(enabled, disabled, key, swap, between)| {
+                let enabled = enabled.map(|list| format!("  {key}:{list}{between}")).unwrap_or_default();
+                let disabled = disabled.map(|list| format!("  disabled:{list}")).unwrap_or_default();
+                if swap { disabled + &enabled } else { enabled + &disabled }
+            });
+    (key("plugins"), comment(), between(), lists)
+        .prop_map(|(key, comment, between, lists)| format!("{key}:{comment}\n{between}{lists}"))
 }
 
 fn other() -> impl Strategy<Value = &'static str> {
@@ -87,7 +94,9 @@ prop_compose! {
 
 /// Everything but the two lists.
 fn rest(text: &str) -> Vec<(Node, Node)> {
-    let Some(Node { content: Content::Mapping(mut entries), .. }) = tree::read(text).unwrap() else { return Vec::new() };
+    let Some(Node { content: Content::Mapping(mut entries), .. }) = tree::read(text).unwrap() else {
+        return Vec::new();
+    };
     entries.retain(|(key, _)| key.text() != Some("plugins"));
     entries
 }

@@ -31,16 +31,16 @@ fn a_file_without_plugins_gets_them_at_its_end() {
     assert_eq!(enabled("---\n"), format!("---\n{block}"));
     assert_eq!(enabled("model: x # why\n\n# end\n"), format!("model: x # why\n\n# end\n{block}"));
     assert_eq!(enabled("\u{feff}a: 1\n"), format!("\u{feff}a: 1\n{block}"));
-    assert_eq!(enabled("  a: 1\n  b: 2\n"), "  a: 1\n  b: 2\n  plugins:\n    enabled:\n      - gateway-reaper\n");
+    assert_eq!(
+        enabled("  a: 1\n  b: 2\n"),
+        "  a: 1\n  b: 2\n  plugins:\n    enabled:\n      - gateway-reaper\n"
+    );
 }
 
 #[test]
 fn a_missing_final_newline_stays_missing() {
     assert_eq!(enabled("a: 1"), "a: 1\nplugins:\n  enabled:\n    - gateway-reaper");
-    assert_eq!(
-        enabled("plugins:\n  enabled:\n  - web"),
-        "plugins:\n  enabled:\n  - web\n  - gateway-reaper"
-    );
+    assert_eq!(enabled("plugins:\n  enabled:\n  - web"), "plugins:\n  enabled:\n  - web\n  - gateway-reaper");
 }
 
 #[test]
@@ -54,10 +54,7 @@ fn windows_line_ends_stay_and_are_used() {
 
 #[test]
 fn a_block_scalar_at_the_end_keeps_its_last_line() {
-    assert_eq!(
-        enabled("a: |+\n  text\n\n"),
-        "a: |+\n  text\n\nplugins:\n  enabled:\n    - gateway-reaper\n"
-    );
+    assert_eq!(enabled("a: |+\n  text\n\n"), "a: |+\n  text\n\nplugins:\n  enabled:\n    - gateway-reaper\n");
     // At the end it would give the text a line break that it doesn't have.
     assert_eq!(enabled("a: |+\n  text"), "plugins:\n  enabled:\n    - gateway-reaper\na: |+\n  text");
     assert_eq!(enabled("a: 1\n...\n"), "plugins:\n  enabled:\n    - gateway-reaper\na: 1\n...\n");
@@ -106,12 +103,17 @@ fn a_list_keeps_its_style() {
         "plugins:\n  enabled:\n    - gateway-reaper\n  disabled:\n  - x\n"
     );
     assert_eq!(enabled("plugins:\n  enabled: null # c\n"), "plugins:\n  enabled: [gateway-reaper] # c\n");
-    assert_eq!(enabled("\"plugins\":\n  'enabled':\n  - a\n"), "\"plugins\":\n  'enabled':\n  - a\n  - gateway-reaper\n");
+    assert_eq!(
+        enabled("\"plugins\":\n  'enabled':\n  - a\n"),
+        "\"plugins\":\n  'enabled':\n  - a\n  - gateway-reaper\n"
+    );
 }
 
 #[test]
 fn a_name_that_is_there_already_changes_nothing() {
-    for text in ["plugins:\n  enabled: ['gateway-reaper']\n", "plugins:\n  enabled:\n  - \"gateway-reaper\"\n"] {
+    for text in
+        ["plugins:\n  enabled: ['gateway-reaper']\n", "plugins:\n  enabled:\n  - \"gateway-reaper\"\n"]
+    {
         assert_eq!(enabled(text), text);
     }
 }

@@ -31,7 +31,9 @@ impl PartialEq for Node {
     fn eq(&self, other: &Self) -> bool {
         self.entangled == other.entangled
             && match (&self.content, &other.content) {
-                (Content::Scalar { text: a, style: b }, Content::Scalar { text: c, style: d }) => a == c && b == d,
+                (Content::Scalar { text: a, style: b }, Content::Scalar { text: c, style: d }) => {
+                    a == c && b == d
+                }
                 (Content::Sequence(a), Content::Sequence(b)) => a == b,
                 (Content::Mapping(a), Content::Mapping(b)) => a == b,
                 (Content::Alias(a), Content::Alias(b)) => a == b,
@@ -54,7 +56,9 @@ impl Node {
         match &self.content {
             Content::Scalar { style, .. } => matches!(style, ScalarStyle::Literal | ScalarStyle::Folded),
             Content::Sequence(items) => items.last().is_some_and(Self::ends_in_block_scalar),
-            Content::Mapping(entries) => entries.last().is_some_and(|(_, value)| value.ends_in_block_scalar()),
+            Content::Mapping(entries) => {
+                entries.last().is_some_and(|(_, value)| value.ends_in_block_scalar())
+            }
             Content::Alias(_) => false,
         }
     }

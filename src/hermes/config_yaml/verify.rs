@@ -31,7 +31,9 @@ pub(super) fn first(
 }
 
 fn does_just_that(before: &str, after: &str, list: List, name: &str, goal: Goal) -> bool {
-    let (Some(before), Some(after)) = (Said::read(before, name), Said::read(after, name)) else { return false };
+    let (Some(before), Some(after)) = (Said::read(before, name), Said::read(after, name)) else {
+        return false;
+    };
     let (other, is_in) = match list {
         List::Enabled => (before.is_disabled == after.is_disabled, after.is_enabled),
         List::Disabled => (before.is_enabled == after.is_enabled, after.is_disabled),
@@ -64,7 +66,8 @@ impl Said {
         }
         // `plugins` without anything in it says nothing.
         rest.retain(|(key, value)| {
-            let empty = value.is_null() || matches!(&value.content, Content::Mapping(entries) if entries.is_empty());
+            let empty =
+                value.is_null() || matches!(&value.content, Content::Mapping(entries) if entries.is_empty());
             key.text() != Some("plugins") || !empty
         });
         Some(Self { is_enabled, is_disabled, others, rest })
