@@ -87,7 +87,7 @@ pub(super) async fn carry_out<R: Record>(
 async fn ask(gateways: &[Watched], request: CloseRequest) -> (usize, CloseAnswer) {
     let CloseRequest { victim, gateway, order, within } = request;
     let answer = match gateways.iter().find(|watched| watched.name == gateway) {
-        Some(watched) => watched.gateway.reap(&order.id, order.instance.as_ref(), within).await,
+        Some(watched) => watched.gateway.reap(&order, within).await,
         None => CloseAnswer::Failed { why: "its gateway is not configured any more".into() },
     };
     (victim, answer)

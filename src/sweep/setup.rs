@@ -13,6 +13,7 @@ use crate::domain::policy::Rules;
 use crate::reap::linux::{LinuxKernel, raise_descriptor_limit};
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::Gateway;
+use crate::sources::gateway::hermes::HermesGateway;
 use crate::sources::gateway::http::{HttpGateway, NotAnAddress};
 use crate::sources::processes::Processes;
 
@@ -100,11 +101,13 @@ fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
     let name = config.name.clone();
     let token = config.token.read().map_err(|error| SetupError::Token(name.clone(), error))?;
     let gateway = match config.kind {
-        GatewayKind::Http | GatewayKind::Hermes => {
+        GatewayKind::Http => {
             HttpGateway::new(config.url.clone(), token, config.timeout, config.max_table_bytes)
                 .map(Gateway::Http)
-                .map_err(|error| SetupError::Url(name.clone(), error))?
         }
+        GatewayKind::Hermes => HermesGateway::new(&config.url, token, config.timeout, config.max_table_bytes)
+            .map(|gateway| Gateway::Hermes(Box::new(gateway))),
     };
+    let gateway = gateway.map_err(|error| SetupError::Url(name.clone(), error))?;
     Ok(Watched { name, gateway, process: config.process.clone(), backoff: Backoff::default() })
 }

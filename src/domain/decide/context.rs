@@ -4,12 +4,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::domain::ids::{GatewayName, Pid};
+use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::Rules;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
-use crate::domain::table::{Session, Told};
+use crate::domain::table::{Session, TableView, Told};
 use crate::domain::time::Awake;
 use crate::domain::warrant::Limits;
 
@@ -249,10 +249,18 @@ impl<'a> Scene<'a> {
 
     /// Why the table isn't current.
     pub(super) fn distrust(&self) -> Option<&'a str> {
-        use crate::domain::table::TableView::{Current, Refused, Unreachable};
+        use TableView::{Current, Listed, Refused, Unreachable};
         match &self.gateway.table {
             Current(_) => None,
-            Unreachable { why } | Refused { why } => Some(why),
+            Unreachable { why } | Refused { why } | Listed { why, .. } => Some(why),
+        }
+    }
+
+    /// The sessions that are there without a table that says more of them.
+    pub(super) fn listed(&self) -> &'a [SessionId] {
+        match &self.gateway.table {
+            TableView::Listed { sessions, .. } => sessions,
+            _ => &[],
         }
     }
 }
