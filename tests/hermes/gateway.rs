@@ -29,7 +29,6 @@ pub(crate) struct Gateway {
 
 #[derive(Debug)]
 struct Running {
-    release: Release,
     child: Child,
     token: String,
 }
@@ -61,20 +60,12 @@ impl Gateway {
         self.home.path()
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn token(&self) -> &str {
         &self.running().token
-    }
-
-    pub(crate) fn release(&self) -> Release {
-        self.running().release
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -111,7 +102,7 @@ impl Gateway {
             Release::V0_16_0 | Release::V0_19_0 => _ = command.arg("--skip-build"),
         }
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        self.running = Some(Running { release, child, token: String::new() });
+        self.running = Some(Running { child, token: String::new() });
         until("the gateway is ready", async || {
             assert!(self.is_alive(), "the gateway ended:\n{}", self.log());
             self.get("/api/status").await.filter(|(status, _)| *status == 200)
@@ -206,17 +197,37 @@ impl Gateway {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
+        self.request(hyper::Request::get(path), String::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, String) {
+        let request = hyper::Request::post(path).header("content-type", "application/json");
+        self.request(request, body.to_string()).await.expect("an answer")
+    }
+
+    async fn request(&self, request: hyper::http::request::Builder, body: String) -> Option<(u16, String)> {
         let stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
         tokio::spawn(connection);
         let token = self.running.as_ref().map_or("", |running| &running.token);
-        let request = hyper::Request::get(path)
+        let request = request
             .header("host", format!("127.0.0.1:{}", self.port))
             .header("authorization", format!("Bearer {token}"));
-        let response = sender.send_request(request.body(Full::new(Bytes::new())).unwrap()).await.ok()?;
+        let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.ok()?.to_bytes();
         Some((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Asks, or changes, the gateway's database; what comes of it as Python writes it.
+    pub(crate) fn sql(&self, release: Release, statement: &str) -> String {
+        const CODE: &str = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=10); \
+                            print(db.execute(sys.argv[2]).fetchall()); db.commit()";
+        let python = release.venv().expect("installed before").join("bin/python");
+        let mut command = Command::new(python);
+        let output = command.args(["-c", CODE]).arg(self.path().join("state.db")).arg(statement).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
     pub(crate) fn log(&self) -> String {

@@ -45,8 +45,11 @@ async fn there_and_back(release: Release) {
     assert_eq!(with.gateway()["pid"], gateway.pid());
     assert!(install(gateway.path()).contains("already installed, up to date"));
 
-    let wrong = Reaper::with(&gateway, "token_env = \"PATH_OF_NO_TOKEN\"");
-    let _ = wrong;
+    // A variable that everybody has, and that is no dashboard's token.
+    let wrong = Reaper::with(&gateway, "token_env = \"PATH\"").status().await;
+    assert_eq!(wrong.exit, 3);
+    assert!(wrong.error().contains("did not accept the token"), "{}", wrong.error());
+
     let output = run("uninstall", gateway.path());
     assert!(output.status.success());
     assert_eq!(fs::read(gateway.path().join("config.yaml")).unwrap(), before, "config.yaml is as it was, to the byte");
