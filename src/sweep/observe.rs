@@ -31,7 +31,11 @@ impl Sweep {
         let mut whole_look = memory.whole_look;
         let mut roots = self.remembered_gateways(memory)?;
         let overdue = whole_look.is_none_or(|at| clock::awake_now().since(at) >= WHOLE_LOOK_EVERY);
-        let stranger = roots.iter().any(Option::is_none);
+        // Of one that was met and has no process nothing is learnt by reading its table twice.
+        let mut places = self.gateways.iter().zip(&roots);
+        let stranger = places.any(|(watched, root)| {
+            root.is_none() && (watched.process.is_some() || !memory.gateways.contains_key(&watched.name))
+        });
         let mut tables = vec![None; roots.len()];
         if stranger {
             // At first sight the table says where to look; then it is read again, because it has to be younger than the look.
@@ -87,7 +91,7 @@ impl Sweep {
             let view = match watched.backoff.spared(now) {
                 Some(view) => view,
                 None => {
-                    let view = watched.gateway.read_table().await;
+                    let view = watched.read_table().await;
                     watched.backoff.heard(&watched.name, &view, now, patience);
                     view
                 }

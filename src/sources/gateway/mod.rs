@@ -8,6 +8,7 @@ pub mod table_json;
 use std::time::Duration;
 
 use self::http::HttpGateway;
+use crate::config::token::Token;
 use crate::domain::ids::{Instance, SessionId};
 use crate::domain::table::{CloseAnswer, TableView};
 
@@ -28,6 +29,13 @@ impl Gateway {
     pub async fn read_table(&mut self) -> TableView {
         match self {
             Self::Http(gateway) => gateway.read_table().await,
+        }
+    }
+
+    /// Another token from now on.
+    pub fn set_token(&mut self, token: Option<Token>) {
+        match self {
+            Self::Http(gateway) => gateway.set_token(token),
         }
     }
 
