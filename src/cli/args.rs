@@ -48,6 +48,8 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// What is there now, the verdict on each session and worker, and why; changes nothing
     Status,
+    /// Print the annotated default configuration: every key, what it means and what holds without it
+    DefaultConfig,
     /// A small real gateway with real worker processes, and the reaper at work beside it
     Demo,
     /// The gateway of the demo

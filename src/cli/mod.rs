@@ -44,6 +44,9 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::DemoWorker(options) = &args.command {
         return worker::run(options).map(|()| Exit::Done).map_err(Failure::demo);
     }
+    if let Command::DefaultConfig = &args.command {
+        return output::print_text(crate::config::DEFAULT).map(|()| Exit::Done);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::System("the runtime can't be started", error))?;
     let exit = runtime.block_on(async {
@@ -55,7 +58,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::DemoGateway(options) => {
                 gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
             }
-            Command::DemoWorker(_) => Ok(Exit::Done),
+            Command::DefaultConfig | Command::DemoWorker(_) => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

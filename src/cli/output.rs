@@ -21,6 +21,11 @@ pub(super) fn print_as(args: &Args, report: &Report, detail: Detail) -> Result<(
     } else {
         human::render(report, detail)
     };
+    print_text(&text)
+}
+
+/// Prints text on stdout, with its colours where they belong.
+pub(super) fn print_text(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // Whoever read it has heard enough.

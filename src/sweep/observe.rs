@@ -32,10 +32,12 @@ impl Sweep {
         let mut roots = self.remembered_gateways(memory)?;
         let overdue = whole_look.is_none_or(|at| clock::awake_now().since(at) >= WHOLE_LOOK_EVERY);
         let stranger = roots.iter().any(Option::is_none);
+        let mut tables = vec![None; roots.len()];
         if stranger {
             // At first sight the table says where to look; then it is read again, because it has to be younger than the look.
-            for (root, table) in roots.iter_mut().zip(self.read_tables().await) {
-                *root = root.or_else(|| table.current()?.gateway_pid);
+            self.read_tables(&mut tables).await;
+            for (root, table) in roots.iter_mut().zip(&tables) {
+                *root = root.or_else(|| table.as_ref()?.current()?.gateway_pid);
             }
         }
         let mut view = None;
@@ -50,12 +52,13 @@ impl Sweep {
                 self.look(Look::Whole, &roots, &known)?
             }
         };
-        let mut tables = self.read_tables().await;
+        self.read_tables(&mut tables).await;
         if self.is_news(&mut roots, &tables, memory) {
             whole_look = Some(clock::awake_now());
             view = self.look(Look::Whole, &roots, &known)?;
-            tables = self.read_tables().await;
+            self.read_tables(&mut tables).await;
         }
+        let tables: Vec<TableView> = tables.into_iter().flatten().collect();
         self.processes.look_at(&mut view, &named(&tables, &roots))?;
         let gateways = self.gateways.iter().zip(roots).zip(tables);
         let gateways =
@@ -73,17 +76,25 @@ impl Sweep {
         self.processes.look(look, &Roots { gateways: &gateways, known })
     }
 
-    async fn read_tables(&mut self) -> Vec<TableView> {
+    /// Reads all tables at the same time; again, if they were read before. One that couldn't be read is not asked for twice in a run: a
+    /// gateway that hangs costs a run one timeout.
+    async fn read_tables(&mut self, tables: &mut [Option<TableView>]) {
         let (now, patience) = (clock::awake_now(), self.patience);
-        join_all(self.gateways.iter_mut().map(|watched| async move {
-            if let Some(view) = watched.backoff.spared(now) {
-                return view;
+        let reads = self.gateways.iter_mut().zip(tables).map(|(watched, table)| async move {
+            if table.as_ref().is_some_and(|before| before.current().is_none()) {
+                return;
             }
-            let view = watched.gateway.read_table().await;
-            watched.backoff.heard(&watched.name, &view, now, patience);
-            view
-        }))
-        .await
+            let view = match watched.backoff.spared(now) {
+                Some(view) => view,
+                None => {
+                    let view = watched.gateway.read_table().await;
+                    watched.backoff.heard(&watched.name, &view, now, patience);
+                    view
+                }
+            };
+            *table = Some(view);
+        });
+        join_all(reads).await;
     }
 
     /// Where each gateway is: found as the operator says, else where it was.
@@ -100,10 +111,10 @@ impl Sweep {
     }
 
     /// Whether a table names a gateway, or a run of it, that the look didn't know of; the roots are then where it names it.
-    fn is_news(&self, roots: &mut [Option<Pid>], tables: &[TableView], memory: &Ledger) -> bool {
+    fn is_news(&self, roots: &mut [Option<Pid>], tables: &[Option<TableView>], memory: &Ledger) -> bool {
         let mut news = false;
         for ((watched, root), table) in self.gateways.iter().zip(roots).zip(tables) {
-            let Some(table) = table.current() else { continue };
+            let Some(table) = table.as_ref().and_then(TableView::current) else { continue };
             if watched.process.is_none() && table.gateway_pid.is_some() && table.gateway_pid != *root {
                 *root = table.gateway_pid;
                 news = true;

@@ -118,9 +118,7 @@ fn parent(scene: &Scene<'_>, process: &Process, bond: Bond) -> Parent {
     let parent = process.parent.and_then(|pid| view.get(pid));
     let name = parent.map_or("unknown", |parent| &parent.comm);
     match sign {
-        AdoptionSign::UnderInit | AdoptionSign::UnderKnownSubreaper | AdoptionSign::OlderThanParent => {
-            Parent::Gone
-        }
+        AdoptionSign::UnderInit | AdoptionSign::UnderKnownSubreaper => Parent::Gone,
         // The parent may be anything; but not one of the gateways, if each of those is known to be another.
         AdoptionSign::UnderFirst | AdoptionSign::LeaderlessSession if scene.context.all_gateways_known() => {
             Parent::Gone
