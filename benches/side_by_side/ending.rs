@@ -38,8 +38,10 @@ pub(crate) fn measure(trees: usize, effort: Effort) -> Ending {
 
 /// The gateway closes the sessions and leaves their workers alone, so that they fall to the reaper.
 fn end(trees: usize) -> (usize, run::Cost) {
-    let policy =
-        format!("grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"{}s\"\nmax_reaps = 1000\n", TERM_TIMEOUT.as_secs());
+    let policy = format!(
+        "grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"{}s\"\nmax_reaps = 1000\n",
+        TERM_TIMEOUT.as_secs()
+    );
     let mut scene = Scene::new(Options { close: CloseManner::Lazy, ..Options::default() }, &policy);
     let worker = WorkerSpec {
         flavour: Flavour::StubbornFamily,

@@ -59,7 +59,9 @@ pub(crate) fn measure(scene: &Scene, peers: &[Peer], effort: Effort) -> OneShot 
         name: name.clone(),
         cpu_ms: median(&own.iter().map(|cost| cost.cpu_ms).collect::<Vec<_>>()),
         wall_ms: median(&own.iter().map(|cost| cost.wall_ms).collect::<Vec<_>>()),
-        ratio: median(&own.iter().zip(&costs[0]).map(|(own, ours)| own.cpu_ms / ours.cpu_ms).collect::<Vec<_>>()),
+        ratio: median(
+            &own.iter().zip(&costs[0]).map(|(own, ours)| own.cpu_ms / ours.cpu_ms).collect::<Vec<_>>(),
+        ),
         calls: run::system_calls(&make()),
         peak_kb: run::peak_kb(&make()),
     });

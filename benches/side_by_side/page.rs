@@ -88,7 +88,11 @@ impl Page {
         let (few, many) = (linear.some_ms, linear.many_ms);
         self.say("\n## Deciding\n\nA tenth of the sessions has a worker.\n\n| sessions | ms | µs each |\n| ---: | ---: | ---: |");
         for (sessions, ms) in [(linear.some, few), (linear.many, many)] {
-            self.row(&[&sessions.to_string(), &format!("{ms:.0}"), &format!("{:.2}", ms * 1e3 / sessions as f64)]);
+            self.row(&[
+                &sessions.to_string(),
+                &format!("{ms:.0}"),
+                &format!("{:.2}", ms * 1e3 / sessions as f64),
+            ]);
         }
         self.say(&format!("\nTen times as many take {:.1} times as long.", many / few));
     }

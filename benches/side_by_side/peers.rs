@@ -7,7 +7,8 @@ use crate::machine::version;
 use crate::run::quiet;
 
 /// Parent, start time and argv of every process: what a reaper written with psutil has to read.
-const PSUTIL: &str = "import psutil\nfor p in psutil.process_iter(['pid', 'ppid', 'create_time', 'cmdline']): p.info";
+const PSUTIL: &str =
+    "import psutil\nfor p in psutil.process_iter(['pid', 'ppid', 'create_time', 'cmdline']): p.info";
 const PROC_JANITOR: &str = "0.10.1";
 
 /// Another way of looking at processes.
@@ -40,12 +41,7 @@ pub(crate) fn find() -> Vec<Peer> {
     install_proc_janitor(&peers, &janitor);
     let psutil = version(&path(&python), &["-c", "import psutil; print('psutil', psutil.__version__)"]);
     vec![
-        peer(
-            "ps -eo pid,ppid,args",
-            version("ps", &["--version"]),
-            "no ps",
-            &["ps", "-eo", "pid,ppid,args"],
-        ),
+        peer("ps -eo pid,ppid,args", version("ps", &["--version"]), "no ps", &["ps", "-eo", "pid,ppid,args"]),
         peer(
             "pgrep -f",
             version("pgrep", &["--version"]),

@@ -6,6 +6,9 @@ use gateway_reaper::sources::gateway::table_json::parse;
 
 use crate::crowd::{Crowd, table_json};
 
+/// For all sessions together, tables that grow among them.
+const SOME: u64 = 100;
+
 fn deciding(sessions: usize) -> AllocationInfo {
     let crowd = Crowd::of(sessions);
     measure(|| drop(decide(&crowd.seen, &crowd.memory, &crowd.rules, crowd.now)))
@@ -19,7 +22,11 @@ fn parsing(sessions: usize) -> AllocationInfo {
 fn assert_linear(work: impl Fn(usize) -> AllocationInfo, calls_each: u64, bytes_each: u64) {
     let (some, many) = (work(1_000), work(10_000));
     println!("1,000: {some:?}\n10,000: {many:?}");
-    assert!(many.count_total <= calls_each * 10_000, "{} allocations for 10,000 sessions", many.count_total);
+    assert!(
+        many.count_total <= calls_each * 10_000 + SOME,
+        "{} allocations for 10,000 sessions",
+        many.count_total
+    );
     assert!(many.bytes_max <= bytes_each * 10_000, "{} bytes for 10,000 sessions", many.bytes_max);
     assert!(many.count_total <= some.count_total * 11, "{some:?} for a tenth of {many:?}");
     // Tables grow by doubling, so twice what is linear may be held at the worst moment.

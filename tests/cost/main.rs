@@ -1,6 +1,7 @@
 //! What a look, a decision and a pause cost, as far as noise can't touch it: system calls, allocations, bytes. Times are for the benchmarks.
 
 mod allocations;
+mod bound;
 #[path = "../support/crowd.rs"]
 #[allow(dead_code, reason = "the benchmarks use the rest")]
 mod crowd;

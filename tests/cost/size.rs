@@ -14,6 +14,8 @@ fn the_release_binary_has_at_most_5_mb() {
             println!("{} bytes", metadata.len());
             assert!(metadata.len() <= MOST_BYTES, "{} has {} bytes", release.display(), metadata.len());
         }
-        Err(_) => println!("not weighed: there is no {}; `cargo build --release` makes it", release.display()),
+        Err(_) => {
+            println!("not weighed: there is no {}; `cargo build --release` makes it", release.display())
+        }
     }
 }

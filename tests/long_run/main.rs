@@ -159,6 +159,9 @@ fn an_hour_of_sessions_that_come_and_go_leaves_watch_as_it_was() {
     // In the first quarter buffers find their size.
     let ([rss, descriptors, cpu], [rss_then, descriptors_then, cpu_then]) = (figures[1], figures[3]);
     assert!(rss_then <= rss * 1.05, "memory grew from {rss} to {rss_then} kB");
-    assert!(descriptors_then <= descriptors + 2.0, "descriptors grew from {descriptors} to {descriptors_then}");
+    assert!(
+        descriptors_then <= descriptors + 2.0,
+        "descriptors grew from {descriptors} to {descriptors_then}"
+    );
     assert!(cpu_then <= cpu * 1.5, "the CPU of a run grew from {cpu} to {cpu_then} µs");
 }

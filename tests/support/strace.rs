@@ -30,7 +30,9 @@ pub(crate) fn check() -> Result<(), String> {
     match run {
         Ok(status) if status.success() => Ok(()),
         Ok(_) => Err("strace can't trace here: allow ptrace (in a container: --cap-add=SYS_PTRACE)".into()),
-        Err(error) => Err(format!("strace can't be run ({error}): install it, e.g. `apt-get install strace`")),
+        Err(error) => {
+            Err(format!("strace can't be run ({error}): install it, e.g. `apt-get install strace`"))
+        }
     }
 }
 
@@ -45,13 +47,17 @@ impl Trace {
 
     /// Of `watch`, until it has asked for the table so many times.
     pub(crate) fn of_watch(scene: &Scene, interval: &str, requests: usize) -> Self {
+        Self::of_watch_until(scene, interval, |trace| trace.requests().count() >= requests)
+    }
+
+    /// Of `watch`, until this holds.
+    pub(crate) fn of_watch_until(scene: &Scene, interval: &str, enough: impl Fn(&Self) -> bool) -> Self {
         let file = scene.dir().join("trace");
         let _ = fs::remove_file(&file);
         let traced = Traced::start(scene.under(&strace(&file), &["watch", "--interval", interval]), &file);
-        let asked = || Self::read(&file).requests().count() >= requests;
         let mut waited = Duration::ZERO;
-        while !asked() {
-            assert!(waited < PATIENCE, "watch asked for the table too seldom");
+        while !enough(&Self::read(&file)) {
+            assert!(waited < PATIENCE, "watch did too little: {:#?}", Self::read(&file));
             sleep(STEP);
             waited += STEP;
         }
