@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::backoff::Patience;
 use super::setup::Watched;
 use super::{Sweep, SweepError};
 use crate::config::ProcessSource;
@@ -39,7 +40,9 @@ impl Sweep {
             }
         }
         let (mut view, mut missing) = (None, BTreeSet::new());
-        if !(is_overdue(whole_look, clock::awake_now()) || self.is_first_sight(&roots, memory)) {
+        // A single run has no earlier look to compare with: where a gateway's process isn't known, nobody else tells of its orphans.
+        let blind = self.patience == Patience::None && roots.contains(&None);
+        if !(blind || is_overdue(whole_look, clock::awake_now()) || self.is_first_sight(&roots, memory)) {
             let near = self.look(Look::Near, &roots, &known)?;
             missing = lost(memory, &near);
             // A gateway may be gone for days; one whole look is made for it, not one at every poll.
