@@ -29,6 +29,8 @@ pub(crate) struct Grip {
     pub(crate) announced: Vec<(Step, Option<ProcessIdentity>)>,
     /// What it saw of the sessions, by gateway and id.
     pub(crate) seen: Vec<((usize, String), Seen)>,
+    /// What the looks that it remembers had seen.
+    pub(crate) base: BTreeMap<u64, Sight>,
     /// What this look adds to the remembered ones, once it is saved: the orphans, and who was seen to be none.
     pub(crate) sights: Option<Sights>,
 }

@@ -123,4 +123,4 @@ impl World {
 }
 
 /// Whether the crate tells adoption from process facts.
-const ADOPTION_IS_TOLD: bool = false;
+const ADOPTION_IS_TOLD: bool = true;

@@ -1,6 +1,6 @@
 //! What every judgement needs at hand of one gateway.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::context::{Context, Entry};
@@ -31,6 +31,10 @@ pub(super) struct Scene<'a> {
     workers_by_key: HashMap<&'a str, Vec<&'a Process>>,
     /// When the youngest of them that a row with this key names was started.
     youngest_named: HashMap<&'a str, u64>,
+    /// The keys of rows that name a process which isn't there, or is no worker with that key.
+    misnamed: HashSet<&'a str>,
+    /// The same of a row whose key is not understood: its worker may be any.
+    pub(super) has_misnamed_without_key: bool,
     /// Another gateway of the configuration has the same process.
     pub(super) shares_process: bool,
 }
@@ -52,6 +56,14 @@ impl<'a> Scene<'a> {
         let youngest = |pids: &[Pid]| pids.iter().filter_map(|pid| started.get(pid)).max().copied();
         let youngest_named =
             entry.rows.named().filter_map(|(key, pids)| Some((key, youngest(pids)?))).collect();
+        let carries = |pid: &Pid, key: Option<&str>| {
+            let named = context.view().get(*pid).filter(|process| !process.zombie);
+            let carried = named.and_then(|named| entry.match_of(named));
+            carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
+        };
+        let misnames = |(key, pids): &(&str, &[Pid])| pids.iter().any(|pid| !carries(pid, Some(key)));
+        let misnamed = entry.rows.named().filter(misnames).map(|(key, _)| key).collect();
+        let has_misnamed_without_key = entry.rows.named_without_key.iter().any(|pid| !carries(pid, None));
         let twin =
             |other: &&GatewayObservation| other.name != gateway.name && other.process == gateway.process;
         let shares_process =
@@ -73,6 +85,8 @@ impl<'a> Scene<'a> {
             workers,
             workers_by_key,
             youngest_named,
+            misnamed,
+            has_misnamed_without_key,
             shares_process,
         }
     }
@@ -107,6 +121,11 @@ impl<'a> Scene<'a> {
     /// Whether a row with this key names another worker of this gateway that is younger.
     pub(super) fn names_younger(&self, key: &str, process: &Process) -> bool {
         self.youngest_named.get(key).is_some_and(|started| *started > process.identity.start_ticks)
+    }
+
+    /// Whether a row with this key names a process that can't be its worker: it doesn't say which worker isn't its own.
+    pub(super) fn misnames(&self, key: &str) -> bool {
+        self.misnamed.contains(key)
     }
 
     /// Whether this gateway's table names this process as a worker.

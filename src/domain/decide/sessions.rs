@@ -54,7 +54,7 @@ fn judge_one<'a>(scene: &Scene<'a>, session: &'a Session, remembered: &mut Gatew
         Claim::CloseOnly | Claim::Untouchable(_) => None,
     };
     let clock = clock::of_session(scene, session);
-    let waited = clock::waited(scene.now(), session, &clock);
+    let waited = clock::waited(scene.gateway.asked, session, &clock);
     let failures = clock.failures;
     remembered.sessions.insert(session.id.clone(), clock);
     let policy = &scene.rules.policy;
