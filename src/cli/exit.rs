@@ -5,6 +5,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::hermes::HermesError;
 use crate::report::Report;
 use crate::state::StateError;
 use crate::sweep::{SetupError, SweepError};
@@ -56,6 +57,8 @@ pub(super) enum Failure {
     Setup(SetupError),
     State(StateError),
     Sweep(SweepError),
+    /// The plugin can't be installed or taken back.
+    Hermes(HermesError),
     /// The home of the state directory can't be told.
     NoStateDir,
     System(&'static str, std::io::Error),
@@ -71,7 +74,10 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::State(StateError::Busy { .. }) => Exit::Busy,
-            Self::Config(_) | Self::Setup(_) | Self::State(_) | Self::NoStateDir => Exit::Usage,
+            Self::Hermes(HermesError::Io { .. }) => Exit::NotReaped,
+            Self::Config(_) | Self::Hermes(_) | Self::Setup(_) | Self::State(_) | Self::NoStateDir => {
+                Exit::Usage
+            }
             Self::Sweep(_) | Self::System(..) | Self::Demo(_) => Exit::NotReaped,
         }
     }
@@ -83,6 +89,7 @@ impl Failure {
             Self::Setup(error) => error,
             Self::State(error) => error,
             Self::Sweep(error) => error,
+            Self::Hermes(error) => error,
             Self::Demo(error) => error.as_ref(),
             Self::System(what, error) => return say(&format!("{what}: {error}")),
             Self::NoStateDir => {
@@ -110,6 +117,12 @@ fn say(text: &str) {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<HermesError> for Failure {
+    fn from(error: HermesError) -> Self {
+        Self::Hermes(error)
     }
 }
 

@@ -90,7 +90,7 @@ async fn ask(gateways: &[Watched], request: CloseRequest) -> (usize, CloseAnswer
         // `close_timeout` is the worker's; a short one must not leave the gateway without time to answer.
         Some(watched) => {
             let within = within.max(watched.timeout);
-            watched.gateway.reap(&order.id, order.instance.as_ref(), within).await
+            watched.gateway.reap(&order, within).await
         }
         None => CloseAnswer::Failed { why: "its gateway is not configured any more".into() },
     };

@@ -16,6 +16,7 @@ use crate::domain::table::TableView;
 use crate::reap::linux::{LinuxKernel, raise_descriptor_limit};
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::Gateway;
+use crate::sources::gateway::hermes::HermesGateway;
 use crate::sources::gateway::http::{HttpGateway, NotAnAddress};
 use crate::sources::processes::Processes;
 
@@ -125,12 +126,16 @@ fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
     let name = config.name.clone();
     let token = config.token.read().map_err(|error| SetupError::Token(name.clone(), error))?;
     let gateway = match config.kind {
-        GatewayKind::Http | GatewayKind::Hermes => {
+        GatewayKind::Http => {
             HttpGateway::new(config.url.clone(), token.clone(), config.timeout, config.max_table_bytes)
                 .map(Gateway::Http)
-                .map_err(|error| SetupError::Url(name.clone(), error))?
+        }
+        GatewayKind::Hermes => {
+            HermesGateway::new(&config.url, token.clone(), config.timeout, config.max_table_bytes)
+                .map(Gateway::Hermes)
         }
     };
+    let gateway = gateway.map_err(|error| SetupError::Url(name.clone(), error))?;
     let (process, source) = (config.process.clone(), config.token.clone());
     Ok(Watched {
         name,

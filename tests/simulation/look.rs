@@ -87,7 +87,9 @@ impl World {
             let proc = self.procs.get(worker.identity.pid.get());
             let proc = proc.filter(|proc| !proc.zombie && self.procs.identity(proc) == worker.identity);
             match (worker.bond, proc) {
-                (Bond::Child(parent), Some(proc)) => proc.parent == parent.pid.get() || worker.clock.is_some(),
+                (Bond::Child(parent), Some(proc)) => {
+                    proc.parent == parent.pid.get() || worker.clock.is_some()
+                }
                 _ => true,
             }
         };

@@ -118,9 +118,13 @@ impl Sim {
                 run.tables[index] = Some(table);
                 self.world.borrow_mut().grips[disk].seen.extend(seen);
                 if run.tables.iter().all(Option::is_some) {
-                    if !run.news && run.tables.iter().enumerate().any(|(index, table)| {
-                        table.as_ref().is_some_and(|table| self.world.borrow().is_news(index, table, &run.memory))
-                    }) {
+                    if !run.news
+                        && run.tables.iter().enumerate().any(|(index, table)| {
+                            table
+                                .as_ref()
+                                .is_some_and(|table| self.world.borrow().is_news(index, table, &run.memory))
+                        })
+                    {
                         run.news = true;
                         self.plan(disk, run.number, 0, Step::Look);
                         return false;

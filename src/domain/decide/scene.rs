@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Entry};
 use super::rows::Rows;
-use crate::domain::ids::Pid;
+use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::Rules;
@@ -151,7 +151,17 @@ impl<'a> Scene<'a> {
     pub(super) fn distrust(&self) -> Option<&'a str> {
         match &self.gateway.table {
             TableView::Current(_) => None,
-            TableView::Unreachable { why } | TableView::Refused { why } => Some(why),
+            TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
+                Some(why)
+            }
+        }
+    }
+
+    /// The sessions that are there without a table that says more of them.
+    pub(super) fn listed(&self) -> &'a [SessionId] {
+        match &self.gateway.table {
+            TableView::Listed { sessions, .. } => sessions,
+            TableView::Current(_) | TableView::Unreachable { .. } | TableView::Refused { .. } => &[],
         }
     }
 
