@@ -25,9 +25,9 @@ pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     options().read(true).write(true).create(true).truncate(false).open(path)
 }
 
-/// Opens for appending, made if it isn't there.
+/// Opens for appending (and to see where), made if it isn't there.
 pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
-    options().append(true).create(true).open(path)
+    options().read(true).append(true).create(true).open(path)
 }
 
 /// The whole file; `None` if there is none.

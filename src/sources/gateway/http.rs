@@ -16,10 +16,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Uri;
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
 
 use self::client::HttpClient;
 pub use self::client::Response;
+use self::connection::Connection;
 pub use self::error::{HttpError, HttpProblem, NotAnAddress, Phase};
 use crate::config::token::Token;
 use crate::domain::ids::{Instance, SessionId};
@@ -75,9 +77,43 @@ impl HttpGateway {
     /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
     pub async fn reap(&self, id: &SessionId, instance: Option<&Instance>, within: Duration) -> CloseAnswer {
         let _turn = self.reaps.acquire().await;
+        self.reap_on(None, id, instance, within).await
+    }
+
+    async fn reap_on(
+        &self,
+        over: Option<Connection>,
+        id: &SessionId,
+        instance: Option<&Instance>,
+        within: Duration,
+    ) -> CloseAnswer {
         let path = self.client.target().reap_path(id);
-        let response = self.client.post(&path, reap_request(instance), reap_answer::MAX_BYTES, within).await;
+        let body = reap_request(instance);
+        let response = self.client.post(over, &path, body, reap_answer::MAX_BYTES, within).await;
         reap_answer::judge(&self.client, response)
+    }
+}
+
+/// Whatever bytes an answer is made of, without a network: the fuzzers' way in.
+#[doc(hidden)]
+impl HttpGateway {
+    /// Reads the table over a stream that is there already.
+    pub async fn read_table_over<S>(&mut self, stream: S) -> TableView
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        if let Ok(connection) = Connection::over(stream).await {
+            self.client.keep(connection);
+        }
+        self.read_table().await
+    }
+
+    /// Asks for a reap over a stream that is there already.
+    pub async fn reap_over<S>(&self, stream: S, id: &SessionId, within: Duration) -> CloseAnswer
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.reap_on(Connection::over(stream).await.ok(), id, None, within).await
     }
 }
 
