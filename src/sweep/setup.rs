@@ -1,5 +1,6 @@
 //! From a configuration to a sweep that is ready to run.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 
@@ -81,7 +82,7 @@ impl Sweep {
         let rules =
             config.gateways.iter().map(|gateway| rules_of(gateway, own_uid)).collect::<Result<_, _>>()?;
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
-        Ok(Self { gateways, rules, processes, kernel, boot, patience })
+        Ok(Self { gateways, rules, processes, kernel, boot, patience, lost: BTreeSet::new() })
     }
 }
 
