@@ -34,9 +34,9 @@ pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     open(options().read(true).write(true).create(true).truncate(false), path)
 }
 
-/// Opens for appending, made if it isn't there.
+/// Opens for appending (and to see where), made if it isn't there.
 pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
-    open(options().append(true).create(true), path)
+    open(options().read(true).append(true).create(true), path)
 }
 
 /// The whole file; `None` if there is none.

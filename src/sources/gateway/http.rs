@@ -16,11 +16,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Uri;
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use self::client::HttpClient;
 pub use self::client::Response;
+use self::connection::Connection;
 pub use self::error::{HttpError, HttpProblem, NotAnAddress, Phase};
 use crate::config::token::Token;
 use crate::domain::ids::Instance;
@@ -108,9 +110,13 @@ impl HttpGateway {
     /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
     pub async fn reap(&self, order: &CloseOrder, within: Duration) -> CloseAnswer {
         let _turn = self.reaps.acquire().await;
+        self.reap_on(None, order, within).await
+    }
+
+    async fn reap_on(&self, over: Option<Connection>, order: &CloseOrder, within: Duration) -> CloseAnswer {
         let path = self.client.target().reap_path(&order.id);
-        let response =
-            self.client.post(&path, self.reap_request(order), reap_answer::MAX_BYTES, within).await;
+        let body = self.reap_request(order);
+        let response = self.client.post(over, &path, body, reap_answer::MAX_BYTES, within).await;
         reap_answer::judge(&self.client, response)
     }
 
@@ -126,5 +132,28 @@ impl HttpGateway {
         let request = ReapRequest { instance: order.instance.as_ref(), reason: "orphaned", activity };
         // Texts alone can't fail to become JSON; an empty body would only be refused by the gateway.
         serde_json::to_vec(&request).unwrap_or_default().into()
+    }
+}
+
+/// Whatever bytes an answer is made of, without a network: the fuzzers' way in.
+#[doc(hidden)]
+impl HttpGateway {
+    /// Reads the table over a stream that is there already.
+    pub async fn read_table_over<S>(&mut self, stream: S) -> TableView
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        if let Ok(connection) = Connection::over(stream).await {
+            self.client.keep(connection);
+        }
+        self.read_table().await
+    }
+
+    /// Asks for a reap over a stream that is there already.
+    pub async fn reap_over<S>(&self, stream: S, order: &CloseOrder, within: Duration) -> CloseAnswer
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.reap_on(Connection::over(stream).await.ok(), order, within).await
     }
 }
