@@ -1,4 +1,41 @@
 //! gateway-reaper: a grace-window orphan reaper that runs beside an existing gateway.
+//!
+//! A *gateway* serves *sessions* to clients over a *transport*, and a session may own a *worker* subprocess. When a client goes away its
+//! session is only detached, so that it can come back; nobody comes back, and session and worker stay for days. This program looks at the
+//! gateway's session table and at the process tree and, after a *grace*, *reaps* what is detached and not mid-turn, along with its worker.
+//!
+//! # Theory of operation
+//!
+//! ```text
+//! sources -> Observation -> decide(observation, ledger, rules, now) -> Decision -> teardown -> Ending
+//!                                       |                                 |            |          |
+//!                                     (pure)                      a dry run stops  audit log   report
+//! ```
+//!
+//! 1. **Look.** Processes first, tables second, so that no worker is judged by a table that is older than itself ([`sources`]).
+//! 2. **Decide.** One pure function judges everybody who was seen, and says why ([`domain::decide`]). Only it can make a
+//!    [`Warrant`](domain::warrant::Warrant), and nothing is reaped without one.
+//! 3. **Remember.** The [`Ledger`](domain::ledger::Ledger) holds since when each orphan has looked like one. It is written before the first
+//!    act ([`state`]).
+//! 4. **Reap.** One teardown for every kind of orphan, for all victims at once ([`reap`]).
+//! 5. **Tell.** The report, the audit log, the exit code ([`report`], [`cli`]).
+//!
+//! [`sweep`] does these five things once; `once` calls it once, `watch` in a loop, `status` stops after the second.
+//!
+//! # What holds, always
+//!
+//! - An unreadable table is never an empty one; what depends on it is kept.
+//! - Not knowing is never a reason to reap: an absent or foreign word, a process out of view, a parent that may be a gateway all keep.
+//! - Losing memory only ever lengthens a grace.
+//! - Time is awake time of one boot. No wall clock decides anything.
+//! - A process is a PID *and* its start *and*, where the kernel has it, the inode of its pidfd. It is held by a pidfd before it is judged
+//!   for the last time, and signalled through nothing else. Process groups are never signalled.
+//! - Each act is in the audit log before it is done.
+//!
+//! # Where things are
+//!
+//! Dependencies point one way: `cli -> sweep -> {sources, reap, state, report} -> domain`. [`domain`] waits for nothing, reads nothing and
+//! knows no clock. [`config`] is `reaper.toml`; [`demo`] is the embedded gateway of the `demo` command and of many tests.
 
 pub mod cli;
 pub mod config;

@@ -51,6 +51,10 @@ pub(super) enum Command {
     /// Put the plugin that publishes the session table into a Hermes home, or take it out
     #[command(subcommand)]
     Hermes(HermesCommand),
+    /// Print the annotated default configuration: every key, what it means and what holds without it
+    DefaultConfig,
+    /// A small real gateway with real worker processes, and the reaper at work beside it
+    Demo,
     /// The gateway of the demo
     #[command(hide = true)]
     DemoGateway(demo::gateway::Options),

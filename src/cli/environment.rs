@@ -48,3 +48,8 @@ pub(super) fn state_dir(config: &Config) -> Result<PathBuf, Failure> {
         .map(|state| state.join(PROGRAM))
         .ok_or(Failure::NoStateDir)
 }
+
+/// Where temporary files go.
+pub(super) fn temporary() -> PathBuf {
+    std::env::temp_dir()
+}

@@ -1,6 +1,7 @@
 //! Exit codes, and which failure has which. They are part of the interface.
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
@@ -90,22 +91,27 @@ impl Failure {
             Self::Sweep(error) => error,
             Self::Hermes(error) => error,
             Self::Demo(error) => error.as_ref(),
-            Self::System(what, error) => return anstream::eprintln!("gateway-reaper: {what}: {error}"),
+            Self::System(what, error) => return say(&format!("{what}: {error}")),
             Self::NoStateDir => {
-                return anstream::eprintln!(
-                    "gateway-reaper: nowhere to keep the memory: set [state] dir in the configuration, or $STATE_DIRECTORY, \
-                     $XDG_STATE_HOME or $HOME"
+                return say(
+                    "nowhere to keep the memory: set [state] dir in the configuration, or $STATE_DIRECTORY, $XDG_STATE_HOME or \
+                     $HOME",
                 );
             }
         };
-        let mut text = format!("gateway-reaper: {error}");
+        let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
             text.push_str(&format!(": {cause}"));
             source = cause.source();
         }
-        anstream::eprintln!("{text}");
+        say(&text);
     }
+}
+
+/// Says it on stderr. `eprintln!` would panic where nobody listens any more, and the exit code has to come out right even then.
+fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "gateway-reaper: {text}");
 }
 
 impl From<ConfigError> for Failure {

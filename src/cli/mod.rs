@@ -1,6 +1,7 @@
 //! The command line: data on stdout, narration on stderr, one exit code.
 
 mod args;
+mod demo;
 mod environment;
 mod exit;
 mod hermes;
@@ -17,7 +18,7 @@ use clap::Parser;
 use args::{Args, Command};
 use exit::{Exit, Failure};
 
-use crate::demo;
+use crate::demo::{gateway, worker};
 
 /// Runs the command that the arguments ask for.
 pub fn main() -> ExitCode {
@@ -41,8 +42,11 @@ pub fn main() -> ExitCode {
 
 fn run(args: Args) -> Result<Exit, Failure> {
     // A worker has no runtime: there may be many of them, and each is weighed.
-    if let Command::DemoWorker(worker) = &args.command {
-        return demo::worker::run(worker).map(|()| Exit::Done).map_err(Failure::demo);
+    if let Command::DemoWorker(options) = &args.command {
+        return worker::run(options).map(|()| Exit::Done).map_err(Failure::demo);
+    }
+    if let Command::DefaultConfig = &args.command {
+        return output::print_text(crate::config::DEFAULT).map(|()| Exit::Done);
     }
     if let Command::Hermes(command) = &args.command {
         return hermes::run(&args, command);
@@ -54,10 +58,11 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::Once(once) => once::run(&args, once).await,
             Command::Watch(watch) => watch::run(&args, watch).await,
             Command::Status => status::run(&args).await,
+            Command::Demo => demo::run().await,
             Command::DemoGateway(options) => {
-                demo::gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
+                gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
             }
-            Command::DemoWorker(_) | Command::Hermes(_) => Ok(Exit::Done),
+            Command::DefaultConfig | Command::DemoWorker(_) | Command::Hermes(_) => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

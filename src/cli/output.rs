@@ -24,7 +24,7 @@ pub(super) fn print_as(args: &Args, report: &Report, detail: Detail) -> Result<(
     print_text(&text)
 }
 
-/// Prints data on stdout, in one write.
+/// Prints text on stdout, with its colours where they belong.
 pub(super) fn print_text(text: &str) -> Result<(), Failure> {
     let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {

@@ -1,7 +1,7 @@
 //! Signs that a process lost its parent and was adopted by another.
 //!
 //! The kernel doesn't tell: an orphan goes to the nearest of its ancestors that asked for orphans (a subreaper), else to init, and who
-//! asked is not to be seen. What can be seen is listed in [`AdoptionSign`].
+//! asked is not to be seen. What can be seen is listed in [`AdoptionSign`]. (Age tells nothing: an adopter is an ancestor, so it's older.)
 
 use super::ids::Pid;
 use super::process::{Process, ProcessView};
@@ -15,8 +15,6 @@ pub enum AdoptionSign {
     UnderFirst,
     /// Its parent has the name of a program that adopts orphans. Such a program also starts processes of its own.
     UnderKnownSubreaper,
-    /// It started before its parent did: nobody is born before their mother.
-    OlderThanParent,
     /// Its session is neither its own nor its parent's, and whoever led that session or its process group is gone.
     ///
     /// The process group alone would be no sign: in the shell's `true | worker` the worker's group has lost its leader while the shell,
@@ -57,8 +55,6 @@ pub struct Kin<'a> {
     pub group: u32,
     /// Its session.
     pub session: u32,
-    /// When it started.
-    pub start_ticks: u64,
     /// The short name the kernel keeps.
     pub comm: &'a str,
 }
@@ -81,7 +77,6 @@ impl<'a> From<&'a Process> for Kin<'a> {
             parent: process.parent,
             group: process.group,
             session: process.session,
-            start_ticks: process.identity.start_ticks,
             comm: &process.comm,
         }
     }
@@ -124,9 +119,6 @@ pub fn sign_among<'a>(
     if parent_pid == Pid::INIT {
         return Some(AdoptionSign::UnderFirst);
     }
-    if process.start_ticks < parent.start_ticks {
-        return Some(AdoptionSign::OlderThanParent);
-    }
     let lost = |leader: u32| {
         leader != process.pid.get()
             && Pid::new(leader.into()).is_some_and(|leader| holder(leader) == Holder::Gone)
@@ -147,11 +139,11 @@ mod tests {
 
     /// A worker 50, child of 40, in the session and group of a gateway 30 that is gone.
     fn worker() -> Kin<'static> {
-        Kin { pid: pid(50), parent: Some(pid(40)), group: 30, session: 30, start_ticks: 500, comm: "python3" }
+        Kin { pid: pid(50), parent: Some(pid(40)), group: 30, session: 30, comm: "python3" }
     }
 
     fn parent(comm: &'static str) -> Kin<'static> {
-        Kin { pid: pid(40), parent: Some(pid(1)), group: 40, session: 40, start_ticks: 400, comm }
+        Kin { pid: pid(40), parent: Some(pid(1)), group: 40, session: 40, comm }
     }
 
     fn sign_of(worker: Kin<'static>, parent: Kin<'static>, leader: Holder<'static>) -> Option<AdoptionSign> {
@@ -181,13 +173,6 @@ mod tests {
     fn under_a_program_that_adopts() {
         let signed = sign_of(worker(), parent("systemd"), Holder::Unknown);
         assert_eq!(signed, Some(AdoptionSign::UnderKnownSubreaper));
-    }
-
-    #[test]
-    fn older_than_its_parent() {
-        let worker = Kin { start_ticks: 399, ..worker() };
-        let signed = sign_of(worker, parent("supervisor"), Holder::Unknown);
-        assert_eq!(signed, Some(AdoptionSign::OlderThanParent));
     }
 
     #[test]

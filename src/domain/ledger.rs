@@ -1,6 +1,6 @@
 //! What is remembered from one run to the next. Losing any of it only ever lengthens a grace.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,10 @@ pub struct GatewayMemory {
     /// Grace clocks of detached sessions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sessions: BTreeMap<SessionId, SessionClock>,
+    /// Sessions without a grace clock whose grace starts again when next they look like orphans, whatever the gateway's own clocks say: they
+    /// were held, or refused, or of another run of the gateway, and those clocks don't know.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub restart: BTreeSet<SessionId>,
     /// Its workers, orphans or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerMemory>,
@@ -50,6 +54,9 @@ pub struct SessionClock {
     /// The gateway's own clock can't reach back before this: a refused reap, new activity or a new run of the gateway is fresher evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims_after: Option<Awake>,
+    /// How often it could not be reaped since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
 }
 
 /// What is remembered of a worker.
@@ -83,6 +90,9 @@ pub struct WorkerClock {
     pub kind: OrphanKind,
     /// Seen as one from here on.
     pub since: Awake,
+    /// How often it could not be reaped since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub failures: u32,
 }
 
 /// A teardown that was begun and not finished: the reaper was killed in the middle of it.
@@ -125,13 +135,32 @@ impl Ledger {
         {
             clock.since = now;
             clock.claims_after = Some(now);
+            clock.failures = 0;
+        }
+    }
+
+    /// An orphan could not be reaped. It keeps its clock, and queues behind those that failed less often: else the same few would use up
+    /// every run's quota.
+    pub fn failed(
+        &mut self,
+        gateway: &GatewayName,
+        session: Option<&SessionId>,
+        worker: Option<ProcessIdentity>,
+    ) {
+        let Some(memory) = self.gateways.get_mut(gateway) else { return };
+        if let Some(clock) = session.and_then(|session| memory.sessions.get_mut(session)) {
+            clock.failures = clock.failures.saturating_add(1);
+        }
+        let known = memory.workers.iter_mut().find(|known| Some(known.identity) == worker);
+        if let Some(clock) = known.and_then(|known| known.clock.as_mut()) {
+            clock.failures = clock.failures.saturating_add(1);
         }
     }
 
     /// Another run of the gateway answered than the one that was seen: every grace starts again.
     pub fn run_changed(&mut self, gateway: &GatewayName) {
         if let Some(memory) = self.gateways.get_mut(gateway) {
-            memory.sessions.clear();
+            memory.restart.extend(std::mem::take(&mut memory.sessions).into_keys());
             for worker in &mut memory.workers {
                 worker.clock = worker.clock.filter(|clock| !clock.kind.depends_on_table());
             }
@@ -142,6 +171,7 @@ impl Ledger {
     pub fn forget_session(&mut self, gateway: &GatewayName, session: &SessionId) {
         if let Some(memory) = self.gateways.get_mut(gateway) {
             memory.sessions.remove(session);
+            memory.restart.remove(session);
         }
     }
 
@@ -161,4 +191,8 @@ impl Ledger {
             })
             .collect()
     }
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }

@@ -123,8 +123,15 @@ pub enum Protection {
     NotAWorker(Pid),
     /// A process named as a worker that isn't under its gateway.
     NotUnderGateway(Pid),
-    /// A process that two rows name as their worker.
+    /// A process that is the worker of two rows.
     Shared(Pid),
+    /// A process that has a gateway or another session's worker in its tree.
+    Above {
+        /// The process.
+        pid: Pid,
+        /// The one under it.
+        other: Pid,
+    },
 }
 
 impl fmt::Display for Protection {
@@ -144,6 +151,12 @@ impl fmt::Display for Protection {
                 write!(f, "process {pid} is named as its worker but isn't under its gateway")
             }
             Self::Shared(pid) => write!(f, "process {pid} is the worker of another session too"),
+            Self::Above { pid, other } => {
+                write!(
+                    f,
+                    "process {pid} has process {other} under it, a gateway or a listed session's worker"
+                )
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
-use crate::sources::processes::{Kinship, Pidfds, Proc, ProcessesError, open_pidfd, read};
+use crate::sources::processes::{Kinship, Pidfds, Proc, ProcessesError, exists, open_pidfd, read};
 
 /// Linux.
 #[derive(Debug)]
@@ -68,6 +68,9 @@ impl Kernel for LinuxKernel {
         let Some(fd) = opened else { return Ok(None) };
         let held = Held { fd, pid };
         let process = read(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+        if process.is_none() && !self.exited(&held)? {
+            return Err(hidden(pid));
+        }
         let Some(process) = process.filter(|process| process.identity == who && !process.zombie) else {
             return Ok(None);
         };
@@ -98,9 +101,12 @@ impl Kernel for LinuxKernel {
     fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
         let failed = |error| unreadable(of.pid, error);
         let kinship = Kinship::new(&self.proc).map_err(failed)?;
-        let Some(dir) = self.proc.process(of.pid).map_err(failed)? else { return Ok(Vec::new()) };
+        let Some(dir) = self.proc.process(of.pid).map_err(failed)? else {
+            return if exists(of.pid) { Err(hidden(of.pid)) } else { Ok(Vec::new()) };
+        };
         match self.proc.describe(&dir).map_err(failed)? {
             Some((process, _)) if process.identity == of => {}
+            None if exists(of.pid) => return Err(hidden(of.pid)),
             _ => return Ok(Vec::new()),
         }
         let mut children = Vec::new();
@@ -159,6 +165,15 @@ fn refused(what: &'static str, pid: Pid, errno: Errno) -> KernelError {
         _ => errno.into(),
     };
     KernelError { what, pid, source }
+}
+
+/// What exists and can't be looked at isn't gone.
+fn hidden(pid: Pid) -> KernelError {
+    let source = io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        "it exists but /proc hides it (hidepid): run as its user, or join the group named by the mount's gid option",
+    );
+    KernelError { what: "a look in /proc", pid, source }
 }
 
 fn unreadable(pid: Pid, error: ProcessesError) -> KernelError {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use super::text::{bytes, count, plain, span};
+pub(crate) use super::text::span;
+use super::text::{bytes, count, plain};
 use super::{Fate, GatewayReport, Line, Report, TableState};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::verdict::Subject;
@@ -77,6 +78,12 @@ fn render_line(text: &mut String, line: &Line) {
     let _ = writeln!(text, "  {style}{word:<8}{style:#} {kind:<7} {:<24} {pid:>7}  {story}", plain(&id, 24));
 }
 
+/// What became of a subject, in words without colours.
+pub(crate) fn in_words(line: &Line) -> String {
+    let (_, word, story) = story(line);
+    format!("{word}; {story}")
+}
+
 fn story(line: &Line) -> (Style, &'static str, String) {
     match &line.fate {
         Fate::Keep(keep) => (QUIET, "keep", plain(&keep.to_string(), 200)),
@@ -135,7 +142,10 @@ fn being(orphan: OrphanKind, waited: Duration) -> String {
         OrphanKind::SupersededWorker => "superseded by a younger worker",
         OrphanKind::ParentlessWorker => "its gateway is gone",
     };
-    if waited.is_zero() { what.into() } else { format!("{what} for {}", span(waited)) }
+    match &*span(waited) {
+        "0s" => what.into(),
+        waited => format!("{what} for {waited}"),
+    }
 }
 
 fn summary(report: &Report) -> String {
@@ -155,7 +165,12 @@ fn summary(report: &Report) -> String {
     part(totals.deferred, "deferred");
     part(totals.wait, "inside the grace");
     part(totals.keep, "left alone");
-    let mut line = if parts.is_empty() { "nothing there".to_owned() } else { parts.join(", ") };
+    let mut line = match parts.is_empty() {
+        false => parts.join(", "),
+        // A table that can't be read is not an empty one.
+        true if report.has_distrust() => "nothing touched".to_owned(),
+        true => "nothing there".to_owned(),
+    };
     if totals.reclaimed_rss_bytes > 0 {
         let _ = write!(line, "; {} of memory came back", bytes(totals.reclaimed_rss_bytes));
     }

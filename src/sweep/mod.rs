@@ -10,6 +10,7 @@ pub mod settle;
 mod setup;
 mod store;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::decide::{Decision, GatewayPlan, decide};
@@ -17,6 +18,7 @@ use crate::domain::ids::{BootId, GatewayName};
 use crate::domain::ledger::Ledger;
 use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules};
+use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
 use crate::domain::verdict::Verdict;
 use crate::reap::linux::LinuxKernel;
@@ -39,6 +41,8 @@ pub struct Sweep {
     kernel: LinuxKernel,
     boot: BootId,
     patience: Patience,
+    /// Whose loss a whole look has been made for.
+    lost: BTreeSet<ProcessIdentity>,
 }
 
 /// A run could not be made at all.

@@ -9,7 +9,8 @@ use crate::reap::outcome::{Ending, Outcome};
 /// Why a gateway said that it was another run of it that was asked about.
 const ANOTHER_RUN: &str = "instance";
 
-/// Writes into memory how the teardown of one warrant ended. What failed keeps its clock, so that the next run tries again.
+/// Writes into memory how the teardown of one warrant ended. What failed keeps its clock, so that the next run tries again, behind
+/// those that it hasn't tried yet.
 pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending, now: Awake) {
     let gateway: &GatewayName = warrant.gateway();
     match &ending.outcome {
@@ -29,6 +30,8 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending, now: Awak
                 ledger.refused(gateway, &order.id, now);
             }
         }
-        Outcome::Failed { .. } => {}
+        Outcome::Failed { .. } => {
+            ledger.failed(gateway, warrant.session().map(|order| &order.id), warrant.worker());
+        }
     }
 }

@@ -4,7 +4,7 @@
 mod leftovers;
 mod misbehaving;
 mod reap;
-#[path = "../support/mod.rs"]
+#[path = "../support/gateway.rs"]
 mod support;
 mod table;
 mod workers;

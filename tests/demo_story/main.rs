@@ -3,7 +3,7 @@
 
 mod alone;
 mod stub;
-#[path = "../support/mod.rs"]
+#[path = "../support/gateway.rs"]
 mod support;
 
 use std::io;

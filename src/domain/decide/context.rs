@@ -1,88 +1,110 @@
-//! What every judgement needs at hand: the world ([`Context`]) and one gateway in it ([`Scene`]), with the indexes that keep the
-//! decision linear.
+//! What every judgement needs at hand of the world, with the indexes that keep the decision linear.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::hash_map::Entry as Slot;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::domain::ids::{GatewayName, Pid, SessionId};
+use super::rows::Rows;
+use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::Rules;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
-use crate::domain::table::{Session, TableView, Told};
 use crate::domain::time::Awake;
-use crate::domain::warrant::Limits;
 
 /// The world as one run sees it.
 pub(super) struct Context<'a> {
     pub(super) seen: &'a Observation,
-    pub(super) memory: &'a Ledger,
     pub(super) now: Awake,
+    /// What is remembered of each gateway; nothing, if it is of another boot.
+    pub(super) memory: HashMap<&'a GatewayName, &'a GatewayMemory>,
     /// Remembered workers of all gateways.
     pub(super) known: HashMap<ProcessIdentity, (&'a GatewayName, &'a WorkerMemory)>,
+    /// In the order of the configuration.
+    pub(super) entries: Vec<Entry<'a>>,
     /// Processes by their parent.
     children: HashMap<Pid, Vec<&'a Process>>,
     /// Every process that is named as a worker by a current table, with the gateways that name it.
     named: HashMap<Pid, Vec<&'a GatewayName>>,
-    /// The keys of rows whose workers are found by key.
-    keys: HashSet<(&'a GatewayName, &'a str)>,
+    /// Every process with a gateway or a named worker somewhere under it, and which.
+    above: HashMap<Pid, Pid>,
     /// Every process that is a gateway.
-    pub(super) gateways: Arc<BTreeSet<Pid>>,
-    own_line: Arc<BTreeSet<Pid>>,
-    rules: Vec<(&'a GatewayObservation, &'a Rules)>,
-    no_memory: GatewayMemory,
+    gateways: BTreeSet<Pid>,
+    /// The same, with those that only may be one: never signalled.
+    pub(super) spared: Arc<BTreeSet<Pid>>,
+    pub(super) own_line: Arc<BTreeSet<Pid>>,
+}
+
+/// One gateway of the configuration.
+pub(super) struct Entry<'a> {
+    pub(super) gateway: &'a GatewayObservation,
+    pub(super) rules: &'a Rules,
+    /// Its process, if what was found can be one.
+    pub(super) process: Option<ProcessIdentity>,
+    pub(super) rows: Rows<'a>,
 }
 
 impl<'a> Context<'a> {
     pub(super) fn new(seen: &'a Observation, memory: &'a Ledger, rules: &'a [Rules], now: Awake) -> Self {
+        let view = &seen.processes;
+        let by_name: HashMap<&GatewayName, &Rules> =
+            rules.iter().map(|rules| (&rules.gateway, rules)).collect();
+        let entry = |gateway: &'a GatewayObservation| {
+            let rules = *by_name.get(&gateway.name)?;
+            Some(Entry { gateway, rules, process: process_of(gateway, view), rows: Rows::new(gateway) })
+        };
         let mut children: HashMap<Pid, Vec<&Process>> = HashMap::new();
-        for process in seen.processes.processes.values() {
+        for process in view.processes.values() {
             if let Some(parent) = process.parent {
                 children.entry(parent).or_default().push(process);
             }
         }
         let mut named: HashMap<Pid, Vec<&GatewayName>> = HashMap::new();
-        let mut keys = HashSet::new();
         for gateway in &seen.gateways {
-            for session in rows(gateway) {
-                match (&session.worker, session.worker_key()) {
-                    (Told::Known(pid), _) => named.entry(*pid).or_default().push(&gateway.name),
-                    (Told::Absent, Some(key)) => {
-                        keys.insert((&gateway.name, key));
-                    }
-                    _ => {}
-                }
+            let rows = gateway.table.current().into_iter().flat_map(|table| &table.sessions);
+            for pid in rows.filter_map(|session| session.worker.known()) {
+                named.entry(*pid).or_default().push(&gateway.name);
             }
         }
-        let by_name: HashMap<&GatewayName, &Rules> =
-            rules.iter().map(|rules| (&rules.gateway, rules)).collect();
+        let gateways: BTreeSet<Pid> =
+            seen.gateways.iter().filter_map(|gateway| Some(process_of(gateway, view)?.pid)).collect();
+        let (memory, known) = if memory.boot.as_ref() == Some(&seen.boot) {
+            (memory.gateways.iter().collect(), memory.workers())
+        } else {
+            (HashMap::new(), HashMap::new())
+        };
         Self {
+            now,
+            entries: seen.gateways.iter().filter_map(entry).collect(),
+            above: above(view, gateways.iter().chain(named.keys()).copied().collect()),
+            spared: Arc::new(may_be_gateways(seen, &memory)),
+            own_line: Arc::new(view.own_line.iter().copied().collect()),
             seen,
             memory,
-            now,
-            known: memory.workers(),
+            known,
             children,
             named,
-            keys,
-            gateways: Arc::new(
-                seen.gateways.iter().filter_map(|gateway| Some(gateway.process?.pid)).collect(),
-            ),
-            own_line: Arc::new(seen.processes.own_line.iter().copied().collect()),
-            rules: seen
-                .gateways
-                .iter()
-                .filter_map(|gateway| Some((gateway, *by_name.get(&gateway.name)?)))
-                .collect(),
-            no_memory: GatewayMemory::default(),
+            gateways,
         }
-    }
-
-    pub(super) fn scenes(&self) -> impl Iterator<Item = Scene<'_>> {
-        self.rules.iter().map(|(gateway, rules)| Scene::new(self, gateway, rules))
     }
 
     pub(super) fn view(&self) -> &'a ProcessView {
         &self.seen.processes
+    }
+
+    /// The children of a process that are not dead.
+    pub(super) fn children(&self, of: ProcessIdentity) -> impl Iterator<Item = &'a Process> {
+        self.children.get(&of.pid).into_iter().flatten().copied().filter(|process| !process.zombie)
+    }
+
+    /// Whether the process is a child of a gateway.
+    pub(super) fn is_child_of_a_gateway(&self, process: &Process) -> bool {
+        process.parent.is_some_and(|parent| self.gateways.contains(&parent))
+    }
+
+    /// Whether the process is a gateway or somewhere under one.
+    pub(super) fn is_under_a_gateway(&self, process: &Process) -> bool {
+        ancestors(self.view(), process).any(|ancestor| self.gateways.contains(&ancestor))
     }
 
     /// Whether a current table names this process as a worker.
@@ -90,186 +112,114 @@ impl<'a> Context<'a> {
         self.named.contains_key(&pid)
     }
 
-    /// Whether this gateway's current table has a row with this key and no worker's PID.
-    pub(super) fn lists_key(&self, gateway: &GatewayObservation, key: &str) -> bool {
-        self.keys.contains(&(&gateway.name, key))
+    /// The gateways whose current tables name this process as a worker, once for each row.
+    pub(super) fn namers(&self, pid: Pid) -> &[&'a GatewayName] {
+        self.named.get(&pid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A gateway or a named worker that is somewhere under this process: ending its tree would take that one along.
+    pub(super) fn above(&self, pid: Pid) -> Option<Pid> {
+        self.above.get(&pid).copied()
     }
 
     /// Whether every configured gateway's process is known, so that whatever else is a parent is none of them.
     pub(super) fn all_gateways_known(&self) -> bool {
-        self.seen.gateways.iter().all(|gateway| gateway.process.is_some())
+        self.seen.gateways.iter().all(|gateway| process_of(gateway, self.view()).is_some())
     }
 
     /// The gateways whose `worker.match` takes this process for a worker, in the order of the configuration, each with the key it reads.
     pub(super) fn claimants<'p>(
         &'p self,
         process: &'p Process,
-    ) -> impl Iterator<Item = (&'p GatewayObservation, Option<&'p str>)> {
-        self.rules.iter().filter_map(move |(gateway, rules)| Some((*gateway, match_of(rules, process)?)))
+    ) -> impl Iterator<Item = (&'p Entry<'a>, Option<&'p str>)> {
+        self.entries.iter().filter_map(move |entry| Some((entry, entry.match_of(process)?)))
     }
-}
 
-/// One gateway in the world.
-pub(super) struct Scene<'a> {
-    pub(super) context: &'a Context<'a>,
-    pub(super) gateway: &'a GatewayObservation,
-    pub(super) rules: &'a Rules,
-    pub(super) memory: &'a GatewayMemory,
-    pub(super) limits: Limits,
-    /// The rows without a worker's PID, by the key that finds their workers.
-    by_key: HashMap<&'a str, Vec<&'a Session>>,
-    /// The rows with a worker's PID, by their key.
-    named_by_key: HashMap<&'a str, Vec<Pid>>,
-    /// The gateway's children that look like workers, with the key each carries.
-    pub(super) workers: Vec<(&'a Process, Option<&'a str>)>,
-    /// A row's worker is not understood: it may be any.
-    pub(super) has_obscure_worker: bool,
-    /// A row without a worker's PID has a key that is not understood: any worker may carry it.
-    pub(super) has_obscure_key: bool,
-    /// Those by the key each carries.
-    workers_by_key: HashMap<&'a str, Vec<&'a Process>>,
-}
-
-impl<'a> Scene<'a> {
-    fn new(context: &'a Context<'a>, gateway: &'a GatewayObservation, rules: &'a Rules) -> Self {
-        let mut by_key: HashMap<&str, Vec<&Session>> = HashMap::new();
-        let mut named_by_key: HashMap<&str, Vec<Pid>> = HashMap::new();
-        let (mut has_obscure_worker, mut has_obscure_key) = (false, false);
-        for session in rows(gateway) {
-            match (&session.worker, session.worker_key()) {
-                (Told::Absent, Some(key)) => by_key.entry(key).or_default().push(session),
-                (Told::Absent, None) => has_obscure_key = true,
-                (Told::Known(pid), Some(key)) => named_by_key.entry(key).or_default().push(*pid),
-                (Told::Known(_), None) => {}
-                (Told::NotUnderstood(_), _) => has_obscure_worker = true,
+    /// The workers that are no gateway's children, by the gateway that is to judge each.
+    pub(super) fn strays(&self) -> HashMap<&'a GatewayName, Vec<&'a Process>> {
+        let mut strays: HashMap<&GatewayName, Vec<&Process>> = HashMap::new();
+        for process in self.view().processes.values() {
+            if process.zombie || self.is_child_of_a_gateway(process) {
+                continue;
+            }
+            if let Some(judge) = self.judge_of(process) {
+                strays.entry(judge).or_default().push(process);
             }
         }
-        let children = gateway.process.and_then(|process| context.children.get(&process.pid));
-        let workers: Vec<_> = children
-            .into_iter()
-            .flatten()
-            .filter(|process| !process.zombie)
-            .filter_map(|process| Some((*process, match_of(rules, process)?)))
-            .collect();
-        let mut workers_by_key: HashMap<&str, Vec<&Process>> = HashMap::new();
-        for (process, key) in &workers {
-            if let Some(key) = key {
-                workers_by_key.entry(key).or_default().push(process);
+        strays
+    }
+
+    /// Of those whose pattern takes the process for a worker: the one whose table lists it, so that its outage is noticed; else the one
+    /// that remembers it; else the first.
+    fn judge_of(&self, process: &Process) -> Option<&'a GatewayName> {
+        let pid = process.identity.pid;
+        let remembers = self.known.get(&process.identity).map(|(name, _)| *name);
+        let rank = |(entry, key): &(&Entry<'a>, Option<&str>)| {
+            let name = &entry.gateway.name;
+            if self.namers(pid).contains(&name) {
+                0
+            } else if key.is_some_and(|key| entry.rows.find_by(key) && entry.may_have_started(process)) {
+                1
+            } else if remembers == Some(name) {
+                2
+            } else {
+                3
             }
-        }
-        let limits = Limits {
-            worker_match: rules.worker_match.clone(),
-            uid: rules.worker_uid,
-            own_line: Arc::clone(&context.own_line),
-            gateways: Arc::clone(&context.gateways),
         };
-        let memory = context.memory.gateways.get(&gateway.name).unwrap_or(&context.no_memory);
-        Self {
-            context,
-            gateway,
-            rules,
-            memory,
-            limits,
-            by_key,
-            named_by_key,
-            workers,
-            has_obscure_worker,
-            has_obscure_key,
-            workers_by_key,
-        }
+        self.claimants(process).min_by_key(rank).map(|(entry, _)| &entry.gateway.name)
     }
+}
 
-    pub(super) fn now(&self) -> Awake {
-        self.context.now
-    }
-
-    /// The rows of the table, none unless it is current.
-    pub(super) fn sessions(&self) -> &'a [Session] {
-        rows(self.gateway)
-    }
-
-    /// Identity of the run of the gateway that wrote the table: its instance, else its process.
-    pub(super) fn run(&self) -> Option<Box<str>> {
-        let table = self.gateway.table.current()?;
-        let process = || self.gateway.process.map(|process| format!("process {process}").into());
-        table.instance.as_ref().map(|instance| instance.as_str().into()).or_else(process)
-    }
-
-    /// Whether another run of the gateway wrote this table than the one remembered.
-    pub(super) fn run_changed(&self) -> bool {
-        matches!((&self.memory.run, self.run()), (Some(before), Some(now)) if *before != now)
-    }
-
+impl Entry<'_> {
     /// What a process's argv says to this gateway; `None`: it is no worker.
-    pub(super) fn match_of(&self, process: &'a Process) -> Option<Option<&'a str>> {
-        match_of(self.rules, process)
+    pub(super) fn match_of<'p>(&self, process: &'p Process) -> Option<Option<&'p str>> {
+        let argv = process.argv.as_deref()?;
+        Some(self.rules.worker_match.as_ref()?.matches(argv)?.key)
     }
 
-    /// Whether any row leaves its worker to be found by key.
-    pub(super) fn finds_by_key(&self) -> bool {
-        self.has_obscure_key || !self.by_key.is_empty()
-    }
-
-    /// The rows whose worker is found by this key.
-    pub(super) fn rows_by_key(&self, key: &str) -> &[&'a Session] {
-        self.by_key.get(key).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// The workers that rows with this key name.
-    pub(super) fn named_by_key(&self, key: &str) -> &[Pid] {
-        self.named_by_key.get(key).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// How many rows carry this key, with or without a worker's PID.
-    pub(super) fn rows_with_key(&self, key: &str) -> usize {
-        self.rows_by_key(key).len() + self.named_by_key(key).len()
-    }
-
-    /// The gateway's children that carry this key.
-    pub(super) fn workers_by_key(&self, key: &str) -> &[&'a Process] {
-        self.workers_by_key.get(key).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// How many rows of all current tables name this process as their worker.
-    pub(super) fn named_count(&self, pid: Pid) -> usize {
-        self.context.named.get(&pid).map_or(0, Vec::len)
-    }
-
-    /// Whether this gateway's table names this process as a worker.
-    pub(super) fn names(&self, pid: Pid) -> bool {
-        self.context.named.get(&pid).is_some_and(|names| names.contains(&&self.gateway.name))
-    }
-
-    /// Whether another gateway of the configuration has the same process.
-    pub(super) fn shares_process(&self) -> bool {
-        let process = self.gateway.process;
-        let twin = |other: &GatewayObservation| other.name != self.gateway.name && other.process == process;
-        process.is_some() && self.context.seen.gateways.iter().any(twin)
-    }
-
-    /// Why the table isn't current.
-    pub(super) fn distrust(&self) -> Option<&'a str> {
-        use TableView::{Current, Listed, Refused, Unreachable};
-        match &self.gateway.table {
-            Current(_) => None,
-            Unreachable { why } | Refused { why } | Listed { why, .. } => Some(why),
-        }
-    }
-
-    /// The sessions that are there without a table that says more of them.
-    pub(super) fn listed(&self) -> &'a [SessionId] {
-        match &self.gateway.table {
-            TableView::Listed { sessions, .. } => sessions,
-            _ => &[],
-        }
+    /// Whether this run of the gateway may have started the process; what is older is of an earlier run.
+    pub(super) fn may_have_started(&self, process: &Process) -> bool {
+        self.process.is_none_or(|run| process.identity.start_ticks >= run.start_ticks)
     }
 }
 
-fn rows(gateway: &GatewayObservation) -> &[Session] {
-    gateway.table.current().map(|table| &table.sessions[..]).unwrap_or_default()
+/// A table may name anybody as its gateway. Init is none, nor is the reaper, nor the dead.
+fn process_of(gateway: &GatewayObservation, view: &ProcessView) -> Option<ProcessIdentity> {
+    let process = view.alive(&gateway.process?)?;
+    let pid = process.identity.pid;
+    let is_init = pid == Pid::INIT && view.init_is_init;
+    let is_reaper = view.own_line.first() == Some(&pid);
+    (!is_init && !is_reaper && !process.kernel).then_some(process.identity)
 }
 
-fn match_of<'p>(rules: &Rules, process: &'p Process) -> Option<Option<&'p str>> {
-    let argv = process.argv.as_deref()?;
-    Some(rules.worker_match.as_ref()?.matches(argv)?.key)
+/// Whatever anything says is a gateway's process.
+fn may_be_gateways(seen: &Observation, memory: &HashMap<&GatewayName, &GatewayMemory>) -> BTreeSet<Pid> {
+    let alive = |identity: &ProcessIdentity| seen.processes.alive(identity).is_some();
+    let found = seen.gateways.iter().filter_map(|gateway| Some(gateway.process?.pid));
+    let said = seen.gateways.iter().filter_map(|gateway| gateway.table.current()?.gateway_pid);
+    let remembered = memory.values().filter_map(|gateway| gateway.process.filter(alive));
+    found.chain(said).chain(remembered.map(|identity| identity.pid)).collect()
+}
+
+/// Who is above these, with the first of them that is below.
+fn above(view: &ProcessView, below: BTreeSet<Pid>) -> HashMap<Pid, Pid> {
+    let mut above = HashMap::new();
+    for pid in below {
+        let Some(process) = view.get(pid).filter(|process| !process.zombie) else { continue };
+        for ancestor in ancestors(view, process) {
+            match above.entry(ancestor) {
+                Slot::Vacant(slot) => drop(slot.insert(pid)),
+                // From here up, an earlier one has been everywhere.
+                Slot::Occupied(_) => break,
+            }
+        }
+    }
+    above
+}
+
+/// The ancestors of a process, the nearest first, as far as they are in view.
+pub(super) fn ancestors(view: &ProcessView, process: &Process) -> impl Iterator<Item = Pid> {
+    let parent_of = |pid: &Pid| view.get(*pid).and_then(|process| process.parent);
+    // A view is not a snapshot: PIDs reused while it was taken could make a ring of it.
+    std::iter::successors(process.parent, parent_of).take(64)
 }

@@ -9,10 +9,13 @@ mod context;
 mod parentless;
 mod quota;
 mod remnants;
+mod rows;
+mod scene;
 mod sessions;
 mod workers;
 
 use context::Context;
+use scene::Scene;
 
 use super::ids::GatewayName;
 use super::ledger::{GatewayMemory, Ledger};
@@ -46,27 +49,32 @@ pub struct GatewayPlan {
 /// without one is left out.
 pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) -> Decision {
     let context = Context::new(seen, memory, rules, now);
+    let strays = context.strays();
     let mut ledger =
         Ledger { boot: Some(seen.boot.clone()), whole_look: memory.whole_look, ..Ledger::default() };
     let mut gateways = Vec::with_capacity(seen.gateways.len());
-    for scene in context.scenes() {
+    for entry in &context.entries {
+        let scene = Scene::new(&context, entry);
+        let name = &scene.gateway.name;
         let mut remembered = GatewayMemory {
-            process: scene.gateway.process.or(scene.memory.process),
-            run: scene.run().or_else(|| scene.memory.run.clone()),
+            process: scene.process.or_else(|| scene.memory?.process),
+            run: scene
+                .remembered_run()
+                .filter(|_| scene.distrust().is_some())
+                .or(scene.run())
+                .map(Into::into),
             ..GatewayMemory::default()
         };
         let mut found = sessions::judge(&scene, &mut remembered);
         found.extend(workers::judge(&scene, &mut remembered));
-        found.extend(parentless::judge(&scene, &mut remembered));
+        let strays = strays.get(name).map(Vec::as_slice).unwrap_or_default();
+        found.extend(parentless::judge(&scene, strays, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
-        ledger.unfinished.extend(remnants::judge(&scene, &mut found));
+        let unfinished = memory.unfinished.iter().filter(|begun| begun.gateway == *name);
+        ledger.unfinished.extend(remnants::judge(&scene, unfinished, &mut found));
         let judged = quota::sign(&scene, found);
-        gateways.push(GatewayPlan {
-            name: scene.gateway.name.clone(),
-            process: scene.gateway.process,
-            judged,
-        });
-        ledger.gateways.insert(scene.gateway.name.clone(), remembered);
+        gateways.push(GatewayPlan { name: name.clone(), process: scene.process, judged });
+        ledger.gateways.insert(name.clone(), remembered);
     }
     Decision { gateways, ledger }
 }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::context::Scene;
+use super::scene::Scene;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
@@ -26,6 +26,7 @@ pub(super) enum State {
     Due {
         due: Due,
         waited: Duration,
+        failures: u32,
     },
     /// Left over from an interrupted teardown: condemned before, so neither grace nor quota applies.
     Condemned {
@@ -49,13 +50,14 @@ impl Found {
     pub(super) fn orphan(
         subject: Subject,
         rss_bytes: Option<u64>,
+        due: Due,
         waited: Duration,
         grace: Duration,
-        due: Due,
+        failures: u32,
     ) -> Self {
         let state = match grace.checked_sub(waited) {
             Some(remaining) if !remaining.is_zero() => State::Wait { due, waited, remaining },
-            _ => State::Due { due, waited },
+            _ => State::Due { due, waited, failures },
         };
         Self { subject, rss_bytes, state }
     }
@@ -65,20 +67,20 @@ impl Found {
     }
 }
 
-/// Signs warrants for those who have waited longest, as many as the quota allows.
+/// Signs warrants for as many as the quota allows: first those that failed least often, of these those who have waited longest.
 pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
     let policy = &scene.rules.policy;
-    let mut queue: Vec<(Reverse<Duration>, usize)> = found
+    let mut queue: Vec<(u32, Reverse<Duration>, usize)> = found
         .iter()
         .enumerate()
         .filter_map(|(index, found)| match found.state {
-            State::Due { waited, .. } => Some((Reverse(waited), index)),
+            State::Due { waited, failures, .. } => Some((failures, Reverse(waited), index)),
             _ => None,
         })
         .collect();
     queue.sort_unstable();
     let mut deferred = vec![false; found.len()];
-    for (_, index) in queue.into_iter().skip(policy.max_reaps) {
+    for (.., index) in queue.into_iter().skip(policy.max_reaps) {
         deferred[index] = true;
     }
     let warrant = |due: Due| {
@@ -96,8 +98,8 @@ pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
     let verdict = |state, deferred| match state {
         State::Keep(keep) => Verdict::Keep(keep),
         State::Wait { due, waited, remaining } => Verdict::Wait { orphan: due.orphan, waited, remaining },
-        State::Due { due, waited } if deferred => Verdict::Deferred { orphan: due.orphan, waited },
-        State::Due { due, waited } => Verdict::Reap { warrant: warrant(due), waited },
+        State::Due { due, waited, .. } if deferred => Verdict::Deferred { orphan: due.orphan, waited },
+        State::Due { due, waited, .. } => Verdict::Reap { warrant: warrant(due), waited },
         State::Condemned { due } => Verdict::Reap { warrant: warrant(due), waited: Duration::ZERO },
     };
     found

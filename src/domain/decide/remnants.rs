@@ -1,48 +1,104 @@
 //! What an interrupted teardown left: processes that were seen under a condemned worker before its first signal. Nothing in the process
 //! table would lead to them any more.
 
-use super::context::Scene;
+use std::collections::HashMap;
+
 use super::quota::{Due, Found, State};
+use super::scene::Scene;
+use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
-use crate::domain::verdict::Subject;
+use crate::domain::verdict::{Keep, Subject};
 
 /// Adds the remnants to what was found, and returns the teardowns that are still unfinished.
-pub(super) fn judge(scene: &Scene<'_>, found: &mut Vec<Found>) -> Vec<Unfinished> {
-    let ours = scene.context.memory.unfinished.iter().filter(|begun| begun.gateway == scene.gateway.name);
-    ours.filter_map(|begun| judge_one(scene, begun, found)).collect()
+pub(super) fn judge<'u>(
+    scene: &Scene<'_>,
+    unfinished: impl Iterator<Item = &'u Unfinished>,
+    found: &mut Vec<Found>,
+) -> Vec<Unfinished> {
+    let left: Vec<Unfinished> = unfinished.filter_map(|begun| left_of(scene, begun)).collect();
+    if left.is_empty() {
+        return left;
+    }
+    let places = Places::new(found);
+    left.into_iter().filter(|left| goes_on(scene, left, &places, found)).collect()
 }
 
-fn judge_one(scene: &Scene<'_>, begun: &Unfinished, found: &mut Vec<Found>) -> Option<Unfinished> {
-    let members: Vec<_> = begun.members.iter().copied().filter(|member| is_left(scene, member)).collect();
-    if members.is_empty() {
-        return None;
-    }
-    let left = Unfinished { members: members.clone(), ..begun.clone() };
-    if scene.context.view().alive(&begun.worker).is_none() {
-        let subject = Subject::Worker { key: None, identity: begun.worker };
-        let due = Due { orphan: begun.orphan, session: None, worker: None, remnants: members };
-        found.push(Found::condemned(subject, due));
-        return Some(left);
-    }
-    // The worker itself was not signalled, or shrugged it off, and is judged like any other. While it is an orphan the rest of its tree
-    // goes with it; once it is wanted again, so is the rest.
-    for found in found.iter_mut() {
-        match &mut found.state {
-            State::Due { due, .. } if due.worker == Some(begun.worker) => {
-                due.remnants = members;
-                return Some(left);
+/// Where sessions and workers are in what was found.
+struct Places {
+    workers: HashMap<Pid, usize>,
+    sessions: HashMap<SessionId, usize>,
+}
+
+impl Places {
+    fn new(found: &[Found]) -> Self {
+        let mut places = Self { workers: HashMap::new(), sessions: HashMap::new() };
+        for (index, found) in found.iter().enumerate() {
+            if let Some(pid) = found.subject.worker_pid() {
+                places.workers.insert(pid, index);
             }
-            State::Wait { due, .. } if due.worker == Some(begun.worker) => return Some(left),
-            _ => {}
+            if let Subject::Session { id, .. } = &found.subject {
+                places.sessions.insert(id.clone(), index);
+            }
         }
+        places
     }
-    None
+}
+
+fn left_of(scene: &Scene<'_>, begun: &Unfinished) -> Option<Unfinished> {
+    let members: Vec<_> = begun.members.iter().copied().filter(|member| is_left(scene, member)).collect();
+    (!members.is_empty()).then(|| Unfinished { members, ..begun.clone() })
 }
 
 fn is_left(scene: &Scene<'_>, member: &ProcessIdentity) -> bool {
-    let Some(process) = scene.context.view().alive(member) else { return false };
-    let under_a_gateway = process.parent.is_some_and(|parent| scene.context.gateways.contains(&parent));
-    let wanted = under_a_gateway || scene.context.is_named(member.pid);
-    !wanted && scene.limits.protects(process).is_none()
+    let context = scene.context;
+    let Some(process) = context.view().alive(member) else { return false };
+    // Where the gateway is process 1 or a subreaper, what is left is its child now. A worker there is judged as one.
+    let is_judged = context.is_child_of_a_gateway(process) && scene.match_of(process).is_some();
+    let is_wanted = is_judged || context.is_named(member.pid) || context.above(member.pid).is_some();
+    !is_wanted && scene.limits.protects(process).is_none()
+}
+
+/// Has what is left end with whatever it belongs to, and says whether the teardown is still unfinished.
+fn goes_on(scene: &Scene<'_>, left: &Unfinished, places: &Places, found: &mut Vec<Found>) -> bool {
+    let worker_lives = scene.context.view().alive(&left.worker).is_some();
+    let session = left.asked.as_ref().and_then(|session| places.sessions.get(session));
+    let place = if worker_lives { places.workers.get(&left.worker.pid).or(session) } else { session };
+    match (place, scene.distrust()) {
+        (Some(&index), _) => add(left, worker_lives, &mut found[index].state),
+        // Whether the gateway closed the session, or refused to, is for its table to say.
+        (None, Some(why)) if !worker_lives && left.asked.is_some() => {
+            let keep = Keep::TableNotTrusted(why.into());
+            found.push(Found::keep(subject(left), None, keep));
+            true
+        }
+        (None, _) if !worker_lives => {
+            let due =
+                Due { orphan: left.orphan, session: None, worker: None, remnants: left.members.clone() };
+            found.push(Found::condemned(subject(left), due));
+            true
+        }
+        // The worker lives and isn't judged: it belongs to a session of the table, unless there is no table to say so.
+        (None, distrust) => distrust.is_some(),
+    }
+}
+
+fn subject(left: &Unfinished) -> Subject {
+    Subject::Worker { key: None, identity: left.worker }
+}
+
+/// The worker was not signalled, or shrugged it off, or its session is still there. While that is an orphan the rest of the tree goes with
+/// it; once it is wanted again, so is the rest.
+fn add(left: &Unfinished, worker_lives: bool, state: &mut State) -> bool {
+    match state {
+        State::Due { due, .. } => {
+            if !worker_lives || due.worker == Some(left.worker) {
+                due.remnants.extend(&left.members);
+            }
+            true
+        }
+        State::Wait { .. } | State::Condemned { .. } => true,
+        State::Keep(Keep::TableNotTrusted(_) | Keep::UnknownState(_) | Keep::Protected(_)) => true,
+        State::Keep(Keep::Attached | Keep::MidTurn | Keep::Waiting | Keep::Starting | Keep::Held(_)) => false,
+    }
 }

@@ -1,8 +1,9 @@
 //! Sessions: `detached-session` if and only if the row says detached, idle and not held, and everything in it is understood.
 
 use super::clock;
-use super::context::Scene;
+use super::context::ancestors;
 use super::quota::{Due, Found};
+use super::scene::Scene;
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::orphan::OrphanKind;
@@ -17,13 +18,17 @@ enum Claim<'a> {
     CloseOnly,
     /// This process, and it may be signalled.
     Worker(&'a Process),
-    /// The row names a process that can't be its worker: nothing the row says is to be trusted.
-    Impostor(Protection),
+    /// It is, or has under it, what is never signalled. Either nothing the row says is to be trusted, or closing the session would take
+    /// somebody else along.
+    Untouchable(Protection),
 }
 
 pub(super) fn judge<'a>(scene: &Scene<'a>, remembered: &mut GatewayMemory) -> Vec<Found> {
+    if scene.distrust().is_some() {
+        clock::mark_all(scene, remembered);
+    }
     let listed = scene.listed().iter().map(|id| judge_listed(scene, id));
-    scene.sessions().iter().map(|session| judge_one(scene, session, remembered)).chain(listed).collect()
+    scene.rows.all.iter().map(|session| judge_one(scene, session, remembered)).chain(listed).collect()
 }
 
 /// That a session is there says nothing of whether it is wanted.
@@ -44,16 +49,21 @@ fn judge_one<'a>(scene: &Scene<'a>, session: &'a Session, remembered: &mut Gatew
         Claim::Worker(process) => process.rss_bytes,
         _ => None,
     };
-    if let Some(keep) = reason_to_keep(session) {
+    let untouchable = match &claim {
+        Claim::Untouchable(protection) => Some(Keep::Protected(*protection)),
+        Claim::CloseOnly | Claim::Worker(_) => None,
+    };
+    if let Some(keep) = reason_to_keep(session).or(untouchable) {
+        clock::mark(scene, session, remembered);
         return Found::keep(subject, rss_bytes, keep);
     }
     let worker = match claim {
-        Claim::Impostor(protection) => return Found::keep(subject, rss_bytes, Keep::Protected(protection)),
         Claim::Worker(process) => Some(process.identity),
-        Claim::CloseOnly => None,
+        Claim::CloseOnly | Claim::Untouchable(_) => None,
     };
     let clock = clock::of_session(scene, session);
-    let waited = clock::waited(scene, session, &clock);
+    let waited = clock::waited(scene.gateway.asked, session, &clock);
+    let failures = clock.failures;
     remembered.sessions.insert(session.id.clone(), clock);
     let policy = &scene.rules.policy;
     let grace = match session.close_on_disconnect {
@@ -67,7 +77,7 @@ fn judge_one<'a>(scene: &Scene<'a>, session: &'a Session, remembered: &mut Gatew
         worker,
         remnants: Vec::new(),
     };
-    Found::orphan(subject, rss_bytes, waited, grace, due)
+    Found::orphan(subject, rss_bytes, due, waited, grace, failures)
 }
 
 /// The first reason to leave the session alone. What is certain comes before what is unknown.
@@ -109,54 +119,59 @@ fn must_make_sense<T>(field: &str, told: &Told<T>) -> Option<String> {
 }
 
 fn claim<'a>(scene: &Scene<'a>, session: &'a Session) -> Claim<'a> {
-    match session.worker {
+    let claim = match session.worker {
         Told::Known(pid) => claim_by_pid(scene, session, pid),
         Told::Absent => claim_by_key(scene, session),
         Told::NotUnderstood(_) => Claim::CloseOnly,
+    };
+    if let Claim::Worker(process) = &claim
+        && let pid = process.identity.pid
+        && let Some(other) = scene.context.above(pid)
+    {
+        return Claim::Untouchable(Protection::Above { pid, other });
     }
+    claim
 }
 
 fn claim_by_pid<'a>(scene: &Scene<'a>, session: &Session, pid: Pid) -> Claim<'a> {
     if let Some(protection) = scene.limits.protects_pid(pid) {
-        return Claim::Impostor(protection);
+        return Claim::Untouchable(protection);
     }
-    if scene.named_count(pid) > 1 {
-        return Claim::Impostor(Protection::Shared(pid));
+    if scene.context.namers(pid).len() > 1 {
+        return Claim::Untouchable(Protection::Shared(pid));
     }
     let Some(process) = scene.context.view().get(pid).filter(|process| !process.zombie) else {
         return Claim::CloseOnly;
     };
     if let Some(protection) = scene.limits.protects(process) {
-        return Claim::Impostor(protection);
+        return Claim::Untouchable(protection);
     }
     // Without its gateway or a pattern there is nothing to check the claim against, so nothing is signalled.
-    let Some(gateway) = scene.gateway.process.filter(|_| scene.rules.worker_match.is_some()) else {
+    let Some(gateway) =
+        scene.process.filter(|_| scene.rules.worker_match.is_some() && scene.contradiction().is_none())
+    else {
         return Claim::CloseOnly;
     };
     let Some(key) = scene.match_of(process) else {
-        return Claim::Impostor(Protection::NotAWorker(pid));
+        return Claim::Untouchable(Protection::NotAWorker(pid));
     };
-    // A worker that left its gateway's tree (double-forked) has to say itself whose it is.
     let says_so = key.is_some() && key == session.worker_key();
-    let under_another = || process.parent.is_some_and(|parent| scene.context.gateways.contains(&parent));
-    if is_under(scene, process, gateway.pid) || (says_so && !under_another()) {
+    if !says_so && key.is_some_and(|key| scene.rows.with_key(key) > 0) {
+        return Claim::Untouchable(Protection::Shared(pid));
+    }
+    let line = || ancestors(scene.context.view(), process);
+    let is_under = || line().any(|ancestor| ancestor == gateway.pid);
+    if !says_so
+        && line().take_while(|ancestor| *ancestor != gateway.pid).any(|pid| scene.context.is_named(pid))
+    {
+        return Claim::Untouchable(Protection::Shared(pid));
+    }
+    // A worker that left its gateway's tree (double-forked) has to say itself whose it is.
+    if is_under() || (says_so && !scene.context.is_under_a_gateway(process)) {
         Claim::Worker(process)
     } else {
-        Claim::Impostor(Protection::NotUnderGateway(pid))
+        Claim::Untouchable(Protection::NotUnderGateway(pid))
     }
-}
-
-fn is_under(scene: &Scene<'_>, process: &Process, ancestor: Pid) -> bool {
-    let mut parent = process.parent;
-    // A view is not a snapshot: PIDs reused while it was taken could make a ring of it.
-    for _ in 0..64 {
-        match parent {
-            Some(pid) if pid == ancestor => return true,
-            Some(pid) => parent = scene.context.view().get(pid).and_then(|process| process.parent),
-            None => return false,
-        }
-    }
-    false
 }
 
 /// The same key twice is no proof of anything (0.13: two live sessions may carry one key), so only an unambiguous match counts.
@@ -164,8 +179,10 @@ fn claim_by_key<'a>(scene: &Scene<'a>, session: &'a Session) -> Claim<'a> {
     let Some(key) = session.worker_key() else { return Claim::CloseOnly };
     match scene.workers_by_key(key) {
         [process]
-            if scene.rows_with_key(key) == 1
+            if scene.rows.with_key(key) == 1
                 && !scene.context.is_named(process.identity.pid)
+                && !scene.shares_process
+                && scene.contradiction().is_none()
                 && scene.limits.protects(process).is_none() =>
         {
             Claim::Worker(process)

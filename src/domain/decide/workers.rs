@@ -2,12 +2,12 @@
 //! understood and names no session they could belong to.
 
 use super::clock;
-use super::context::Scene;
 use super::quota::{Due, Found};
+use super::scene::Scene;
 use crate::domain::ledger::{Bond, GatewayMemory, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::verdict::{Keep, Subject};
+use crate::domain::verdict::{Keep, Protection, Subject};
 
 /// What the table says of a worker.
 enum Standing {
@@ -20,8 +20,7 @@ enum Standing {
 }
 
 pub(super) fn judge(scene: &Scene<'_>, remembered: &mut GatewayMemory) -> Vec<Found> {
-    let Some(gateway) = scene.gateway.process else { return Vec::new() };
-    // Two entries of the configuration may have one gateway process; the first remembers its workers.
+    let Some(gateway) = scene.process else { return Vec::new() };
     scene
         .workers
         .iter()
@@ -46,8 +45,9 @@ fn judge_one(
             let clock = clock::of_worker(scene, &identity, kind);
             memory.clock = Some(clock);
             let due = Due { orphan: kind, session: None, worker: Some(identity), remnants: Vec::new() };
-            let waited = scene.now().since(clock.since);
-            Some(Found::orphan(subject, process.rss_bytes, waited, scene.rules.policy.worker_grace, due))
+            let waited = scene.gateway.asked.since(clock.since);
+            let grace = scene.rules.policy.worker_grace;
+            Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures))
         }
     };
     remembered.workers.push(memory);
@@ -63,39 +63,37 @@ fn standing(scene: &Scene<'_>, process: &Process, key: Option<&str>) -> Standing
     if let Some(protection) = scene.limits.protects(process) {
         return Standing::Kept(Keep::Protected(protection));
     }
+    if let Some(other) = scene.context.above(pid) {
+        return Standing::Kept(Keep::Protected(Protection::Above { pid, other }));
+    }
     if let Some(why) = scene.distrust() {
         return Standing::Kept(Keep::TableNotTrusted(why.into()));
     }
-    if scene.shares_process() {
+    if let Some(why) = scene.contradiction() {
+        return Standing::Kept(Keep::TableNotTrusted(why.into()));
+    }
+    if scene.shares_process {
         let why = "another gateway of the configuration has the same process";
         return Standing::Kept(Keep::TableNotTrusted(why.into()));
     }
     if scene.context.is_named(pid) {
         return unknown("the table of another gateway names it as its worker");
     }
-    if scene.has_obscure_worker {
+    if scene.rows.has_obscure_worker || scene.has_misnamed_without_key {
         return unknown("a session's worker is not understood, and it may be this one");
     }
-    if scene.has_obscure_key {
+    if scene.rows.has_obscure_key {
         return unknown("a session's key is not understood, and this worker may carry it");
     }
     match key {
-        Some(key) if !scene.rows_by_key(key).is_empty() => Standing::Owned,
-        None if scene.finds_by_key() => {
+        Some(key) if scene.rows.find_by(key) => Standing::Owned,
+        None if scene.rows.find_by_key() => {
             unknown("the table doesn't name its workers and worker.match has no group `session`")
         }
-        Some(key) if is_superseded(scene, process, key) => Standing::Orphan(OrphanKind::SupersededWorker),
+        Some(key) if scene.misnames(key) => {
+            unknown("a session with its key names a process that can't be its worker")
+        }
+        Some(key) if scene.names_younger(key, process) => Standing::Orphan(OrphanKind::SupersededWorker),
         _ => Standing::Orphan(OrphanKind::OwnerlessWorker),
     }
-}
-
-/// A row of its session names another worker of this gateway that is younger.
-fn is_superseded(scene: &Scene<'_>, process: &Process, key: &str) -> bool {
-    let view = scene.context.view();
-    scene.named_by_key(key).iter().filter_map(|named| view.get(*named)).any(|other| {
-        !other.zombie
-            && other.parent == process.parent
-            && other.identity.start_ticks > process.identity.start_ticks
-            && scene.match_of(other).is_some()
-    })
 }

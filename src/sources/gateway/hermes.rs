@@ -86,7 +86,14 @@ impl HermesGateway {
             None => Secret::None,
         };
         let at = format!("http://{host}{root}").into();
-        Ok(Self { http: http.with_reaps_at_once(REAPS_AT_ONCE), root: root.into(), at, host, timeout, token })
+        Ok(Self {
+            http: http.with_reaps_at_once(REAPS_AT_ONCE).with_activity(),
+            root: root.into(),
+            at,
+            host,
+            timeout,
+            token,
+        })
     }
 
     /// Reads the session table; without one, at least which sessions there are.
@@ -112,6 +119,14 @@ impl HermesGateway {
     /// Asks the plugin to close the session if it is still an orphan. The exchange takes no longer than `within`.
     pub async fn reap(&self, order: &CloseOrder, within: Duration) -> CloseAnswer {
         self.http.reap(order, within).await
+    }
+
+    /// Another token as the operator says; none leaves it to the page.
+    pub fn set_token(&mut self, token: Option<Token>) {
+        if let Some(token) = token {
+            self.http.set_token(Some(token.clone()));
+            self.token = Secret::Configured(token);
+        }
     }
 
     async fn read(&mut self) -> Result<TableView, Trouble> {
@@ -148,7 +163,7 @@ impl HermesGateway {
 
     /// Reads the token off the page. What is returned is why the dashboard can't be asked at all.
     async fn learn_token(&mut self) -> Result<Option<TableView>, Trouble> {
-        self.set_token(None);
+        self.set_page_token(None);
         let path = format!("{}/", self.root);
         let response = match self.http.get(&path, MAX_PAGE_BYTES).await {
             Ok(response) => response,
@@ -158,7 +173,7 @@ impl HermesGateway {
         match page {
             Page { has_chat: Some(false), .. } => Err(Trouble::NoChat),
             Page { token: Some(token), .. } if response.status == StatusCode::OK => {
-                self.set_token(Some(token));
+                self.set_page_token(Some(token));
                 Ok(None)
             }
             _ => match self.status().await {
@@ -169,7 +184,7 @@ impl HermesGateway {
         }
     }
 
-    fn set_token(&mut self, token: Option<Token>) {
+    fn set_page_token(&mut self, token: Option<Token>) {
         self.http.set_token(token.clone());
         self.token = Secret::FromPage(token);
     }
@@ -192,5 +207,5 @@ fn plugin_version(table: &[u8]) -> Option<Box<str>> {
         version: Raw<'a>,
     }
     let Object(table) = serde_json::from_slice::<Object<Table<'_>>>(table).ok()?;
-    object::<Plugin<'_>>(table.plugin?)?.version.and_then(string)
+    object::<Plugin<'_>>(table.plugin?)?.version.and_then(string).map(Into::into)
 }

@@ -16,11 +16,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::Uri;
 use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use self::client::HttpClient;
 pub use self::client::Response;
+use self::connection::Connection;
 pub use self::error::{HttpError, HttpProblem, NotAnAddress, Phase};
 use crate::config::token::Token;
 use crate::domain::ids::Instance;
@@ -37,6 +39,7 @@ pub struct HttpGateway {
     client: HttpClient,
     max_table_bytes: usize,
     reaps: Semaphore,
+    sends_activity: bool,
 }
 
 impl HttpGateway {
@@ -51,7 +54,7 @@ impl HttpGateway {
         max_table_bytes: usize,
     ) -> Result<Self, NotAnAddress> {
         let client = HttpClient::new(&url, token, timeout)?;
-        Ok(Self { client, max_table_bytes, reaps: Semaphore::new(REAPS_AT_ONCE) })
+        Ok(Self { client, max_table_bytes, reaps: Semaphore::new(REAPS_AT_ONCE), sends_activity: false })
     }
 
     /// Another token from now on: where it was replaced meanwhile, and for kinds that learn it from the gateway.
@@ -62,6 +65,11 @@ impl HttpGateway {
     /// So many conditional reaps at once and no more: for gateways that have few threads to answer with.
     pub(super) fn with_reaps_at_once(self, reaps: usize) -> Self {
         Self { reaps: Semaphore::new(reaps), ..self }
+    }
+
+    /// Tells the gateway which `activity` was judged, which the contract doesn't ask for.
+    pub(super) fn with_activity(self) -> Self {
+        Self { sends_activity: true, ..self }
     }
 
     /// Reads the session table. The connection is kept for the next read.
@@ -102,23 +110,50 @@ impl HttpGateway {
     /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
     pub async fn reap(&self, order: &CloseOrder, within: Duration) -> CloseAnswer {
         let _turn = self.reaps.acquire().await;
+        self.reap_on(None, order, within).await
+    }
+
+    async fn reap_on(&self, over: Option<Connection>, order: &CloseOrder, within: Duration) -> CloseAnswer {
         let path = self.client.target().reap_path(&order.id);
-        let response = self.client.post(&path, reap_request(order), reap_answer::MAX_BYTES, within).await;
+        let body = self.reap_request(order);
+        let response = self.client.post(over, &path, body, reap_answer::MAX_BYTES, within).await;
         reap_answer::judge(&self.client, response)
+    }
+
+    fn reap_request(&self, order: &CloseOrder) -> Bytes {
+        #[derive(Serialize)]
+        struct ReapRequest<'a> {
+            instance: Option<&'a Instance>,
+            reason: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            activity: Option<&'a str>,
+        }
+        let activity = order.activity.as_deref().filter(|_| self.sends_activity);
+        let request = ReapRequest { instance: order.instance.as_ref(), reason: "orphaned", activity };
+        // Texts alone can't fail to become JSON; an empty body would only be refused by the gateway.
+        serde_json::to_vec(&request).unwrap_or_default().into()
     }
 }
 
-fn reap_request(order: &CloseOrder) -> Bytes {
-    #[derive(Serialize)]
-    struct ReapRequest<'a> {
-        instance: Option<&'a Instance>,
-        reason: &'static str,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        activity: Option<&'a str>,
+/// Whatever bytes an answer is made of, without a network: the fuzzers' way in.
+#[doc(hidden)]
+impl HttpGateway {
+    /// Reads the table over a stream that is there already.
+    pub async fn read_table_over<S>(&mut self, stream: S) -> TableView
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        if let Ok(connection) = Connection::over(stream).await {
+            self.client.keep(connection);
+        }
+        self.read_table().await
     }
-    let CloseOrder { instance, activity, .. } = order;
-    let request =
-        ReapRequest { instance: instance.as_ref(), reason: "orphaned", activity: activity.as_deref() };
-    // Texts alone can't fail to become JSON; an empty body would only be refused by the gateway.
-    serde_json::to_vec(&request).unwrap_or_default().into()
+
+    /// Asks for a reap over a stream that is there already.
+    pub async fn reap_over<S>(&self, stream: S, order: &CloseOrder, within: Duration) -> CloseAnswer
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        self.reap_on(Connection::over(stream).await.ok(), order, within).await
+    }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use self::hermes::HermesGateway;
 use self::http::HttpGateway;
+use crate::config::token::Token;
 use crate::domain::table::{CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
 
@@ -24,7 +25,7 @@ pub enum Gateway {
     /// Publishes the session table of the contract over HTTP.
     Http(HttpGateway),
     /// A Hermes dashboard with the plugin.
-    Hermes(Box<HermesGateway>),
+    Hermes(HermesGateway),
 }
 
 impl Gateway {
@@ -33,6 +34,14 @@ impl Gateway {
         match self {
             Self::Http(gateway) => gateway.read_table().await,
             Self::Hermes(gateway) => gateway.read_table().await,
+        }
+    }
+
+    /// Another token from now on.
+    pub fn set_token(&mut self, token: Option<Token>) {
+        match self {
+            Self::Http(gateway) => gateway.set_token(token),
+            Self::Hermes(gateway) => gateway.set_token(token),
         }
     }
 

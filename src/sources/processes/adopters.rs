@@ -85,7 +85,9 @@ impl Adopters {
         let roots = gateways.iter().copied().chain(known.iter().map(|identity| identity.pid));
         let ancestors = roots.flat_map(|root| gathering.line_of(root).into_iter().skip(1));
         let adopts = |process: &&Process| {
-            adopting.contains(&process.identity.pid) || is_known_subreaper(&process.comm)
+            let pid = process.identity.pid;
+            let init = pid == Pid::INIT && view.init_is_init;
+            init || is_known_subreaper(&process.comm) || adopting.contains(&pid)
         };
         for adopter in ancestors.chain([Pid::INIT]).filter_map(|pid| view.get(pid)).filter(adopts) {
             let children = table.get(&adopter.identity.pid).into_iter().flatten().copied();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::argv::ArgvCache;
 use super::error::ProcessesError;
 use super::kinship::Kinship;
-use super::proc::Proc;
+use super::proc::{Proc, ProcessDir, exists};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessView};
 
@@ -44,7 +44,7 @@ impl<'a> Gathering<'a> {
     fn ask_with(
         &mut self,
         pid: Pid,
-        children: impl FnOnce(&mut Proc, &super::proc::ProcessDir) -> Result<Vec<Pid>, ProcessesError>,
+        children: impl FnOnce(&mut Proc, &ProcessDir) -> Result<Vec<Pid>, ProcessesError>,
     ) -> Result<Vec<Pid>, ProcessesError> {
         self.asked.insert(pid);
         let Some(dir) = self.proc.process(pid)? else { return Ok(self.miss(pid)) };
@@ -62,7 +62,7 @@ impl<'a> Gathering<'a> {
             }
         };
         let children = children(self.proc, &dir)?;
-        self.view.processes.insert(pid, process);
+        self.found(process);
         Ok(children)
     }
 
@@ -74,20 +74,23 @@ impl<'a> Gathering<'a> {
                 None => None,
             };
             match described {
-                Some((process, _)) => {
-                    self.view.processes.insert(pid, process);
-                }
+                Some((process, _)) => self.found(process),
                 None => drop(self.miss(pid)),
             }
         }
         Ok(self.view.get(pid))
     }
 
+    fn found(&mut self, process: Process) {
+        self.view.gone.remove(&process.identity.pid);
+        self.view.processes.insert(process.identity.pid, process);
+    }
+
     /// Only what doesn't even exist under `hidepid` is gone for certain.
     fn miss(&mut self, pid: Pid) -> Vec<Pid> {
         self.missing.insert(pid);
-        let raw = i32::try_from(pid.get()).ok().and_then(rustix::process::Pid::from_raw);
-        if raw.is_some_and(|raw| rustix::process::test_kill_process(raw) == Err(rustix::io::Errno::SRCH)) {
+        self.view.processes.remove(&pid);
+        if !exists(pid) {
             self.view.gone.insert(pid);
         }
         Vec::new()

@@ -37,7 +37,7 @@ use argv::ArgvCache;
 use gathering::Gathering;
 pub(crate) use kinship::Kinship;
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
-pub(crate) use proc::Proc;
+pub(crate) use proc::{Proc, exists};
 use stat::Stat;
 
 /// How far to look.

@@ -33,6 +33,7 @@ pub(crate) struct Proc {
     pidfds: Pidfds,
     page_size: u64,
     init_is_init: bool,
+    children_files: bool,
     warned_of_hidden: bool,
     buffer: Vec<u8>,
 }
@@ -61,12 +62,14 @@ impl Proc {
             return Err(ProcessesError::OtherNamespace);
         }
         let namespace = statat(&root, "self/ns/pid", AtFlags::empty());
+        let children_files = accessat(&root, "thread-self/children", Access::EXISTS, AtFlags::empty());
         let own_pid = Pid::new(std::process::id().into()).unwrap_or(Pid::INIT);
         Ok(Self {
             root,
             pidfds: Pidfds::probe().map_err(|source| ProcessesError::Pidfd { pid: own_pid, source })?,
             page_size: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
             init_is_init: namespace.is_ok_and(|namespace| namespace.st_ino == FIRST_PID_NAMESPACE),
+            children_files: children_files.is_ok(),
             warned_of_hidden: false,
             buffer: Vec::with_capacity(BUFFER),
         })
@@ -84,8 +87,7 @@ impl Proc {
 
     /// Whether the kernel has `children` files (`CONFIG_PROC_CHILDREN`).
     pub(super) fn has_children_files(&self) -> bool {
-        let own = "thread-self/children";
-        accessat(&self.root, own, Access::EXISTS, AtFlags::empty()).is_ok()
+        self.children_files
     }
 
     /// The process that has this PID now, by its directory. `None`: nobody, or it is hidden.
@@ -206,6 +208,12 @@ impl ProcessDir {
     pub(super) fn pid(&self) -> Pid {
         self.pid
     }
+}
+
+/// Whether some process has this PID, hidden or not.
+pub(crate) fn exists(pid: Pid) -> bool {
+    let raw = i32::try_from(pid.get()).ok().and_then(rustix::process::Pid::from_raw);
+    raw.is_some_and(|raw| rustix::process::test_kill_process(raw) != Err(Errno::SRCH))
 }
 
 /// For a process that could be read a moment ago: being refused now is an error, never an empty answer.

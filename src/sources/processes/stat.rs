@@ -59,14 +59,7 @@ impl Stat {
     }
 
     pub(super) fn kin(&self, pid: Pid) -> Kin<'_> {
-        Kin {
-            pid,
-            parent: self.parent,
-            group: self.group,
-            session: self.session,
-            start_ticks: self.start_ticks,
-            comm: &self.comm,
-        }
+        Kin { pid, parent: self.parent, group: self.group, session: self.session, comm: &self.comm }
     }
 }
 

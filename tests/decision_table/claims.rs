@@ -1,0 +1,184 @@
+//! Tables that lie about workers: a row that names what can't be its worker is kept as `protected`, and nothing of it is signalled.
+
+use gateway_reaper::domain::table::{Session, Told};
+
+use crate::world::*;
+
+fn naming(row: Session, raw: u32) -> Session {
+    Session { worker: Told::Known(pid(raw)), ..row }
+}
+
+/// The verdict on the detached session `a` that has named `raw` as its worker for long enough.
+fn fate(world: &mut World, raw: u32) -> String {
+    world.rows([naming(detached("a"), raw)]).look();
+    let looked = world.look_after(3_600);
+    match looked.fate("a") {
+        kept if kept.starts_with("keep") => format!("{kept}: {}", looked.why("a")),
+        other => other,
+    }
+}
+
+#[test]
+fn naming_pid_1() {
+    assert_eq!(fate(&mut World::new(), 1), "keep: protected: protected: process 1 is init");
+}
+
+#[test]
+fn naming_the_reaper_or_an_ancestor_of_it() {
+    for raw in [80, 90] {
+        let why = format!("process {raw} is the reaper itself or an ancestor of it");
+        assert_eq!(fate(&mut World::new(), raw), format!("keep: protected: protected: {why}"));
+    }
+}
+
+#[test]
+fn naming_its_gateway_or_another() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    for raw in [100, 110] {
+        let why = format!("process {raw} is a gateway");
+        assert_eq!(fate(&mut world, raw), format!("keep: protected: protected: {why}"));
+    }
+}
+
+#[test]
+fn naming_a_kernel_thread() {
+    let mut world = World::new();
+    world.worker(200, "a", 100).kernel = true;
+    assert_eq!(fate(&mut world, 200), "keep: protected: protected: process 200 is a kernel thread");
+}
+
+#[test]
+fn naming_another_users_process() {
+    let mut world = World::new();
+    world.worker(200, "a", 100).uid = 0;
+    let why = "process 200 runs as user 0, not as 1000 (see worker.user)";
+    assert_eq!(fate(&mut world, 200), format!("keep: protected: protected: {why}"));
+    world.rules[0].worker_uid = 0;
+    assert_eq!(fate(&mut world, 200), "reap: detached-session, after 3600s", "unless configured");
+}
+
+#[test]
+fn naming_a_process_whose_argv_doesnt_match() {
+    let mut world = World::new();
+    let why = "process 200 is named as its worker but doesn't match worker.match";
+    for argv in ["postgres", "vi python3 -m worker --session-key a"] {
+        world.process(200, 100, argv);
+        assert_eq!(fate(&mut world, 200), format!("keep: protected: protected: {why}"));
+    }
+    world.process(200, 100, "").argv = None;
+    assert_eq!(fate(&mut world, 200), format!("keep: protected: protected: {why}"));
+}
+
+#[test]
+fn naming_a_worker_that_isnt_under_its_gateway() {
+    let mut world = World::new();
+    world.process(70, 1, "gatewayd of nobody's configuration");
+    world.worker(200, "theirs", 70);
+    let why = "process 200 is named as its worker but isn't under its gateway";
+    assert_eq!(fate(&mut world, 200), format!("keep: protected: protected: {why}"));
+}
+
+#[test]
+fn naming_a_worker_of_another_gateway() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 110);
+    let why = "process 200 is named as its worker but isn't under its gateway";
+    assert_eq!(fate(&mut world, 200), format!("keep: protected: protected: {why}"));
+}
+
+#[test]
+fn naming_another_sessions_worker() {
+    let mut world = World::new();
+    world.worker(200, "b", 100);
+    world.rows([naming(detached("a"), 200), naming(attached("b"), 200)]).look();
+    let looked = world.look_after(3_600);
+    assert_eq!(looked.why("a"), "protected: process 200 is the worker of another session too");
+    assert_eq!(looked.fate("b"), "keep: attached");
+}
+
+#[test]
+fn naming_the_worker_that_carries_another_sessions_key() {
+    let mut world = World::new();
+    world.worker(200, "b", 100);
+    for other in [attached("b"), naming(attached("b"), 201)] {
+        world.rows([naming(detached("a"), 200), other]).look();
+        let looked = world.look_after(3_600);
+        assert_eq!(looked.why("a"), "protected: process 200 is the worker of another session too");
+    }
+}
+
+#[test]
+fn naming_what_runs_under_another_sessions_worker() {
+    let mut world = World::new();
+    world.process(200, 100, "python3 -m worker");
+    world.process(201, 200, "python3 -m worker");
+    world.rows([naming(detached("a"), 201), naming(attached("b"), 200)]).look();
+    let looked = world.look_after(3_600);
+    assert_eq!(looked.why("a"), "protected: process 201 is the worker of another session too");
+}
+
+#[test]
+fn a_worker_under_a_wrapper_is_under_its_gateway() {
+    let mut world = World::new();
+    world.process(199, 100, "env PYTHONUNBUFFERED=1");
+    world.worker(200, "whatever", 199);
+    fate(&mut world, 200);
+    assert_eq!(world.peek().goes_along("a"), Some(200));
+}
+
+#[test]
+fn a_worker_that_left_its_gateways_tree_has_to_say_itself_whose_it_is() {
+    let mut world = World::new();
+    world.worker(200, "a", 1);
+    fate(&mut world, 200);
+    assert_eq!(world.peek().goes_along("a"), Some(200));
+    world.process(200, 1, "python3 -m worker");
+    let why = "process 200 is named as its worker but isn't under its gateway";
+    assert_eq!(fate(&mut world, 200), format!("keep: protected: protected: {why}"));
+}
+
+#[test]
+fn a_named_process_that_isnt_there_is_nobody_to_signal() {
+    let mut world = World::new();
+    fate(&mut world, 200);
+    assert_eq!(world.peek().goes_along("a"), None);
+    world.worker(200, "a", 100).zombie = true;
+    assert_eq!(world.peek().goes_along("a"), None);
+}
+
+#[test]
+fn an_impostors_row_starts_its_grace_again() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([naming(detached("a"), 200)]).look();
+    world.rows([naming(detached("a"), 1)]).look_after(10);
+    world.rows([naming(detached("a"), 200)]);
+    assert_eq!(world.look_after(10).fate("a"), "wait: detached-session, 0s of 20s");
+}
+
+#[test]
+fn a_worker_with_another_sessions_worker_under_it_is_left_alone() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "b", 200);
+    world.rows([naming(detached("a"), 200), naming(attached("b"), 201)]).look();
+    let why = "protected: process 200 has process 201 under it, a gateway or a listed session's worker";
+    assert_eq!(world.look_after(60).why("a"), why);
+    world.rows([naming(attached("b"), 201)]);
+    assert_eq!(world.look().why_worker(200), why, "and when its session is gone");
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(200), "reap: ownerless-worker, after 60s");
+}
+
+#[test]
+fn a_worker_with_a_gateway_under_it_is_left_alone() {
+    let mut world = World::new();
+    world.worker(95, "a", 100);
+    world.gateway("inner", 110);
+    world.process(110, 95, "gatewayd");
+    world.look();
+    let looked = world.look_after(60);
+    assert_eq!(looked.fate_of_worker(95), "keep: protected");
+}

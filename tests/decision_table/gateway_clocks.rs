@@ -1,0 +1,117 @@
+//! The gateway's own clocks, `detached_for_s` and `idle_for_s`: only both together may stand in for the reaper's own observation, and then
+//! the smaller one counts.
+
+use gateway_reaper::domain::table::{Session, Told};
+
+use crate::world::*;
+
+fn claiming(detached_for: Option<u64>, idle_for: Option<u64>) -> Session {
+    let [detached_for, idle_for] = [detached_for, idle_for].map(|claim| claim.map(secs));
+    Session { detached_for, idle_for, ..detached("a") }
+}
+
+/// Session `a`, seen for 10 s with these claims.
+fn waited(detached_for: Option<u64>, idle_for: Option<u64>) -> String {
+    let mut world = World::new();
+    world.rows([claiming(detached_for, idle_for)]).look();
+    world.look_after(10).fate("a")
+}
+
+#[test]
+fn without_them_the_reapers_own_observation_counts() {
+    assert_eq!(waited(None, None), "wait: detached-session, 10s of 20s");
+}
+
+#[test]
+fn both_together_stand_in_for_the_reapers_own_observation() {
+    let mut world = World::new();
+    let looked = world.rows([claiming(Some(25), Some(30))]).look();
+    assert_eq!(looked.fate("a"), "reap: detached-session, after 25s", "at first sight");
+}
+
+#[test]
+fn the_smaller_of_both_counts() {
+    assert_eq!(waited(Some(12), Some(14)), "wait: detached-session, 12s of 20s");
+    assert_eq!(waited(Some(14), Some(12)), "wait: detached-session, 12s of 20s");
+}
+
+#[test]
+fn a_client_that_came_and_went_between_two_looks_is_known_to_the_gateway() {
+    let mut world = World::new();
+    world.rows([claiming(Some(0), Some(0))]).look();
+    world.rows([claiming(Some(3), Some(40))]);
+    assert_eq!(world.look_after(40).fate("a"), "wait: detached-session, 3s of 20s");
+}
+
+#[test]
+fn one_of_them_alone_never_stands_in() {
+    assert_eq!(waited(Some(3_600), None), "wait: detached-session, 10s of 20s");
+    assert_eq!(waited(None, Some(3_600)), "wait: detached-session, 10s of 20s");
+}
+
+#[test]
+fn one_of_them_alone_can_only_lengthen_the_wait() {
+    assert_eq!(waited(Some(4), None), "wait: detached-session, 4s of 20s");
+    assert_eq!(waited(None, Some(4)), "wait: detached-session, 4s of 20s");
+}
+
+#[test]
+fn after_new_activity_they_reach_no_further_back_than_that() {
+    let mut world = World::new();
+    let row = |activity: &str| Session { activity: Some(activity.into()), ..claiming(Some(90), Some(90)) };
+    world.rows([row("1")]).look();
+    world.rows([row("2")]);
+    assert_eq!(world.look_after(1).fate("a"), "wait: detached-session, 0s of 20s");
+    assert_eq!(world.look_after(7).fate("a"), "wait: detached-session, 7s of 20s");
+}
+
+#[test]
+fn after_a_new_instance_they_reach_no_further_back_than_that() {
+    let mut world = World::new();
+    world.rows([]).look();
+    world.rows([claiming(Some(90), Some(90))]).table("gw").instance = Some("gw run 2".into());
+    assert_eq!(world.look_after(1).fate("a"), "wait: detached-session, 0s of 20s");
+    assert_eq!(world.look_after(7).fate("a"), "wait: detached-session, 7s of 20s");
+}
+
+/// They know when the transport and the turn ended, not when a hold did.
+#[test]
+fn after_a_hold_they_reach_no_further_back_than_that() {
+    let mut world = World::new();
+    let held = Told::Known(vec!["delegation".into()]);
+    world.rows([Session { holds: held, ..claiming(Some(3_600), Some(3_600)) }]).look();
+    world.rows([claiming(Some(3_610), Some(3_610))]);
+    assert_eq!(world.look_after(10).fate("a"), "wait: detached-session, 0s of 20s");
+    assert_eq!(world.look_after(7).fate("a"), "wait: detached-session, 7s of 20s");
+}
+
+#[test]
+fn after_a_hold_and_an_outage_they_reach_no_further_back_than_that() {
+    let mut world = World::new();
+    world.rows([Session { holds: gibberish(), ..claiming(Some(3_600), Some(3_600)) }]).look();
+    let seen = world.seen.clone();
+    world.unreachable("gw").look_after(10);
+    world.seen = seen;
+    world.rows([claiming(Some(3_620), Some(3_620))]);
+    assert_eq!(world.look_after(10).fate("a"), "wait: detached-session, 0s of 20s");
+}
+
+#[test]
+fn after_a_refused_reap_and_an_outage_they_reach_no_further_back_than_that() {
+    let mut world = World::new();
+    world.rows([claiming(Some(90), Some(90))]).look();
+    let now = world.now;
+    world.ledger.refused(&"gw".into(), &id("a"), now);
+    let seen = world.seen.clone();
+    world.unreachable("gw").look_after(1);
+    world.seen = seen;
+    assert_eq!(world.look_after(1).fate("a"), "wait: detached-session, 0s of 20s");
+}
+
+#[test]
+fn a_session_that_was_attached_and_left_again_is_as_old_an_orphan_as_they_say() {
+    let mut world = World::new();
+    world.rows([attached("a")]).look();
+    world.rows([claiming(Some(25), Some(25))]);
+    assert_eq!(world.look_after(60).fate("a"), "reap: detached-session, after 25s");
+}

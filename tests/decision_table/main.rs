@@ -1,0 +1,21 @@
+//! How it decides, sentence by sentence: each test is named by a sentence of the contract and shows it on a small world.
+//!
+//! [`fields`]: what each field of a row does. [`orphans`] and [`parentless`]: the four kinds. [`grace`] and [`gateway_clocks`]: how long
+//! somebody has been one. [`protected`] and [`claims`]: whom nothing can condemn, and tables that lie. [`gateways`]: tables that can't be
+//! trusted, and gateways that come in numbers. [`quota`], [`memory`], [`remnants`]: what goes from one run to the next.
+#![expect(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
+
+#[path = "../support/world.rs"]
+mod world;
+
+mod claims;
+mod fields;
+mod gateway_clocks;
+mod gateways;
+mod grace;
+mod memory;
+mod orphans;
+mod parentless;
+mod protected;
+mod quota;
+mod remnants;

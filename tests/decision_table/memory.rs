@@ -1,0 +1,87 @@
+//! The reaper's memory: losing it only ever lengthens a grace, and what is of another boot or of the future is no memory.
+
+use gateway_reaper::domain::ids::BootId;
+use gateway_reaper::domain::ledger::Ledger;
+use gateway_reaper::domain::time::Awake;
+
+use crate::world::*;
+
+/// Session `a` and worker 200 were seen for 15 s, and memory is then changed.
+fn then(change: impl FnOnce(&mut World)) -> [String; 2] {
+    let mut world = World::new();
+    world.worker(200, "nobody", 100);
+    world.rows([detached("a")]).look();
+    world.pass(15);
+    change(&mut world);
+    let looked = world.look();
+    [looked.fate("a"), looked.fate_of_worker(200)]
+}
+
+const STARTED_AGAIN: [&str; 2] = ["wait: detached-session, 0s of 20s", "wait: ownerless-worker, 0s of 60s"];
+
+#[test]
+fn kept_the_graces_go_on() {
+    assert_eq!(then(|_| {}), ["wait: detached-session, 15s of 20s", "wait: ownerless-worker, 15s of 60s"]);
+}
+
+#[test]
+fn lost_the_graces_start_again() {
+    assert_eq!(then(|world| world.ledger = Ledger::default()), STARTED_AGAIN);
+}
+
+#[test]
+fn of_another_boot_the_graces_start_again() {
+    let other = |world: &mut World| world.ledger.boot = Some(BootId::from("another boot"));
+    assert_eq!(then(other), STARTED_AGAIN);
+    assert_eq!(then(|world| world.ledger.boot = None), STARTED_AGAIN);
+    let mut world = World::new();
+    world.look();
+    other(&mut world);
+    let why = "it is from before the machine was started";
+    assert_eq!(world.ledger.check(&world.seen.boot, world.now), Err(why));
+}
+
+#[test]
+fn of_the_future_the_graces_start_again() {
+    let back = |world: &mut World| world.now = Awake::from_nanos(1);
+    assert_eq!(then(back), STARTED_AGAIN);
+    let mut world = World::new();
+    world.rows([detached("a")]).look();
+    assert_eq!(world.ledger.check(&world.seen.boot, Awake::from_nanos(1)), Err("it is dated in the future"));
+    assert_eq!(world.ledger.check(&world.seen.boot, world.now), Ok(()));
+}
+
+#[test]
+fn of_another_boot_no_worker_was_seen_to_lose_its_gateway() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.worker(200, "a", 100);
+    world.look();
+    world.unreachable("gw").die(100, 60);
+    assert_eq!(world.peek().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+    world.ledger.boot = Some(BootId::from("another boot"));
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+}
+
+#[test]
+fn what_is_gone_is_forgotten() {
+    let mut world = World::new();
+    world.worker(200, "nobody", 100);
+    world.rows([detached("a")]).look();
+    world.die(200, 1);
+    world.rows([]).look();
+    let memory = &world.ledger.gateways[&"gw".into()];
+    assert!(memory.sessions.is_empty());
+    assert!(memory.workers.is_empty());
+}
+
+#[test]
+fn a_look_at_the_same_instant_decides_the_same() {
+    let mut world = World::new();
+    world.worker(200, "nobody", 100);
+    world.rows([detached("a")]).look();
+    world.pass(15);
+    let first = world.look();
+    let second = world.look();
+    assert_eq!(format!("{first:?}"), format!("{second:?}"));
+}

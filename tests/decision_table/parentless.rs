@@ -1,0 +1,225 @@
+//! `parentless-worker`: a worker whose gateway process is gone; seen reparented, or now under init or a subreaper that is not a gateway.
+
+use gateway_reaper::domain::table::{Session, Told};
+
+use crate::world::*;
+
+const WAIT: &str = "wait: parentless-worker, 0s of 60s";
+const REAP: &str = "reap: parentless-worker, after 60s";
+
+/// A world whose gateway had worker 200, which was seen, and is gone now; 200 went to `heir`.
+fn orphaned(heir: u32) -> World {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.worker(200, "a", 100);
+    world.look();
+    world.die(100, heir);
+    world.unreachable("gw");
+    world
+}
+
+#[test]
+fn seen_reparented() {
+    let mut world = orphaned(60);
+    assert_eq!(world.fate_of_worker(200), WAIT);
+    let looked = world.look_after(60);
+    assert_eq!(looked.fate_of_worker(200), REAP);
+    assert_eq!(looked.warrant_for(200).worker(), Some(identity(200)));
+}
+
+#[test]
+fn seen_reparented_while_its_gateway_was_not_known() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.worker(200, "a", 100);
+    world.look();
+    world.of("gw").process = None;
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "its parent is still there");
+    world.die(100, 60);
+    assert_eq!(world.fate_of_worker(200), WAIT);
+}
+
+#[test]
+fn seen_reparented_and_named_by_a_table_in_between() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.worker(200, "a", 100);
+    world.look();
+    world.of("gw").process = None;
+    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    world.unreachable("gw").die(100, 60);
+    assert_eq!(world.fate_of_worker(200), WAIT);
+}
+
+#[test]
+fn under_init_and_never_seen_before() {
+    let mut world = World::new();
+    world.worker(99, "a", 1);
+    assert_eq!(world.fate_of_worker(99), WAIT);
+    assert_eq!(world.look_after(60).fate_of_worker(99), REAP);
+}
+
+#[test]
+fn under_a_known_subreaper_and_never_seen_before() {
+    let mut world = World::new();
+    world.process(60, 1, "/usr/lib/systemd/systemd --user").comm = "systemd".into();
+    world.worker(99, "a", 60);
+    assert_eq!(world.fate_of_worker(99), WAIT);
+}
+
+#[test]
+fn older_than_its_parent() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord").identity.start_ticks = 10_000;
+    world.worker(99, "a", 60);
+    assert_eq!(world.fate_of_worker(99), WAIT);
+}
+
+/// Under a supervisor, in a session that neither it nor the supervisor leads; whose leader was looked for and is gone.
+fn leaderless() -> World {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord").session = 60;
+    (world.worker(99, "a", 60).session, world.worker(99, "a", 60).group) = (60, 60);
+    world.worker(99, "a", 60).session = 70;
+    world.seen.processes.gone.insert(pid(70));
+    world
+}
+
+#[test]
+fn in_a_session_whose_leader_is_gone() {
+    let mut world = leaderless();
+    assert_eq!(world.fate_of_worker(99), WAIT);
+    world.seen.processes.gone.clear();
+    assert_eq!(world.look_after(1).fate_of_worker(99), "not judged", "nobody looked for the leader");
+}
+
+#[test]
+fn in_a_session_whose_leader_is_gone_while_a_gateway_is_not_known() {
+    let mut world = leaderless();
+    world.of("gw").process = None;
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(99), "keep: unknown-state");
+    let why =
+        "its parent 60 (supervisord) may be a gateway: one of the configured gateways has no known process";
+    assert_eq!(looked.why_worker(99), format!("unknown state: {why}"));
+}
+
+#[test]
+fn in_a_container_process_1_may_be_the_gateway_itself() {
+    let mut world = World::new();
+    world.seen.processes.init_is_init = false;
+    world.process(1, 0, "python3 gateway.py");
+    world.worker(99, "a", 1);
+    world.of("gw").process = None;
+    assert_eq!(world.fate_of_worker(99), "keep: unknown-state");
+    world.of("gw").process = Some(identity(100));
+    assert_eq!(world.fate_of_worker(99), WAIT, "each gateway is known to be another");
+    world.of("gw").process = Some(identity(1));
+    assert_eq!(world.fate_of_worker(99), "wait: ownerless-worker, 0s of 60s", "it is the gateway's child");
+}
+
+#[test]
+fn under_an_ordinary_parent_nothing_says_that_its_gateway_is_gone() {
+    let mut world = World::new();
+    world.process(60, 1, "a gateway that nobody configured");
+    world.worker(200, "a", 60);
+    world.worker(201, "b", 80);
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(200), "not judged");
+    assert_eq!(looked.fate_of_worker(201), "not judged");
+}
+
+#[test]
+fn a_worker_that_is_a_copy_of_its_parent_belongs_to_that_one() {
+    let mut world = leaderless();
+    world.worker(200, "a", 99).session = 70;
+    assert_eq!(world.fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn whatever_is_under_a_living_gateway_isnt_parentless() {
+    let mut world = World::new();
+    world.process(150, 100, "systemd --a-wrapper").comm = "systemd".into();
+    world.worker(200, "a", 150);
+    assert_eq!(world.fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn it_needs_no_table() {
+    let mut world = orphaned(1);
+    assert_eq!(world.fate_of_worker(200), WAIT);
+    world.refused("gw");
+    assert_eq!(world.look_after(30).fate_of_worker(200), "wait: parentless-worker, 30s of 60s");
+    world.unreachable("gw");
+    assert_eq!(world.look_after(30).fate_of_worker(200), REAP);
+}
+
+#[test]
+fn a_new_gateway_doesnt_start_its_grace_again() {
+    let mut world = orphaned(1);
+    world.look();
+    world.process(300, 1, "gatewayd");
+    world.table("gw").instance = Some("gw run 2".into());
+    world.of("gw").process = Some(identity(300));
+    assert_eq!(world.look_after(60).fate_of_worker(200), REAP);
+}
+
+#[test]
+fn a_worker_that_a_table_names_is_wanted_wherever_it_is() {
+    let mut world = World::new();
+    world.worker(200, "a", 1);
+    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]);
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    world.rows([]);
+    assert_eq!(world.look_after(60).fate_of_worker(200), WAIT);
+}
+
+#[test]
+fn a_worker_whose_key_is_listed_without_a_pid_may_be_that_sessions() {
+    let mut world = World::new();
+    world.worker(200, "a", 1);
+    assert_eq!(world.rows([attached("a")]).fate_of_worker(200), "not judged");
+    world.of("gw").process = None;
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+}
+
+#[test]
+fn a_worker_that_is_older_than_the_gateway_is_of_an_earlier_run() {
+    let mut world = World::new();
+    world.worker(99, "a", 1);
+    assert_eq!(world.rows([attached("a")]).fate_of_worker(99), WAIT);
+}
+
+#[test]
+fn a_worker_that_left_its_gateways_tree_waits_for_the_table() {
+    let mut world = World::new();
+    world.worker(200, "a", 1);
+    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    let why = "its gateway's table can't be trusted: connection refused";
+    assert_eq!(world.unreachable("gw").look_after(60).why_worker(200), why);
+    world.of("gw").process = None;
+    assert_eq!(world.look_after(60).why_worker(200), why, "nobody knows whether the gateway is gone");
+    world.die(100, 1);
+    assert_eq!(world.look_after(60).fate_of_worker(200), WAIT, "it is gone for certain");
+}
+
+#[test]
+fn a_worker_that_a_living_gateway_may_have_started_waits_for_its_table() {
+    let mut world = World::new();
+    world.worker(200, "a", 1);
+    assert_eq!(world.unreachable("gw").fate_of_worker(200), "keep: table-not-trusted");
+}
+
+#[test]
+fn a_worker_that_a_row_may_mean_waits_until_it_is_understood() {
+    let mut world = World::new();
+    world.worker(200, "a", 1);
+    world.process(201, 1, "python3 -m worker");
+    world.rows([Session { worker: gibberish(), ..attached("b") }]);
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+    world.rows([Session { key: gibberish(), ..attached("b") }]);
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+    let looked = world.rows([attached("b")]).look();
+    assert_eq!(looked.fate_of_worker(200), WAIT);
+    assert_eq!(looked.fate_of_worker(201), "keep: unknown-state", "it carries no key");
+}

@@ -1,0 +1,109 @@
+//! `max_reaps`: per run and gateway; the rest is listed as deferred.
+
+use gateway_reaper::domain::table::Session;
+
+use crate::world::*;
+
+/// Sessions `a`, `b`, `c`, which have waited 30, 40 and 50 s.
+fn three() -> World {
+    let mut world = World::new();
+    let waited = |id, seconds| {
+        let claim = Some(secs(seconds));
+        Session { detached_for: claim, idle_for: claim, ..detached(id) }
+    };
+    world.rows([waited("a", 30), waited("b", 40), waited("c", 50)]);
+    world
+}
+
+#[test]
+fn those_who_waited_longest_go_first_and_the_rest_is_deferred() {
+    let mut world = three();
+    world.policy().max_reaps = 2;
+    let looked = world.look();
+    assert_eq!(looked.reaped(), ["b", "c"], "in the order of the table");
+    assert_eq!(looked.fate("a"), "deferred: detached-session, after 30s");
+}
+
+#[test]
+fn of_those_who_waited_alike_the_first_in_the_table_goes_first() {
+    let mut world = World::new();
+    world.policy().max_reaps = 1;
+    world.rows([detached("b"), detached("a")]).look();
+    assert_eq!(world.look_after(20).reaped(), ["b"]);
+}
+
+#[test]
+fn sessions_and_workers_share_it() {
+    let mut world = World::new();
+    world.policy().max_reaps = 1;
+    world.worker(200, "nobody", 100);
+    world.look();
+    world.rows([detached("a")]).look_after(30);
+    let looked = world.look_after(30);
+    assert_eq!(looked.fate_of_worker(200), "reap: ownerless-worker, after 60s");
+    assert_eq!(looked.fate("a"), "deferred: detached-session, after 30s");
+}
+
+#[test]
+fn none_at_all_defers_everything() {
+    let mut world = three();
+    world.policy().max_reaps = 0;
+    assert_eq!(world.look().reaped(), Vec::<String>::new());
+}
+
+#[test]
+fn each_gateway_has_its_own() {
+    let mut world = three();
+    world.gateway("other", 110);
+    world.table("other").sessions = vec![Session { ..detached("d") }];
+    for rules in &mut world.rules {
+        rules.policy.max_reaps = 1;
+    }
+    world.look();
+    assert_eq!(world.look_after(20).reaped(), ["c", "d"]);
+}
+
+#[test]
+fn who_is_inside_a_grace_takes_none_of_it() {
+    let mut world = three();
+    world.policy().max_reaps = 1;
+    world.policy().grace = secs(45);
+    let looked = world.look();
+    assert_eq!(looked.reaped(), ["c"]);
+    assert_eq!(looked.fate("b"), "wait: detached-session, 40s of 45s");
+}
+
+#[test]
+fn deferred_keeps_its_clock() {
+    let mut world = World::new();
+    world.policy().max_reaps = 0;
+    world.rows([detached("a")]).look();
+    world.look_after(20);
+    world.policy().max_reaps = 1;
+    assert_eq!(world.look_after(1).fate("a"), "reap: detached-session, after 21s");
+}
+
+#[test]
+fn who_could_not_be_reaped_queues_behind_those_who_were_not_tried() {
+    let mut world = three();
+    world.policy().max_reaps = 1;
+    let mut order = Vec::new();
+    for _ in 0..4 {
+        let reaped = world.look().reaped().remove(0);
+        world.ledger.failed(&"gw".into(), Some(&id(&reaped)), None);
+        order.push(reaped);
+    }
+    assert_eq!(order, ["c", "b", "a", "c"], "and comes round again");
+}
+
+#[test]
+fn a_worker_that_could_not_be_reaped_queues_behind_too() {
+    let mut world = World::new();
+    world.policy().max_reaps = 1;
+    world.worker(200, "x", 100);
+    world.worker(201, "y", 100);
+    world.look();
+    assert_eq!(world.look_after(60).reaped(), ["x"]);
+    world.ledger.failed(&"gw".into(), None, Some(identity(200)));
+    assert_eq!(world.look_after(1).reaped(), ["y"]);
+}

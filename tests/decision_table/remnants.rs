@@ -1,0 +1,148 @@
+//! Teardowns that an earlier run began and could not finish: what had been seen under the worker before the first signal is not leaked.
+
+use gateway_reaper::domain::ledger::Unfinished;
+use gateway_reaper::domain::orphan::OrphanKind;
+use gateway_reaper::domain::table::{Session, Told};
+
+use crate::world::*;
+
+/// The reaper was killed while it took down worker 200 of session `a`, which had 300 under it; 300 is under init now.
+fn interrupted() -> World {
+    let mut world = World::new();
+    world.process(300, 1, "node mcp.js");
+    world.ledger.unfinished = vec![Unfinished {
+        gateway: "gw".into(),
+        orphan: OrphanKind::DetachedSession,
+        asked: None,
+        worker: identity(200),
+        members: vec![identity(300), identity(301)],
+    }];
+    world
+}
+
+fn remnants(looked: &Looked, raw: u32) -> Vec<u32> {
+    looked.warrant_for(raw).remnants().iter().map(|remnant| remnant.pid.get()).collect()
+}
+
+#[test]
+fn what_is_left_of_a_dead_workers_tree_is_ended_at_once() {
+    let mut world = interrupted();
+    let looked = world.look();
+    assert_eq!(remnants(&looked, 200), [300], "301 is gone");
+    assert_eq!(looked.warrant_for(200).worker(), None);
+    assert_eq!(world.ledger.unfinished.len(), 1, "until it is done");
+}
+
+#[test]
+fn once_nothing_is_left_it_is_forgotten() {
+    let mut world = interrupted();
+    world.die(300, 1);
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    assert!(world.ledger.unfinished.is_empty());
+}
+
+#[test]
+fn another_process_with_the_same_pid_is_not_what_was_left() {
+    let mut world = interrupted();
+    world.process(300, 1, "node mcp.js").identity.start_ticks += 1;
+    assert_eq!(world.fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn a_table_that_is_down_is_no_reason_to_leave_it() {
+    assert_eq!(remnants(&interrupted().unreachable("gw").look(), 200), [300]);
+}
+
+#[test]
+fn where_the_gateway_is_process_1_what_is_left_is_its_child_by_now() {
+    let mut world = interrupted();
+    world.process(300, 100, "node mcp.js");
+    assert_eq!(remnants(&world.look(), 200), [300]);
+}
+
+#[test]
+fn a_worker_among_it_that_is_the_gateways_child_is_judged_like_any_other() {
+    let mut world = interrupted();
+    world.worker(300, "b", 100);
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+    assert_eq!(looked.fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn nobody_who_is_wanted_or_protected_is_a_remnant() {
+    let mut named = interrupted();
+    named.worker(300, "b", 1);
+    named.rows([Session { worker: Told::Known(pid(300)), ..attached("b") }]);
+    let mut others = interrupted();
+    others.process(300, 1, "node mcp.js").uid = 0;
+    let mut own = interrupted();
+    own.seen.processes.own_line.push(pid(300));
+    let mut above = interrupted();
+    above.gateway("inner", 310);
+    above.process(310, 300, "gatewayd");
+    for mut world in [named, others, own, above] {
+        assert_eq!(world.fate_of_worker(200), "not judged");
+    }
+}
+
+#[test]
+fn while_the_worker_lives_and_is_an_orphan_the_rest_goes_with_it() {
+    let mut world = interrupted();
+    world.worker(200, "a", 100);
+    assert_eq!(world.fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
+    assert_eq!(remnants(&world.look_after(60), 200), [300]);
+}
+
+#[test]
+fn once_its_session_is_wanted_again_so_is_the_rest() {
+    let mut world = interrupted();
+    world.worker(200, "a", 100);
+    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    assert!(world.ledger.unfinished.is_empty());
+}
+
+#[test]
+fn while_nobody_can_say_whether_its_worker_is_wanted_it_is_not_forgotten() {
+    let mut world = interrupted();
+    world.worker(200, "a", 100);
+    world.unreachable("gw").look();
+    assert_eq!(world.ledger.unfinished.len(), 1);
+    world.rows([Session { worker: Told::Known(pid(200)), turn: gibberish(), ..detached("a") }]).look();
+    assert_eq!(world.ledger.unfinished.len(), 1);
+}
+
+/// The gateway had been asked to close the session, and the reaper was killed before it heard the answer.
+fn asked() -> World {
+    let mut world = interrupted();
+    world.ledger.unfinished[0].asked = Some(id("a"));
+    world
+}
+
+#[test]
+fn if_the_gateway_refused_to_close_the_session_the_rest_is_wanted() {
+    let mut world = asked();
+    assert_eq!(world.rows([attached("a")]).look().reaped(), Vec::<String>::new());
+    assert!(world.ledger.unfinished.is_empty());
+}
+
+#[test]
+fn if_the_gateway_never_heard_of_it_the_rest_goes_with_the_session() {
+    let mut world = asked();
+    assert_eq!(world.rows([detached("a")]).look().reaped(), Vec::<String>::new());
+    let looked = world.look_after(20);
+    let remnants = looked.warrant("a").remnants();
+    assert_eq!(remnants, [identity(300)]);
+}
+
+#[test]
+fn if_the_gateway_closed_the_session_the_rest_is_ended_at_once() {
+    assert_eq!(remnants(&asked().look(), 200), [300]);
+}
+
+#[test]
+fn while_the_gateway_cant_say_whether_it_closed_the_session_nothing_is_ended() {
+    let mut world = asked();
+    assert_eq!(world.unreachable("gw").fate_of_worker(200), "keep: table-not-trusted");
+    assert_eq!(world.ledger.unfinished.len(), 1);
+}

@@ -1,0 +1,117 @@
+//! Holding and signalling through pidfds.
+
+use std::os::fd::AsFd;
+
+use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::reap::kernel::{Delivery, Kernel, Signal};
+use gateway_reaper::reap::linux::{LinuxKernel, raise_descriptor_limit};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::near;
+use crate::support::family::{Family, Step, eventually, part};
+
+fn identity(family: &Family, tag: &str) -> ProcessIdentity {
+    near(family, &[tag]).get(family.pid(tag)).unwrap().identity
+}
+
+#[test]
+fn a_held_process_is_the_one_that_was_seen_and_ends_by_a_signal_through_the_hold() {
+    let family = part("top").child(part("victim").argv(["victim"])).child(part("bystander"));
+    let family = family.start(&["top", "victim", "bystander"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    let who = identity(&family, "victim");
+    let (held, process) = kernel.hold(who).unwrap().unwrap();
+    assert_eq!(process.identity, who);
+    assert!(process.argv.unwrap().starts_with("victim "));
+    assert!(!kernel.exited(&held).unwrap());
+    assert_eq!(kernel.signal(&held, Signal::Term).unwrap(), Delivery::Sent);
+    let mut fds = [PollFd::from_borrowed_fd(held.as_fd(), PollFlags::IN)];
+    assert_eq!(poll(&mut fds, Some(&Timespec { tv_sec: 20, tv_nsec: 0 })).unwrap(), 1, "it tells of its end");
+    assert!(kernel.exited(&held).unwrap(), "a zombie has exited");
+    assert!(kernel.hold(who).unwrap().is_none(), "a zombie can't be held");
+    assert!(!family.has_ended("bystander"));
+}
+
+#[test]
+fn a_process_that_was_waited_for_is_gone() {
+    let mut family = part("victim").start(&["victim"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    let who = identity(&family, "victim");
+    let (held, _) = kernel.hold(who).unwrap().unwrap();
+    assert_eq!(kernel.signal(&held, Signal::Kill).unwrap(), Delivery::Sent);
+    family.reap_root();
+    assert_eq!(kernel.signal(&held, Signal::Kill).unwrap(), Delivery::Gone);
+    assert!(kernel.exited(&held).unwrap());
+    assert!(kernel.hold(who).unwrap().is_none());
+    assert!(kernel.children(who).unwrap().is_empty());
+}
+
+#[test]
+fn another_process_with_the_same_pid_is_not_held_and_has_no_children_to_list() {
+    let family = part("other").child(part("child")).start(&["other", "child"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    let seen = identity(&family, "other");
+    let earlier = ProcessIdentity { start_ticks: seen.start_ticks - 1, ..seen };
+    assert!(kernel.hold(earlier).unwrap().is_none());
+    assert!(kernel.children(earlier).unwrap().is_empty());
+    if seen.inode != 0 {
+        let same_tick = ProcessIdentity { inode: seen.inode - 1, ..seen };
+        assert!(kernel.hold(same_tick).unwrap().is_none());
+        assert!(kernel.children(same_tick).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_deaf_process_outlives_the_asking_and_a_stopped_one_dies_all_the_same() {
+    let family = part("victim").then(Step::Deaf).start(&["victim"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    let (held, _) = kernel.hold(identity(&family, "victim")).unwrap().unwrap();
+    for signal in [Signal::Term, Signal::Stop] {
+        assert_eq!(kernel.signal(&held, signal).unwrap(), Delivery::Sent);
+        assert!(!kernel.exited(&held).unwrap());
+    }
+    kernel.signal(&held, Signal::Kill).unwrap();
+    eventually("it is dead", || kernel.exited(&held).unwrap());
+}
+
+#[test]
+fn children_of_all_threads_are_listed_and_zombies_are_not() {
+    let parent = part("parent")
+        .child(part("plain"))
+        .child(part("dead"))
+        .then(Step::StartFromThread(part("threaded").then(Step::NewSession)));
+    let family = parent.start(&["parent", "plain", "dead", "threaded"]);
+    family.kill("dead");
+    let children = LinuxKernel::new().unwrap().children(identity(&family, "parent")).unwrap();
+    let mut pids: Vec<Pid> = children.iter().map(|child| child.identity.pid).collect();
+    pids.sort();
+    let mut expected = ["plain", "threaded"].map(|tag| family.pid(tag));
+    expected.sort();
+    assert_eq!(pids, expected);
+    assert!(children.iter().all(|child| child.argv.is_some() && child.rss_bytes.is_some()));
+}
+
+#[test]
+fn members_of_a_session_or_a_group_are_found_after_their_leader_is_gone() {
+    let leader = part("leader")
+        .then(Step::NewSession)
+        .child(part("member"))
+        .child(part("left-session").then(Step::NewSession))
+        .child(part("left-group").then(Step::NewGroup));
+    let family = part("top").child(leader).start(&["top", "leader", "member", "left-session", "left-group"]);
+    family.kill("leader");
+    let led = LinuxKernel::new().unwrap().led_by(&[family.pid("leader")]).unwrap();
+    let mut pids: Vec<Pid> = led.iter().map(|process| process.identity.pid).collect();
+    pids.sort();
+    let mut expected = ["member", "left-group"].map(|tag| family.pid(tag));
+    expected.sort();
+    assert_eq!(pids, expected);
+}
+
+#[test]
+fn the_descriptor_limit_is_raised_as_far_as_it_goes() {
+    raise_descriptor_limit().unwrap();
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    assert_eq!(limit.current, limit.maximum);
+}
