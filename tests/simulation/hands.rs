@@ -128,7 +128,8 @@ impl Kernel for Hands<'_> {
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
         self.call(|world| {
             let led = |leader: u32| leaders.iter().any(|pid| pid.get() == leader);
-            let procs = world.procs.iter().filter(|proc| !proc.zombie && (led(proc.group) || led(proc.session)));
+            let procs =
+                world.procs.iter().filter(|proc| !proc.zombie && (led(proc.group) || led(proc.session)));
             Ok(procs.map(|proc| world.procs.show(proc)).collect())
         })
         .unwrap_or_else(|| Err(Self::error("scan", Pid::INIT)))
@@ -152,7 +153,8 @@ impl Record for Hands<'_> {
     fn conclude(&mut self, case: &Case, outcome: &Outcome) {
         self.call(|world| {
             if world.story.is_some() {
-                let who = case.session.as_ref().map_or_else(|| format!("{:?}", case.worker), ToString::to_string);
+                let who =
+                    case.session.as_ref().map_or_else(|| format!("{:?}", case.worker), ToString::to_string);
                 world.say(|_| format!("    reaper: {} {who}: {outcome:?}", case.orphan));
             }
         });

@@ -20,7 +20,13 @@ impl World {
         let mut pids: BTreeSet<u32> = own_line.iter().map(|pid| pid.get()).collect();
         let roots: Vec<u32> = [1, self.supervisor]
             .into_iter()
-            .chain(memory.gateways.values().filter_map(|gateway| gateway.process).map(|gateway| gateway.pid.get()))
+            .chain(
+                memory
+                    .gateways
+                    .values()
+                    .filter_map(|gateway| gateway.process)
+                    .map(|gateway| gateway.pid.get()),
+            )
             .chain((0..self.gateways.len()).filter_map(|index| self.found(index)))
             .collect();
         for root in roots {
@@ -29,7 +35,9 @@ impl World {
         }
         pids.extend(memory.workers().keys().map(|worker| worker.pid.get()));
         let unfinished = memory.unfinished.iter();
-        pids.extend(unfinished.flat_map(|tree| tree.members.iter().chain([&tree.worker])).map(|it| it.pid.get()));
+        pids.extend(
+            unfinished.flat_map(|tree| tree.members.iter().chain([&tree.worker])).map(|it| it.pid.get()),
+        );
         let mut view = ProcessView {
             own_line,
             own_uid: USER,
@@ -90,7 +98,8 @@ impl World {
                 self.look_at(pid.get(), view);
             }
         }
-        let alive = |pid: Pid| view.get(pid).filter(|process| !process.zombie).map(|process| process.identity);
+        let alive =
+            |pid: Pid| view.get(pid).filter(|process| !process.zombie).map(|process| process.identity);
         let found = self.setup.gateways[index].found_by_argv.then(|| {
             let pattern = format!("python -m hermes dashboard {index}");
             let mut seen = view.processes.values();

@@ -123,9 +123,7 @@ impl Sim {
         };
         let (delay, table, seen) = match answer {
             Some(delay) => (delay.max(1), world.table(index), world.witness(index)),
-            None => {
-                (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new())
-            }
+            None => (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new()),
         };
         drop(world);
         self.plan(disk, number, delay, Step::Arrives(index, table, seen));
@@ -151,7 +149,9 @@ impl Sim {
                 Verdict::Reap { warrant, waited } => {
                     if world.story.is_some() {
                         let subject = judged.subject.id();
-                        world.say(|_| format!("    reaper: reap {subject}, {} after {waited:?}", warrant.orphan()));
+                        world.say(|_| {
+                            format!("    reaper: reap {subject}, {} after {waited:?}", warrant.orphan())
+                        });
                     }
                     warrants.push((warrant, waited));
                 }
