@@ -155,8 +155,9 @@ impl<'a> Oracle<'a> {
             world.seen.gateways[gateway].process.is_some_and(|process| process.pid == pid)
                 || said == Some(pid)
         };
-        let memories =
-            self.count().filter_map(|gateway| self.memory(gateway)).chain(self.forgotten_gateway());
+        // One that was found again may be another process by now, and what it was before is none any more.
+        let lost = self.count().filter(|gateway| self.gateway(*gateway).is_none());
+        let memories = lost.filter_map(|gateway| self.memory(gateway));
         let was_gateway = memories.filter_map(|memory| memory.process).any(|process| {
             process.pid == pid && self.find(pid).is_some_and(|found| found.identity == process)
         });
