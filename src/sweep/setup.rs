@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use super::backoff::{Backoff, Patience};
 use super::{Sweep, SweepError};
@@ -11,7 +12,7 @@ use crate::config::user::UserError;
 use crate::config::{Config, GatewayConfig, GatewayKind, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
-use crate::reap::linux::{LinuxKernel, raise_descriptor_limit};
+use crate::reap::linux::raise_descriptor_limit;
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::Gateway;
 use crate::sources::gateway::http::{HttpGateway, NotAnAddress};
@@ -23,6 +24,8 @@ pub(super) struct Watched {
     pub(super) name: GatewayName,
     pub(super) gateway: Gateway,
     pub(super) process: Option<ProcessSource>,
+    /// How long it has to answer.
+    pub(super) timeout: Duration,
     pub(super) backoff: Backoff,
 }
 
@@ -77,12 +80,11 @@ impl Sweep {
         let boot = clock::boot_id().map_err(SetupError::Boot)?;
         let unreadable = |error| SetupError::Processes(SweepError::Processes(error));
         let processes = Processes::new().map_err(unreadable)?;
-        let kernel = LinuxKernel::new().map_err(unreadable)?;
         let own_uid = rustix::process::geteuid().as_raw();
         let rules =
             config.gateways.iter().map(|gateway| rules_of(gateway, own_uid)).collect::<Result<_, _>>()?;
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
-        Ok(Self { gateways, rules, processes, kernel, boot, patience, lost: BTreeSet::new() })
+        Ok(Self { gateways, rules, processes, boot, patience, lost: BTreeSet::new() })
     }
 }
 
@@ -107,5 +109,6 @@ fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
                 .map_err(|error| SetupError::Url(name.clone(), error))?
         }
     };
-    Ok(Watched { name, gateway, process: config.process.clone(), backoff: Backoff::default() })
+    let process = config.process.clone();
+    Ok(Watched { name, gateway, process, timeout: config.timeout, backoff: Backoff::default() })
 }
