@@ -128,7 +128,11 @@ fn complete(stream: &mut TcpStream, request: &Value, script: &Script) -> std::io
 
 fn write_json(stream: &mut TcpStream, body: &Value) -> std::io::Result<()> {
     let body = body.to_string();
-    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
 }
 
 enum Answer {

@@ -34,7 +34,11 @@ fn tool(name: &str, arguments: Value) -> String {
 }
 
 /// A session whose client has asked for something and is gone.
-async fn left_with(gateway: &Gateway, prompt: &str, until_then: impl AsyncFnOnce(&mut Client, &str)) -> String {
+async fn left_with(
+    gateway: &Gateway,
+    prompt: &str,
+    until_then: impl AsyncFnOnce(&mut Client, &str),
+) -> String {
     let mut client = gateway.client().await;
     let session = client.create().await;
     gateway.built(&session).await;
@@ -67,11 +71,15 @@ async fn waiting(release: Release) {
     let asked = async |event: &str, client: &mut Client, session: &str| {
         until(event, async || (client.count(event, session) > 0).then_some(())).await;
     };
-    let approval =
-        left_with(&gateway, &approval, async |client, session| asked("approval.request", client, session).await).await;
+    let approval = left_with(&gateway, &approval, async |client, session| {
+        asked("approval.request", client, session).await
+    })
+    .await;
     let clarify = tool("clarify", json!({ "question": "which?", "choices": ["a", "b"] }));
-    let clarify =
-        left_with(&gateway, &clarify, async |client, session| asked("clarify.request", client, session).await).await;
+    let clarify = left_with(&gateway, &clarify, async |client, session| {
+        asked("clarify.request", client, session).await
+    })
+    .await;
     let said = reaper.once().await;
     assert_eq!(said.of(&approval), ("keep", "waiting"), "{}", said.report);
     stays(&reaper, &clarify, "waiting").await;
@@ -87,7 +95,8 @@ async fn waiting(release: Release) {
 async fn background(release: Release) {
     let Some(gateway) = Gateway::start(release).await else { return };
     let reaper = Reaper::of(&gateway);
-    let prompt = tool("terminal", json!({ "command": "sleep 12", "background": true, "notify_on_complete": true }));
+    let prompt =
+        tool("terminal", json!({ "command": "sleep 12", "background": true, "notify_on_complete": true }));
     let session = left_with(&gateway, &prompt, async |_, session| {
         let holds = |row: &Value| row["turn"] == "idle" && row["holds"] == json!(["background-process"]);
         gateway.row_where(session, "the process runs in the background", holds).await;
@@ -130,7 +139,9 @@ async fn platform(release: Release) {
     let key = gateway.settled(&session).await["key"].as_str().unwrap().to_owned();
     gateway.sql(
         release,
-        &format!("UPDATE sessions SET source = 'telegram', ended_at = NULL, end_reason = NULL WHERE id = '{key}'"),
+        &format!(
+            "UPDATE sessions SET source = 'telegram', ended_at = NULL, end_reason = NULL WHERE id = '{key}'"
+        ),
     );
     stays(&reaper, &session, "held").await;
     let ended = gateway.sql(release, &format!("SELECT ended_at FROM sessions WHERE id = '{key}'"));
