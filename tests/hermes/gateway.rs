@@ -132,7 +132,11 @@ impl Gateway {
     fn web_page(&self) -> PathBuf {
         let web = self.path().join("web");
         fs::create_dir_all(web.join("assets")).unwrap();
-        fs::write(web.join("index.html"), "<!doctype html><html><head><title>h</title></head><body></body></html>").unwrap();
+        fs::write(
+            web.join("index.html"),
+            "<!doctype html><html><head><title>h</title></head><body></body></html>",
+        )
+        .unwrap();
         web
     }
 
@@ -175,18 +179,27 @@ impl Gateway {
     }
 
     /// The session's row as soon as it is as wanted.
-    pub(crate) async fn row_where(&self, session: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn row_where(
+        &self,
+        session: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
         until(what, async || self.row(session).await.filter(&wanted)).await
     }
 
     /// The session's row once it is built, idle, and has its worker.
     pub(crate) async fn built(&self, session: &str) -> Value {
-        self.row_where(session, "the session is built", |row| row["turn"] == "idle" && row["worker"]["pid"].is_u64()).await
+        self.row_where(session, "the session is built", |row| {
+            row["turn"] == "idle" && row["worker"]["pid"].is_u64()
+        })
+        .await
     }
 
     /// The session's row once nothing in the gateway has it in hand any more.
     pub(crate) async fn settled(&self, session: &str) -> Value {
-        let is_settled = |row: &Value| row["turn"] == "idle" && row["holds"].as_array().is_some_and(Vec::is_empty);
+        let is_settled =
+            |row: &Value| row["turn"] == "idle" && row["holds"].as_array().is_some_and(Vec::is_empty);
         self.row_where(session, "the session rests", is_settled).await
     }
 
@@ -207,7 +220,8 @@ impl Gateway {
 
     async fn request(&self, request: hyper::http::request::Builder, body: String) -> Option<(u16, String)> {
         let stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
         tokio::spawn(connection);
         let token = self.running.as_ref().map_or("", |running| &running.token);
         let request = request
@@ -225,7 +239,8 @@ impl Gateway {
                             print(db.execute(sys.argv[2]).fetchall()); db.commit()";
         let python = release.venv().expect("installed before").join("bin/python");
         let mut command = Command::new(python);
-        let output = command.args(["-c", CODE]).arg(self.path().join("state.db")).arg(statement).output().unwrap();
+        let output =
+            command.args(["-c", CODE]).arg(self.path().join("state.db")).arg(statement).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
@@ -239,7 +254,10 @@ impl Gateway {
     /// Everybody that this gateway or one before it in this home started: the home is in their environment, and it is nobody else's.
     pub(crate) fn family(&self) -> Vec<Pinned> {
         let mark = format!("HERMES_HOME={}", self.path().display());
-        let pids = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let pids = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter_map(|pid: u32| {
             let pinned = Pinned::new(pid).ok()?;
             let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;

@@ -52,7 +52,11 @@ async fn there_and_back(release: Release) {
 
     let output = run("uninstall", gateway.path());
     assert!(output.status.success());
-    assert_eq!(fs::read(gateway.path().join("config.yaml")).unwrap(), before, "config.yaml is as it was, to the byte");
+    assert_eq!(
+        fs::read(gateway.path().join("config.yaml")).unwrap(),
+        before,
+        "config.yaml is as it was, to the byte"
+    );
     assert!(!gateway.path().join("plugins/gateway-reaper").exists());
     gateway.stop();
     gateway.run(release).await;

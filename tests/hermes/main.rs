@@ -1,8 +1,16 @@
 //! The real releases of Hermes, driven over their real WebSocket with a scripted model: what they leak, what is reaped, what is spared.
 //!
 //! Everyday: one story per release. The long ones are ignored and run with `--ignored` (or `--run-ignored all` in nextest).
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on has failed")]
-#![expect(clippy::disallowed_methods, reason = "a test starts gateways, reads its environment and measures time")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test starts gateways, reads its environment and measures time"
+)]
 
 mod gateway;
 mod install;

@@ -116,7 +116,8 @@ impl Said {
 
     /// What it said of a session: the verdict, and the reason or the outcome.
     pub(crate) fn of(&self, session: &str) -> (&str, &str) {
-        let subject = self.subjects().iter().find(|subject| subject["kind"] == "session" && subject["id"] == session);
+        let subject =
+            self.subjects().iter().find(|subject| subject["kind"] == "session" && subject["id"] == session);
         let Some(subject) = subject else { return ("", "") };
         let word = |key: &str| subject[key].as_str().unwrap_or_default();
         match word("verdict") {

@@ -35,8 +35,11 @@ impl Release {
     /// The release's venv. `None`: the developer has asked to go without; it is said loudly, and never in CI.
     pub(crate) fn venv(self) -> Option<PathBuf> {
         if set("GATEWAY_REAPER_WITHOUT_HERMES") {
-            assert!(!set("CI"), "GATEWAY_REAPER_WITHOUT_HERMES is for a developer without a network, not for CI");
-            eprintln!("\n!!! NOT TESTED on Hermes {self}: GATEWAY_REAPER_WITHOUT_HERMES is set !!!\n");
+            assert!(
+                !set("CI"),
+                "GATEWAY_REAPER_WITHOUT_HERMES is for a developer without a network, not for CI"
+            );
+            eprintln!("\n!!! NOT RUN on Hermes {self}: GATEWAY_REAPER_WITHOUT_HERMES is set !!!\n");
             return None;
         }
         let base = std::env::var_os("GATEWAY_REAPER_HERMES_VENVS").map_or_else(
@@ -57,7 +60,9 @@ impl Release {
         let unfinished = unfinished(venv).exists();
         let pattern = format!("hermes_agent-{self}.dist-info");
         let libraries = fs::read_dir(venv.join("lib")).into_iter().flatten().flatten();
-        let found = libraries.map(|python| python.path().join("site-packages").join(&pattern)).any(|path| path.exists());
+        let found = libraries
+            .map(|python| python.path().join("site-packages").join(&pattern))
+            .any(|path| path.exists());
         !unfinished && found && venv.join("bin/hermes").exists()
     }
 
@@ -67,7 +72,15 @@ impl Release {
         fs::write(unfinished(venv), "").unwrap();
         run(Command::new("python3").args(["-m", "venv"]).arg(venv), self);
         let pip = venv.join("bin/pip");
-        run(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check", &self.requirement()]), self);
+        run(
+            Command::new(pip).args([
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                &self.requirement(),
+            ]),
+            self,
+        );
         fs::remove_file(unfinished(venv)).unwrap();
     }
 }

@@ -54,7 +54,8 @@ impl Client {
     /// Asks and waits for the answer.
     pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Result<Value, Refusal> {
         let answer = self.send(method, params).await;
-        let answer = tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("no answer to {method}"));
+        let answer =
+            tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("no answer to {method}"));
         let answer = answer.unwrap_or_else(|_| panic!("the gateway hung up on {method}"));
         match answer.get("error") {
             None => Ok(answer["result"].clone()),
@@ -103,7 +104,9 @@ impl Client {
 
     pub(crate) fn count(&self, event: &str, session: &str) -> usize {
         let inbox = self.inbox.lock().unwrap();
-        let is_it = |message: &&Value| message["params"]["type"] == event && message["params"]["session_id"] == session;
+        let is_it = |message: &&Value| {
+            message["params"]["type"] == event && message["params"]["session_id"] == session
+        };
         inbox.events.iter().filter(is_it).count()
     }
 

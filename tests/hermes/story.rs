@@ -15,7 +15,12 @@ async fn story(release: Release) {
     let Some(mut gateway) = Gateway::start(release).await else { return };
     let reaper = Reaper::of(&gateway);
     let empty = reaper.status().await;
-    assert_eq!((empty.exit, empty.subjects().len()), (0, 0), "before the first client there is nobody: {}", empty.stderr);
+    assert_eq!(
+        (empty.exit, empty.subjects().len()),
+        (0, 0),
+        "before the first client there is nobody: {}",
+        empty.stderr
+    );
 
     // Somebody stays, somebody leaves in the middle of a turn, somebody just leaves.
     let mut stays = gateway.client().await;
@@ -63,7 +68,12 @@ async fn story(release: Release) {
     // That is the leak: nobody has come back, and both session and worker are there for good.
     assert!(gateway.row(&idle).await.is_some() && idle_worker.alive());
     let weight = idle_worker.rss_bytes().unwrap();
-    println!("Hermes {release}: {} workers after {:.1?}, {} MB of one orphan", gateway.workers().len(), left.elapsed(), weight >> 20);
+    println!(
+        "Hermes {release}: {} workers after {:.1?}, {} MB of one orphan",
+        gateway.workers().len(),
+        left.elapsed(),
+        weight >> 20
+    );
 
     // After its grace it goes, and only it.
     let reaped = reaper.once_and_wait().await;

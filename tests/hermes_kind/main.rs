@@ -36,7 +36,9 @@ fn gateway(dashboard: &Dashboard, token: Option<&str>) -> HermesGateway {
 /// What the refusal says, behind the address.
 async fn refusal(dashboard: &Dashboard, token: Option<&str>) -> String {
     match gateway(dashboard, token).read_table().await {
-        TableView::Refused { why } => why.strip_prefix(&format!("{}: ", dashboard.url())).unwrap_or(&why).to_owned(),
+        TableView::Refused { why } => {
+            why.strip_prefix(&format!("{}: ", dashboard.url())).unwrap_or(&why).to_owned()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -86,15 +88,43 @@ async fn each_trouble_has_its_own_words_and_its_own_remedy() {
     for (what, answers, expected) in [
         ("the plugin is missing, 0.13", vec![(TABLE, 200, "<!doctype html>")], install),
         ("the plugin is missing, 0.16", vec![(TABLE, 404, missing)], install),
-        ("the plugin is missing, 0.19", vec![(TABLE, 404, gated), ("/api/dashboard/plugins", 200, "[]")], "has no plugin"),
-        ("it is there and not enabled", vec![(TABLE, 404, gated), ("/api/dashboard/plugins/hub", 200, hub)], "not enabled"),
-        ("it is there and not loaded", vec![(TABLE, 404, missing), ("/api/dashboard/plugins", 200, listed)], "has not loaded it"),
+        (
+            "the plugin is missing, 0.19",
+            vec![(TABLE, 404, gated), ("/api/dashboard/plugins", 200, "[]")],
+            "has no plugin",
+        ),
+        (
+            "it is there and not enabled",
+            vec![(TABLE, 404, gated), ("/api/dashboard/plugins/hub", 200, hub)],
+            "not enabled",
+        ),
+        (
+            "it is there and not loaded",
+            vec![(TABLE, 404, missing), ("/api/dashboard/plugins", 200, listed)],
+            "has not loaded it",
+        ),
         ("it is old", vec![(TABLE, 200, &old)], "its plugin is 0.9.9, and this gateway-reaper needs"),
         ("it doesn't say what it is", vec![(TABLE, 200, unnamed)], "its plugin is of an unknown version"),
-        ("the token is wrong", vec![(TABLE, 401, r#"{"detail":"Unauthorized"}"#)], "did not accept the token: check what token_env"),
-        ("people log in", vec![(TABLE, 401, "{}"), ("/api/status", 200, r#"{"version":"0.19.0","auth_required":true}"#)], "auth_required"),
-        ("it is something else", vec![(TABLE, 200, "<html>"), ("/api/status", 404, "")], "no Hermes dashboard answers there"),
-        ("it is in trouble itself", vec![(TABLE, 503, r#"{"error":"this gateway keeps its sessions elsewhere"}"#)], "keeps its sessions elsewhere"),
+        (
+            "the token is wrong",
+            vec![(TABLE, 401, r#"{"detail":"Unauthorized"}"#)],
+            "did not accept the token: check what token_env",
+        ),
+        (
+            "people log in",
+            vec![(TABLE, 401, "{}"), ("/api/status", 200, r#"{"version":"0.19.0","auth_required":true}"#)],
+            "auth_required",
+        ),
+        (
+            "it is something else",
+            vec![(TABLE, 200, "<html>"), ("/api/status", 404, "")],
+            "no Hermes dashboard answers there",
+        ),
+        (
+            "it is in trouble itself",
+            vec![(TABLE, 503, r#"{"error":"this gateway keeps its sessions elsewhere"}"#)],
+            "keeps its sessions elsewhere",
+        ),
         ("its table is broken", vec![(TABLE, 200, "{\"version\":1")], "JSON"),
     ] {
         let dashboard = Dashboard::start();
@@ -110,7 +140,12 @@ async fn each_trouble_has_its_own_words_and_its_own_remedy() {
 #[tokio::test]
 async fn a_page_without_what_is_needed_says_what_is_missing() {
     for (what, page, status, expected) in [
-        ("no chat", (200, r#"__HERMES_SESSION_TOKEN__="t";window.__HERMES_DASHBOARD_EMBEDDED_CHAT__=false;"#), STATUS, "start it with --tui"),
+        (
+            "no chat",
+            (200, r#"__HERMES_SESSION_TOKEN__="t";window.__HERMES_DASHBOARD_EMBEDDED_CHAT__=false;"#),
+            STATUS,
+            "start it with --tui",
+        ),
         ("no page", (404, "{}"), STATUS, "no token on it"),
         ("no token", (200, "<html></html>"), STATUS, "no token on it"),
         ("a login", (302, ""), r#"{"version":"0.19.0","auth_required":true}"#, "people log in"),

@@ -53,7 +53,8 @@ async fn races(release: Release) {
                 // The turn that was accepted runs to its end, in a session that is still there.
                 let before = &row["activity"];
                 until("the accepted turn has run", async || {
-                    let now = gateway.row(&session).await.expect("a session with an accepted turn is never closed");
+                    let now =
+                        gateway.row(&session).await.expect("a session with an accepted turn is never closed");
                     (now["turn"] == "idle" && now["activity"] != *before).then_some(())
                 })
                 .await;
