@@ -36,6 +36,8 @@ pub struct CloseOrder {
     pub id: SessionId,
     /// The run of the gateway it was seen in.
     pub instance: Option<Instance>,
+    /// The `activity` that was judged: a gateway that knows better keeps a session that did anything since.
+    pub activity: Option<Box<str>>,
 }
 
 /// Whom a teardown must not touch, checked again on each process after it is held.

@@ -87,10 +87,10 @@ pub(super) async fn carry_out<R: Record>(
 async fn ask(gateways: &[Watched], request: CloseRequest) -> (usize, CloseAnswer) {
     let CloseRequest { victim, gateway, order, within } = request;
     let answer = match gateways.iter().find(|watched| watched.name == gateway) {
+        // `close_timeout` is the worker's; a short one must not leave the gateway without time to answer.
         Some(watched) => {
-            // Going on at once (`close_timeout = "0s"`) is not giving the gateway no time to answer.
             let within = within.max(watched.timeout);
-            watched.gateway.reap(&order.id, order.instance.as_ref(), within).await
+            watched.gateway.reap(&order, within).await
         }
         None => CloseAnswer::Failed { why: "its gateway is not configured any more".into() },
     };

@@ -1,4 +1,7 @@
 //! The grace clock: how long somebody has looked like an orphan, in awake time, and what starts it again.
+//!
+//! It starts when the look is over, and is read as of the moment the table was asked for: a gateway that takes its time shows what was,
+//! not what is, and the wait for its answer is no evidence.
 
 use std::time::Duration;
 
@@ -65,14 +68,14 @@ pub(super) fn mark_all(scene: &Scene<'_>, remembered: &mut GatewayMemory) {
 ///
 /// The gateway knows better than its polls: a client may come and go between two of them. Both of its clocks together stand in for the
 /// reaper's own, and then the smaller one counts; one alone can only make the wait longer.
-pub(super) fn waited(now: Awake, session: &Session, clock: &SessionClock) -> Duration {
-    let own = now.since(clock.since);
+pub(super) fn waited(asked: Awake, session: &Session, clock: &SessionClock) -> Duration {
+    let own = asked.since(clock.since);
     let claim = match (session.detached_for, session.idle_for) {
         (None, None) => return own,
         (Some(one), None) | (None, Some(one)) => own.min(one),
         (Some(detached), Some(idle)) => detached.min(idle),
     };
-    clock.claims_after.map_or(claim, |after| claim.min(now.since(after)))
+    clock.claims_after.map_or(claim, |after| claim.min(asked.since(after)))
 }
 
 /// The clock of a worker that is this kind of orphan now.

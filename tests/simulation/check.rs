@@ -1,0 +1,156 @@
+//! What may never happen, checked at every act against a truth that no reaper can see.
+
+use std::time::Duration;
+
+use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::reap::kernel::Signal;
+use gateway_reaper::reap::outcome::Step;
+use gateway_reaper::reap::record::Case;
+
+use super::hands::Seen;
+use super::procs::{Kind, Serial};
+use super::session::Sess;
+use super::setup::Clocks;
+use super::world::World;
+
+impl World {
+    /// A signal reaches a process of an orphan's tree and no other, after the orphan's grace, and after its line in the audit log.
+    pub(crate) fn check_signal(&mut self, disk: usize, serial: Serial, signal: Signal) {
+        let Some(proc) = self.procs.by_serial(serial) else { return };
+        let (kind, pid) = (proc.kind, proc.pid);
+        let identity = self.procs.identity(proc);
+        let root = proc.root;
+        let what = format!("{signal:?} reached {kind:?} {pid}");
+        if !self.is_announced(disk, signal, identity) {
+            return self.breach(format!("{what} without a line in the audit log"));
+        }
+        let boot = self.boot_id();
+        let in_hand = |tree: &gateway_reaper::domain::ledger::Unfinished| {
+            tree.members.contains(&identity) || tree.worker == identity
+        };
+        if signal == Signal::Term
+            && proc_is_root(kind)
+            && !self.disks[disk].unfinished(&boot).iter().any(in_hand)
+            && self.disks[disk].losses == 0
+        {
+            return self.breach(format!("{what}, which was not written down as in hand"));
+        }
+        if !matches!(kind, Kind::Worker | Kind::Child) {
+            return self.breach(format!("{what}, which is of no worker's tree"));
+        }
+        let Some(toil) = root.and_then(|root| self.toils.get(&root)) else {
+            return self.breach(format!("{what}, which is of no worker's tree"));
+        };
+        let Some(since) = toil.orphan_since else {
+            return self.breach(format!("{what}, of the tree of a live session's worker"));
+        };
+        let grace =
+            toil.gateway.map_or(Duration::ZERO, |index| self.setup.gateways[index].policy.worker_grace);
+        let waited = Duration::from_millis(self.now - since);
+        let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
+        let with_session = session.is_some_and(|session| session.taken || session.condemned);
+        if !(toil.condemned || toil.blurred || with_session || waited >= grace) {
+            return self.breach(format!("{what} after {waited:?} of a grace of {grace:?}"));
+        }
+        if let Some(toil) = root.and_then(|root| self.toils.get_mut(&root)) {
+            toil.condemned = true;
+        }
+    }
+
+    fn is_announced(&self, disk: usize, signal: Signal, identity: ProcessIdentity) -> bool {
+        let announced = &self.grips[disk].announced;
+        match signal {
+            Signal::Term => announced.contains(&(Step::Term, Some(identity))),
+            Signal::Kill => announced.contains(&(Step::Kill, Some(identity))),
+            Signal::Stop => announced.contains(&(Step::Kill, None)),
+        }
+    }
+
+    /// A gateway is asked to close a session only on a row that was an orphan's, after the whole grace.
+    pub(crate) fn check_close(&mut self, disk: usize, case: &Case) {
+        let Some(id) = &case.session else { return };
+        self.acts += 1;
+        let wanted = |((gateway, seen), _): &&((usize, String), Seen)| {
+            super::setup::gateway_name(*gateway) == case.gateway.as_str() && *seen == id.as_str()
+        };
+        let Some(((gateway, _), seen)) = self.grips[disk].seen.iter().find(wanted).cloned() else {
+            return self.breach(format!("the close of {id}, which no table of this run lists"));
+        };
+        let Some(session) = self.sessions.get(seen.serial).cloned() else { return };
+        let what = format!("the close of {id}");
+        if !seen.is_orphan {
+            return self.breach(format!("{what}, which was none when its row was written"));
+        }
+        if !seen.makes_sense {
+            return self.breach(format!("{what}, whose row makes no sense"));
+        }
+        let policy = &self.setup.gateways[gateway].policy;
+        let grace = if session.close_on_disconnect { policy.close_on_disconnect_grace } else { policy.grace };
+        let grace = u64::try_from(grace.as_millis()).unwrap();
+        if let Some(late) = self.impatience(disk, gateway, &session, &seen, grace) {
+            return self.breach(format!("{what} {late} (grace {grace} ms)"));
+        }
+        if let Some(session) = self.sessions.get_mut(seen.serial) {
+            session.condemned = true;
+        }
+    }
+
+    /// Why it is too early.
+    fn impatience(
+        &self,
+        disk: usize,
+        gateway: usize,
+        session: &Sess,
+        seen: &Seen,
+        grace: u64,
+    ) -> Option<String> {
+        let tells = &self.setup.gateways[gateway].tells;
+        let memory = &self.disks[disk];
+        let since = |at: u64| seen.at.saturating_sub(at);
+        let too_early =
+            |what: &str, waited: u64| (waited < grace).then(|| format!("after {waited} ms {what}"));
+        if tells.clocks == Clocks::Both {
+            let early = too_early("of its gateway's own clocks", since(seen.lull_since));
+            // A hold stops neither clock. One that was seen starts the grace again; that it is over, a later look must have seen.
+            let first = memory.sights.get(&session.serial).map_or(seen.at, |sight| sight.first);
+            let held =
+                memory.spared.get(&session.serial).filter(|at| !memory.gaps && **at >= seen.lull_since);
+            return early.or_else(|| {
+                held.and_then(|_| too_early("since it was seen to be held no more", since(first)))
+            });
+        }
+        if tells.activity {
+            return too_early("as an orphan", since(seen.orphan_since.unwrap_or(seen.at)));
+        }
+        if memory.gaps {
+            // A directory that was put back whole hides that the session was seen alive in between; without clocks or activity nothing
+            // tells. What still holds: it is an orphan, and its gateway says so again when it closes it.
+            return None;
+        }
+        let sight = memory.sights.get(&session.serial);
+        too_early("of being seen as an orphan", sight.map_or(0, |sight| since(sight.first)))
+    }
+
+    /// The truth about the rows of a table, at the instant it is written.
+    pub(crate) fn witness(&self, index: usize) -> Vec<((usize, String), Seen)> {
+        let of = self.sessions.iter().filter(|session| session.gateway == index);
+        of.filter(|session| session.life == super::session::Life::Live)
+            .map(|session| {
+                let seen = Seen {
+                    serial: session.serial,
+                    at: self.now,
+                    is_orphan: session.is_orphan(),
+                    makes_sense: session.obscured.is_none(),
+                    orphan_since: session.orphan_since,
+                    lull_since: session.detached_at.max(session.idle_at),
+                    activity: session.activity,
+                };
+                ((index, session.id.clone()), seen)
+            })
+            .collect()
+    }
+}
+
+fn proc_is_root(kind: Kind) -> bool {
+    kind == Kind::Worker
+}

@@ -1,0 +1,307 @@
+//! What clients, sessions and workers do by themselves.
+
+use std::sync::Arc;
+
+use gateway_reaper::domain::table::{Transport, Turn};
+
+use super::event::{Act, Event, Fate, Leaves, Slot, TableFault, Turnabout, Weather, Wrong};
+use super::procs::{Birth, Kind, OnTerm, Serial};
+use super::session::{Life, Sess};
+use super::setup::USER;
+use super::world::{Happening, World};
+
+impl World {
+    pub(crate) fn apply(&mut self, event: &Event) {
+        match *event {
+            Event::Session(slot, act) => self.act(slot, act),
+            Event::Worker(slot, fate) => self.befall(slot, fate),
+            Event::Gateway(index, turn) if index < self.gateways.len() => self.turn(index, turn),
+            Event::Gateway(..) => {}
+            Event::Foreign(turn) => match (turn, self.foreign) {
+                (Turnabout::Crashes, Some(serial)) => self.die(serial),
+                (Turnabout::Starts, None) => self.start_foreign(),
+                _ => {}
+            },
+            Event::Machine(weather) => self.weather(weather),
+            Event::Churn(count) => self.churn(count),
+            Event::Reaper(index, mishap) => self.mishap(index, mishap),
+            Event::Sweep(index) => self.wanted.push(index),
+        }
+    }
+
+    fn live(&mut self, slot: Slot) -> Option<&mut Sess> {
+        let serial = self.sessions.at(slot)?.serial;
+        self.sessions.get_mut(serial).filter(|session| session.life == Life::Live)
+    }
+
+    fn act(&mut self, slot: Slot, act: Act) {
+        let now = self.now;
+        match act {
+            Act::Opens(gateway, built) => return self.open(slot, gateway % self.gateways.len(), built, None),
+            Act::Twins(other) => {
+                let Some(session) = self.live(slot) else { return };
+                let (gateway, key) = (session.gateway, session.key.clone());
+                return self.open(other, gateway, 0, Some(key));
+            }
+            Act::Closes => {
+                if let Some(serial) = self.live(slot).map(|session| session.serial) {
+                    self.end_session(serial, false);
+                }
+                return;
+            }
+            Act::Misnamed(wrong) => {
+                let pid = self.wrong_pid(slot, wrong);
+                if let (Some(pid), Some(session)) = (pid, self.live(slot)) {
+                    session.misnamed = Some(pid);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let Some(session) = self.live(slot) else { return };
+        match act {
+            Act::Attaches => session.transport = Transport::Attached,
+            Act::Drops if session.transport == Transport::Attached => {
+                session.transport = Transport::Detached;
+                session.detached_at = now;
+            }
+            Act::Prompts => session.turn = Turn::Running,
+            Act::Asks if session.turn == Turn::Running => session.turn = Turn::Waiting,
+            Act::TurnEnds if session.turn != Turn::Idle => {
+                session.turn = Turn::Idle;
+                session.idle_at = now;
+            }
+            Act::Held(hold) if !session.holds.contains(&hold) => session.holds.push(hold),
+            Act::Released if !session.holds.is_empty() => session.holds.clear(),
+            Act::Obscured(field) => session.obscured = Some(field),
+            _ => return,
+        }
+        session.stirs(now);
+    }
+
+    fn open(&mut self, slot: Slot, gateway: usize, built: u64, key: Option<String>) {
+        let taken = self.sessions.at(slot).is_some_and(|session| session.life != Life::Closed);
+        if taken || self.gateways[gateway].process.is_none() {
+            return;
+        }
+        let (now, serial) = (self.now, self.sessions.next_serial());
+        let id = format!("{slot}{serial}");
+        self.sessions.add(Sess {
+            serial,
+            slot,
+            key: key.unwrap_or_else(|| format!("key-{id}")),
+            id,
+            gateway,
+            life: if built > 0 { Life::Unlisted } else { Life::Live },
+            transport: Transport::Attached,
+            turn: Turn::Idle,
+            holds: Vec::new(),
+            close_on_disconnect: serial % 5 == 4,
+            obscured: None,
+            misnamed: None,
+            worker: None,
+            detached_at: now,
+            idle_at: now,
+            activity: 0,
+            orphan_since: None,
+            condemned: false,
+            taken: false,
+        });
+        let worker = self.start_worker(serial);
+        if built > 0 {
+            if let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker)) {
+                toil.blurred = true;
+            }
+            self.plan(built, Happening::Listed(serial));
+        }
+    }
+
+    fn wrong_pid(&self, slot: Slot, wrong: Wrong) -> Option<u32> {
+        let gateway = self.sessions.at(slot)?.gateway;
+        let of = |kind| self.procs.iter().find(|proc| proc.kind == kind).map(|proc| proc.pid);
+        match wrong {
+            Wrong::Init => Some(1),
+            Wrong::Reaper => of(Kind::Reaper),
+            Wrong::Gateway => of(Kind::Gateway(gateway)),
+            Wrong::Bystander => of(Kind::Bystander),
+            Wrong::Another(other) => {
+                let worker = self.sessions.at(other)?.worker?;
+                Some(self.procs.alive(worker)?.pid)
+            }
+            Wrong::Nobody => Some(self.setup.pid_max + 7),
+        }
+    }
+
+    fn befall(&mut self, slot: Slot, fate: Fate) {
+        let Some((session, worker)) = self.sessions.at(slot).and_then(|s| Some((s.serial, s.worker?))) else {
+            return;
+        };
+        match fate {
+            Fate::Crashes => self.die(worker),
+            Fate::Replaced(leaves) => {
+                if self.live(slot).is_some()
+                    && self.start_worker(session).is_some()
+                    && leaves == Leaves::Nothing
+                {
+                    self.plan(15, Happening::Exits(worker));
+                }
+            }
+            Fate::Forks => drop(self.fork(worker, false)),
+            Fate::ForksLeader => drop(self.fork(worker, true)),
+            Fate::Daemonizes => {
+                if let Some(child) = self.fork(worker, false) {
+                    self.fork(child, false);
+                    self.plan(30, Happening::Exits(child));
+                }
+            }
+            Fate::TurnsDeaf => self.deafen(worker),
+            Fate::Stops => {
+                if let Some(proc) = self.procs.by_serial_mut(worker) {
+                    proc.stopped = true;
+                }
+            }
+            Fate::LeadsSession => self.procs.setsid(worker),
+            Fate::ChildExits | Fate::ChildForks | Fate::ChildTurnsDeaf | Fate::ChildChangesUser => {
+                let children: Vec<_> = self
+                    .procs
+                    .tree(worker)
+                    .filter(|proc| proc.serial != worker)
+                    .map(|proc| proc.serial)
+                    .collect();
+                if children.is_empty() {
+                    return;
+                }
+                let child = self.noise.pick(&children);
+                match fate {
+                    Fate::ChildExits => self.die(child),
+                    Fate::ChildForks => drop(self.fork(child, false)),
+                    Fate::ChildTurnsDeaf => self.deafen(child),
+                    _ => {
+                        if let Some(proc) = self.procs.by_serial_mut(child) {
+                            proc.uid = 0;
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    fn deafen(&mut self, serial: Serial) {
+        if let Some(proc) = self.procs.by_serial_mut(serial) {
+            proc.on_term = if serial % 3 == 0 { OnTerm::ForksAndExits(10) } else { OnTerm::Ignores };
+        }
+    }
+
+    /// A process of a worker's tree starts another.
+    pub(crate) fn fork(&mut self, parent: Serial, leads_session: bool) -> Option<Serial> {
+        let proc = self.procs.alive(parent).filter(|proc| !proc.stopped)?;
+        let (pid, uid) = (proc.pid, proc.uid);
+        let child = self.spawn(Birth {
+            parent: pid,
+            kind: Kind::Child,
+            comm: "node",
+            argv: Arc::from("node mcp-server.js"),
+            uid,
+            leads_session,
+            on_term: OnTerm::Exits(5),
+        })?;
+        // Half of all such servers read to the end of their standard input.
+        if let Some(proc) = self.procs.by_serial_mut(child) {
+            proc.follows_parent = child % 2 == 0;
+        }
+        Some(child)
+    }
+
+    /// Others come and go, and PIDs are used up. The last one stays for a while and leaves a child in its group.
+    fn churn(&mut self, count: u64) {
+        for index in 0..count {
+            let leads_session = index % 2 == 0;
+            let bystander = self.spawn(Birth {
+                parent: self.supervisor,
+                kind: Kind::Bystander,
+                comm: "sh",
+                argv: Arc::from("vim notes about python -m tui_gateway.slash_worker --session-key x"),
+                uid: USER,
+                leads_session,
+                on_term: OnTerm::Exits(0),
+            });
+            let Some(bystander) = bystander else { return };
+            let life = if index + 2 < count { 0 } else { self.noise.between(200, 40_000) };
+            if index + 1 == count
+                && let Some(pid) = self.procs.by_serial(bystander).map(|proc| proc.pid)
+            {
+                let child = self.spawn(Birth {
+                    parent: pid,
+                    kind: Kind::Bystander,
+                    comm: "sh",
+                    argv: Arc::from("sleep 60"),
+                    uid: USER,
+                    leads_session: false,
+                    on_term: OnTerm::Exits(0),
+                });
+                if let Some(child) = child {
+                    self.plan(life + 30_000, Happening::Exits(child));
+                }
+            }
+            if life == 0 {
+                self.die(bystander);
+            } else {
+                self.plan(life, Happening::Exits(bystander));
+            }
+        }
+    }
+
+    fn turn(&mut self, index: usize, turn: Turnabout) {
+        let now = self.now;
+        match turn {
+            Turnabout::Crashes => {
+                if let Some(process) = self.gateways[index].process {
+                    self.die(process);
+                }
+            }
+            Turnabout::Starts => self.start_gateway(index),
+            Turnabout::Execs => {
+                if self.gateways[index].process.is_some() {
+                    self.gateways[index].run += 1;
+                    self.lose_sessions(index);
+                }
+            }
+            Turnabout::Hangs(span) => self.gateways[index].hangs_until = now + span,
+            Turnabout::Table(fault, span) => {
+                self.gateways[index].table_fault = Some((fault, now + span));
+                if let TableFault::Omits(slot) = fault
+                    && let Some(worker) = self.sessions.at(slot).and_then(|session| session.worker)
+                    && let Some(toil) = self.toils.get_mut(&worker)
+                {
+                    toil.blurred = true;
+                }
+            }
+            Turnabout::Close(fault, span) => self.gateways[index].close_fault = Some((fault, now + span)),
+            Turnabout::Leaks => self.gateways[index].leaks = true,
+        }
+    }
+
+    fn weather(&mut self, weather: Weather) {
+        match weather {
+            Weather::Sleeps(span) => self.slept += span,
+            // Nobody here looks at the wall clock, and that is the point.
+            Weather::WallJumps(_) => {}
+            Weather::Reboots => self.reboot(),
+        }
+    }
+
+    fn reboot(&mut self) {
+        for index in 0..self.gateways.len() {
+            self.gateways[index].process = None;
+            self.lose_sessions(index);
+        }
+        self.foreign = None;
+        self.procs.clear();
+        self.toils.clear();
+        self.killed.extend(0..self.disks.len());
+        self.boots += 1;
+        self.booted_at = self.now;
+        self.slept = 0;
+        self.boot();
+    }
+}

@@ -1,0 +1,67 @@
+//! What befalls the reapers and their memory, and the calm after it all.
+
+use std::time::Duration;
+
+use super::event::Mishap;
+use super::world::World;
+
+impl World {
+    pub(crate) fn mishap(&mut self, disk: usize, mishap: Mishap) {
+        if disk >= self.disks.len() {
+            return;
+        }
+        let now = self.now;
+        match mishap {
+            Mishap::Killed(0) => self.killed.push(disk),
+            Mishap::Killed(calls) => self.grips[disk].fuse = Some(calls),
+            Mishap::LosesState => self.disks[disk].lose(),
+            Mishap::LedgerTorn => self.disks[disk].tear_ledger(),
+            Mishap::JournalTorn => self.disks[disk].tear_journal(),
+            Mishap::LedgerRolledBack => self.disks[disk].roll_ledger_back(),
+            Mishap::DirectoryRolledBack => self.disks[disk].roll_back(),
+            Mishap::Foreign => self.disks[disk].replace(),
+            Mishap::DiskFull(span) => self.disks[disk].full_until = now + span,
+        }
+        let lost = !matches!(mishap, Mishap::Killed(_) | Mishap::DiskFull(_));
+        if lost {
+            for toil in self.toils.values_mut() {
+                toil.known_to.retain(|known| *known != disk);
+            }
+            self.inventory.clear();
+        }
+    }
+
+    /// No more faults: gateways are up and tell the truth, disks have room, nobody is killed.
+    pub(crate) fn calm(&mut self) {
+        self.say(|_| "--- calm".to_owned());
+        for index in 0..self.gateways.len() {
+            let now = self.now;
+            let gateway = &mut self.gateways[index];
+            gateway.hangs_until = now;
+            gateway.table_fault = None;
+            gateway.close_fault = None;
+            self.start_gateway(index);
+        }
+        for disk in 0..self.disks.len() {
+            self.disks[disk].full_until = self.now;
+            self.grips[disk].fuse = None;
+        }
+    }
+
+    /// How long an orphan may last once all is calm: a run in hand, a look, the grace, another look, and the teardown.
+    pub(crate) fn patience(&self) -> u64 {
+        let millis = |span: Duration| u64::try_from(span.as_millis()).unwrap();
+        let policies = || self.setup.gateways.iter().map(|gateway| &gateway.policy);
+        let grace = policies().map(|p| millis(p.grace.max(p.worker_grace).max(p.close_on_disconnect_grace)));
+        // Close, SIGTERM, SIGKILL; and again for what forked away meanwhile.
+        let teardown = policies().map(|p| millis(p.close_timeout + 2 * p.term_timeout) + 10_000);
+        let poll = self.setup.reapers.iter().map(|rhythm| rhythm.every + rhythm.jitter);
+        let (teardown, poll) = (teardown.max().unwrap_or(0), poll.max().unwrap_or(0));
+        grace.max().unwrap_or(0) + 2 * (poll + teardown) + 5000
+    }
+
+    pub(crate) fn ends_at(&self) -> u64 {
+        // What was asked for late in the storm may come true in the calm.
+        self.setup.calm_at + self.patience() + 20_000
+    }
+}

@@ -1,0 +1,298 @@
+//! The process table of the simulated machine: a PID space so small that PIDs are reused all the time, start ticks, zombies, reparenting
+//! to subreapers, groups and sessions. Each process knows whose tree it is of, which no look can see.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::process::{Process, ProcessIdentity};
+
+/// One process and no other, ever: the truth that PIDs and ticks only approximate.
+pub(crate) type Serial = u64;
+
+/// What a process is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Init,
+    KernelThread,
+    /// Whatever starts and restarts gateways; adopts what they leave if it is a subreaper.
+    Supervisor,
+    /// A gateway of the configuration, by its index.
+    Gateway(usize),
+    /// A gateway that nobody configured.
+    ForeignGateway,
+    Reaper,
+    Bystander,
+    /// A worker of a configured gateway.
+    Worker,
+    /// Something that descends from a worker.
+    Child,
+}
+
+/// What a process does when it is told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnTerm {
+    /// Exits after so many milliseconds.
+    Exits(u64),
+    /// Doesn't care.
+    Ignores,
+    /// Starts another process first, then exits.
+    ForksAndExits(u64),
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Proc {
+    pub(crate) serial: Serial,
+    pub(crate) pid: u32,
+    pub(crate) start_ticks: u64,
+    pub(crate) parent: u32,
+    pub(crate) group: u32,
+    pub(crate) session: u32,
+    pub(crate) uid: u32,
+    pub(crate) comm: &'static str,
+    pub(crate) argv: Arc<str>,
+    pub(crate) zombie: bool,
+    pub(crate) stopped: bool,
+    pub(crate) subreaper: bool,
+    pub(crate) kind: Kind,
+    pub(crate) on_term: OnTerm,
+    /// Exits when its parent does (it reads to the end of a pipe).
+    pub(crate) follows_parent: bool,
+    /// The worker it descends from, itself included.
+    pub(crate) root: Option<Serial>,
+    /// The chain of living parents up to its worker is broken: no look at any tree leads to it.
+    pub(crate) strayed: bool,
+    /// When a listing of children last missed it.
+    pub(crate) missed: bool,
+}
+
+/// How a process comes to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Birth {
+    pub(crate) parent: u32,
+    pub(crate) kind: Kind,
+    pub(crate) comm: &'static str,
+    pub(crate) argv: Arc<str>,
+    pub(crate) uid: u32,
+    pub(crate) leads_session: bool,
+    pub(crate) on_term: OnTerm,
+}
+
+#[derive(Debug)]
+pub(crate) struct Procs {
+    by_pid: BTreeMap<u32, Proc>,
+    by_serial: BTreeMap<Serial, u32>,
+    next_pid: u32,
+    pid_max: u32,
+    next_serial: Serial,
+    /// The kernel has pidfs: an inode tells processes apart that were started in one tick.
+    pidfs: bool,
+    /// PIDs that were given out in this tick; without pidfs none is given out twice in one, as no machine forks that fast.
+    in_this_tick: (u64, BTreeSet<u32>),
+}
+
+impl Procs {
+    pub(crate) fn new(pid_max: u32, pidfs: bool) -> Self {
+        Self {
+            by_pid: BTreeMap::new(),
+            by_serial: BTreeMap::new(),
+            next_pid: 1,
+            pid_max,
+            next_serial: 1,
+            pidfs,
+            in_this_tick: (0, BTreeSet::new()),
+        }
+    }
+
+    /// Everything is gone, as after a reboot.
+    pub(crate) fn clear(&mut self) {
+        self.by_pid.clear();
+        self.by_serial.clear();
+        self.next_pid = 1;
+    }
+
+    pub(crate) fn get(&self, pid: u32) -> Option<&Proc> {
+        self.by_pid.get(&pid)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Proc> {
+        self.by_pid.values()
+    }
+
+    pub(crate) fn by_serial(&self, serial: Serial) -> Option<&Proc> {
+        self.by_pid.get(self.by_serial.get(&serial)?)
+    }
+
+    pub(crate) fn by_serial_mut(&mut self, serial: Serial) -> Option<&mut Proc> {
+        self.by_pid.get_mut(self.by_serial.get(&serial)?)
+    }
+
+    /// The very process, not dead.
+    pub(crate) fn alive(&self, serial: Serial) -> Option<&Proc> {
+        self.by_serial(serial).filter(|proc| !proc.zombie)
+    }
+
+    pub(crate) fn children(&self, pid: u32) -> impl Iterator<Item = &Proc> {
+        self.by_pid.values().filter(move |proc| proc.parent == pid && !proc.zombie)
+    }
+
+    /// Whoever lives of a worker's tree.
+    pub(crate) fn tree(&self, root: Serial) -> impl Iterator<Item = &Proc> {
+        self.by_pid.values().filter(move |proc| proc.root == Some(root) && !proc.zombie)
+    }
+
+    pub(crate) fn identity(&self, proc: &Proc) -> ProcessIdentity {
+        ProcessIdentity {
+            pid: Pid::new(u64::from(proc.pid)).unwrap(),
+            start_ticks: proc.start_ticks,
+            inode: if self.pidfs { proc.serial } else { 0 },
+        }
+    }
+
+    /// The process as a look shows it.
+    pub(crate) fn show(&self, proc: &Proc) -> Process {
+        Process {
+            identity: self.identity(proc),
+            parent: Pid::new(u64::from(proc.parent)),
+            group: proc.group,
+            session: proc.session,
+            comm: proc.comm.into(),
+            uid: proc.uid,
+            zombie: proc.zombie,
+            kernel: proc.kind == Kind::KernelThread,
+            argv: Some(Arc::clone(&proc.argv)),
+            rss_bytes: Some(1 << 20),
+        }
+    }
+
+    /// A number that no process, group or session has.
+    fn free_pid(&mut self, ticks: u64) -> Option<u32> {
+        if self.in_this_tick.0 != ticks {
+            self.in_this_tick = (ticks, BTreeSet::new());
+        }
+        for _ in 0..self.pid_max {
+            let pid = self.next_pid;
+            self.next_pid = if pid >= self.pid_max { 2 } else { pid + 1 };
+            let taken =
+                self.by_pid.values().any(|proc| proc.pid == pid || proc.group == pid || proc.session == pid);
+            if !taken && (self.pidfs || !self.in_this_tick.1.contains(&pid)) {
+                return Some(pid);
+            }
+        }
+        None
+    }
+
+    /// Starts a process. `None`: no PID is left.
+    pub(crate) fn spawn(&mut self, birth: Birth, ticks: u64) -> Option<Serial> {
+        let pid = self.free_pid(ticks)?;
+        self.in_this_tick.1.insert(pid);
+        let serial = self.next_serial;
+        self.next_serial += 1;
+        let parent = self.by_pid.get(&birth.parent);
+        let inherit = parent.filter(|_| !birth.leads_session);
+        let root = match birth.kind {
+            Kind::Worker => Some(serial),
+            Kind::Child => parent.and_then(|parent| parent.root),
+            _ => None,
+        };
+        let proc = Proc {
+            serial,
+            pid,
+            start_ticks: ticks,
+            parent: birth.parent,
+            group: inherit.map_or(pid, |parent| parent.group),
+            session: inherit.map_or(pid, |parent| parent.session),
+            uid: birth.uid,
+            comm: birth.comm,
+            argv: birth.argv,
+            zombie: false,
+            stopped: false,
+            subreaper: false,
+            kind: birth.kind,
+            on_term: birth.on_term,
+            follows_parent: false,
+            root,
+            strayed: parent.is_some_and(|parent| parent.strayed),
+            missed: false,
+        };
+        self.by_pid.insert(pid, proc);
+        self.by_serial.insert(serial, pid);
+        Some(serial)
+    }
+
+    /// Dies. Its children go to the nearest living subreaper among its ancestors, else to init. Returns those that noticed.
+    pub(crate) fn exit(&mut self, serial: Serial) -> Vec<Serial> {
+        let Some(proc) = self.by_serial_mut(serial).filter(|proc| !proc.zombie) else { return Vec::new() };
+        proc.zombie = true;
+        proc.stopped = false;
+        let (pid, root) = (proc.pid, proc.root);
+        let adopter = self.adopter(proc_parent(self, serial));
+        let mut followers = Vec::new();
+        let mut stray = Vec::new();
+        for child in self.by_pid.values_mut().filter(|child| child.parent == pid) {
+            child.parent = adopter;
+            if root.is_some() && child.root == root && !child.zombie {
+                stray.push(child.serial);
+            }
+            if child.follows_parent && !child.zombie {
+                followers.push(child.serial);
+            }
+        }
+        // Init waits for what it adopts.
+        let dead: Vec<_> = self
+            .by_pid
+            .values()
+            .filter(|proc| proc.zombie && proc.parent <= 1)
+            .map(|proc| proc.serial)
+            .collect();
+        for serial in dead {
+            self.reap(serial);
+        }
+        for serial in stray {
+            self.stray(serial);
+        }
+        followers
+    }
+
+    /// From here down nothing leads to the worker any more.
+    fn stray(&mut self, serial: Serial) {
+        let Some(proc) = self.by_serial_mut(serial) else { return };
+        proc.strayed = true;
+        let pid = proc.pid;
+        let children: Vec<_> = self.children(pid).map(|child| child.serial).collect();
+        for child in children {
+            self.stray(child);
+        }
+    }
+
+    fn adopter(&self, mut pid: u32) -> u32 {
+        while let Some(proc) = self.by_pid.get(&pid) {
+            if proc.subreaper && !proc.zombie {
+                return pid;
+            }
+            pid = proc.parent;
+        }
+        1
+    }
+
+    /// Its parent waited for it.
+    pub(crate) fn reap(&mut self, serial: Serial) {
+        if self.by_serial(serial).is_some_and(|proc| proc.zombie)
+            && let Some(pid) = self.by_serial.remove(&serial)
+        {
+            self.by_pid.remove(&pid);
+        }
+    }
+
+    /// Leads a session and a group of its own from now on.
+    pub(crate) fn setsid(&mut self, serial: Serial) {
+        if let Some(proc) = self.by_serial_mut(serial).filter(|proc| proc.group != proc.pid) {
+            proc.group = proc.pid;
+            proc.session = proc.pid;
+        }
+    }
+}
+
+fn proc_parent(procs: &Procs, serial: Serial) -> u32 {
+    procs.by_serial(serial).map_or(1, |proc| proc.parent)
+}

@@ -1,0 +1,385 @@
+//! A run of the reaper as production does it, step by step in simulated time: lock, load, look, ask, decide, save, tear down, settle,
+//! save. Killed anywhere, it simply stops there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use gateway_reaper::domain::decide::decide;
+use gateway_reaper::domain::ledger::Ledger;
+use gateway_reaper::domain::observation::Observation;
+use gateway_reaper::domain::process::ProcessView;
+use gateway_reaper::domain::table::{CloseAnswer, TableView};
+use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::verdict::Verdict;
+use gateway_reaper::domain::warrant::Warrant;
+use gateway_reaper::reap::teardown::{CloseRequest, Teardown};
+use gateway_reaper::sweep::settle::settle;
+
+use super::disk::Sight;
+use super::event::{CloseFault, TableFault};
+use super::hands::{Grip, Hands, Seen};
+use super::procs::{Birth, Kind, OnTerm, Serial};
+use super::setup::USER;
+use super::sim::Sim;
+use super::world::{Happening, World};
+
+/// How long a gateway may take for its table.
+const TABLE_TIMEOUT: u64 = 5000;
+
+/// What comes next for a run.
+#[derive(Debug)]
+pub(crate) enum Step {
+    Look,
+    Ask(usize),
+    Arrives(usize, TableView, Vec<((usize, String), Seen)>),
+    CloseAt(CloseRequest),
+    Answered(usize, CloseAnswer),
+    /// Somebody may have exited, or a deadline come.
+    Poll,
+}
+
+/// A run in hand.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) number: u64,
+    process: Serial,
+    memory: Ledger,
+    view: ProcessView,
+    /// A table spoke of what the look didn't know, so all is looked at again.
+    news: bool,
+    whole_look: Option<Awake>,
+    asked: Awake,
+    tables: Vec<Option<TableView>>,
+    teardown: Option<Teardown<Serial>>,
+    warrants: Vec<Warrant>,
+    exits: u64,
+    /// When somebody will be due.
+    pub(crate) due: Option<u64>,
+}
+
+/// Starts a run.
+pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> {
+    let process = world.spawn(Birth {
+        parent: world.supervisor,
+        kind: Kind::Reaper,
+        comm: "gateway-reaper",
+        argv: Arc::from("gateway-reaper once"),
+        uid: USER,
+        leads_session: true,
+        on_term: OnTerm::Ignores,
+    })?;
+    // Killed before it began, or in the middle: whoever had announced it meant this run.
+    let fuse = world.grips[disk].fuse.take();
+    let base = world.disks[disk].sights.clone();
+    world.grips[disk] = Grip { fuse, base, ..Grip::default() };
+    let boot = world.boot_id();
+    let memory = world.disks[disk].load(&boot, world.awake());
+    let whole_look = memory.whole_look;
+    Some(Run {
+        number,
+        process,
+        memory,
+        view: ProcessView::default(),
+        news: false,
+        whole_look,
+        asked: world.awake(),
+        tables: vec![None; world.gateways.len()],
+        teardown: None,
+        warrants: Vec::new(),
+        exits: 0,
+        due: None,
+    })
+}
+
+impl Sim {
+    /// One step of a run. Returns whether the run is over.
+    pub(crate) fn step(&mut self, disk: usize, run: &mut Run, step: Step) -> bool {
+        match step {
+            Step::Look => {
+                let mut world = self.world.borrow_mut();
+                let now = world.awake();
+                let whole = run.news || world.needs_whole_look(&run.memory, now);
+                if whole {
+                    run.whole_look = Some(now);
+                }
+                run.view = world.look(run.process, &run.memory, whole);
+                run.tables.fill(None);
+                world.grips[disk].seen.clear();
+                drop(world);
+                for index in 0..run.tables.len() {
+                    self.plan(disk, run.number, 1, Step::Ask(index));
+                }
+            }
+            Step::Ask(index) => {
+                run.asked = self.world.borrow().awake();
+                self.ask(disk, run.number, index);
+            }
+            Step::Arrives(index, table, seen) => {
+                run.tables[index] = Some(table);
+                self.world.borrow_mut().grips[disk].seen.extend(seen);
+                if run.tables.iter().all(Option::is_some) {
+                    if !run.news
+                        && run.tables.iter().enumerate().any(|(index, table)| {
+                            table
+                                .as_ref()
+                                .is_some_and(|table| self.world.borrow().is_news(index, table, &run.memory))
+                        })
+                    {
+                        run.news = true;
+                        self.plan(disk, run.number, 0, Step::Look);
+                        return false;
+                    }
+                    return self.judge(disk, run);
+                }
+            }
+            Step::CloseAt(request) => self.close_at(disk, run.number, request),
+            Step::Answered(victim, answer) => return self.drive(disk, run, Some((victim, answer))),
+            Step::Poll => return self.drive(disk, run, None),
+        }
+        false
+    }
+
+    fn ask(&mut self, disk: usize, number: u64, index: usize) {
+        let world = self.world.borrow();
+        let hangs = world.gateways[index].hangs_until;
+        let answer = match world.table_fault(index) {
+            _ if hangs > world.now + TABLE_TIMEOUT => None,
+            Some(TableFault::Late(by)) if by >= TABLE_TIMEOUT => None,
+            Some(TableFault::Late(by)) => Some(by),
+            _ => Some(hangs.saturating_sub(world.now)),
+        };
+        let (delay, table, seen) = match answer {
+            Some(delay) => (delay.max(1), world.table(index), world.witness(index)),
+            None => (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new()),
+        };
+        drop(world);
+        self.plan(disk, number, delay, Step::Arrives(index, table, seen));
+    }
+
+    fn judge(&mut self, disk: usize, run: &mut Run) -> bool {
+        let mut world = self.world.borrow_mut();
+        let tables = std::mem::take(&mut run.tables);
+        let gateways = tables.into_iter().enumerate().map(|(index, table)| {
+            let table = table.unwrap_or(TableView::Unreachable { why: "not asked".into() });
+            world.gather(index, (table, run.asked), &run.memory, &mut run.view)
+        });
+        let gateways: Vec<_> = gateways.collect();
+        let boot = world.boot_id();
+        let seen = Observation { boot: boot.clone(), processes: std::mem::take(&mut run.view), gateways };
+        let now = world.awake();
+        let decision = decide(&seen, &run.memory, &world.rules, now);
+        world.count_sights(disk, &seen);
+        let mut warrants = Vec::new();
+        let mut remaining: Option<Duration> = None;
+        for judged in decision.gateways.into_iter().flat_map(|plan| plan.judged) {
+            match judged.verdict {
+                Verdict::Reap { warrant, waited } => {
+                    if world.story.is_some() {
+                        let subject = judged.subject.id();
+                        world.say(|_| {
+                            format!("    reaper: reap {subject}, {} after {waited:?}", warrant.orphan())
+                        });
+                    }
+                    warrants.push((*warrant, waited));
+                }
+                Verdict::Wait { remaining: left, .. } => {
+                    remaining = Some(remaining.map_or(left, |sooner| sooner.min(left)));
+                }
+                Verdict::Keep(keep) => {
+                    if world.story.is_some() && world.setup.tells_keeps {
+                        let subject = judged.subject.id();
+                        world.say(|_| format!("    reaper: keep {subject}, {keep}"));
+                    }
+                }
+                Verdict::Deferred { .. } => {}
+            }
+        }
+        run.due = remaining.map(|left| world.now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX) + 1);
+        run.memory = decision.ledger;
+        run.memory.whole_look = run.whole_look;
+        // What can't be remembered isn't acted on.
+        if world.writable(disk).is_err() {
+            world.say(|_| "    reaper: the state directory can't be written".to_owned());
+            return true;
+        }
+        world.disks[disk].save(&boot, &run.memory, true);
+        world.commit_sights(disk);
+        world.note_known(disk, &run.memory);
+        drop(world);
+        run.warrants = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
+        let world = std::rc::Rc::clone(&self.world);
+        let (mut kernel, mut record) = (Hands { world: &world, disk }, Hands { world: &world, disk });
+        let (teardown, requests) = Teardown::begin(warrants, &mut kernel, &mut record);
+        run.teardown = Some(teardown);
+        // A run that died meanwhile sends nothing any more.
+        let dead = world.borrow().grips[disk].dead;
+        for request in requests.into_iter().filter(|_| !dead) {
+            let delay = world.borrow_mut().noise.between(0, 5);
+            self.plan(disk, run.number, delay, Step::CloseAt(request));
+        }
+        self.drive(disk, run, None)
+    }
+
+    /// The request reaches the gateway, whether or not the reaper still lives.
+    pub(crate) fn close_at(&mut self, disk: usize, number: u64, request: CloseRequest) {
+        let mut world = self.world.borrow_mut();
+        let index = (0..world.gateways.len())
+            .find(|index| super::setup::gateway_name(*index) == request.gateway.as_str())
+            .unwrap();
+        let id = request.order.id.as_str();
+        let timeout = u64::try_from(request.within.as_millis()).unwrap();
+        let failed = |why: &str| CloseAnswer::Failed { why: why.into() };
+        let fault = world.gateways[index].close_fault.filter(|(_, until)| world.now < *until);
+        let run = world.gateways[index].run;
+        let other_run = world.setup.gateways[index].tells.instance
+            && request.order.instance.as_ref().is_some_and(|seen| seen.as_str() != format!("run {run}"));
+        let gone = world.gateways[index].process.is_none_or(|process| world.procs.alive(process).is_none());
+        let (delay, answer) = if gone {
+            (1, failed("connection refused"))
+        } else if other_run {
+            (1, CloseAnswer::Kept { reason: "instance".into() })
+        } else {
+            match fault.map(|(fault, _)| fault) {
+                Some(CloseFault::Fails) => (1, failed("500")),
+                Some(CloseFault::Mute) => {
+                    world.close_if_orphan(index, id, false);
+                    (timeout, failed("no answer in time"))
+                }
+                Some(CloseFault::Hollow) => (3, world.close_if_orphan(index, id, true)),
+                Some(CloseFault::Late(by)) => {
+                    let session = id.to_owned();
+                    world.plan(by, Happening::LateClose { gateway: index, session, run });
+                    (timeout, failed("no answer in time"))
+                }
+                Some(CloseFault::Slow(by)) => {
+                    let answer = world.close_if_orphan(index, id, false);
+                    if by < timeout { (by, answer) } else { (timeout, failed("no answer in time")) }
+                }
+                None => (3, world.close_if_orphan(index, id, false)),
+            }
+        };
+        drop(world);
+        self.plan(disk, number, delay, Step::Answered(request.victim, answer));
+    }
+
+    /// Passes on what happened, until the run has nothing more to do now.
+    fn drive(&mut self, disk: usize, run: &mut Run, answer: Option<(usize, CloseAnswer)>) -> bool {
+        let Some(mut teardown) = run.teardown.take() else { return false };
+        let world = std::rc::Rc::clone(&self.world);
+        let (mut kernel, mut record) = (Hands { world: &world, disk }, Hands { world: &world, disk });
+        if let Some((victim, answer)) = answer {
+            if world.borrow().story.is_some() {
+                world.borrow_mut().say(|_| format!("    gateway answers {answer:?}"));
+            }
+            teardown.answered(victim, answer, &mut kernel, &mut record);
+        }
+        loop {
+            let exits = world.borrow().exits;
+            let exited = |held: &Serial| world.borrow().procs.alive(*held).is_none();
+            let woken: Vec<usize> =
+                teardown.alive().filter(|(_, held)| exited(held)).map(|((victim, _), _)| victim).collect();
+            for victim in woken {
+                teardown.woken(victim, &mut kernel, &mut record);
+            }
+            teardown.tick(&mut kernel, &mut record);
+            teardown.comb(&mut kernel, &mut record);
+            run.exits = exits;
+            if world.borrow().grips[disk].dead {
+                return true;
+            }
+            let due = teardown.deadline().is_some_and(|at| at <= world.borrow().awake());
+            if !due && world.borrow().exits == exits {
+                break;
+            }
+        }
+        if !teardown.is_done() {
+            if let Some(at) = teardown.deadline() {
+                let wait = at.since(world.borrow().awake());
+                self.plan(disk, run.number, u64::try_from(wait.as_millis()).unwrap() + 1, Step::Poll);
+            }
+            run.teardown = Some(teardown);
+            return false;
+        }
+        let mut world = world.borrow_mut();
+        let now = world.awake();
+        let mut any = false;
+        // Whatever befell the state directory meanwhile: this run remembers, and writes it again.
+        if !run.warrants.is_empty() && world.writable(disk).is_ok() {
+            world.commit_sights(disk);
+        }
+        for (warrant, ending) in run.warrants.iter().zip(teardown.into_endings()) {
+            let Some(ending) = ending else {
+                world.breach("a teardown is done without an ending");
+                continue;
+            };
+            settle(&mut run.memory, warrant, &ending, now);
+            world.note_refusal(disk, warrant, &ending);
+            any = true;
+        }
+        if any && world.writable(disk).is_ok() {
+            let boot = world.boot_id();
+            world.disks[disk].save(&boot, &run.memory, false);
+        }
+        true
+    }
+
+    /// Whether somebody has exited since the run last looked.
+    pub(crate) fn wants_poll(&self, run: &Run) -> bool {
+        run.teardown.is_some() && self.world.borrow().exits != run.exits
+    }
+}
+
+/// The reaper's own process goes with its run.
+pub(crate) fn finish(world: &mut World, run: &Run) {
+    world.die(run.process);
+}
+
+impl World {
+    /// Prepares what this look adds to the remembered looks.
+    fn count_sights(&mut self, disk: usize, seen: &Observation) {
+        let rows = std::mem::take(&mut self.grips[disk].seen);
+        let mut sights = std::collections::BTreeMap::new();
+        let mut spared = Vec::new();
+        for ((index, id), row) in &rows {
+            let table = seen.gateways[*index].table.current();
+            let listed = table.is_some_and(|table| table.sessions.iter().any(|s| s.id.as_str() == id));
+            if !listed {
+                continue;
+            }
+            if row.is_orphan && row.makes_sense {
+                let fresh = Sight { first: row.at };
+                let old = self.grips[disk].base.get(&row.serial).copied();
+                sights.insert(row.serial, old.unwrap_or(fresh));
+            } else {
+                spared.push((row.serial, row.at));
+            }
+        }
+        self.grips[disk].seen = rows;
+        self.grips[disk].sights = Some((sights, spared));
+    }
+
+    /// The look is remembered from here on.
+    fn commit_sights(&mut self, disk: usize) {
+        if let Some((sights, spared)) = self.grips[disk].sights.clone() {
+            self.disks[disk].sights = sights;
+            self.disks[disk].spared.extend(spared);
+        }
+    }
+
+    /// A refused close is fresh evidence.
+    fn note_refusal(
+        &mut self,
+        disk: usize,
+        warrant: &Warrant,
+        ending: &gateway_reaper::reap::outcome::Ending,
+    ) {
+        use gateway_reaper::reap::outcome::Outcome;
+        let (Some(order), Outcome::Kept { .. }) = (warrant.session(), &ending.outcome) else { return };
+        let serial = self.sessions.iter().find(|session| session.id == order.id.as_str()).map(|s| s.serial);
+        if let Some(serial) = serial {
+            let fresh = Sight { first: self.now };
+            self.disks[disk].sights.insert(serial, fresh);
+            self.disks[disk].spared.insert(serial, self.now);
+        }
+    }
+}
