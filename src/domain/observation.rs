@@ -3,6 +3,7 @@
 use super::ids::{BootId, GatewayName};
 use super::process::{ProcessIdentity, ProcessView};
 use super::table::TableView;
+use super::time::Awake;
 
 /// Everything one run saw.
 #[derive(Debug, Clone)]
@@ -25,4 +26,6 @@ pub struct GatewayObservation {
     /// Its process: found by `[gateway.process]`, else named by the current table, else (when the table is not current) remembered and
     /// still alive. In the view, and alive.
     pub process: Option<ProcessIdentity>,
+    /// When its table was asked for. An answer may be as old as that, so what passed since proves nothing.
+    pub asked: Awake,
 }

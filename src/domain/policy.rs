@@ -1,5 +1,6 @@
 //! What the operator wants, as values that are already checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ids::GatewayName;
@@ -48,7 +49,8 @@ pub enum Mode {
 /// How a worker is recognised by its argv.
 #[derive(Debug, Clone)]
 pub struct WorkerMatch {
-    pattern: regex_lite::Regex,
+    /// Shared: a clone of a pattern of its own would compile its caches again, for every warrant.
+    pattern: Arc<regex_lite::Regex>,
 }
 
 /// What a matching argv says.
@@ -69,7 +71,7 @@ impl WorkerMatch {
         regex_lite::Regex::new(pattern).map_err(|error| error.to_string())?;
         let pattern =
             regex_lite::Regex::new(&format!("^(?:{pattern})")).map_err(|error| error.to_string())?;
-        Ok(Self { pattern })
+        Ok(Self { pattern: Arc::new(pattern) })
     }
 
     /// Tries argv, joined by single spaces.

@@ -42,7 +42,14 @@ impl Journal {
     pub fn load(dir: &Path, boot: &BootId) -> io::Result<Self> {
         let path = dir.join(NAME);
         let bytes = files::read(&path)?.unwrap_or_default();
-        Ok(Self { path, boot: boot.clone(), open: None, in_hand: parse(&bytes, boot) })
+        let (in_hand, damaged) = parse(&bytes, boot);
+        if damaged > 0 {
+            tracing::warn!(
+                path = %path.display(),
+                "the journal of trees in hand is damaged ({damaged} lines); what only they speak of is not gone after"
+            );
+        }
+        Ok(Self { path, boot: boot.clone(), open: None, in_hand })
     }
 
     /// Reads it without the lock, for somebody who only looks.
@@ -130,11 +137,12 @@ fn bytes_of(line: &Line) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What of these bytes is in hand in this boot.
-pub fn parse(bytes: &[u8], boot: &BootId) -> Vec<Unfinished> {
+/// What of these bytes is in hand in this boot, and how many lines say nothing.
+pub fn parse(bytes: &[u8], boot: &BootId) -> (Vec<Unfinished>, usize) {
     let mut in_hand: Vec<Unfinished> = Vec::new();
     let mut of_this_boot = false;
-    for line in bytes.split(|byte| *byte == b'\n') {
+    let mut damaged = 0;
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {
             Ok(Line::Boot(of)) => of_this_boot = of == *boot,
             Ok(Line::Take(tree)) if of_this_boot => {
@@ -142,10 +150,11 @@ pub fn parse(bytes: &[u8], boot: &BootId) -> Vec<Unfinished> {
                 in_hand.push(tree);
             }
             Ok(Line::Put(worker)) => in_hand.retain(|known| known.worker != worker),
-            Ok(Line::Take(_)) | Err(_) => {}
+            Ok(Line::Take(_)) => {}
+            Err(_) => damaged += 1,
         }
     }
-    in_hand
+    (in_hand, damaged)
 }
 
 #[cfg(test)]

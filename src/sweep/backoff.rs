@@ -51,7 +51,9 @@ impl Backoff {
                 }
                 return;
             }
-            TableView::Unreachable { why } | TableView::Refused { why } => why,
+            TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
+                why
+            }
         };
         let known = self.down.as_ref().is_some_and(|down| same_trouble(&down.view, view));
         if !known {

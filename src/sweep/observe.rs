@@ -32,7 +32,11 @@ impl Sweep {
         let mut whole_look = memory.whole_look;
         let mut roots = self.remembered_gateways(memory)?;
         let mut tables = vec![None; roots.len()];
-        if roots.iter().any(Option::is_none) {
+        // Of one that was met and has no process nothing is learnt by reading its table twice.
+        let is_stranger = |(watched, root): (&Watched, &Option<Pid>)| {
+            root.is_none() && (watched.process.is_some() || !memory.gateways.contains_key(&watched.name))
+        };
+        if self.gateways.iter().zip(&roots).any(is_stranger) {
             // At first sight the table says where to look; then it is read again, because it has to be younger than the look.
             self.read_tables(&mut tables).await;
             for (root, table) in roots.iter_mut().zip(&tables) {
@@ -56,17 +60,20 @@ impl Sweep {
             }
         };
         self.lost = missing;
+        let mut asked = clock::awake_now();
         self.read_tables(&mut tables).await;
         if self.is_news(&mut roots, &tables, memory) {
             whole_look = Some(clock::awake_now());
             view = self.look(Look::Whole, &roots, &known)?;
+            asked = clock::awake_now();
             self.read_tables(&mut tables).await;
         }
         let tables: Vec<TableView> = tables.into_iter().flatten().collect();
         self.processes.look_at(&mut view, &named(&tables, &roots))?;
         let gateways = self.gateways.iter().zip(roots).zip(tables);
-        let gateways =
-            gateways.map(|((watched, root), table)| observed(watched, root, table, memory, &view)).collect();
+        let gateways = gateways
+            .map(|((watched, root), table)| observed(watched, root, (table, asked), memory, &view))
+            .collect();
         Ok((Observation { boot: self.boot.clone(), processes: view, gateways }, whole_look))
     }
 
@@ -91,7 +98,7 @@ impl Sweep {
             let view = match watched.backoff.spared(now) {
                 Some(view) => view,
                 None => {
-                    let view = watched.gateway.read_table().await;
+                    let view = watched.read_table().await;
                     watched.backoff.heard(&watched.name, &view, now, patience);
                     view
                 }
@@ -179,7 +186,7 @@ fn named(tables: &[TableView], roots: &[Option<Pid>]) -> Vec<Pid> {
 fn observed(
     watched: &Watched,
     root: Option<Pid>,
-    table: TableView,
+    (table, asked): (TableView, Awake),
     memory: &Ledger,
     view: &ProcessView,
 ) -> GatewayObservation {
@@ -190,7 +197,7 @@ fn observed(
         (None, Some(table)) => table.gateway_pid.and_then(there),
         (None, None) => remembered.filter(|process| view.alive(process).is_some()),
     };
-    GatewayObservation { name: watched.name.clone(), table, process }
+    GatewayObservation { name: watched.name.clone(), table, process, asked }
 }
 
 /// How far to search for a gateway's process. Reading every argv of the machine is for a gateway that may be up.

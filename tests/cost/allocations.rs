@@ -35,7 +35,7 @@ fn assert_linear(work: impl Fn(usize) -> AllocationInfo, calls_each: u64, bytes_
 
 #[test]
 fn a_decision_allocates_so_much_for_each_session_and_no_more() {
-    assert_linear(deciding, 6, 1024);
+    assert_linear(deciding, 4, 1024);
 }
 
 #[test]

@@ -44,7 +44,8 @@ impl World {
         let Some(since) = toil.orphan_since else {
             return self.breach(format!("{what}, of the tree of a live session's worker"));
         };
-        let grace = toil.gateway.map_or(Duration::ZERO, |index| self.setup.gateways[index].policy.worker_grace);
+        let grace =
+            toil.gateway.map_or(Duration::ZERO, |index| self.setup.gateways[index].policy.worker_grace);
         let waited = Duration::from_millis(self.now - since);
         let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
         let with_session = session.is_some_and(|session| session.taken || session.condemned);
@@ -84,8 +85,7 @@ impl World {
             return self.breach(format!("{what}, whose row makes no sense"));
         }
         let policy = &self.setup.gateways[gateway].policy;
-        let grace =
-            if session.close_on_disconnect { policy.close_on_disconnect_grace } else { policy.grace };
+        let grace = if session.close_on_disconnect { policy.close_on_disconnect_grace } else { policy.grace };
         let grace = u64::try_from(grace.as_millis()).unwrap();
         if let Some(late) = self.impatience(disk, gateway, &session, &seen, grace) {
             return self.breach(format!("{what} {late} (grace {grace} ms)"));
@@ -96,19 +96,28 @@ impl World {
     }
 
     /// Why it is too early.
-    fn impatience(&self, disk: usize, gateway: usize, session: &Sess, seen: &Seen, grace: u64) -> Option<String> {
+    fn impatience(
+        &self,
+        disk: usize,
+        gateway: usize,
+        session: &Sess,
+        seen: &Seen,
+        grace: u64,
+    ) -> Option<String> {
         let tells = &self.setup.gateways[gateway].tells;
         let memory = &self.disks[disk];
         let since = |at: u64| seen.at.saturating_sub(at);
-        let too_early = |what: &str, waited: u64| {
-            (waited < grace).then(|| format!("after {waited} ms {what}"))
-        };
+        let too_early =
+            |what: &str, waited: u64| (waited < grace).then(|| format!("after {waited} ms {what}"));
         if tells.clocks == Clocks::Both {
             let early = too_early("of its gateway's own clocks", since(seen.lull_since));
             // A hold stops neither clock. One that was seen starts the grace again; that it is over, a later look must have seen.
             let first = memory.sights.get(&session.serial).map_or(seen.at, |sight| sight.first);
-            let held = memory.spared.get(&session.serial).filter(|at| !memory.gaps && **at >= seen.lull_since);
-            return early.or_else(|| held.and_then(|_| too_early("since it was seen to be held no more", since(first))));
+            let held =
+                memory.spared.get(&session.serial).filter(|at| !memory.gaps && **at >= seen.lull_since);
+            return early.or_else(|| {
+                held.and_then(|_| too_early("since it was seen to be held no more", since(first)))
+            });
         }
         if tells.activity {
             return too_early("as an orphan", since(seen.orphan_since.unwrap_or(seen.at)));

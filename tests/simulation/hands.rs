@@ -29,6 +29,8 @@ pub(crate) struct Grip {
     pub(crate) announced: Vec<(Step, Option<ProcessIdentity>)>,
     /// What it saw of the sessions, by gateway and id.
     pub(crate) seen: Vec<((usize, String), Seen)>,
+    /// What the looks that it remembers had seen.
+    pub(crate) base: BTreeMap<u64, Sight>,
     /// What this look adds to the remembered ones, once it is saved: the orphans, and who was seen to be none.
     pub(crate) sights: Option<Sights>,
 }
@@ -128,7 +130,8 @@ impl Kernel for Hands<'_> {
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
         self.call(|world| {
             let led = |leader: u32| leaders.iter().any(|pid| pid.get() == leader);
-            let procs = world.procs.iter().filter(|proc| !proc.zombie && (led(proc.group) || led(proc.session)));
+            let procs =
+                world.procs.iter().filter(|proc| !proc.zombie && (led(proc.group) || led(proc.session)));
             Ok(procs.map(|proc| world.procs.show(proc)).collect())
         })
         .unwrap_or_else(|| Err(Self::error("scan", Pid::INIT)))
@@ -152,7 +155,8 @@ impl Record for Hands<'_> {
     fn conclude(&mut self, case: &Case, outcome: &Outcome) {
         self.call(|world| {
             if world.story.is_some() {
-                let who = case.session.as_ref().map_or_else(|| format!("{:?}", case.worker), ToString::to_string);
+                let who =
+                    case.session.as_ref().map_or_else(|| format!("{:?}", case.worker), ToString::to_string);
                 world.say(|_| format!("    reaper: {} {who}: {outcome:?}", case.orphan));
             }
         });

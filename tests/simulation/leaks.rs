@@ -24,9 +24,10 @@ impl World {
             return;
         }
         let overdue = |since: u64| self.now.saturating_sub(since.max(self.setup.calm_at)) >= self.patience();
-        let sessions = self.sessions.iter().filter(|session| {
-            session.orphan_since.is_some_and(overdue) && self.is_knowable_session(session)
-        });
+        let sessions = self
+            .sessions
+            .iter()
+            .filter(|session| session.orphan_since.is_some_and(overdue) && self.is_knowable_session(session));
         let mut left: Vec<String> = sessions.map(|session| format!("session {}", session.id)).collect();
         for (serial, toil) in &self.toils {
             if !toil.orphan_since.is_some_and(overdue) {
@@ -56,7 +57,8 @@ impl World {
             session.misnamed.or(worker)
         };
         let pid = named(session);
-        let rows = self.sessions.iter().filter(|other| other.life == Life::Live && other.serial != session.serial);
+        let rows =
+            self.sessions.iter().filter(|other| other.life == Life::Live && other.serial != session.serial);
         let mut others = rows.filter(|other| self.setup.gateways[other.gateway].tells.worker_pids);
         session.misnamed.is_some() || pid.is_some() && others.any(|other| named(other) == pid)
     }
@@ -93,7 +95,11 @@ impl World {
             let alive = session.worker.and_then(|serial| self.procs.alive(serial));
             let row = session.row(tells, alive.map(|proc| proc.pid), self.now);
             match row.worker {
-                Told::Known(pid) => pid.get() == worker.pid || (session.misnamed.is_some() && (session.key == key || session.obscured == Some(Field::Key))),
+                Told::Known(pid) => {
+                    pid.get() == worker.pid
+                        || (session.misnamed.is_some()
+                            && (session.key == key || session.obscured == Some(Field::Key)))
+                }
                 Told::Absent => session.key == key || session.obscured == Some(Field::Key),
                 Told::NotUnderstood(_) => true,
             }
@@ -101,7 +107,8 @@ impl World {
         if rows().any(hides) {
             return false;
         }
-        let known_gateways = self.setup.gateways.iter().all(|gateway| gateway.tells.pid || gateway.found_by_argv);
+        let known_gateways =
+            self.setup.gateways.iter().all(|gateway| gateway.tells.pid || gateway.found_by_argv);
         let under = self.procs.get(worker.parent).map(|parent| parent.kind);
         match (under, toil.gateway) {
             (Some(Kind::Gateway(index)), _) => {
@@ -116,4 +123,4 @@ impl World {
 }
 
 /// Whether the crate tells adoption from process facts.
-const ADOPTION_IS_TOLD: bool = false;
+const ADOPTION_IS_TOLD: bool = true;

@@ -139,7 +139,10 @@ impl World {
         match fate {
             Fate::Crashes => self.die(worker),
             Fate::Replaced(leaves) => {
-                if self.live(slot).is_some() && self.start_worker(session).is_some() && leaves == Leaves::Nothing {
+                if self.live(slot).is_some()
+                    && self.start_worker(session).is_some()
+                    && leaves == Leaves::Nothing
+                {
                     self.plan(15, Happening::Exits(worker));
                 }
             }
@@ -159,8 +162,12 @@ impl World {
             }
             Fate::LeadsSession => self.procs.setsid(worker),
             Fate::ChildExits | Fate::ChildForks | Fate::ChildTurnsDeaf | Fate::ChildChangesUser => {
-                let children: Vec<_> =
-                    self.procs.tree(worker).filter(|proc| proc.serial != worker).map(|proc| proc.serial).collect();
+                let children: Vec<_> = self
+                    .procs
+                    .tree(worker)
+                    .filter(|proc| proc.serial != worker)
+                    .map(|proc| proc.serial)
+                    .collect();
                 if children.is_empty() {
                     return;
                 }

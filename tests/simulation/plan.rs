@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::event::{Act, CloseFault, Event, Fate, Field, Leaves, Mishap, Slot, TableFault, Turnabout, Weather, Wrong};
+use super::event::{
+    Act, CloseFault, Event, Fate, Field, Leaves, Mishap, Slot, TableFault, Turnabout, Weather, Wrong,
+};
 use super::rng::Rng;
 use super::setup::{Clocks, GatewaySetup, Rhythm, Setup, Tells};
 use super::sim::Plan;
@@ -83,7 +85,13 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
             pid: rng.percent(90),
             instance: rng.percent(80),
             worker_pids: rng.percent(70),
-            clocks: rng.pick(&[Clocks::None, Clocks::Both, Clocks::Both, Clocks::DetachedOnly, Clocks::IdleOnly]),
+            clocks: rng.pick(&[
+                Clocks::None,
+                Clocks::Both,
+                Clocks::Both,
+                Clocks::DetachedOnly,
+                Clocks::IdleOnly,
+            ]),
             activity: rng.percent(50),
         },
         found_by_argv: rng.percent(30),
@@ -112,7 +120,9 @@ fn event(rng: &mut Rng, slots: u64, setup: &Setup) -> Event {
         33..=39 => Event::Session(slot, Act::Prompts),
         40..=46 => Event::Session(slot, Act::TurnEnds),
         47..=48 => Event::Session(slot, Act::Asks),
-        49..=51 => Event::Session(slot, Act::Held(rng.pick(&["delegation", "approval", "background-process"]))),
+        49..=51 => {
+            Event::Session(slot, Act::Held(rng.pick(&["delegation", "approval", "background-process"])))
+        }
         52..=54 => Event::Session(slot, Act::Released),
         55..=57 => Event::Session(slot, Act::Closes),
         58..=61 => {

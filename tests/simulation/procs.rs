@@ -173,9 +173,8 @@ impl Procs {
         for _ in 0..self.pid_max {
             let pid = self.next_pid;
             self.next_pid = if pid >= self.pid_max { 2 } else { pid + 1 };
-            let taken = self.by_pid.values().any(|proc| {
-                proc.pid == pid || proc.group == pid || proc.session == pid
-            });
+            let taken =
+                self.by_pid.values().any(|proc| proc.pid == pid || proc.group == pid || proc.session == pid);
             if !taken && (self.pidfs || !self.in_this_tick.1.contains(&pid)) {
                 return Some(pid);
             }
@@ -240,8 +239,12 @@ impl Procs {
             }
         }
         // Init waits for what it adopts.
-        let dead: Vec<_> =
-            self.by_pid.values().filter(|proc| proc.zombie && proc.parent <= 1).map(|proc| proc.serial).collect();
+        let dead: Vec<_> = self
+            .by_pid
+            .values()
+            .filter(|proc| proc.zombie && proc.parent <= 1)
+            .map(|proc| proc.serial)
+            .collect();
         for serial in dead {
             self.reap(serial);
         }

@@ -45,6 +45,9 @@ pub(crate) struct Run {
     process: Serial,
     memory: Ledger,
     view: ProcessView,
+    /// A table spoke of what the look didn't know, so all is looked at again.
+    news: bool,
+    whole_look: Option<Awake>,
     asked: Awake,
     tables: Vec<Option<TableView>>,
     teardown: Option<Teardown<Serial>>,
@@ -67,14 +70,18 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> 
     })?;
     // Killed before it began, or in the middle: whoever had announced it meant this run.
     let fuse = world.grips[disk].fuse.take();
-    world.grips[disk] = Grip { fuse, ..Grip::default() };
+    let base = world.disks[disk].sights.clone();
+    world.grips[disk] = Grip { fuse, base, ..Grip::default() };
     let boot = world.boot_id();
     let memory = world.disks[disk].load(&boot, world.awake());
+    let whole_look = memory.whole_look;
     Some(Run {
         number,
         process,
         memory,
         view: ProcessView::default(),
+        news: false,
+        whole_look,
         asked: world.awake(),
         tables: vec![None; world.gateways.len()],
         teardown: None,
@@ -89,7 +96,16 @@ impl Sim {
     pub(crate) fn step(&mut self, disk: usize, run: &mut Run, step: Step) -> bool {
         match step {
             Step::Look => {
-                run.view = self.world.borrow_mut().look(run.process, &run.memory);
+                let mut world = self.world.borrow_mut();
+                let now = world.awake();
+                let whole = run.news || world.needs_whole_look(&run.memory, now);
+                if whole {
+                    run.whole_look = Some(now);
+                }
+                run.view = world.look(run.process, &run.memory, whole);
+                run.tables.fill(None);
+                world.grips[disk].seen.clear();
+                drop(world);
                 for index in 0..run.tables.len() {
                     self.plan(disk, run.number, 1, Step::Ask(index));
                 }
@@ -102,6 +118,17 @@ impl Sim {
                 run.tables[index] = Some(table);
                 self.world.borrow_mut().grips[disk].seen.extend(seen);
                 if run.tables.iter().all(Option::is_some) {
+                    if !run.news
+                        && run.tables.iter().enumerate().any(|(index, table)| {
+                            table
+                                .as_ref()
+                                .is_some_and(|table| self.world.borrow().is_news(index, table, &run.memory))
+                        })
+                    {
+                        run.news = true;
+                        self.plan(disk, run.number, 0, Step::Look);
+                        return false;
+                    }
                     return self.judge(disk, run);
                 }
             }
@@ -123,9 +150,7 @@ impl Sim {
         };
         let (delay, table, seen) = match answer {
             Some(delay) => (delay.max(1), world.table(index), world.witness(index)),
-            None => {
-                (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new())
-            }
+            None => (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new()),
         };
         drop(world);
         self.plan(disk, number, delay, Step::Arrives(index, table, seen));
@@ -151,9 +176,11 @@ impl Sim {
                 Verdict::Reap { warrant, waited } => {
                     if world.story.is_some() {
                         let subject = judged.subject.id();
-                        world.say(|_| format!("    reaper: reap {subject}, {} after {waited:?}", warrant.orphan()));
+                        world.say(|_| {
+                            format!("    reaper: reap {subject}, {} after {waited:?}", warrant.orphan())
+                        });
                     }
-                    warrants.push((warrant, waited));
+                    warrants.push((*warrant, waited));
                 }
                 Verdict::Wait { remaining: left, .. } => {
                     remaining = Some(remaining.map_or(left, |sooner| sooner.min(left)));
@@ -169,6 +196,7 @@ impl Sim {
         }
         run.due = remaining.map(|left| world.now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX) + 1);
         run.memory = decision.ledger;
+        run.memory.whole_look = run.whole_look;
         // What can't be remembered isn't acted on.
         if world.writable(disk).is_err() {
             world.say(|_| "    reaper: the state directory can't be written".to_owned());
@@ -275,6 +303,10 @@ impl Sim {
         let mut world = world.borrow_mut();
         let now = world.awake();
         let mut any = false;
+        // Whatever befell the state directory meanwhile: this run remembers, and writes it again.
+        if !run.warrants.is_empty() && world.writable(disk).is_ok() {
+            world.commit_sights(disk);
+        }
         for (warrant, ending) in run.warrants.iter().zip(teardown.into_endings()) {
             let Some(ending) = ending else {
                 world.breach("a teardown is done without an ending");
@@ -316,7 +348,7 @@ impl World {
             }
             if row.is_orphan && row.makes_sense {
                 let fresh = Sight { first: row.at };
-                let old = self.disks[disk].sights.get(&row.serial).copied();
+                let old = self.grips[disk].base.get(&row.serial).copied();
                 sights.insert(row.serial, old.unwrap_or(fresh));
             } else {
                 spared.push((row.serial, row.at));
@@ -328,7 +360,7 @@ impl World {
 
     /// The look is remembered from here on.
     fn commit_sights(&mut self, disk: usize) {
-        if let Some((sights, spared)) = self.grips[disk].sights.take() {
+        if let Some((sights, spared)) = self.grips[disk].sights.clone() {
             self.disks[disk].sights = sights;
             self.disks[disk].spared.extend(spared);
         }

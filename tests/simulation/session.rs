@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
 use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
 
 use super::event::{Field, Slot};
 use super::procs::Serial;

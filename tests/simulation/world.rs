@@ -9,8 +9,8 @@ use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::time::Awake;
 
 use super::disk::Disk;
-use super::hands::Grip;
 use super::event::{CloseFault, Event, TableFault};
+use super::hands::Grip;
 use super::procs::{Birth, Kind, OnTerm, Procs, Serial};
 use super::rng::Rng;
 use super::session::{Life, Sessions};
@@ -27,7 +27,11 @@ pub(crate) enum Happening {
     Listed(u64),
     GatewayStarts(usize),
     /// A close that was asked for long ago is carried out, if it still may be.
-    LateClose { gateway: usize, session: String, run: u64 },
+    LateClose {
+        gateway: usize,
+        session: String,
+        run: u64,
+    },
 }
 
 /// A gateway at work.
@@ -62,14 +66,7 @@ pub(crate) struct Toil {
 impl Toil {
     /// A worker's, of a session of this gateway; of none in the configuration, it serves another one.
     pub(crate) fn new(gateway: Option<usize>, session: u64) -> Self {
-        Self {
-            gateway,
-            session,
-            orphan_since: None,
-            blurred: false,
-            condemned: false,
-            known_to: Vec::new(),
-        }
+        Self { gateway, session, orphan_since: None, blurred: false, condemned: false, known_to: Vec::new() }
     }
 }
 
@@ -295,9 +292,10 @@ impl World {
         for (serial, toil) in &mut self.toils {
             let needed = match toil.gateway {
                 None => self.foreign.is_some_and(|gateway| gateway == toil.session),
-                Some(_) => self.sessions.get(toil.session).is_some_and(|session| {
-                    session.life != Life::Closed && session.worker == Some(*serial)
-                }),
+                Some(_) => self
+                    .sessions
+                    .get(toil.session)
+                    .is_some_and(|session| session.life != Life::Closed && session.worker == Some(*serial)),
             };
             toil.orphan_since = if needed { None } else { toil.orphan_since.or(Some(now)) };
         }

@@ -47,6 +47,8 @@ pub(crate) enum Step {
     Start(Part),
     /// The same from a thread that stays.
     StartFromThread(Part),
+    /// Lets some milliseconds pass, so that whoever starts next is seen to be younger.
+    Pause(u64),
     /// Ends at once, without having announced itself. Children stay.
     Exit,
     /// Announces itself, then becomes something else with `exec`, which announces itself again.
@@ -236,6 +238,7 @@ fn play(part: &Part) -> ! {
                 });
                 has_started.recv().expect("the thread stays");
             }
+            Step::Pause(millis) => std::thread::sleep(Duration::from_millis(*millis)),
             Step::Exit => std::process::exit(0),
             Step::Become(next) => {
                 announce(part);

@@ -163,6 +163,7 @@ impl World {
             name: name.into(),
             table: TableView::Current(table),
             process: Some(identity(raw)),
+            asked: self.now,
         });
     }
 
@@ -212,7 +213,11 @@ impl World {
 
     /// Decides, and remembers nothing.
     pub(crate) fn peek(&self) -> Looked {
-        Looked(decide(&self.seen, &self.ledger, &self.rules, self.now))
+        let mut seen = self.seen.clone();
+        for gateway in &mut seen.gateways {
+            gateway.asked = self.now;
+        }
+        Looked(decide(&seen, &self.ledger, &self.rules, self.now))
     }
 
     /// One run.

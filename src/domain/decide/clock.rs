@@ -1,4 +1,7 @@
 //! The grace clock: how long somebody has looked like an orphan, in awake time, and what starts it again.
+//!
+//! It starts when the look is over, and is read as of the moment the table was asked for: a gateway that takes its time shows what was,
+//! not what is, and the wait for its answer is no evidence.
 
 use std::time::Duration;
 
@@ -24,7 +27,7 @@ pub(super) fn of_session(scene: &Scene<'_>, session: &Session) -> SessionClock {
     match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked
-                && before == run.as_deref()
+                && before == run
                 && clock.activity == session.activity
                 && clock.since <= now
                 && clock.claims_after.is_none_or(|after| after <= now) =>
@@ -32,7 +35,7 @@ pub(super) fn of_session(scene: &Scene<'_>, session: &Session) -> SessionClock {
             clock.clone()
         }
         Some(_) => fresh(Some(now)),
-        None if is_marked || (before.is_some() && before != run.as_deref()) => fresh(Some(now)),
+        None if is_marked || (before.is_some() && before != run) => fresh(Some(now)),
         None => fresh(None),
     }
 }
@@ -65,14 +68,14 @@ pub(super) fn mark_all(scene: &Scene<'_>, remembered: &mut GatewayMemory) {
 ///
 /// The gateway knows better than its polls: a client may come and go between two of them. Both of its clocks together stand in for the
 /// reaper's own, and then the smaller one counts; one alone can only make the wait longer.
-pub(super) fn waited(now: Awake, session: &Session, clock: &SessionClock) -> Duration {
-    let own = now.since(clock.since);
+pub(super) fn waited(asked: Awake, session: &Session, clock: &SessionClock) -> Duration {
+    let own = asked.since(clock.since);
     let claim = match (session.detached_for, session.idle_for) {
         (None, None) => return own,
         (Some(one), None) | (None, Some(one)) => own.min(one),
         (Some(detached), Some(idle)) => detached.min(idle),
     };
-    clock.claims_after.map_or(claim, |after| claim.min(now.since(after)))
+    clock.claims_after.map_or(claim, |after| claim.min(asked.since(after)))
 }
 
 /// The clock of a worker that is this kind of orphan now.
@@ -81,8 +84,7 @@ pub(super) fn of_worker(scene: &Scene<'_>, identity: &ProcessIdentity, kind: Orp
     let known = scene.context.known.get(identity);
     // What one gateway's table said of a worker is nothing to another gateway, nor to another run of this one.
     let same_evidence = |gateway| {
-        !kind.depends_on_table()
-            || (gateway == &scene.gateway.name && scene.remembered_run() == scene.run().as_deref())
+        !kind.depends_on_table() || (gateway == &scene.gateway.name && scene.remembered_run() == scene.run())
     };
     match known.and_then(|(gateway, worker)| Some((gateway, worker.clock?))) {
         Some((gateway, clock)) if clock.kind == kind && clock.since <= now && same_evidence(*gateway) => {

@@ -3,6 +3,8 @@
 //!
 //! PPID 1 proves nothing for anything but a worker (#92008, #84855), and in a container process 1 may be the gateway itself.
 
+use std::time::Duration;
+
 use super::clock;
 use super::context::Entry;
 use super::quota::{Due, Found};
@@ -69,14 +71,30 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
             let orphan = OrphanKind::ParentlessWorker;
             let clock = clock::of_worker(scene, &identity, orphan);
             remember(bond, Some(clock));
-            let due = Due { orphan, session: None, worker: Some(identity), remnants: Vec::new() };
-            let waited = scene.now().since(clock.since);
-            let grace = scene.rules.policy.worker_grace;
+            let due = Due {
+                orphan,
+                session: None,
+                worker: Some(identity),
+                remnants: Vec::new(),
+                remnants_of: None,
+            };
+            let waited = scene.gateway.asked.since(clock.since);
+            let grace = grace(scene, process, bond);
             return Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures));
         }
     };
     remember(bond, None);
     Some(Found::keep(subject, process.rss_bytes, keep))
+}
+
+/// Whose it was may be unknown, or forgotten: then the longest grace of those it may have been of.
+fn grace(scene: &Scene<'_>, process: &Process, bond: Bond) -> Duration {
+    let own = scene.rules.policy.worker_grace;
+    if bond != Bond::None {
+        return own;
+    }
+    let graces = scene.context.claimants(process).map(|(entry, _)| entry.rules.policy.worker_grace);
+    graces.fold(own, Duration::max)
 }
 
 fn protection(scene: &Scene<'_>, process: &Process) -> Option<Protection> {

@@ -15,6 +15,8 @@ pub(super) struct Rows<'a> {
     found_by_key: HashMap<&'a str, usize>,
     /// The workers that rows with this key name.
     named_by_key: HashMap<&'a str, Vec<Pid>>,
+    /// The workers that rows name whose key is not understood.
+    pub(super) named_without_key: Vec<Pid>,
     /// A row's worker is not understood: it may be any.
     pub(super) has_obscure_worker: bool,
     /// A row without a worker's PID has a key that is not understood: any worker may carry it.
@@ -30,7 +32,7 @@ impl<'a> Rows<'a> {
                 (Told::Absent, Some(key)) => *rows.found_by_key.entry(key).or_default() += 1,
                 (Told::Absent, None) => rows.has_obscure_key = true,
                 (Told::Known(pid), Some(key)) => rows.named_by_key.entry(key).or_default().push(*pid),
-                (Told::Known(_), None) => {}
+                (Told::Known(pid), None) => rows.named_without_key.push(*pid),
                 (Told::NotUnderstood(_), _) => rows.has_obscure_worker = true,
             }
         }

@@ -1,11 +1,11 @@
 //! What every judgement needs at hand of one gateway.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::context::{Context, Entry};
 use super::rows::Rows;
-use crate::domain::ids::Pid;
+use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::Rules;
@@ -31,8 +31,14 @@ pub(super) struct Scene<'a> {
     workers_by_key: HashMap<&'a str, Vec<&'a Process>>,
     /// When the youngest of them that a row with this key names was started.
     youngest_named: HashMap<&'a str, u64>,
+    /// The keys of rows that name a process which isn't there, or is no worker with that key.
+    misnamed: HashSet<&'a str>,
+    /// The same of a row whose key is not understood: its worker may be any.
+    pub(super) has_misnamed_without_key: bool,
     /// Another gateway of the configuration has the same process.
     pub(super) shares_process: bool,
+    /// Identity of the run of the gateway that wrote the table: its instance, else its process.
+    run: Option<Box<str>>,
 }
 
 impl<'a> Scene<'a> {
@@ -52,6 +58,14 @@ impl<'a> Scene<'a> {
         let youngest = |pids: &[Pid]| pids.iter().filter_map(|pid| started.get(pid)).max().copied();
         let youngest_named =
             entry.rows.named().filter_map(|(key, pids)| Some((key, youngest(pids)?))).collect();
+        let carries = |pid: &Pid, key: Option<&str>| {
+            let named = context.view().get(*pid).filter(|process| !process.zombie);
+            let carried = named.and_then(|named| entry.match_of(named));
+            carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
+        };
+        let misnames = |(key, pids): &(&str, &[Pid])| pids.iter().any(|pid| !carries(pid, Some(key)));
+        let misnamed = entry.rows.named().filter(misnames).map(|(key, _)| key).collect();
+        let has_misnamed_without_key = entry.rows.named_without_key.iter().any(|pid| !carries(pid, None));
         let twin =
             |other: &&GatewayObservation| other.name != gateway.name && other.process == gateway.process;
         let shares_process =
@@ -62,6 +76,9 @@ impl<'a> Scene<'a> {
             own_line: Arc::clone(&context.own_line),
             gateways: Arc::clone(&context.spared),
         };
+        let instance = gateway.table.current().map(|table| table.instance.as_ref());
+        let process = || entry.process.map(|process| format!("process {process}").into());
+        let run = instance.and_then(|instance| instance.map(|name| name.as_str().into()).or_else(process));
         Self {
             context,
             gateway,
@@ -73,7 +90,10 @@ impl<'a> Scene<'a> {
             workers,
             workers_by_key,
             youngest_named,
+            misnamed,
+            has_misnamed_without_key,
             shares_process,
+            run,
         }
     }
 
@@ -81,11 +101,9 @@ impl<'a> Scene<'a> {
         self.context.now
     }
 
-    /// Identity of the run of the gateway that wrote the table: its instance, else its process.
-    pub(super) fn run(&self) -> Option<Box<str>> {
-        let table = self.gateway.table.current()?;
-        let process = || self.process.map(|process| format!("process {process}").into());
-        table.instance.as_ref().map(|instance| instance.as_str().into()).or_else(process)
+    /// The run of the gateway that wrote the table, if it is current.
+    pub(super) fn run(&self) -> Option<&str> {
+        self.run.as_deref()
     }
 
     /// The run of the gateway that is remembered.
@@ -109,6 +127,11 @@ impl<'a> Scene<'a> {
         self.youngest_named.get(key).is_some_and(|started| *started > process.identity.start_ticks)
     }
 
+    /// Whether a row with this key names a process that can't be its worker: it doesn't say which worker isn't its own.
+    pub(super) fn misnames(&self, key: &str) -> bool {
+        self.misnamed.contains(key)
+    }
+
     /// Whether this gateway's table names this process as a worker.
     pub(super) fn names(&self, pid: Pid) -> bool {
         self.context.namers(pid).contains(&&self.gateway.name)
@@ -128,7 +151,17 @@ impl<'a> Scene<'a> {
     pub(super) fn distrust(&self) -> Option<&'a str> {
         match &self.gateway.table {
             TableView::Current(_) => None,
-            TableView::Unreachable { why } | TableView::Refused { why } => Some(why),
+            TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
+                Some(why)
+            }
+        }
+    }
+
+    /// The sessions that are there without a table that says more of them.
+    pub(super) fn listed(&self) -> &'a [SessionId] {
+        match &self.gateway.table {
+            TableView::Listed { sessions, .. } => sessions,
+            TableView::Current(_) | TableView::Unreachable { .. } | TableView::Refused { .. } => &[],
         }
     }
 

@@ -44,8 +44,14 @@ fn judge_one(
         Standing::Orphan(kind) => {
             let clock = clock::of_worker(scene, &identity, kind);
             memory.clock = Some(clock);
-            let due = Due { orphan: kind, session: None, worker: Some(identity), remnants: Vec::new() };
-            let waited = scene.now().since(clock.since);
+            let due = Due {
+                orphan: kind,
+                session: None,
+                worker: Some(identity),
+                remnants: Vec::new(),
+                remnants_of: None,
+            };
+            let waited = scene.gateway.asked.since(clock.since);
             let grace = scene.rules.policy.worker_grace;
             Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures))
         }
@@ -79,7 +85,7 @@ fn standing(scene: &Scene<'_>, process: &Process, key: Option<&str>) -> Standing
     if scene.context.is_named(pid) {
         return unknown("the table of another gateway names it as its worker");
     }
-    if scene.rows.has_obscure_worker {
+    if scene.rows.has_obscure_worker || scene.has_misnamed_without_key {
         return unknown("a session's worker is not understood, and it may be this one");
     }
     if scene.rows.has_obscure_key {
@@ -89,6 +95,9 @@ fn standing(scene: &Scene<'_>, process: &Process, key: Option<&str>) -> Standing
         Some(key) if scene.rows.find_by(key) => Standing::Owned,
         None if scene.rows.find_by_key() => {
             unknown("the table doesn't name its workers and worker.match has no group `session`")
+        }
+        Some(key) if scene.misnames(key) => {
+            unknown("a session with its key names a process that can't be its worker")
         }
         Some(key) if scene.names_younger(key, process) => Standing::Orphan(OrphanKind::SupersededWorker),
         _ => Standing::Orphan(OrphanKind::OwnerlessWorker),

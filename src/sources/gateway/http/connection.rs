@@ -62,7 +62,7 @@ impl Drop for Connection {
 }
 
 /// The first address that takes it; else what the first one said.
-async fn connect(target: &Target) -> Result<TcpStream, HttpProblem> {
+pub(super) async fn connect(target: &Target) -> Result<TcpStream, HttpProblem> {
     let port = target.port();
     let addresses: Vec<SocketAddr> = match target.host() {
         Host::Addresses(addresses) => addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
