@@ -31,14 +31,14 @@ async fn reap(server: &Server) -> CloseAnswer {
 }
 
 #[tokio::test]
-async fn a_reap_posts_the_instance_and_the_activity_it_saw_and_the_reason() {
+async fn a_reap_posts_the_instance_it_saw_and_the_reason_and_no_more() {
     let server = Server::saying(answer("200 OK", r#"{"outcome":"reaped"}"#)).await;
     let gateway = gateway_with_token(&server, "s3cret");
     let seen =
         CloseOrder { id: "a/b".into(), instance: Some("run \"1\"".into()), activity: Some("7".into()) };
     let said = gateway.reap(&seen, PATIENT).await;
     assert_eq!(said, CloseAnswer::Reaped);
-    let body = r#"{"instance":"run \"1\"","reason":"orphaned","activity":"7"}"#;
+    let body = r#"{"instance":"run \"1\"","reason":"orphaned"}"#;
     let expected = format!(
         "POST /table/a%2Fb/reap HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\n\
          authorization: Bearer s3cret\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",

@@ -19,7 +19,7 @@ use super::disk::Sight;
 use super::event::{CloseFault, TableFault};
 use super::hands::{Grip, Hands, Seen};
 use super::procs::{Birth, Kind, OnTerm, Serial};
-use super::setup::{USER, rules};
+use super::setup::USER;
 use super::sim::Sim;
 use super::world::{Happening, World};
 
@@ -167,7 +167,7 @@ impl Sim {
         let boot = world.boot_id();
         let seen = Observation { boot: boot.clone(), processes: std::mem::take(&mut run.view), gateways };
         let now = world.awake();
-        let decision = decide(&seen, &run.memory, &rules(&world.setup), now);
+        let decision = decide(&seen, &run.memory, &world.rules, now);
         world.count_sights(disk, &seen);
         let mut warrants = Vec::new();
         let mut remaining: Option<Duration> = None;
