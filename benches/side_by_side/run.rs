@@ -20,9 +20,11 @@ pub(crate) fn quiet(mut command: Command) -> Command {
 /// Runs it to its end. The time is user and system time of the process and of what it waited for.
 pub(crate) fn cost(command: &mut Command) -> Cost {
     let started = Instant::now();
-    let mut child = command.spawn().unwrap();
-    let used = child.wait4().unwrap().rusage;
+    let child = command.spawn().unwrap();
+    let ended = child.wait4().unwrap();
     let wall_ms = started.elapsed().as_secs_f64() * 1e3;
+    assert!(ended.status.code() != Some(2), "{command:?} was not understood");
+    let used = ended.rusage;
     Cost { wall_ms, cpu_ms: (used.utime + used.stime).as_secs_f64() * 1e3 }
 }
 
@@ -45,8 +47,9 @@ fn wrapped(prefix: &[&str], command: &Command) -> Option<String> {
 
 /// System calls of a run with all its threads, by `strace -c`. `None`: there is no strace.
 pub(crate) fn system_calls(command: &Command) -> Option<u64> {
-    let said = wrapped(&["strace", "-f", "-c", "-U", "calls"], command)?;
-    said.lines().filter_map(|line| line.trim().parse().ok()).next_back()
+    let said = wrapped(&["strace", "-f", "-c", "-U", "calls,name"], command)?;
+    let total = said.lines().rev().find_map(|line| line.trim().strip_suffix("total"))?;
+    total.trim().parse().ok()
 }
 
 /// Peak resident memory in kB, by GNU time: it forks, so that the peak of whoever starts it isn't taken for the program's. `None`: there is

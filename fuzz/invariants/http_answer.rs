@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gateway_reaper::config::token::Token;
 use gateway_reaper::domain::table::{CloseAnswer, TableView};
+use gateway_reaper::domain::warrant::CloseOrder;
 use gateway_reaper::sources::gateway::http::HttpGateway;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -26,8 +27,9 @@ pub(crate) fn check(data: &[u8]) {
         // Nobody listens at port 1, and nobody is asked there: the stream is all there is.
         let Ok(url) = "http://127.0.0.1:1/sessions".parse() else { return };
         let Ok(mut client) = HttpGateway::new(url, Token::new(TOKEN), WITHIN, LIMIT) else { return };
+        let order = CloseOrder { id: "a".into(), instance: None, activity: None };
         if is_reap {
-            check_reap(answer, client.reap_over(ours, &"a".into(), WITHIN).await);
+            check_reap(answer, client.reap_over(ours, &order, WITHIN).await);
         } else {
             check_table(answer, client.read_table_over(ours).await);
         }
@@ -60,7 +62,9 @@ fn check_table(answer: &[u8], view: TableView) {
             assert!(has(answer, b"HTTP/1.") && has(answer, b"200"), "a table comes with a 200");
             assert!(answer.len() > 2 * table.sessions.len());
         }
-        TableView::Unreachable { why } | TableView::Refused { why } => check_message(&why),
+        TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
+            check_message(&why);
+        }
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) fn check(data: &[u8]) {
 fn latest(ledger: &Ledger) -> Option<Awake> {
     let gateways = ledger.gateways.values();
     let clocks = gateways.flat_map(|gateway| {
-        let sessions = gateway.sessions.values().flat_map(|clock| clock.claims_after.into_iter().chain([clock.since]));
+        let sessions =
+            gateway.sessions.values().flat_map(|clock| clock.claims_after.into_iter().chain([clock.since]));
         sessions.chain(gateway.workers.iter().filter_map(|worker| Some(worker.clock?.since)))
     });
     clocks.chain(ledger.whole_look).max()

@@ -2,6 +2,7 @@
 //! something doesn't hold. The fuzz targets call it with bytes of their own making, `tests/fuzz_corpus.rs` with those that are kept.
 
 pub(crate) mod config;
+pub(crate) mod hermes_page;
 pub(crate) mod http_answer;
 pub(crate) mod journal;
 pub(crate) mod ledger;

@@ -101,16 +101,24 @@ fn republished(table: &SessionTable) -> Value {
 fn row(session: &Session) -> Value {
     let mut row = json!({ "id": session.id });
     put(&mut row, "key", told(&session.key, |key| json!(key)));
-    put(&mut row, "transport", told(&session.transport, |it| match it {
-        Transport::Attached => json!("attached"),
-        Transport::Detached => json!("detached"),
-    }));
-    put(&mut row, "turn", told(&session.turn, |it| match it {
-        Turn::Idle => json!("idle"),
-        Turn::Running => json!("running"),
-        Turn::Waiting => json!("waiting"),
-        Turn::Starting => json!("starting"),
-    }));
+    put(
+        &mut row,
+        "transport",
+        told(&session.transport, |it| match it {
+            Transport::Attached => json!("attached"),
+            Transport::Detached => json!("detached"),
+        }),
+    );
+    put(
+        &mut row,
+        "turn",
+        told(&session.turn, |it| match it {
+            Turn::Idle => json!("idle"),
+            Turn::Running => json!("running"),
+            Turn::Waiting => json!("waiting"),
+            Turn::Starting => json!("starting"),
+        }),
+    );
     put(&mut row, "detached_for_s", session.detached_for.map(|span| json!(span.as_secs_f64())));
     put(&mut row, "idle_for_s", session.idle_for.map(|span| json!(span.as_secs_f64())));
     put(&mut row, "activity", session.activity.as_ref().map(|text| json!(text)));
@@ -144,7 +152,9 @@ fn normal(mut table: SessionTable) -> SessionTable {
         forget_words(&mut session.worker);
         // JSON has them as floating point numbers.
         for span in [&mut session.detached_for, &mut session.idle_for].into_iter().flatten() {
-            *span = Duration::from_millis(u64::try_from((*span + Duration::from_micros(500)).as_millis()).unwrap_or(0));
+            *span = Duration::from_millis(
+                u64::try_from((*span + Duration::from_micros(500)).as_millis()).unwrap_or(0),
+            );
         }
     }
     table

@@ -18,7 +18,9 @@ pub(crate) fn check(data: &[u8]) {
         }
     };
     // The leftmost match of the bare pattern begins at the first character if and only if there is one that does.
-    let found = bare.ok().and_then(|bare| bare.captures(argv).filter(|found| found.get(0).is_some_and(|it| it.start() == 0)));
+    let found = bare
+        .ok()
+        .and_then(|bare| bare.captures(argv).filter(|found| found.get(0).is_some_and(|it| it.start() == 0)));
     let expected = found.as_ref().map(|found| found.name("session").map(|group| group.as_str()));
     assert_eq!(worker.matches(argv).map(|matched| matched.key), expected, "{pattern:?} on {argv:?}");
 }

@@ -60,7 +60,8 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         ..ProcessView::default()
     };
     let process = processes.get(pid_of(GATEWAY)).map(|process| process.identity);
-    let gateway = GatewayObservation { name: "gw".into(), table: TableView::Current(table), process };
+    let gateway =
+        GatewayObservation { name: "gw".into(), table: TableView::Current(table), process, asked: now() };
     let seen = Observation { boot: BootId::from(BOOT), processes, gateways: vec![gateway] };
     let policy = Policy {
         grace: Duration::ZERO,

@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod descriptors;
 mod environment;
 mod exit;
 mod hermes;
@@ -51,6 +52,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::Hermes(command) = &args.command {
         return hermes::run(&args, command);
     }
+    descriptors::provide()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::System("the runtime can't be started", error))?;
     let exit = runtime.block_on(async {

@@ -18,6 +18,7 @@ pub(super) struct Terms {
     pub(super) session: Option<CloseOrder>,
     pub(super) worker: Option<ProcessIdentity>,
     pub(super) remnants: Vec<ProcessIdentity>,
+    pub(super) remnants_of: Option<ProcessIdentity>,
     pub(super) limits: Limits,
     pub(super) close_timeout: Duration,
     pub(super) term_timeout: Duration,
@@ -115,6 +116,11 @@ impl Warrant {
     /// What an interrupted run had seen under the worker before its first signal.
     pub fn remnants(&self) -> &[ProcessIdentity] {
         &self.terms.remnants
+    }
+
+    /// The worker that they were seen under; it is gone.
+    pub fn remnants_of(&self) -> Option<ProcessIdentity> {
+        self.terms.remnants_of
     }
 
     /// Whom it doesn't cover, whatever was said.

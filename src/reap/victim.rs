@@ -91,7 +91,7 @@ impl<H> Victim<H> {
         let case = Case {
             gateway: warrant.gateway().clone(),
             session: warrant.session().map(|order| order.id.clone()),
-            worker: warrant.worker(),
+            worker: warrant.worker().or(warrant.remnants_of()),
             orphan: warrant.orphan(),
             waited,
         };

@@ -50,7 +50,9 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 pub(super) fn read_open(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Set aside at once: otherwise it is read in bits, the first of 32 bytes. One more, so that the end is seen without growing.
+    let announced = file.metadata()?.len().min(MOST_BYTES);
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0) + 1);
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than anything this tool writes"));

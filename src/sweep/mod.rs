@@ -38,7 +38,6 @@ pub struct Sweep {
     gateways: Vec<Watched>,
     rules: Vec<Rules>,
     processes: Processes,
-    kernel: LinuxKernel,
     boot: BootId,
     patience: Patience,
     /// Whose loss a whole look has been made for.
@@ -121,13 +120,14 @@ impl Sweep {
         let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
         if !warrants.is_empty() {
             let (places, warrants): (Vec<_>, Vec<_>) = warrants.into_iter().unzip();
+            // Opened when there is something to do: most runs have nothing.
+            let mut kernel = LinuxKernel::new()?;
             let mut recorder = store.recorder(report.run());
             let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
-            let endings = act::carry_out(warrants, &self.gateways, &mut self.kernel, &mut recorder).await;
-            let at = clock::awake_now();
+            let endings = act::carry_out(warrants, &self.gateways, &mut kernel, &mut recorder).await;
             let mut ledger = store.ledger().clone();
             for ((place, warrant), ending) in places.into_iter().zip(&given).zip(endings) {
-                settle::settle(&mut ledger, warrant, &ending, at);
+                settle::settle(&mut ledger, warrant, &ending);
                 report.conclude(place, ending);
             }
             ledger.unfinished = store.in_hand();

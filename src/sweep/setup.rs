@@ -13,7 +13,6 @@ use crate::config::{Config, GatewayConfig, GatewayKind, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
 use crate::domain::table::TableView;
-use crate::reap::linux::{LinuxKernel, raise_descriptor_limit};
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::Gateway;
 use crate::sources::gateway::hermes::HermesGateway;
@@ -96,18 +95,14 @@ impl Sweep {
     /// # Errors
     /// A token or a user can't be had, or this machine's `/proc` can't be used.
     pub fn new(config: &Config, patience: Patience) -> Result<Self, SetupError> {
-        if let Err(error) = raise_descriptor_limit() {
-            tracing::debug!(%error, "the limit of open files stays as it is");
-        }
         let boot = clock::boot_id().map_err(SetupError::Boot)?;
         let unreadable = |error| SetupError::Processes(SweepError::Processes(error));
         let processes = Processes::new().map_err(unreadable)?;
-        let kernel = LinuxKernel::new().map_err(unreadable)?;
         let own_uid = rustix::process::geteuid().as_raw();
         let rules =
             config.gateways.iter().map(|gateway| rules_of(gateway, own_uid)).collect::<Result<_, _>>()?;
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
-        Ok(Self { gateways, rules, processes, kernel, boot, patience, lost: BTreeSet::new() })
+        Ok(Self { gateways, rules, processes, boot, patience, lost: BTreeSet::new() })
     }
 }
 

@@ -67,12 +67,13 @@ fn under_a_known_subreaper_and_never_seen_before() {
     assert_eq!(world.fate_of_worker(99), WAIT);
 }
 
+/// Whoever adopts is an ancestor, and older.
 #[test]
-fn older_than_its_parent() {
+fn older_than_its_parent_is_no_sign() {
     let mut world = World::new();
     world.process(60, 1, "supervisord").identity.start_ticks = 10_000;
     world.worker(99, "a", 60);
-    assert_eq!(world.fate_of_worker(99), WAIT);
+    assert_eq!(world.fate_of_worker(99), "not judged");
 }
 
 /// Under a supervisor, in a session that neither it nor the supervisor leads; whose leader was looked for and is gone.

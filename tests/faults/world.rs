@@ -36,6 +36,13 @@ pub(crate) struct Victims {
     ownerless: Family,
 }
 
+/// Whether a run was made with a state directory before. If so, the next one looks at the gateway's processes alone, not at the machine's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    New,
+    Used,
+}
+
 /// The state directory of some runs, and their configuration.
 pub(crate) struct Memory {
     pub(crate) dir: PathBuf,
@@ -106,20 +113,29 @@ impl World {
         })
     }
 
-    /// A new state directory, and a configuration by which everybody is due at first sight.
-    pub(crate) fn memory(&self, name: &str) -> Memory {
+    /// A state directory and its configuration, by which everybody is due at first sight.
+    pub(crate) fn memory(&self, name: &str, before: Before) -> Memory {
+        self.memory_with(name, before, "5s")
+    }
+
+    pub(crate) fn memory_with(&self, name: &str, before: Before, close_timeout: &str) -> Memory {
         let dir = self.folder.path().join(name).join("state");
         let config = self.folder.path().join(name).join("reaper.toml");
         std::fs::create_dir_all(dir.parent().unwrap()).unwrap();
         let text = format!(
-            "[policy]\ngrace = \"0s\"\nworker_grace = \"0s\"\nclose_timeout = \"100ms\"\nterm_timeout = \"60ms\"\n\
+            "[policy]\ngrace = \"0s\"\nworker_grace = \"0s\"\nclose_timeout = \"{close_timeout}\"\nterm_timeout = \"60ms\"\n\
              [state]\ndir = '{}'\n[[gateway]]\nname = \"demo\"\nkind = \"http\"\nurl = \"{}\"\n[gateway.worker]\nmatch = '{}'\n",
             dir.display(),
             self.gateway.process.table_url(),
             worker_match(Path::new(EXE)),
         );
         std::fs::write(&config, text).unwrap();
-        Memory { dir, config }
+        let memory = Memory { dir, config };
+        if before == Before::Used {
+            let ended = run(&[], &memory.config, &["once", "--dry-run"]);
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+        }
+        memory
     }
 
     /// Nobody was ended who is wanted.
@@ -166,7 +182,8 @@ impl World {
             assert!(!process.alive(), "process {process} is still there: {when}\n{ended:?}");
         }
         assert!(self.row(victims.session.id()).is_none(), "the session is still there: {when}\n{ended:?}");
-        assert!(!memory.dir.join("in-hand.jsonl").exists(), "something stays in hand: {when}");
+        let in_hand = std::fs::read_to_string(memory.dir.join("in-hand.jsonl"));
+        assert!(in_hand.is_err(), "something stays in hand: {when}\n{in_hand:?}");
         self.assert_sound(victims, memory, when);
     }
 }
@@ -192,10 +209,6 @@ impl Victims {
 
     pub(crate) fn all_gone(&self) -> bool {
         !self.everybody().any(Pinned::alive)
-    }
-
-    pub(crate) fn session(&self) -> &str {
-        self.session.id()
     }
 }
 

@@ -73,6 +73,7 @@ impl World {
             }
             Act::Held(hold) if !session.holds.contains(&hold) => session.holds.push(hold),
             Act::Released if !session.holds.is_empty() => session.holds.clear(),
+            Act::EndsWithTransport => session.close_on_disconnect = true,
             Act::Obscured(field) => session.obscured = Some(field),
             _ => return,
         }

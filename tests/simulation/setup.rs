@@ -88,12 +88,17 @@ pub(crate) fn gateway_name(index: usize) -> String {
     format!("gateway {index}")
 }
 
+thread_local! {
+    /// Compiled once; worlds are many.
+    static PATTERN: Option<WorkerMatch> = WorkerMatch::new(MATCH).ok();
+}
+
 /// The operator's rules for all gateways.
 pub(crate) fn rules(setup: &Setup) -> Vec<Rules> {
     let rule = |(index, gateway): (usize, &GatewaySetup)| Rules {
         gateway: gateway_name(index).into(),
         policy: gateway.policy.clone(),
-        worker_match: WorkerMatch::new(MATCH).ok(),
+        worker_match: PATTERN.with(Clone::clone),
         worker_uid: USER,
     };
     setup.gateways.iter().enumerate().map(rule).collect()

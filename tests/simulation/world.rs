@@ -2,9 +2,11 @@
 //! the same plan, to the letter.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use gateway_reaper::domain::ids::BootId;
+use gateway_reaper::domain::policy::Rules;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::time::Awake;
 
@@ -14,7 +16,7 @@ use super::hands::Grip;
 use super::procs::{Birth, Kind, OnTerm, Procs, Serial};
 use super::rng::Rng;
 use super::session::{Life, Sessions};
-use super::setup::{Setup, USER};
+use super::setup::{Setup, USER, rules};
 
 /// What is going to happen by itself.
 #[derive(Debug, Clone)]
@@ -74,6 +76,7 @@ impl Toil {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) setup: Setup,
+    pub(crate) rules: Rc<[Rules]>,
     pub(crate) now: u64,
     pub(crate) booted_at: u64,
     pub(crate) slept: u64,
@@ -135,6 +138,7 @@ impl World {
             story: told.then(Vec::new),
             breach: None,
             acts: 0,
+            rules: rules(&setup).into(),
             setup,
         };
         world.boot();

@@ -60,18 +60,19 @@ fn what_an_earlier_run_had_in_hand_is_ended_without_its_worker() {
 }
 
 #[test]
-fn a_child_that_came_while_the_worker_was_asked_is_asked_too() {
+fn a_child_that_came_after_the_first_signal_goes_with_the_rest() {
     let mut cast = Cast::new();
     cast.worker(200).manner = Manner::Deaf;
-    let late = cast.actor(201, 200, "born late").clone();
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let late = cast.actor(202, 200, "born late").clone();
     let mut play = cast.rehearse();
-    play.kernel.actors.remove(&201);
-    play.kernel.unborn.insert(201, late);
-    play.kernel.actors.get_mut(&200).unwrap().forks = Some(201);
+    play.kernel.actors.remove(&202);
+    play.kernel.unborn.insert(202, late);
+    play.kernel.actors.get_mut(&200).unwrap().forks = Some(202);
     let mut play = play.begin();
-    assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200");
-    play.pass(ms(2_500));
-    assert_eq!(play.done(), "announce SIGTERM 201, Term 201");
+    assert_eq!(play.done(), "take 200+201, announce SIGTERM 200, Term 200");
+    let done = "announce SIGTERM 201, Term 201, announce SIGTERM 202, Term 202";
+    assert_eq!(play.pass(ms(2_500)).done(), done);
 }
 
 /// A worker that leads a session; its child 201 is in it and lost its way to it.

@@ -117,7 +117,12 @@ impl Cast {
             sessions: self.sessions.clone(),
         };
         let process = view.get(pid(GATEWAY)).map(|process| process.identity);
-        let observed = GatewayObservation { name: gateway(), table: TableView::Current(table), process };
+        let observed = GatewayObservation {
+            name: gateway(),
+            table: TableView::Current(table),
+            process,
+            asked: Awake::from_nanos(1),
+        };
         let boot = BootId::from("boot");
         let memory =
             Ledger { boot: Some(boot.clone()), unfinished: self.unfinished.clone(), ..Ledger::default() };

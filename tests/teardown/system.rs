@@ -29,14 +29,14 @@ fn session() -> Cast {
 
 #[test]
 fn a_worker_that_cannot_be_held_is_not_signalled() {
-    let mut play = play(worker(), |play| drop(play.kernel.unholdable.insert(200)));
+    let mut play = play(worker(), |play| _ = play.kernel.unholdable.insert(200));
     assert_eq!(play.done(), "failed");
     assert_eq!(play.failure(), NO_HOLD);
 }
 
 #[test]
 fn a_session_is_closed_all_the_same_and_its_worker_asked_after_when_its_time_is_over() {
-    let mut play = play(session(), |play| drop(play.kernel.unholdable.insert(200)));
+    let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
     assert_eq!(play.done(), "announce close of s");
     play.answer(CloseAnswer::Reaped);
     assert_eq!(play.pass(ms(9_999)).done(), "");
@@ -46,7 +46,7 @@ fn a_session_is_closed_all_the_same_and_its_worker_asked_after_when_its_time_is_
 
 #[test]
 fn it_is_gone_by_then() {
-    let mut play = play(session(), |play| drop(play.kernel.unholdable.insert(200)));
+    let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
     play.answer(CloseAnswer::Reaped);
     play.kernel.unholdable.clear();
     play.kernel.end(200);
@@ -56,7 +56,7 @@ fn it_is_gone_by_then() {
 
 #[test]
 fn it_is_still_there() {
-    let mut play = play(session(), |play| drop(play.kernel.unholdable.insert(200)));
+    let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
     play.answer(CloseAnswer::Reaped);
     play.kernel.unholdable.clear();
     play.pass(ms(10_000));
@@ -66,7 +66,7 @@ fn it_is_still_there() {
 
 #[test]
 fn a_tree_that_cannot_be_listed_is_not_signalled() {
-    let mut play = play(worker(), |play| drop(play.kernel.unlistable.insert(200)));
+    let mut play = play(worker(), |play| _ = play.kernel.unlistable.insert(200));
     assert_eq!(play.done(), "failed");
     assert_eq!(play.failure(), "a look in /proc of process 200 failed: permission denied");
 }
@@ -87,7 +87,7 @@ fn what_was_stopped_is_killed_even_if_the_rest_cannot_be_listed() {
 
 #[test]
 fn a_signal_that_is_refused_ends_it() {
-    let mut play = play(worker(), |play| drop(play.kernel.unsignallable.insert(200)));
+    let mut play = play(worker(), |play| _ = play.kernel.unsignallable.insert(200));
     assert_eq!(play.done(), "take 200+201, announce SIGTERM 200, failed");
     let ending = play.ending();
     assert_eq!(ending.steps, [Step::Term]);
@@ -127,6 +127,6 @@ fn a_straggler_that_cannot_be_held_is_told_of() {
     let mut cast = Cast::new();
     cast.worker(200).process.session = 200;
     cast.actor(201, 1, "straggler").process.session = 200;
-    let mut play = play(cast, |play| drop(play.kernel.unholdable.insert(201)));
+    let mut play = play(cast, |play| _ = play.kernel.unholdable.insert(201));
     assert_eq!(play.failure(), "pidfd_open of process 201 failed: permission denied");
 }

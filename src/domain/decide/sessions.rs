@@ -76,6 +76,7 @@ fn judge_one<'a>(scene: &Scene<'a>, session: &'a Session, remembered: &mut Gatew
         session: Some(CloseOrder { id: session.id.clone(), instance, activity: session.activity.clone() }),
         worker,
         remnants: Vec::new(),
+        remnants_of: None,
     };
     Found::orphan(subject, rss_bytes, due, waited, grace, failures)
 }
