@@ -117,7 +117,7 @@ fn a_run_that_cannot_begin_says_why_and_does_nothing() {
     }
     let world = World::new();
     let victims = world.victims();
-    let memory = world.memory("told", Before::Used);
+    let memory = world.memory("told", Before::New);
     for (call, error) in
         [("pwrite64", "ENOSPC"), ("flock", "ENOLCK"), ("mkdir", "EROFS"), ("epoll_create1", "EMFILE")]
     {
