@@ -41,6 +41,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod domain;
+pub mod hermes;
 pub mod reap;
 pub mod report;
 pub mod sources;

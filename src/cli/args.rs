@@ -48,6 +48,9 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// What is there now, the verdict on each session and worker, and why; changes nothing
     Status,
+    /// Put the plugin that publishes the session table into a Hermes home, or take it out
+    #[command(subcommand)]
+    Hermes(HermesCommand),
     /// Print the annotated default configuration: every key, what it means and what holds without it
     DefaultConfig,
     /// A small real gateway with real worker processes, and the reaper at work beside it
@@ -76,6 +79,21 @@ pub(super) struct WatchArgs {
     /// The longest pause between two looks
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = interval)]
     pub(super) interval: Duration,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum HermesCommand {
+    /// Install the plugin and enable it; safe to repeat
+    Install(HomeArgs),
+    /// Take the plugin out, and config.yaml back to what it was
+    Uninstall(HomeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HomeArgs {
+    /// The Hermes home [default: $HERMES_HOME, else ~/.hermes]
+    #[arg(long, value_name = "DIR")]
+    pub(super) home: Option<PathBuf>,
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

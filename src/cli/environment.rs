@@ -1,11 +1,12 @@
 //! The environment, read here and nowhere else (a token's variable apart).
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::Args;
 use super::exit::Failure;
 use crate::config::{self, Config, Environment};
+use crate::hermes::{self, Named};
 
 const PROGRAM: &str = "gateway-reaper";
 
@@ -23,6 +24,11 @@ pub(super) fn config(args: &Args) -> Result<Config, Failure> {
     };
     let path = config::locate(args.config.as_deref(), &environment)?;
     Ok(config::load(&path)?)
+}
+
+/// Which Hermes home is meant.
+pub(super) fn hermes_home(option: Option<&Path>) -> Result<(PathBuf, Named), Failure> {
+    Ok(hermes::choose(option, variable("HERMES_HOME"), variable("HOME"))?)
 }
 
 /// Where the memory is: as configured, else where systemd says, else the XDG state directory.

@@ -1,9 +1,11 @@
 //! Exit codes, and which failure has which. They are part of the interface.
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::hermes::HermesError;
 use crate::report::Report;
 use crate::state::StateError;
 use crate::sweep::{SetupError, SweepError};
@@ -55,6 +57,8 @@ pub(super) enum Failure {
     Setup(SetupError),
     State(StateError),
     Sweep(SweepError),
+    /// The plugin can't be installed or taken back.
+    Hermes(HermesError),
     /// The home of the state directory can't be told.
     NoStateDir,
     System(&'static str, std::io::Error),
@@ -70,7 +74,10 @@ impl Failure {
     pub(super) fn exit(&self) -> Exit {
         match self {
             Self::State(StateError::Busy { .. }) => Exit::Busy,
-            Self::Config(_) | Self::Setup(_) | Self::State(_) | Self::NoStateDir => Exit::Usage,
+            Self::Hermes(HermesError::Io { .. }) => Exit::NotReaped,
+            Self::Config(_) | Self::Hermes(_) | Self::Setup(_) | Self::State(_) | Self::NoStateDir => {
+                Exit::Usage
+            }
             Self::Sweep(_) | Self::System(..) | Self::Demo(_) => Exit::NotReaped,
         }
     }
@@ -82,28 +89,40 @@ impl Failure {
             Self::Setup(error) => error,
             Self::State(error) => error,
             Self::Sweep(error) => error,
+            Self::Hermes(error) => error,
             Self::Demo(error) => error.as_ref(),
-            Self::System(what, error) => return anstream::eprintln!("gateway-reaper: {what}: {error}"),
+            Self::System(what, error) => return say(&format!("{what}: {error}")),
             Self::NoStateDir => {
-                return anstream::eprintln!(
-                    "gateway-reaper: nowhere to keep the memory: set [state] dir in the configuration, or $STATE_DIRECTORY, \
-                     $XDG_STATE_HOME or $HOME"
+                return say(
+                    "nowhere to keep the memory: set [state] dir in the configuration, or $STATE_DIRECTORY, $XDG_STATE_HOME or \
+                     $HOME",
                 );
             }
         };
-        let mut text = format!("gateway-reaper: {error}");
+        let mut text = error.to_string();
         let mut source = error.source();
         while let Some(cause) = source {
             text.push_str(&format!(": {cause}"));
             source = cause.source();
         }
-        anstream::eprintln!("{text}");
+        say(&text);
     }
+}
+
+/// Says it on stderr. `eprintln!` would panic where nobody listens any more, and the exit code has to come out right even then.
+fn say(text: &str) {
+    let _ = writeln!(anstream::stderr(), "gateway-reaper: {text}");
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<HermesError> for Failure {
+    fn from(error: HermesError) -> Self {
+        Self::Hermes(error)
     }
 }
 

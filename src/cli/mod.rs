@@ -2,8 +2,10 @@
 
 mod args;
 mod demo;
+mod descriptors;
 mod environment;
 mod exit;
+mod hermes;
 mod narration;
 mod once;
 mod output;
@@ -47,6 +49,10 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::DefaultConfig = &args.command {
         return output::print_text(crate::config::DEFAULT).map(|()| Exit::Done);
     }
+    if let Command::Hermes(command) = &args.command {
+        return hermes::run(&args, command);
+    }
+    descriptors::provide()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::System("the runtime can't be started", error))?;
     let exit = runtime.block_on(async {
@@ -58,7 +64,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::DemoGateway(options) => {
                 gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
             }
-            Command::DefaultConfig | Command::DemoWorker(_) => Ok(Exit::Done),
+            Command::DefaultConfig | Command::DemoWorker(_) | Command::Hermes(_) => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

@@ -8,7 +8,8 @@ use super::args::Verbosity;
 
 pub(super) fn begin(verbosity: Verbosity) {
     let level = match verbosity {
-        Verbosity::Quiet => LevelFilter::ERROR,
+        // A table that can't be read is a warning, and the one thing that cron's mail has to say about exit code 3.
+        Verbosity::Quiet => LevelFilter::WARN,
         Verbosity::Normal => LevelFilter::INFO,
         Verbosity::Verbose => LevelFilter::DEBUG,
         Verbosity::Everything => LevelFilter::TRACE,
@@ -21,6 +22,8 @@ pub(super) fn begin(verbosity: Verbosity) {
         .with_writer(std::io::stderr)
         .with_ansi(colour)
         .with_target(false)
+        // It would complain of a stderr that is gone on that same stderr, and panic.
+        .log_internal_errors(false)
         .finish();
     // A second subscriber can only be there in a test.
     let _ = tracing::subscriber::set_global_default(subscriber);

@@ -1,5 +1,6 @@
 //! `watch`: the same runs in a loop. Wakes at the interval and whenever something is due, and for nothing else.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -64,11 +65,11 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
         let pause = match sweep.run(&mut store, Mode::Enforce).await {
             Ok(run) => {
                 if first || run.report.has_acts() {
-                    output::print_as(
-                        args,
-                        &run.report,
-                        if first && !args.quiet { Detail::All } else { Detail::Acts },
-                    )?;
+                    let detail = if first && !args.quiet { Detail::All } else { Detail::Acts };
+                    // Nothing is left unreaped because a log is full.
+                    if let Err(failure) = output::print_as(args, &run.report, detail) {
+                        failure.tell();
+                    }
                 }
                 first = false;
                 run.next_due.map_or(watch.interval, |due| watch.interval.min(due + A_MOMENT))
@@ -84,7 +85,7 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                 tracing::info!("leaving");
                 return Ok(Exit::Done);
             }
-            Wake::Reload => match reload(args, patience) {
+            Wake::Reload => match reload(args, patience, &dir) {
                 Ok(new) => {
                     sweep = new;
                     tracing::info!("configuration read again; every grace goes on");
@@ -98,6 +99,11 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     }
 }
 
-fn reload(args: &Args, patience: Patience) -> Result<Sweep, Failure> {
-    Ok(Sweep::new(&environment::config(args)?, patience)?)
+fn reload(args: &Args, patience: Patience, dir: &Path) -> Result<Sweep, Failure> {
+    let config = environment::config(args)?;
+    let new_dir = environment::state_dir(&config)?;
+    if new_dir != dir {
+        tracing::warn!("the state directory stays {}; restart to use {}", dir.display(), new_dir.display());
+    }
+    Ok(Sweep::new(&config, patience)?)
 }

@@ -1,5 +1,6 @@
 //! What the operator wants, as values that are already checked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::ids::GatewayName;
@@ -48,7 +49,8 @@ pub enum Mode {
 /// How a worker is recognised by its argv.
 #[derive(Debug, Clone)]
 pub struct WorkerMatch {
-    pattern: regex_lite::Regex,
+    /// Shared: a clone of a pattern of its own would compile its caches again, for every warrant.
+    pattern: Arc<regex_lite::Regex>,
 }
 
 /// What a matching argv says.
@@ -67,14 +69,44 @@ impl WorkerMatch {
     pub fn new(pattern: &str) -> Result<Self, String> {
         // The bare pattern first, so that a message points into what the user wrote.
         regex_lite::Regex::new(pattern).map_err(|error| error.to_string())?;
-        let pattern =
-            regex_lite::Regex::new(&format!("^(?:{pattern})")).map_err(|error| error.to_string())?;
-        Ok(Self { pattern })
+        let anchored = regex_lite::Regex::new(&format!("^(?:{pattern})"));
+        // With `(?x)` a comment at its end goes to the end of the line.
+        let anchored = anchored.or_else(|_| regex_lite::Regex::new(&format!("^(?:{pattern}\n)")));
+        let pattern = anchored.map_err(|error| error.to_string())?;
+        Ok(Self { pattern: Arc::new(pattern) })
     }
 
     /// Tries argv, joined by single spaces.
     pub fn matches<'a>(&self, argv: &'a str) -> Option<MatchedWorker<'a>> {
         let captures = self.pattern.captures(argv)?;
         Some(MatchedWorker { key: captures.name("session").map(|group| group.as_str()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key<'a>(pattern: &str, argv: &'a str) -> Option<Option<&'a str>> {
+        WorkerMatch::new(pattern).unwrap().matches(argv).map(|matched| matched.key)
+    }
+
+    #[test]
+    fn a_pattern_is_tried_from_the_first_character_on_in_all_its_alternatives() {
+        assert_eq!(key(r"worker (?P<session>\S+)", "worker a b"), Some(Some("a")));
+        assert_eq!(key(r"worker (?P<session>\S+)", "vi worker a"), None);
+        assert_eq!(key("vi|worker", "tail worker"), None);
+        assert_eq!(key("worker(?: (?P<session>.))?", "worker"), Some(None));
+    }
+
+    #[test]
+    fn a_pattern_may_end_in_a_comment() {
+        assert_eq!(key(r"(?x) worker\ (?P<session>\S+)  # and its key", "worker a"), Some(Some("a")));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        assert!(WorkerMatch::new("a)|(?:b").is_err());
+        assert!(WorkerMatch::new("(").is_err());
     }
 }

@@ -112,6 +112,13 @@ pub enum TableView {
         /// What happened, and what to do about it.
         why: Box<str>,
     },
+    /// The gateway answered, publishes no table, and could still say which sessions there are. Nothing else is known of them.
+    Listed {
+        /// Which.
+        sessions: Box<[SessionId]>,
+        /// Why there is no table, and what to do about it.
+        why: Box<str>,
+    },
 }
 
 impl TableView {
@@ -119,7 +126,7 @@ impl TableView {
     pub fn current(&self) -> Option<&SessionTable> {
         match self {
             Self::Current(table) => Some(table),
-            Self::Unreachable { .. } | Self::Refused { .. } => None,
+            Self::Unreachable { .. } | Self::Refused { .. } | Self::Listed { .. } => None,
         }
     }
 }

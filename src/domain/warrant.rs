@@ -18,6 +18,7 @@ pub(super) struct Terms {
     pub(super) session: Option<CloseOrder>,
     pub(super) worker: Option<ProcessIdentity>,
     pub(super) remnants: Vec<ProcessIdentity>,
+    pub(super) remnants_of: Option<ProcessIdentity>,
     pub(super) limits: Limits,
     pub(super) close_timeout: Duration,
     pub(super) term_timeout: Duration,
@@ -36,6 +37,8 @@ pub struct CloseOrder {
     pub id: SessionId,
     /// The run of the gateway it was seen in.
     pub instance: Option<Instance>,
+    /// The `activity` that was judged: a gateway that knows better keeps a session that did anything since.
+    pub activity: Option<Box<str>>,
 }
 
 /// Whom a teardown must not touch, checked again on each process after it is held.
@@ -113,6 +116,11 @@ impl Warrant {
     /// What an interrupted run had seen under the worker before its first signal.
     pub fn remnants(&self) -> &[ProcessIdentity] {
         &self.terms.remnants
+    }
+
+    /// The worker that they were seen under; it is gone.
+    pub fn remnants_of(&self) -> Option<ProcessIdentity> {
+        self.terms.remnants_of
     }
 
     /// Whom it doesn't cover, whatever was said.

@@ -17,7 +17,7 @@ pub struct Case {
     pub gateway: GatewayName,
     /// The session, if it is one.
     pub session: Option<SessionId>,
-    /// The worker at the root of the tree.
+    /// The worker at the root of the tree; where an earlier run began with it, it may be gone.
     pub worker: Option<ProcessIdentity>,
     /// Which kind of orphan.
     pub orphan: OrphanKind,

@@ -142,7 +142,10 @@ fn being(orphan: OrphanKind, waited: Duration) -> String {
         OrphanKind::SupersededWorker => "superseded by a younger worker",
         OrphanKind::ParentlessWorker => "its gateway is gone",
     };
-    if waited.is_zero() { what.into() } else { format!("{what} for {}", span(waited)) }
+    match &*span(waited) {
+        "0s" => what.into(),
+        waited => format!("{what} for {waited}"),
+    }
 }
 
 fn summary(report: &Report) -> String {
@@ -162,7 +165,12 @@ fn summary(report: &Report) -> String {
     part(totals.deferred, "deferred");
     part(totals.wait, "inside the grace");
     part(totals.keep, "left alone");
-    let mut line = if parts.is_empty() { "nothing there".to_owned() } else { parts.join(", ") };
+    let mut line = match parts.is_empty() {
+        false => parts.join(", "),
+        // A table that can't be read is not an empty one.
+        true if report.has_distrust() => "nothing touched".to_owned(),
+        true => "nothing there".to_owned(),
+    };
     if totals.reclaimed_rss_bytes > 0 {
         let _ = write!(line, "; {} of memory came back", bytes(totals.reclaimed_rss_bytes));
     }

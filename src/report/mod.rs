@@ -136,7 +136,9 @@ impl Report {
                 seen.gateways.iter().find(|gateway| gateway.name == plan.name).map(|gateway| &gateway.table);
             let (table, error) = match table {
                 Some(TableView::Current(_)) => (TableState::Ok, None),
-                Some(TableView::Refused { why }) => (TableState::Refused, Some(why.clone())),
+                Some(TableView::Refused { why } | TableView::Listed { why, .. }) => {
+                    (TableState::Refused, Some(why.clone()))
+                }
                 Some(TableView::Unreachable { why }) => (TableState::Unreachable, Some(why.clone())),
                 None => (TableState::Unreachable, None),
             };

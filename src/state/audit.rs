@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -115,8 +116,13 @@ impl Audit {
             Some(file) => file,
             none => none.insert(open(&self.path)?),
         };
-        // One write, so that a line is there whole or not at all, and straight to the kernel: it outlives this process.
-        file.write_all(&bytes)
+        // One write, and straight to the kernel: it outlives this process.
+        let written = file.write_all(&bytes);
+        if written.is_err() {
+            // Half a line may be there: opened again, it is ended first.
+            self.open = None;
+        }
+        written
     }
 }
 
@@ -142,10 +148,105 @@ fn line_of(at: SystemTime, case: &Case) -> Line<'_> {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let file = files::open_to_append(path)?;
-    if file.metadata()?.len() <= MOST_BYTES {
-        return Ok(file);
+    let mut file = files::open_to_append(path)?;
+    let length = file.metadata()?.len();
+    if length > MOST_BYTES {
+        std::fs::rename(path, path.with_extension("1.jsonl"))?;
+        return files::open_to_append(path);
     }
-    std::fs::rename(path, path.with_extension("1.jsonl"))?;
-    files::open_to_append(path)
+    // Half a line that a full disk left is ended, so that it doesn't spoil the next.
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    if last != *b"\n" {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::domain::ids::Pid;
+    use crate::domain::orphan::OrphanKind;
+
+    fn case() -> Case {
+        let worker = ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 70, inode: 0 };
+        Case {
+            gateway: "gw".into(),
+            session: Some("s".into()),
+            worker: Some(worker),
+            orphan: OrphanKind::DetachedSession,
+            waited: Duration::from_micros(21_300_400),
+        }
+    }
+
+    fn lines(dir: &Path) -> Vec<String> {
+        std::fs::read_to_string(dir.join(NAME)).unwrap().lines().map(Into::into).collect()
+    }
+
+    #[test]
+    fn a_line_says_who_on_what_evidence_which_step_and_how_it_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut audit = Audit::new(dir.path(), "run-1");
+        let case = case();
+        audit.announce(UNIX_EPOCH, &case, Step::Term, case.worker).unwrap();
+        audit.conclude(UNIX_EPOCH, &case, &Outcome::Failed { why: "no reason".into() }).unwrap();
+        audit.conclude(UNIX_EPOCH, &case, &Outcome::Kept { reason: "attached".into() }).unwrap();
+        let head = r#"{"time":"1970-01-01T00:00:00.000Z","run":"run-1","gateway":"gw","subject":{"kind":"session","id":"s","worker":{"pid":7,"start_ticks":70}},"#;
+        let evidence = r#""evidence":{"orphan_kind":"detached-session","waited_s":21.3},"#;
+        assert_eq!(
+            lines(dir.path()),
+            [
+                format!(r#"{head}"process":{{"pid":7,"start_ticks":70}},{evidence}"step":"SIGTERM"}}"#),
+                format!(r#"{head}{evidence}"outcome":"failed","why":"no reason"}}"#),
+                format!(r#"{head}{evidence}"outcome":"kept","why":"attached"}}"#),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_worker_without_a_session_is_the_subject_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut audit = Audit::new(dir.path(), "run-1");
+        audit.conclude(UNIX_EPOCH, &Case { session: None, ..case() }, &Outcome::Gone).unwrap();
+        let line = &lines(dir.path())[0];
+        assert!(
+            line.contains(r#""subject":{"kind":"worker","worker":{"pid":7,"start_ticks":70}}"#),
+            "{line}"
+        );
+        assert!(line.ends_with(r#""outcome":"gone"}"#), "{line}");
+    }
+
+    #[test]
+    fn half_a_line_that_a_full_disk_left_does_not_spoil_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        std::fs::write(&path, "{\"half\":").unwrap();
+        let mut audit = Audit::new(dir.path(), "run-1");
+        audit.announce(UNIX_EPOCH, &case(), Step::Close, None).unwrap();
+        files::open_to_append(&path).unwrap().write_all(b"{\"another half").unwrap();
+        audit.open = Some(File::open(&path).unwrap());
+        audit.announce(UNIX_EPOCH, &case(), Step::Term, None).unwrap_err();
+        audit.announce(UNIX_EPOCH, &case(), Step::Kill, None).unwrap();
+        let lines = lines(dir.path());
+        assert_eq!((lines.len(), &*lines[0], &*lines[2]), (4, "{\"half\":", "{\"another half"));
+        assert!(lines[1].ends_with(r#""step":"close"}"#) && lines[3].ends_with(r#""step":"SIGKILL"}"#));
+    }
+
+    #[test]
+    fn a_log_that_has_grown_large_is_put_aside_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let large = |bytes| File::create(&path).unwrap().set_len(bytes).unwrap();
+        large(MOST_BYTES);
+        Audit::new(dir.path(), "run-1").announce(UNIX_EPOCH, &case(), Step::Close, None).unwrap();
+        assert!(std::fs::metadata(&path).unwrap().len() > MOST_BYTES, "it is still the same");
+        Audit::new(dir.path(), "run-2").announce(UNIX_EPOCH, &case(), Step::Close, None).unwrap();
+        assert_eq!(lines(dir.path()).len(), 1);
+        assert!(std::fs::metadata(dir.path().join("audit.1.jsonl")).unwrap().len() > MOST_BYTES);
+    }
 }

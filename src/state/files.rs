@@ -10,29 +10,38 @@ use rustix::fs::OFlags;
 /// Larger than any memory this tool writes for a million sessions; a bound on what a foreign file can cost.
 const MOST_BYTES: u64 = 1 << 30;
 
-fn no_follow() -> i32 {
-    i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0)
+/// Through no link; and a pipe in the place of a file must not hold the run up until somebody opens its other end.
+fn flags() -> i32 {
+    i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0)
 }
 
 fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
-    options.mode(0o600).custom_flags(no_follow());
+    options.mode(0o600).custom_flags(flags());
     options
+}
+
+fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    Ok(file)
 }
 
 /// Opens for reading and writing, made if it isn't there.
 pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
-    options().read(true).write(true).create(true).truncate(false).open(path)
+    open(options().read(true).write(true).create(true).truncate(false), path)
 }
 
-/// Opens for appending, made if it isn't there.
+/// Opens for appending (and to see where), made if it isn't there.
 pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
-    options().append(true).create(true).open(path)
+    open(options().read(true).append(true).create(true), path)
 }
 
 /// The whole file; `None` if there is none.
 pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match options().read(true).open(path) {
+    let file = match open(options().read(true), path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -41,7 +50,9 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 pub(super) fn read_open(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Set aside at once: otherwise it is read in bits, the first of 32 bytes. One more, so that the end is seen without growing.
+    let announced = file.metadata()?.len().min(MOST_BYTES);
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0) + 1);
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > MOST_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than anything this tool writes"));
@@ -52,11 +63,7 @@ pub(super) fn read_open(file: &File) -> io::Result<Vec<u8>> {
 /// Replaces the file in one step: whoever reads it sees the old one or the new one, whole.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
-    let written = options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(&new)
+    let written = open(options().write(true).create(true).truncate(true), &new)
         .and_then(|mut file| file.write_all(bytes));
     if let Err(error) = written.and_then(|()| std::fs::rename(&new, path)) {
         // On a full disk half a file would only be in the way.

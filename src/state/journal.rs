@@ -42,7 +42,14 @@ impl Journal {
     pub fn load(dir: &Path, boot: &BootId) -> io::Result<Self> {
         let path = dir.join(NAME);
         let bytes = files::read(&path)?.unwrap_or_default();
-        Ok(Self { path, boot: boot.clone(), open: None, in_hand: parse(&bytes, boot) })
+        let (in_hand, damaged) = parse(&bytes, boot);
+        if damaged > 0 {
+            tracing::warn!(
+                path = %path.display(),
+                "the journal of trees in hand is damaged ({damaged} lines); what only they speak of is not gone after"
+            );
+        }
+        Ok(Self { path, boot: boot.clone(), open: None, in_hand })
     }
 
     /// Reads it without the lock, for somebody who only looks.
@@ -95,7 +102,12 @@ impl Journal {
                 none.insert(files::open_to_append(&self.path)?)
             }
         };
-        file.write_all(&bytes_of(line)?)
+        let written = file.write_all(&bytes_of(line)?);
+        if written.is_err() {
+            // Half a line may be there, and would spoil the next one: begin a new file then.
+            self.open = None;
+        }
+        written
     }
 
     fn rewrite(&mut self) -> io::Result<()> {
@@ -125,10 +137,12 @@ fn bytes_of(line: &Line) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn parse(bytes: &[u8], boot: &BootId) -> Vec<Unfinished> {
+/// What of these bytes is in hand in this boot, and how many lines say nothing.
+pub fn parse(bytes: &[u8], boot: &BootId) -> (Vec<Unfinished>, usize) {
     let mut in_hand: Vec<Unfinished> = Vec::new();
     let mut of_this_boot = false;
-    for line in bytes.split(|byte| *byte == b'\n') {
+    let mut damaged = 0;
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {
             Ok(Line::Boot(of)) => of_this_boot = of == *boot,
             Ok(Line::Take(tree)) if of_this_boot => {
@@ -136,8 +150,78 @@ fn parse(bytes: &[u8], boot: &BootId) -> Vec<Unfinished> {
                 in_hand.push(tree);
             }
             Ok(Line::Put(worker)) => in_hand.retain(|known| known.worker != worker),
-            Ok(Line::Take(_)) | Err(_) => {}
+            Ok(Line::Take(_)) => {}
+            Err(_) => damaged += 1,
         }
     }
-    in_hand
+    (in_hand, damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Pid;
+    use crate::domain::orphan::OrphanKind;
+
+    fn tree(pid: u64) -> Unfinished {
+        let pid = Pid::new(pid).unwrap();
+        let worker = ProcessIdentity { pid, start_ticks: 7, inode: 0 };
+        let orphan = OrphanKind::OwnerlessWorker;
+        Unfinished { gateway: "gw".into(), orphan, asked: None, worker, members: vec![worker] }
+    }
+
+    fn boot() -> BootId {
+        "this boot".into()
+    }
+
+    #[test]
+    fn what_is_taken_is_in_hand_for_a_successor_until_it_is_put_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::load(dir.path(), &boot()).unwrap();
+        journal.take(&tree(1)).unwrap();
+        journal.take(&tree(2)).unwrap();
+        let grown = Unfinished { members: Vec::new(), ..tree(2) };
+        journal.take(&grown).unwrap();
+        assert_eq!(journal.in_hand(), [tree(1), grown.clone()]);
+        assert_eq!(Journal::load(dir.path(), &boot()).unwrap().in_hand(), journal.in_hand());
+        journal.put(&tree(1).worker);
+        assert_eq!(Journal::peek(dir.path(), &boot()), [grown]);
+        journal.put(&tree(2).worker);
+        assert!(!dir.path().join(NAME).exists());
+        assert_eq!(Journal::peek(dir.path(), &boot()), []);
+    }
+
+    #[test]
+    fn another_boot_has_nothing_in_hand() {
+        let dir = tempfile::tempdir().unwrap();
+        Journal::load(dir.path(), &boot()).unwrap().take(&tree(1)).unwrap();
+        assert_eq!(Journal::peek(dir.path(), &"another boot".into()), []);
+    }
+
+    #[test]
+    fn what_is_kept_is_all_that_a_successor_finds() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::load(dir.path(), &boot()).unwrap();
+        journal.take(&tree(1)).unwrap();
+        journal.keep(vec![tree(2)]).unwrap();
+        assert_eq!(Journal::peek(dir.path(), &boot()), [tree(2)]);
+        journal.take(&tree(3)).unwrap();
+        assert_eq!(Journal::peek(dir.path(), &boot()), [tree(2), tree(3)]);
+        journal.keep(Vec::new()).unwrap();
+        assert!(!dir.path().join(NAME).exists());
+    }
+
+    #[test]
+    fn half_a_line_that_a_full_disk_left_does_not_spoil_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = Journal::load(dir.path(), &boot()).unwrap();
+        journal.take(&tree(1)).unwrap();
+        let path = dir.path().join(NAME);
+        files::open_to_append(&path).unwrap().write_all(b"{\"take\":{\"gate").unwrap();
+        journal.open = Some(File::open(&path).unwrap());
+        journal.take(&tree(2)).unwrap_err();
+        assert_eq!(journal.in_hand(), [tree(1)]);
+        journal.take(&tree(3)).unwrap();
+        assert_eq!(Journal::peek(dir.path(), &boot()), [tree(1), tree(3)]);
+    }
 }

@@ -65,7 +65,7 @@ impl LedgerFile {
         let path = dir.join(NAME);
         let unusable = |source| StateError::Unusable { path: path.clone(), what: "read", source };
         let expected = lock.sequence().map_err(unusable)?;
-        let remembered = judge(files::read(&path).map_err(unusable)?, expected, boot, now);
+        let remembered = judge(files::read(&path).map_err(unusable)?.as_deref(), expected, boot, now);
         let on_disk = match &remembered {
             Remembered::Kept(ledger) => Some(ledger.clone()),
             Remembered::Nothing | Remembered::StartedAgain(_) => None,
@@ -97,19 +97,20 @@ impl LedgerFile {
 pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Remembered {
     let read = || -> io::Result<_> { Ok((lock::sequence_of(dir)?, files::read(&dir.join(NAME))?)) };
     match read() {
-        Ok((expected, bytes)) => judge(bytes, expected, boot, now),
+        Ok((expected, bytes)) => judge(bytes.as_deref(), expected, boot, now),
         Err(error) => Remembered::StartedAgain(format!("it can't be read: {error}")),
     }
 }
 
-fn judge(bytes: Option<Vec<u8>>, expected: Option<u64>, boot: &BootId, now: Awake) -> Remembered {
+/// What the bytes of a ledger are worth; `expected` is the number of the one that was written last.
+pub fn judge(bytes: Option<&[u8]>, expected: Option<u64>, boot: &BootId, now: Awake) -> Remembered {
     let Some(bytes) = bytes else {
         return match expected {
             None => Remembered::Nothing,
             Some(_) => Remembered::StartedAgain("it is missing".into()),
         };
     };
-    let stored: Stored<Ledger> = match serde_json::from_slice(&bytes) {
+    let stored: Stored<Ledger> = match serde_json::from_slice(bytes) {
         Ok(stored) => stored,
         Err(error) => return Remembered::StartedAgain(format!("it is damaged: {error}")),
     };

@@ -44,9 +44,9 @@ impl std::fmt::Display for StateError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Busy { lock } => write!(f, "another run holds {}; nothing was done", lock.display()),
-            Self::Unusable { path, what, .. } => write!(
+            Self::Unusable { path, what, source } => write!(
                 f,
-                "can't {what} {}; nothing was done. The directory is set by [state] dir, $STATE_DIRECTORY or $XDG_STATE_HOME",
+                "can't {what} {}: {source}; nothing was done. The directory is set by [state] dir, $STATE_DIRECTORY or $XDG_STATE_HOME",
                 path.display()
             ),
             Self::NotPrivate { path, why } => {
@@ -56,14 +56,8 @@ impl std::fmt::Display for StateError {
     }
 }
 
-impl std::error::Error for StateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Unusable { source, .. } => Some(source),
-            Self::Busy { .. } | Self::NotPrivate { .. } => None,
-        }
-    }
-}
+/// The system's answer stands in the message, before the remedy, so it is not its source.
+impl std::error::Error for StateError {}
 
 /// Makes the directory if it isn't there, and sees to it that it is ours alone to write.
 ///

@@ -87,7 +87,11 @@ pub(super) async fn carry_out<R: Record>(
 async fn ask(gateways: &[Watched], request: CloseRequest) -> (usize, CloseAnswer) {
     let CloseRequest { victim, gateway, order, within } = request;
     let answer = match gateways.iter().find(|watched| watched.name == gateway) {
-        Some(watched) => watched.gateway.reap(&order.id, order.instance.as_ref(), within).await,
+        // `close_timeout` is the worker's; a short one must not leave the gateway without time to answer.
+        Some(watched) => {
+            let within = within.max(watched.timeout);
+            watched.gateway.reap(&order, within).await
+        }
         None => CloseAnswer::Failed { why: "its gateway is not configured any more".into() },
     };
     (victim, answer)

@@ -37,6 +37,11 @@ impl Backoff {
         self.down.as_ref().filter(|down| now < down.until).map(|down| down.view.clone())
     }
 
+    /// Whether the gateway is not asked now.
+    pub(super) fn is_sparing(&self, now: Awake) -> bool {
+        self.down.as_ref().is_some_and(|down| now < down.until)
+    }
+
     /// Takes note of an answer, and tells the log what is new about it.
     pub(super) fn heard(&mut self, gateway: &GatewayName, view: &TableView, now: Awake, patience: Patience) {
         let why = match view {
@@ -46,7 +51,9 @@ impl Backoff {
                 }
                 return;
             }
-            TableView::Unreachable { why } | TableView::Refused { why } => why,
+            TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
+                why
+            }
         };
         let known = self.down.as_ref().is_some_and(|down| same_trouble(&down.view, view));
         if !known {

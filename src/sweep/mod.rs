@@ -10,6 +10,7 @@ pub mod settle;
 mod setup;
 mod store;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::domain::decide::{Decision, GatewayPlan, decide};
@@ -17,6 +18,7 @@ use crate::domain::ids::{BootId, GatewayName};
 use crate::domain::ledger::Ledger;
 use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules};
+use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
 use crate::domain::verdict::Verdict;
 use crate::reap::linux::LinuxKernel;
@@ -36,9 +38,10 @@ pub struct Sweep {
     gateways: Vec<Watched>,
     rules: Vec<Rules>,
     processes: Processes,
-    kernel: LinuxKernel,
     boot: BootId,
     patience: Patience,
+    /// Whose loss a whole look has been made for.
+    lost: BTreeSet<ProcessIdentity>,
 }
 
 /// A run could not be made at all.
@@ -117,9 +120,11 @@ impl Sweep {
         let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
         if !warrants.is_empty() {
             let (places, warrants): (Vec<_>, Vec<_>) = warrants.into_iter().unzip();
+            // Opened when there is something to do: most runs have nothing.
+            let mut kernel = LinuxKernel::new()?;
             let mut recorder = store.recorder(report.run());
             let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
-            let endings = act::carry_out(warrants, &self.gateways, &mut self.kernel, &mut recorder).await;
+            let endings = act::carry_out(warrants, &self.gateways, &mut kernel, &mut recorder).await;
             let mut ledger = store.ledger().clone();
             for ((place, warrant), ending) in places.into_iter().zip(&given).zip(endings) {
                 settle::settle(&mut ledger, warrant, &ending);

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use super::backoff::Patience;
 use super::setup::Watched;
 use super::{Sweep, SweepError};
 use crate::config::ProcessSource;
 use crate::domain::ids::Pid;
-use crate::domain::ledger::{Bond, GatewayMemory, Ledger};
+use crate::domain::ledger::{Bond, Ledger};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::{ProcessIdentity, ProcessView};
 use crate::domain::table::{TableView, Told};
@@ -19,7 +20,7 @@ use crate::sources::processes::{Look, Processes, ProcessesError, Roots};
 
 /// How late a worker may be found that was adopted by somebody nobody knows to adopt, before any look saw it. Everything else is found at
 /// once, by looking where workers can be.
-pub(super) const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(600);
+const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(600);
 
 impl Sweep {
     /// Looks at the processes and reads the tables. Also returns when every process was last looked at.
@@ -30,20 +31,26 @@ impl Sweep {
         let known = known(memory);
         let mut whole_look = memory.whole_look;
         let mut roots = self.remembered_gateways(memory)?;
-        let overdue = whole_look.is_none_or(|at| clock::awake_now().since(at) >= WHOLE_LOOK_EVERY);
-        let stranger = roots.iter().any(Option::is_none);
         let mut tables = vec![None; roots.len()];
-        if stranger {
+        // Of one that was met and has no process nothing is learnt by reading its table twice.
+        let is_stranger = |(watched, root): (&Watched, &Option<Pid>)| {
+            root.is_none() && (watched.process.is_some() || !memory.gateways.contains_key(&watched.name))
+        };
+        if self.gateways.iter().zip(&roots).any(is_stranger) {
             // At first sight the table says where to look; then it is read again, because it has to be younger than the look.
             self.read_tables(&mut tables).await;
             for (root, table) in roots.iter_mut().zip(&tables) {
                 *root = root.or_else(|| table.as_ref()?.current()?.gateway_pid);
             }
         }
-        let mut view = None;
-        if !(overdue || stranger) {
+        let (mut view, mut missing) = (None, BTreeSet::new());
+        // A single run has no earlier look to compare with: where a gateway's process isn't known, nobody else tells of its orphans.
+        let blind = self.patience == Patience::None && roots.contains(&None);
+        if !(blind || is_overdue(whole_look, clock::awake_now()) || self.is_first_sight(&roots, memory)) {
             let near = self.look(Look::Near, &roots, &known)?;
-            view = Some(near).filter(|view| !lost_somebody(memory, view));
+            missing = lost(memory, &near);
+            // A gateway may be gone for days; one whole look is made for it, not one at every poll.
+            view = Some(near).filter(|_| missing.is_subset(&self.lost));
         }
         let mut view = match view {
             Some(view) => view,
@@ -52,6 +59,7 @@ impl Sweep {
                 self.look(Look::Whole, &roots, &known)?
             }
         };
+        self.lost = missing;
         let mut asked = clock::awake_now();
         self.read_tables(&mut tables).await;
         if self.is_news(&mut roots, &tables, memory) {
@@ -90,7 +98,7 @@ impl Sweep {
             let view = match watched.backoff.spared(now) {
                 Some(view) => view,
                 None => {
-                    let view = watched.gateway.read_table().await;
+                    let view = watched.read_table().await;
                     watched.backoff.heard(&watched.name, &view, now, patience);
                     view
                 }
@@ -102,15 +110,25 @@ impl Sweep {
 
     /// Where each gateway is: found as the operator says, else where it was.
     fn remembered_gateways(&mut self, memory: &Ledger) -> Result<Vec<Option<Pid>>, ProcessesError> {
+        let now = clock::awake_now();
         let mut roots = Vec::with_capacity(self.gateways.len());
         for watched in &self.gateways {
             let remembered = memory.gateways.get(&watched.name).and_then(|memory| memory.process);
             roots.push(match &watched.process {
-                Some(source) => find(&mut self.processes, source, remembered)?,
+                Some(source) => {
+                    let reach = if watched.backoff.is_sparing(now) { Reach::Remembered } else { Reach::All };
+                    find(&mut self.processes, source, remembered, reach)?
+                }
                 None => remembered.map(|process| process.pid),
             });
         }
         Ok(roots)
+    }
+
+    /// Whether a gateway shows that no run before has seen.
+    fn is_first_sight(&self, roots: &[Option<Pid>], memory: &Ledger) -> bool {
+        let is_new = |name| memory.gateways.get(name).is_none_or(|memory| memory.process.is_none());
+        self.gateways.iter().zip(roots).any(|(watched, root)| root.is_some() && is_new(&watched.name))
     }
 
     /// Whether a table names a gateway, or a run of it, that the look didn't know of; the roots are then where it names it.
@@ -139,19 +157,21 @@ fn known(memory: &Ledger) -> Vec<ProcessIdentity> {
     workers.chain(begun).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Whether a gateway is gone, or a worker lost its parent: then others may have been adopted with it.
-fn lost_somebody(memory: &Ledger, view: &ProcessView) -> bool {
-    let lost_gateway =
-        |gateway: &GatewayMemory| gateway.process.is_some_and(|process| view.alive(&process).is_none());
-    let lost_parent = |gateway: &GatewayMemory| {
-        gateway.workers.iter().any(|worker| match (worker.bond, view.alive(&worker.identity)) {
-            (Bond::Child(parent), Some(process)) => {
-                process.parent != Some(parent.pid) && worker.clock.is_none()
-            }
-            _ => false,
-        })
-    };
-    memory.gateways.values().any(|gateway| lost_gateway(gateway) || lost_parent(gateway))
+/// Whether it is time to look at every process again.
+fn is_overdue(whole_look: Option<Awake>, now: Awake) -> bool {
+    whole_look.is_none_or(|at| now.since(at) >= WHOLE_LOOK_EVERY)
+}
+
+/// Gateways that are gone, and workers that lost their parent: others may have been adopted with them.
+fn lost(memory: &Ledger, view: &ProcessView) -> BTreeSet<ProcessIdentity> {
+    let gateways = memory.gateways.values().filter_map(|gateway| gateway.process);
+    let gone = gateways.filter(|process| view.alive(process).is_none());
+    let workers = memory.gateways.values().flat_map(|gateway| &gateway.workers);
+    let orphaned = workers.filter(|worker| match (worker.bond, view.alive(&worker.identity)) {
+        (Bond::Child(parent), Some(process)) => process.parent != Some(parent.pid) && worker.clock.is_none(),
+        _ => false,
+    });
+    gone.chain(orphaned.map(|worker| worker.identity)).collect()
 }
 
 fn named(tables: &[TableView], roots: &[Option<Pid>]) -> Vec<Pid> {
@@ -180,11 +200,19 @@ fn observed(
     GatewayObservation { name: watched.name.clone(), table, process, asked }
 }
 
+/// How far to search for a gateway's process. Reading every argv of the machine is for a gateway that may be up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Remembered,
+    All,
+}
+
 /// The gateway's process as `[gateway.process]` describes it. Both ways have to agree if both are given; more than one match is none.
 fn find(
     processes: &mut Processes,
     source: &ProcessSource,
     remembered: Option<ProcessIdentity>,
+    reach: Reach,
 ) -> Result<Option<Pid>, ProcessesError> {
     let by_file = source.pid_file.as_ref().map(|path| {
         let text = std::fs::read_to_string(path).ok()?;
@@ -199,7 +227,7 @@ fn find(
             return Ok(Some(pid));
         }
     }
-    if by_file.is_some() {
+    if by_file.is_some() || reach == Reach::Remembered {
         return Ok(None);
     }
     let found = processes.find_matching(pattern)?;
@@ -209,4 +237,19 @@ fn find(
         found.iter().filter(|process| !process.parent.is_some_and(|parent| pids.contains(&parent)));
     let first = tops.next().map(|process| process.identity.pid);
     Ok(if tops.next().is_some() { None } else { first })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_process_is_looked_at_at_first_and_then_every_ten_minutes() {
+        let ten_minutes = Awake::from_nanos(0) + Duration::from_secs(600);
+        let at = |nanos| Some(Awake::from_nanos(nanos));
+        assert!(is_overdue(None, ten_minutes));
+        assert!(is_overdue(at(0), ten_minutes));
+        assert!(!is_overdue(at(1), ten_minutes));
+        assert!(!is_overdue(at(600_000_000_000), ten_minutes));
+    }
 }

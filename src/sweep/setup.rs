@@ -1,18 +1,21 @@
 //! From a configuration to a sweep that is ready to run.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use super::backoff::{Backoff, Patience};
 use super::{Sweep, SweepError};
-use crate::config::token::TokenError;
+use crate::config::token::{Token, TokenError, TokenSource};
 use crate::config::user::UserError;
 use crate::config::{Config, GatewayConfig, GatewayKind, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
-use crate::reap::linux::{LinuxKernel, raise_descriptor_limit};
+use crate::domain::table::TableView;
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::Gateway;
+use crate::sources::gateway::hermes::HermesGateway;
 use crate::sources::gateway::http::{HttpGateway, NotAnAddress};
 use crate::sources::processes::Processes;
 
@@ -23,6 +26,28 @@ pub(super) struct Watched {
     pub(super) gateway: Gateway,
     pub(super) process: Option<ProcessSource>,
     pub(super) backoff: Backoff,
+    /// How long it has to answer.
+    pub(super) timeout: Duration,
+    source: TokenSource,
+    token: Option<Token>,
+}
+
+impl Watched {
+    /// Reads the table; once more if it was refused and the token file has another token by now: tokens are replaced while `watch` runs.
+    pub(super) async fn read_table(&mut self) -> TableView {
+        let view = self.gateway.read_table().await;
+        if !(matches!(view, TableView::Refused { .. }) && matches!(self.source, TokenSource::File(_))) {
+            return view;
+        }
+        match self.source.read() {
+            Ok(token) if token != self.token => {
+                self.gateway.set_token(token.clone());
+                self.token = token;
+                self.gateway.read_table().await
+            }
+            _ => view,
+        }
+    }
 }
 
 /// A configuration that reads well can't be put to work.
@@ -70,18 +95,14 @@ impl Sweep {
     /// # Errors
     /// A token or a user can't be had, or this machine's `/proc` can't be used.
     pub fn new(config: &Config, patience: Patience) -> Result<Self, SetupError> {
-        if let Err(error) = raise_descriptor_limit() {
-            tracing::debug!(%error, "the limit of open files stays as it is");
-        }
         let boot = clock::boot_id().map_err(SetupError::Boot)?;
         let unreadable = |error| SetupError::Processes(SweepError::Processes(error));
         let processes = Processes::new().map_err(unreadable)?;
-        let kernel = LinuxKernel::new().map_err(unreadable)?;
         let own_uid = rustix::process::geteuid().as_raw();
         let rules =
             config.gateways.iter().map(|gateway| rules_of(gateway, own_uid)).collect::<Result<_, _>>()?;
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
-        Ok(Self { gateways, rules, processes, kernel, boot, patience })
+        Ok(Self { gateways, rules, processes, boot, patience, lost: BTreeSet::new() })
     }
 }
 
@@ -100,11 +121,24 @@ fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
     let name = config.name.clone();
     let token = config.token.read().map_err(|error| SetupError::Token(name.clone(), error))?;
     let gateway = match config.kind {
-        GatewayKind::Http | GatewayKind::Hermes => {
-            HttpGateway::new(config.url.clone(), token, config.timeout, config.max_table_bytes)
+        GatewayKind::Http => {
+            HttpGateway::new(config.url.clone(), token.clone(), config.timeout, config.max_table_bytes)
                 .map(Gateway::Http)
-                .map_err(|error| SetupError::Url(name.clone(), error))?
+        }
+        GatewayKind::Hermes => {
+            HermesGateway::new(&config.url, token.clone(), config.timeout, config.max_table_bytes)
+                .map(Gateway::Hermes)
         }
     };
-    Ok(Watched { name, gateway, process: config.process.clone(), backoff: Backoff::default() })
+    let gateway = gateway.map_err(|error| SetupError::Url(name.clone(), error))?;
+    let (process, source) = (config.process.clone(), config.token.clone());
+    Ok(Watched {
+        name,
+        gateway,
+        process,
+        backoff: Backoff::default(),
+        timeout: config.timeout,
+        source,
+        token,
+    })
 }

@@ -30,6 +30,7 @@ fn what_is_left_of_a_dead_workers_tree_is_ended_at_once() {
     let looked = world.look();
     assert_eq!(remnants(&looked, 200), [300], "301 is gone");
     assert_eq!(looked.warrant_for(200).worker(), None);
+    assert_eq!(looked.warrant_for(200).remnants_of(), Some(identity(200)));
     assert_eq!(world.ledger.unfinished.len(), 1, "until it is done");
 }
 

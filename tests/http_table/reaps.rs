@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::domain::warrant::CloseOrder;
 use tokio::sync::Barrier;
 
 use super::server::Step::{Drip, Endless, Read, Say, Silence};
@@ -21,15 +22,21 @@ fn kept(reason: &str) -> CloseAnswer {
     CloseAnswer::Kept { reason: reason.into() }
 }
 
+fn order(id: &str) -> CloseOrder {
+    CloseOrder { id: id.into(), instance: None, activity: None }
+}
+
 async fn reap(server: &Server) -> CloseAnswer {
-    gateway(server, HASTY).reap(&"a".into(), None, PATIENT).await
+    gateway(server, HASTY).reap(&order("a"), PATIENT).await
 }
 
 #[tokio::test]
-async fn a_reap_posts_the_instance_it_saw_and_the_reason() {
+async fn a_reap_posts_the_instance_it_saw_and_the_reason_and_no_more() {
     let server = Server::saying(answer("200 OK", r#"{"outcome":"reaped"}"#)).await;
     let gateway = gateway_with_token(&server, "s3cret");
-    let said = gateway.reap(&"a/b".into(), Some(&"run \"1\"".into()), PATIENT).await;
+    let seen =
+        CloseOrder { id: "a/b".into(), instance: Some("run \"1\"".into()), activity: Some("7".into()) };
+    let said = gateway.reap(&seen, PATIENT).await;
     assert_eq!(said, CloseAnswer::Reaped);
     let body = r#"{"instance":"run \"1\"","reason":"orphaned"}"#;
     let expected = format!(
@@ -110,7 +117,7 @@ async fn a_reap_uses_no_connection_that_may_have_been_closed_meanwhile() {
     let server = Server::start([vec![Read, Say(ok(TABLE))], vec![Read, Say(reaped)]]).await;
     let mut gateway = gateway(&server, PATIENT);
     assert!(is_current(&gateway.read_table().await));
-    assert_eq!(gateway.reap(&"a".into(), None, PATIENT).await, CloseAnswer::Reaped);
+    assert_eq!(gateway.reap(&order("a"), PATIENT).await, CloseAnswer::Reaped);
 }
 
 #[tokio::test]
@@ -119,7 +126,7 @@ async fn a_reap_waits_as_long_as_it_is_told_to_and_no_longer() {
         Server::start([vec![Read, Silence], vec![Read, Drip(answer("200 OK", r#"{"outcome":"reaped"}"#))]])
             .await;
     for _ in 0..2 {
-        let said = gateway(&server, PATIENT).reap(&"a".into(), None, HASTY).await;
+        let said = gateway(&server, PATIENT).reap(&order("a"), HASTY).await;
         let why = format!("no answer from {} within 250ms: it is busy, stopped or hanging", server.at());
         assert_eq!(said, failed(&why));
     }
@@ -136,8 +143,7 @@ async fn an_answer_to_a_reap_is_not_read_without_end() {
 #[tokio::test]
 async fn an_id_that_no_url_can_carry_fails_and_is_not_sent() {
     let server = Server::start([]).await;
-    let id = "x".repeat(100_000).as_str().into();
-    let said = gateway(&server, PATIENT).reap(&id, None, PATIENT).await;
+    let said = gateway(&server, PATIENT).reap(&order(&"x".repeat(100_000)), PATIENT).await;
     let why = format!("no request to {} can carry this path: it is too long, or none", server.at());
     assert_eq!(said, failed(&why));
     assert_eq!(server.connections(), 0);
@@ -162,8 +168,8 @@ async fn a_hundred_reaps_are_under_way_at_once() {
         }
     });
     let gateway = HttpGateway::new(url.parse().unwrap(), None, HASTY, LIMIT).unwrap();
-    let ids: Vec<_> = (0..100).map(|n| n.to_string().into()).collect();
-    let said = join_all(ids.iter().map(|id| gateway.reap(id, None, PATIENT))).await;
+    let orders: Vec<_> = (0..100).map(|n| order(&n.to_string())).collect();
+    let said = join_all(orders.iter().map(|order| gateway.reap(order, PATIENT))).await;
     accepting.abort();
     assert_eq!(said, vec![CloseAnswer::Reaped; 100]);
 }
@@ -172,8 +178,8 @@ async fn a_hundred_reaps_are_under_way_at_once() {
 async fn a_reap_that_has_to_wait_for_its_turn_is_given_its_full_time_then() {
     let server = Server::start_with(|| vec![Read, Silence]).await;
     let gateway = gateway(&server, HASTY);
-    let id = "a".into();
-    let said = join_all((0..130).map(|_| gateway.reap(&id, None, Duration::from_secs(1)))).await;
+    let order = order("a");
+    let said = join_all((0..130).map(|_| gateway.reap(&order, Duration::from_secs(1)))).await;
     let why = format!("no answer from {} within 1s: it is busy, stopped or hanging", server.at());
     assert_eq!(said, vec![failed(&why); 130]);
     assert_eq!(server.requests().len(), 130);

@@ -43,10 +43,14 @@ pub(crate) enum Step {
     Subreaper,
     /// Survives SIGTERM.
     Deaf,
+    /// When SIGTERM comes, starts a child, takes some milliseconds, and exits.
+    ForkWhileDying(Part, u64),
     /// Starts a child.
     Start(Part),
     /// The same from a thread that stays.
     StartFromThread(Part),
+    /// Lets some milliseconds pass, so that whoever starts next is seen to be younger.
+    Pause(u64),
     /// Ends at once, without having announced itself. Children stay.
     Exit,
     /// Announces itself, then becomes something else with `exec`, which announces itself again.
@@ -225,6 +229,9 @@ fn play(part: &Part) -> ! {
                 rustix::process::set_child_subreaper(own).expect("Linux has subreapers");
             }
             Step::Deaf => deafen(),
+            Step::ForkWhileDying(heir, millis) => {
+                fork_while_dying(heir.clone(), Duration::from_millis(*millis))
+            }
             Step::Start(child) => start(child),
             Step::StartFromThread(child) => {
                 let child = child.clone();
@@ -236,6 +243,7 @@ fn play(part: &Part) -> ! {
                 });
                 has_started.recv().expect("the thread stays");
             }
+            Step::Pause(millis) => std::thread::sleep(Duration::from_millis(*millis)),
             Step::Exit => std::process::exit(0),
             Step::Become(next) => {
                 announce(part);
@@ -272,4 +280,19 @@ fn deafen() {
     std::mem::forget((term.expect("a handler"), runtime.handle().clone()));
     drop(_guard);
     std::mem::forget(runtime);
+}
+
+fn fork_while_dying(heir: Part, takes: Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let term = {
+        let _guard = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    };
+    let mut term = term.expect("a handler");
+    std::thread::spawn(move || {
+        runtime.block_on(term.recv());
+        start(&heir);
+        std::thread::sleep(takes);
+        std::process::exit(0);
+    });
 }

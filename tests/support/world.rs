@@ -3,6 +3,7 @@
 //! A higher PID is a younger process, unless a test says otherwise. [`World::look`] is one run: it decides, and remembers.
 #![allow(dead_code, reason = "every test binary uses its own part of this")]
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use gateway_reaper::domain::decide::{Decision, decide};
@@ -70,11 +71,16 @@ pub(crate) fn policy() -> Policy {
     }
 }
 
+fn worker_match() -> &'static WorkerMatch {
+    static MATCH: OnceLock<WorkerMatch> = OnceLock::new();
+    MATCH.get_or_init(|| WorkerMatch::new(PATTERN).expect("a pattern"))
+}
+
 pub(crate) fn rules(gateway: &str) -> Rules {
     Rules {
         gateway: gateway.into(),
         policy: policy(),
-        worker_match: Some(WorkerMatch::new(PATTERN).expect("a pattern")),
+        worker_match: Some(worker_match().clone()),
         worker_uid: USER,
     }
 }
@@ -181,7 +187,7 @@ impl World {
         }
         match &mut seen.table {
             TableView::Current(table) => table,
-            TableView::Unreachable { .. } | TableView::Refused { .. } => unreachable!("it was made current"),
+            _ => unreachable!("it was made current"),
         }
     }
 

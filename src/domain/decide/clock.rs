@@ -27,7 +27,7 @@ pub(super) fn of_session(scene: &Scene<'_>, session: &Session) -> SessionClock {
     match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked
-                && before == run.as_deref()
+                && before == run
                 && clock.activity == session.activity
                 && clock.since <= now
                 && clock.claims_after.is_none_or(|after| after <= now) =>
@@ -35,7 +35,7 @@ pub(super) fn of_session(scene: &Scene<'_>, session: &Session) -> SessionClock {
             clock.clone()
         }
         Some(_) => fresh(Some(now)),
-        None if is_marked || (before.is_some() && before != run.as_deref()) => fresh(Some(now)),
+        None if is_marked || (before.is_some() && before != run) => fresh(Some(now)),
         None => fresh(None),
     }
 }
@@ -84,8 +84,7 @@ pub(super) fn of_worker(scene: &Scene<'_>, identity: &ProcessIdentity, kind: Orp
     let known = scene.context.known.get(identity);
     // What one gateway's table said of a worker is nothing to another gateway, nor to another run of this one.
     let same_evidence = |gateway| {
-        !kind.depends_on_table()
-            || (gateway == &scene.gateway.name && scene.remembered_run() == scene.run().as_deref())
+        !kind.depends_on_table() || (gateway == &scene.gateway.name && scene.remembered_run() == scene.run())
     };
     match known.and_then(|(gateway, worker)| Some((gateway, worker.clock?))) {
         Some((gateway, clock)) if clock.kind == kind && clock.since <= now && same_evidence(*gateway) => {

@@ -197,7 +197,8 @@ fn may_be_gateways(seen: &Observation, memory: &HashMap<&GatewayName, &GatewayMe
     let alive = |identity: &ProcessIdentity| seen.processes.alive(identity).is_some();
     let found = seen.gateways.iter().filter_map(|gateway| Some(gateway.process?.pid));
     let said = seen.gateways.iter().filter_map(|gateway| gateway.table.current()?.gateway_pid);
-    let remembered = memory.values().filter_map(|gateway| gateway.process.filter(alive));
+    let lost = seen.gateways.iter().filter(|gateway| process_of(gateway, &seen.processes).is_none());
+    let remembered = lost.filter_map(|gateway| memory.get(&gateway.name)?.process.filter(alive));
     found.chain(said).chain(remembered.map(|identity| identity.pid)).collect()
 }
 

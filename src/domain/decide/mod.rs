@@ -61,8 +61,8 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
             run: scene
                 .remembered_run()
                 .filter(|_| scene.distrust().is_some())
-                .map(Into::into)
-                .or(scene.run()),
+                .or(scene.run())
+                .map(Into::into),
             ..GatewayMemory::default()
         };
         let mut found = sessions::judge(&scene, &mut remembered);

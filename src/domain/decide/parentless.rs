@@ -71,7 +71,13 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
             let orphan = OrphanKind::ParentlessWorker;
             let clock = clock::of_worker(scene, &identity, orphan);
             remember(bond, Some(clock));
-            let due = Due { orphan, session: None, worker: Some(identity), remnants: Vec::new() };
+            let due = Due {
+                orphan,
+                session: None,
+                worker: Some(identity),
+                remnants: Vec::new(),
+                remnants_of: None,
+            };
             let waited = scene.gateway.asked.since(clock.since);
             let grace = grace(scene, process, bond);
             return Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures));

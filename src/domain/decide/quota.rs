@@ -40,6 +40,8 @@ pub(super) struct Due {
     pub(super) session: Option<CloseOrder>,
     pub(super) worker: Option<ProcessIdentity>,
     pub(super) remnants: Vec<ProcessIdentity>,
+    /// The worker that they were seen under, where it is gone.
+    pub(super) remnants_of: Option<ProcessIdentity>,
 }
 
 impl Found {
@@ -90,6 +92,7 @@ pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
             session: due.session,
             worker: due.worker,
             remnants: due.remnants,
+            remnants_of: due.remnants_of,
             limits: scene.limits.clone(),
             close_timeout: policy.close_timeout,
             term_timeout: policy.term_timeout,

@@ -73,8 +73,13 @@ fn goes_on(scene: &Scene<'_>, left: &Unfinished, places: &Places, found: &mut Ve
             true
         }
         (None, _) if !worker_lives => {
-            let due =
-                Due { orphan: left.orphan, session: None, worker: None, remnants: left.members.clone() };
+            let due = Due {
+                orphan: left.orphan,
+                session: None,
+                worker: None,
+                remnants: left.members.clone(),
+                remnants_of: Some(left.worker),
+            };
             found.push(Found::condemned(subject(left), due));
             true
         }
@@ -94,6 +99,7 @@ fn add(left: &Unfinished, worker_lives: bool, state: &mut State) -> bool {
         State::Due { due, .. } => {
             if !worker_lives || due.worker == Some(left.worker) {
                 due.remnants.extend(&left.members);
+                due.remnants_of = due.remnants_of.or((!worker_lives).then_some(left.worker));
             }
             true
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Entry};
 use super::rows::Rows;
-use crate::domain::ids::Pid;
+use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::Rules;
@@ -37,6 +37,8 @@ pub(super) struct Scene<'a> {
     pub(super) has_misnamed_without_key: bool,
     /// Another gateway of the configuration has the same process.
     pub(super) shares_process: bool,
+    /// Identity of the run of the gateway that wrote the table: its instance, else its process.
+    run: Option<Box<str>>,
 }
 
 impl<'a> Scene<'a> {
@@ -74,6 +76,9 @@ impl<'a> Scene<'a> {
             own_line: Arc::clone(&context.own_line),
             gateways: Arc::clone(&context.spared),
         };
+        let instance = gateway.table.current().map(|table| table.instance.as_ref());
+        let process = || entry.process.map(|process| format!("process {process}").into());
+        let run = instance.and_then(|instance| instance.map(|name| name.as_str().into()).or_else(process));
         Self {
             context,
             gateway,
@@ -88,6 +93,7 @@ impl<'a> Scene<'a> {
             misnamed,
             has_misnamed_without_key,
             shares_process,
+            run,
         }
     }
 
@@ -95,11 +101,9 @@ impl<'a> Scene<'a> {
         self.context.now
     }
 
-    /// Identity of the run of the gateway that wrote the table: its instance, else its process.
-    pub(super) fn run(&self) -> Option<Box<str>> {
-        let table = self.gateway.table.current()?;
-        let process = || self.process.map(|process| format!("process {process}").into());
-        table.instance.as_ref().map(|instance| instance.as_str().into()).or_else(process)
+    /// The run of the gateway that wrote the table, if it is current.
+    pub(super) fn run(&self) -> Option<&str> {
+        self.run.as_deref()
     }
 
     /// The run of the gateway that is remembered.
@@ -147,7 +151,17 @@ impl<'a> Scene<'a> {
     pub(super) fn distrust(&self) -> Option<&'a str> {
         match &self.gateway.table {
             TableView::Current(_) => None,
-            TableView::Unreachable { why } | TableView::Refused { why } => Some(why),
+            TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
+                Some(why)
+            }
+        }
+    }
+
+    /// The sessions that are there without a table that says more of them.
+    pub(super) fn listed(&self) -> &'a [SessionId] {
+        match &self.gateway.table {
+            TableView::Listed { sessions, .. } => sessions,
+            TableView::Current(_) | TableView::Unreachable { .. } | TableView::Refused { .. } => &[],
         }
     }
 

@@ -4,7 +4,7 @@ use super::clock;
 use super::context::ancestors;
 use super::quota::{Due, Found};
 use super::scene::Scene;
-use crate::domain::ids::Pid;
+use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::Process;
@@ -27,7 +27,15 @@ pub(super) fn judge<'a>(scene: &Scene<'a>, remembered: &mut GatewayMemory) -> Ve
     if scene.distrust().is_some() {
         clock::mark_all(scene, remembered);
     }
-    scene.rows.all.iter().map(|session| judge_one(scene, session, remembered)).collect()
+    let listed = scene.listed().iter().map(|id| judge_listed(scene, id));
+    scene.rows.all.iter().map(|session| judge_one(scene, session, remembered)).chain(listed).collect()
+}
+
+/// That a session is there says nothing of whether it is wanted.
+fn judge_listed(scene: &Scene<'_>, id: &SessionId) -> Found {
+    let why = scene.distrust().unwrap_or("its gateway publishes no session table");
+    let subject = Subject::Session { id: id.clone(), worker: None };
+    Found::keep(subject, None, Keep::UnknownState(why.into()))
 }
 
 fn judge_one<'a>(scene: &Scene<'a>, session: &'a Session, remembered: &mut GatewayMemory) -> Found {
@@ -65,9 +73,10 @@ fn judge_one<'a>(scene: &Scene<'a>, session: &'a Session, remembered: &mut Gatew
     let instance = scene.gateway.table.current().and_then(|table| table.instance.clone());
     let due = Due {
         orphan: OrphanKind::DetachedSession,
-        session: Some(CloseOrder { id: session.id.clone(), instance }),
+        session: Some(CloseOrder { id: session.id.clone(), instance, activity: session.activity.clone() }),
         worker,
         remnants: Vec::new(),
+        remnants_of: None,
     };
     Found::orphan(subject, rss_bytes, due, waited, grace, failures)
 }

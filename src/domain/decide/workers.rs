@@ -44,7 +44,13 @@ fn judge_one(
         Standing::Orphan(kind) => {
             let clock = clock::of_worker(scene, &identity, kind);
             memory.clock = Some(clock);
-            let due = Due { orphan: kind, session: None, worker: Some(identity), remnants: Vec::new() };
+            let due = Due {
+                orphan: kind,
+                session: None,
+                worker: Some(identity),
+                remnants: Vec::new(),
+                remnants_of: None,
+            };
             let waited = scene.gateway.asked.since(clock.since);
             let grace = scene.rules.policy.worker_grace;
             Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures))

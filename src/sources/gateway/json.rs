@@ -1,5 +1,6 @@
 //! Reading JSON that others wrote: objects that are objects, and values that are looked at only when they are wanted.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -38,12 +39,14 @@ pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
     serde_json::from_str(raw.get()).ok().map(|Object(object)| object)
 }
 
-/// The text of a JSON string. `None`: not a string, or one with half a surrogate pair in it.
-pub(super) fn string(raw: &RawValue) -> Option<Box<str>> {
-    serde_json::from_str(raw.get()).ok()
+/// The text of a JSON string, borrowed unless something in it is escaped. `None`: not a string, or one with half a surrogate pair in it.
+pub(super) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    #[derive(serde::Deserialize)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+    serde_json::from_str(raw.get()).ok().map(|Text(text)| text)
 }
 
 /// The text of an opaque value: a string's own, any other value's as it stands in the document.
 pub(super) fn opaque(raw: &RawValue) -> Box<str> {
-    string(raw).unwrap_or_else(|| raw.get().into())
+    string(raw).unwrap_or_else(|| raw.get().into()).into()
 }

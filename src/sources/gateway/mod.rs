@@ -1,15 +1,18 @@
 //! Where session tables come from: the seam at which a kind of gateway plugs in.
 
 mod excerpt;
+pub mod hermes;
 pub mod http;
 mod json;
 pub mod table_json;
 
 use std::time::Duration;
 
+use self::hermes::HermesGateway;
 use self::http::HttpGateway;
-use crate::domain::ids::{Instance, SessionId};
+use crate::config::token::Token;
 use crate::domain::table::{CloseAnswer, TableView};
+use crate::domain::warrant::CloseOrder;
 
 /// A configured gateway, whatever its kind.
 ///
@@ -21,6 +24,8 @@ use crate::domain::table::{CloseAnswer, TableView};
 pub enum Gateway {
     /// Publishes the session table of the contract over HTTP.
     Http(HttpGateway),
+    /// A Hermes dashboard with the plugin.
+    Hermes(HermesGateway),
 }
 
 impl Gateway {
@@ -28,13 +33,23 @@ impl Gateway {
     pub async fn read_table(&mut self) -> TableView {
         match self {
             Self::Http(gateway) => gateway.read_table().await,
+            Self::Hermes(gateway) => gateway.read_table().await,
+        }
+    }
+
+    /// Another token from now on.
+    pub fn set_token(&mut self, token: Option<Token>) {
+        match self {
+            Self::Http(gateway) => gateway.set_token(token),
+            Self::Hermes(gateway) => gateway.set_token(token),
         }
     }
 
     /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
-    pub async fn reap(&self, id: &SessionId, instance: Option<&Instance>, within: Duration) -> CloseAnswer {
+    pub async fn reap(&self, order: &CloseOrder, within: Duration) -> CloseAnswer {
         match self {
-            Self::Http(gateway) => gateway.reap(id, instance, within).await,
+            Self::Http(gateway) => gateway.reap(order, within).await,
+            Self::Hermes(gateway) => gateway.reap(order, within).await,
         }
     }
 }

@@ -47,8 +47,8 @@ impl<'a> Gathering<'a> {
         children: impl FnOnce(&mut Proc, &ProcessDir) -> Result<Vec<Pid>, ProcessesError>,
     ) -> Result<Vec<Pid>, ProcessesError> {
         self.asked.insert(pid);
-        let Some(dir) = self.proc.process(pid)? else { return Ok(self.miss(pid)) };
-        let Some((mut process, exec)) = self.proc.describe(&dir)? else { return Ok(self.miss(pid)) };
+        let Some(dir) = self.proc.process(pid)? else { return Ok(self.miss_asked(pid)) };
+        let Some((mut process, exec)) = self.proc.describe(&dir)? else { return Ok(self.miss_asked(pid)) };
         let known = exec.and_then(|exec| self.argvs.get(process.identity, exec));
         process.argv = match known {
             Some(argv) => argv,
@@ -84,6 +84,15 @@ impl<'a> Gathering<'a> {
     fn found(&mut self, process: Process) {
         self.view.gone.remove(&process.identity.pid);
         self.view.processes.insert(process.identity.pid, process);
+    }
+
+    /// Where `hidepid` makes processes invisible, nothing else tells that a gateway or its workers are there.
+    fn miss_asked(&mut self, pid: Pid) -> Vec<Pid> {
+        let nothing = self.miss(pid);
+        if !self.view.gone.contains(&pid) {
+            self.proc.warn_of_hidden(pid);
+        }
+        nothing
     }
 
     /// Only what doesn't even exist under `hidepid` is gone for certain.

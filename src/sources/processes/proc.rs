@@ -184,15 +184,20 @@ impl Proc {
             Reading::Done(value) => Some(value),
             Reading::Vanished => None,
             Reading::Hidden => {
-                if !std::mem::replace(&mut self.warned_of_hidden, true) {
-                    tracing::warn!(
-                        %pid,
-                        "/proc hides processes of other users (hidepid), so their workers are neither seen nor reaped; \
-                         run as the gateway's user, or join the group named by the mount's gid option"
-                    );
-                }
+                self.warn_of_hidden(pid);
                 None
             }
+        }
+    }
+
+    /// Says once that there are processes that `/proc` doesn't show.
+    pub(super) fn warn_of_hidden(&mut self, pid: Pid) {
+        if !std::mem::replace(&mut self.warned_of_hidden, true) {
+            tracing::warn!(
+                %pid,
+                "/proc hides processes of other users (hidepid), so their workers are neither seen nor reaped; \
+                 run as the gateway's user, or join the group named by the mount's gid option"
+            );
         }
     }
 }

@@ -88,20 +88,28 @@ impl HttpClient {
         self.get_by(path, limit, deadline).await.map_err(|problem| self.error(problem))
     }
 
-    /// The body whole, whatever the status. On a connection of its own, so that many can be under way; never sent twice.
+    /// The next read goes over this connection.
+    pub(super) fn keep(&mut self, connection: Connection) {
+        self.kept = Some(connection);
+    }
+
+    /// The body whole, whatever the status. On a connection of its own, so that many can be under way; never sent twice. `over`: a
+    /// connection that is there already.
     pub(super) async fn post(
         &self,
+        over: Option<Connection>,
         path: &str,
         body: Bytes,
         limit: usize,
         within: Duration,
     ) -> Result<Response, HttpError> {
         let deadline = Deadline::after(within);
-        self.post_by(path, body, limit, deadline).await.map_err(|problem| self.error(problem))
+        self.post_by(over, path, body, limit, deadline).await.map_err(|problem| self.error(problem))
     }
 
     async fn post_by(
         &self,
+        over: Option<Connection>,
         path: &str,
         body: Bytes,
         limit: usize,
@@ -110,7 +118,13 @@ impl HttpClient {
         let mut request = self.request(Method::POST, path, body)?;
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        let (_open, answer) = self.ask_afresh(request, deadline).await?;
+        let (_open, answer) = match over {
+            None => self.ask_afresh(request, deadline).await?,
+            Some(mut open) => {
+                let answer = deadline.within(Phase::Answer, open.send(request)).await??;
+                (open, answer)
+            }
+        };
         let (head, body) = answer.into_parts();
         let body = deadline.within(Phase::Body, whole(body, limit)).await??;
         Ok(Response { status: head.status, headers: head.headers, body })

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
@@ -28,7 +29,14 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) async fn open(target: &Target) -> Result<Self, HttpProblem> {
-        let stream = connect(target).await?;
+        Self::over(connect(target).await?).await
+    }
+
+    /// Over a stream that is there already.
+    pub(super) async fn over<S>(stream: S) -> Result<Self, HttpProblem>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let handshake = Builder::new().max_buf_size(BUFFER_BYTES).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|error| problem(&error))?;
         let driver = tokio::spawn(async {
@@ -54,7 +62,7 @@ impl Drop for Connection {
 }
 
 /// The first address that takes it; else what the first one said.
-async fn connect(target: &Target) -> Result<TcpStream, HttpProblem> {
+pub(super) async fn connect(target: &Target) -> Result<TcpStream, HttpProblem> {
     let port = target.port();
     let addresses: Vec<SocketAddr> = match target.host() {
         Host::Addresses(addresses) => addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),

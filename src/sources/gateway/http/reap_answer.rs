@@ -58,7 +58,7 @@ impl Said {
         let Ok(Object(said)) = serde_json::from_slice::<Object<RawSaid<'_>>>(body) else {
             return Self::default();
         };
-        let reason = said.reason.and_then(string).filter(|reason| !reason.is_empty());
-        Self { outcome: said.outcome.and_then(string), reason }
+        let reason = said.reason.and_then(string).filter(|reason| !reason.is_empty()).map(Into::into);
+        Self { outcome: said.outcome.and_then(string).map(Into::into), reason }
     }
 }

@@ -54,6 +54,13 @@ impl Target {
         &self.host
     }
 
+    pub(super) fn is_loopback(&self) -> bool {
+        match &self.host {
+            Host::Addresses(addresses) => addresses.iter().all(IpAddr::is_loopback),
+            Host::Name(_) => false,
+        }
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port
     }

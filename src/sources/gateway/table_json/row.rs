@@ -80,7 +80,7 @@ fn not_understood<T>(raw: &RawValue) -> Told<T> {
 }
 
 fn name(raw: &RawValue) -> Option<Box<str>> {
-    string(raw).filter(|text| !text.is_empty())
+    string(raw).filter(|text| !text.is_empty()).map(Into::into)
 }
 
 fn transport(raw: &RawValue) -> Option<Transport> {
@@ -148,7 +148,7 @@ impl<'de> Visitor<'de> for HoldsVisitor {
         let mut holds = Vec::new();
         while holds.len() < HOLDS_KEPT {
             let Some(entry) = entries.next_element::<&RawValue>()? else { return Ok(holds) };
-            holds.push(string(entry).unwrap_or_else(|| excerpt(entry.get(), VALUE_SHOWN)));
+            holds.push(string(entry).map_or_else(|| excerpt(entry.get(), VALUE_SHOWN), Into::into));
         }
         let mut more = 0_usize;
         while entries.next_element::<IgnoredAny>()?.is_some() {

@@ -1,0 +1,36 @@
+//! The whole program, by somebody who knows INTERFACE.md and nothing else: all of stdout, stderr and the exit code.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the program under test is a process, and real processes take real time"
+)]
+
+mod audit;
+mod cast;
+mod configuration;
+#[path = "../support/gateway.rs"]
+mod demo_gateway;
+mod families;
+mod gateway;
+mod help;
+mod json;
+mod killed;
+mod liars;
+mod namespaces;
+mod place;
+mod privileges;
+mod report;
+mod running;
+mod state;
+mod streams;
+#[path = "../support/mod.rs"]
+mod support;
+mod tables;
+mod told;
+mod waiting;
+mod watch;

@@ -1,0 +1,154 @@
+//! Graces between one-shot runs, `--wait`, and `--dry-run`: the same memory, and no act.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::gateway::{Answer, Gateway, orphan, table, with};
+use crate::place::Place;
+
+fn desk(policy: &str) -> (Gateway, Place) {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[orphan("a")]));
+    gateway.on_reap("a", Answer::reaped());
+    let place = Place::with(&format!("[policy]\n{policy}\n{}", gateway.section("desk")));
+    (gateway, place)
+}
+
+#[test]
+fn a_session_is_reaped_by_the_first_run_after_its_grace_and_not_before() {
+    let (gateway, place) = desk("grace = \"600ms\"");
+    assert_eq!(place.once(["--json"]).subject("a")["verdict"], "wait");
+    assert_eq!(gateway.reaps().len(), 0);
+    let ran = place.once_until("it was reaped", |ran| ran.subject("a")["outcome"] == "reaped");
+    assert!(ran.subject("a")["waited_s"].as_f64().unwrap() >= 0.6);
+    assert_eq!(gateway.reaps(), ["a"]);
+}
+
+#[test]
+fn whatever_restarts_a_grace_restarts_it_between_runs_too() {
+    let restarts = [
+        ("attached", with(orphan("a"), "transport", json!("attached"))),
+        ("mid-turn", with(orphan("a"), "turn", json!("running"))),
+        ("held", with(orphan("a"), "holds", json!(["x"]))),
+        ("activity", with(orphan("a"), "activity", json!("2"))),
+    ];
+    for (what, row) in restarts {
+        let (gateway, place) = desk("grace = \"1s\"");
+        place.once([]);
+        std::thread::sleep(Duration::from_millis(300));
+        gateway.publish(&table(None, &[row]));
+        place.once([]);
+        gateway.publish(&table(None, &[orphan("a")]));
+        let ran = place.once(["--json"]);
+        let waited = ran.subject("a")["waited_s"].as_f64().unwrap();
+        assert!(waited < 0.3, "{what}: waited {waited}");
+    }
+    let (gateway, place) = desk("grace = \"1s\"");
+    place.once([]);
+    std::thread::sleep(Duration::from_millis(300));
+    gateway.publish(&with(table(None, &[orphan("a")]), "gateway", json!({ "instance": "run-2" })));
+    assert!(place.once(["--json"]).subject("a")["waited_s"].as_f64().unwrap() < 0.3);
+}
+
+#[test]
+fn a_run_that_could_not_read_the_table_does_not_reap_afterwards_what_it_did_not_see() {
+    let (gateway, place) = desk("grace = \"300ms\"");
+    place.once([]);
+    gateway.answer(Answer::Nothing);
+    assert_eq!(place.once([]).code, Some(3));
+    std::thread::sleep(Duration::from_millis(400));
+    gateway.publish(&table(None, &[orphan("a")]));
+    let ran = place.once(["--json"]);
+    // It was not seen orphaned at every poll.
+    assert_eq!(ran.subject("a")["verdict"], "wait", "{}", ran.out);
+}
+
+#[test]
+fn a_dry_run_has_the_same_memory_and_does_nothing() {
+    let (gateway, place) = desk("grace = \"300ms\"");
+    assert_eq!(place.once(["--dry-run", "--json"]).subject("a")["verdict"], "wait");
+    std::thread::sleep(Duration::from_millis(350));
+    let ran = place.once(["--dry-run", "--json"]);
+    assert_eq!(ran.subject("a")["outcome"], "would-reap", "the first dry run started the grace");
+    assert_eq!((ran.code, gateway.reaps().len(), place.audit().len()), (Some(0), 0, 0));
+    assert_eq!(place.once(["--json"]).subject("a")["outcome"], "reaped", "and it counts for a run that acts");
+}
+
+#[test]
+fn dry_run_in_the_configuration_is_the_same_and_may_be_one_gateways_alone() {
+    let (spared, served) = (Gateway::start(), Gateway::start());
+    for gateway in [&spared, &served] {
+        gateway.publish(&table(None, &[orphan("a")]));
+        gateway.on_reap("a", Answer::reaped());
+    }
+    let place = Place::with(&format!(
+        "[policy]\ngrace = \"0s\"\n{}dry_run = true\n{}",
+        spared.section("spared"),
+        served.section("served")
+    ));
+    let report = place.once(["--json"]).json();
+    assert_eq!(report["gateways"][0]["subjects"][0]["outcome"], "would-reap");
+    assert_eq!(report["gateways"][1]["subjects"][0]["outcome"], "reaped");
+    assert_eq!((spared.reaps().len(), served.reaps().len()), (0, 1));
+}
+
+#[test]
+fn wait_stays_for_what_is_due_within_it_and_reports_once() {
+    let (gateway, place) = desk("grace = \"400ms\"");
+    let ran = place.once(["--wait", "30s", "--json"]);
+    assert_eq!(ran.subject("a")["outcome"], "reaped");
+    assert_eq!(
+        (ran.code, gateway.looks(), gateway.reaps().len()),
+        (Some(0), 3, 1),
+        "two looks at first sight, one when it is due"
+    );
+    assert_eq!(ran.out.lines().count(), 1);
+    assert!(ran.json()["took_s"].as_f64().unwrap() >= 0.4);
+}
+
+#[test]
+fn wait_does_not_stay_for_what_is_due_later() {
+    let (gateway, place) = desk("grace = \"1h\"");
+    let ran = place.once(["--wait", "30m", "--json"]);
+    assert_eq!((ran.subject("a")["verdict"].as_str(), ran.code), (Some("wait"), Some(0)));
+    assert_eq!(gateway.reaps().len(), 0);
+}
+
+#[test]
+fn wait_spares_who_comes_back_meanwhile() {
+    let (gateway, place) = desk("grace = \"500ms\"");
+    let running = place.reaper(["once", "--wait", "30s"]).start();
+    running.await_err("staying");
+    gateway.publish(&table(None, &[with(orphan("a"), "transport", json!("attached"))]));
+    let ran = running.end();
+    assert_eq!((ran.code, gateway.reaps().len()), (Some(0), 0));
+    assert!(ran.out.contains("a client is attached"), "{}", ran.out);
+}
+
+#[test]
+fn wait_with_a_dry_run_tells_what_would_be_due() {
+    let (gateway, place) = desk("grace = \"300ms\"");
+    let ran = place.once(["--wait", "30s", "--dry-run", "--json"]);
+    assert_eq!((ran.subject("a")["outcome"].as_str(), ran.code), (Some("would-reap"), Some(0)));
+    assert_eq!(gateway.reaps().len(), 0);
+}
+
+#[test]
+fn the_report_of_wait_tells_of_all_its_looks() {
+    let (gateway, place) = desk("grace = \"400ms\"");
+    let now = |id| with(orphan(id), "close_on_disconnect", json!(true));
+    gateway.publish(&table(None, &[now("first"), orphan("a")]));
+    let hand = gateway.hand();
+    gateway.when_reaping(move |id| {
+        // Once it is closed, it is gone from the table.
+        if id == "first" {
+            hand.publish(&table(None, &[orphan("a")]));
+        }
+        Answer::reaped()
+    });
+    let ran = place.once(["--wait", "30s", "--json"]);
+    assert_eq!(ran.subject("first")["outcome"], "reaped");
+    assert_eq!(ran.subject("a")["outcome"], "reaped");
+    assert_eq!(ran.json()["totals"]["reaped"], 2);
+}

@@ -1,0 +1,200 @@
+//! `watch`: wakes at its interval and at due times, reloads, leaves in order, and says what is new once.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::gateway::{Answer, Gateway, orphan, table, with};
+use crate::place::Place;
+
+fn desk(policy: &str) -> (Gateway, Place) {
+    let gateway = Gateway::start();
+    let place = Place::with(&format!("[policy]\n{policy}\n{}", gateway.section("desk")));
+    (gateway, place)
+}
+
+#[test]
+fn it_wakes_when_something_is_due_long_before_its_interval_and_for_nothing_else() {
+    let (gateway, place) = desk("grace = \"500ms\"");
+    gateway.publish(&table(None, &[orphan("a")]));
+    let hand = gateway.hand();
+    gateway.when_reaping(move |_| {
+        hand.publish(&table(None, &[]));
+        Answer::reaped()
+    });
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it was reaped", || running.out().contains("1 reaped"));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(gateway.looks(), 3, "two at first sight, one when it was due, and none afterwards");
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    assert_eq!(ran.code, Some(0));
+    assert_eq!(gateway.reaps(), ["a"]);
+}
+
+#[test]
+fn sigterm_and_sigint_finish_the_reap_in_hand_and_exit_0() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let (gateway, place) = desk("grace = \"0s\"");
+        gateway.publish(&table(None, &[orphan("a")]));
+        gateway.on_reap("a", Answer::After(Duration::from_millis(600), Box::new(Answer::reaped())));
+        let running = place.reaper(["watch", "--interval", "1h"]).start();
+        running.eventually("the reap is under way", || !gateway.reaps().is_empty());
+        running.signal(signal);
+        let ran = running.end();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.out.contains("1 reaped"), "{ran:?}");
+        assert_eq!(place.audit().last().unwrap()["outcome"], "reaped");
+    }
+}
+
+#[test]
+fn sighup_reads_the_configuration_again_and_every_grace_goes_on() {
+    let (gateway, place) = desk("grace = \"1h\"");
+    gateway.publish(&table(None, &[orphan("a")]));
+    gateway.on_reap("a", Answer::reaped());
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it has looked", || running.out().contains("inside the grace"));
+    std::thread::sleep(Duration::from_millis(400));
+
+    place.write("reaper.toml", "[polcy]\n");
+    running.signal(Signal::HUP);
+    running.await_err("the configuration stays as it was");
+    assert!(running.err().contains("reaper.toml:1"), "{}", running.err());
+
+    // Due at once if the grace went on, in 400 ms if it started again.
+    place.write("reaper.toml", format!("[policy]\ngrace = \"400ms\"\n{}", gateway.section("desk")));
+    running.signal(Signal::HUP);
+    running.eventually("it was reaped", || running.out().contains("1 reaped"));
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    let waited = &place.audit()[0]["evidence"]["waited_s"];
+    assert!(waited.as_f64().unwrap() >= 0.4, "{waited}");
+    assert!(!ran.err.contains("staying"));
+    assert_eq!(
+        (ran.code, gateway.looks()),
+        (Some(0), 4),
+        "two at first sight, one after each SIGHUP: {}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_reload_that_moves_the_state_directory_is_not_passed_over_in_silence() {
+    let (gateway, place) = desk("grace = \"1h\"");
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it has looked", || !running.out().is_empty());
+    place.write("reaper.toml", format!("[state]\ndir = \"elsewhere\"\n{}", gateway.section("desk")));
+    running.signal(Signal::HUP);
+    running.await_err("elsewhere");
+    running.await_err("restart");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+    assert!(!place.path("elsewhere").exists());
+}
+
+#[test]
+fn a_gateway_that_is_down_is_said_once_and_again_when_it_is_back() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("it has looked", || gateway.looks() > 2);
+    gateway.go_down();
+    running.await_err("nothing listens at");
+    std::thread::sleep(Duration::from_millis(500));
+    gateway.publish(&table(None, &[orphan("a")]));
+    gateway.on_reap("a", Answer::reaped());
+    gateway.come_back();
+    running.await_err("can be read again");
+    running.eventually("it was reaped", || running.out().contains("1 reaped"));
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    assert_eq!(ran.err.matches("nothing listens at").count(), 1, "{}", ran.err);
+    assert_eq!(ran.err.matches("can be read again").count(), 1, "{}", ran.err);
+    assert!(!ran.out.contains("nothing listens"), "only the first report tells of everything: {}", ran.out);
+    assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn a_gateway_that_is_down_is_asked_less_and_less_often() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    gateway.answer(Answer::Says(500, String::new()));
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    std::thread::sleep(Duration::from_millis(2500));
+    // Every interval would be 25 times.
+    let looks = gateway.looks();
+    assert!((2..=10).contains(&looks), "asked {looks} times");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn a_second_run_on_the_same_memory_does_nothing_and_exits_4() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it has looked", || !running.out().is_empty());
+    gateway.publish(&table(None, &[orphan("a")]));
+    let looks = gateway.looks();
+    for command in [&["once"][..], &["once", "--json"], &["once", "--dry-run"], &["watch"]] {
+        let ran = place.reaper(command.iter().copied()).run();
+        assert_eq!((ran.out.as_str(), ran.code), ("", Some(4)), "{ran:?}");
+        assert_eq!(
+            ran.err,
+            format!(
+                "gateway-reaper: another run holds {}; nothing was done\n",
+                place.state("lock").display()
+            )
+        );
+    }
+    assert_eq!((gateway.looks(), gateway.reaps().len()), (looks, 0));
+    assert_eq!(place.status([]).code, Some(0), "who only looks needs no lock");
+    running.signal(Signal::KILL);
+    assert_eq!(running.end().code, None);
+    assert_eq!(place.once([]).code, Some(0), "a run that was killed holds no lock");
+}
+
+#[test]
+fn a_watch_told_to_leave_while_it_waits_leaves_at_once() {
+    let (_gateway, place) = desk("grace = \"1h\"");
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it has looked", || !running.out().is_empty());
+    running.signal(Signal::INT);
+    let ran = running.end();
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.err.ends_with("leaving\n"), "{}", ran.err);
+}
+
+#[test]
+fn the_same_lines_are_json_documents_when_asked_for() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    gateway.publish(&table(None, &[orphan("a")]));
+    let hand = gateway.hand();
+    gateway.when_reaping(move |_| {
+        hand.publish(&table(None, &[with(orphan("b"), "turn", json!("running"))]));
+        Answer::reaped()
+    });
+    let running = place.reaper(["watch", "--json", "--interval", "100ms"]).start();
+    running.eventually("a few looks were made", || gateway.looks() > 4);
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    let documents: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(documents.len(), 1, "a document for every look that was news: {}", ran.out);
+    assert_eq!(documents[0]["totals"]["reaped"], 1);
+}
+
+#[test]
+fn a_new_token_in_the_token_file_is_used_without_a_restart() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    place.write("token", "one\n");
+    place.write("reaper.toml", gateway.section("desk") + "token_file = \"token\"\n");
+    gateway.ask_for("one");
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("it has looked", || gateway.looks() > 2);
+    place.write("token", "two\n");
+    gateway.ask_for("two");
+    running
+        .eventually("the new one was used", || gateway.asked().last().unwrap().head.contains("Bearer two"));
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+}

@@ -1,0 +1,143 @@
+//! System calls of a run and of a resting `watch`, and that they don't grow with what else runs on the machine.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use gateway_reaper::demo::pinned::Pinned;
+use rustix::process::Signal;
+
+use crate::scene::Scene;
+use crate::strace::{self, Trace};
+use crate::strangers::Strangers;
+
+const SESSIONS: usize = 25;
+/// The sessions' workers, and the gateway.
+const CANDIDATES: usize = SESSIONS + 1;
+const NEW_THREAD_OR_PROCESS: [&str; 4] = ["clone", "clone3", "fork", "vfork"];
+const SYNC: [&str; 5] = ["fsync", "fdatasync", "msync", "sync_file_range", "syncfs"];
+
+/// One test at a time: the processes of one are strangers to the other.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// Without strace there is nothing to count. On a developer's machine that is said and let pass, in CI (`CI` is set there) it fails.
+#[allow(clippy::disallowed_methods, reason = "CI is known by its environment")]
+fn turn_to_count() -> Option<MutexGuard<'static, ()>> {
+    let Err(why) = strace::check() else {
+        return Some(TURN.lock().unwrap_or_else(PoisonError::into_inner));
+    };
+    assert!(std::env::var_os("CI").is_none(), "{why}");
+    eprintln!("NOT RUN: {why}");
+    None
+}
+
+fn processes() -> usize {
+    let entries = std::fs::read_dir("/proc").unwrap().flatten();
+    entries.filter(|entry| entry.file_name().to_string_lossy().parse::<u32>().is_ok()).count()
+}
+
+/// Without neighbours that come and go: the cheapest poll of several.
+fn cheapest(polls: &[Trace]) -> &Trace {
+    polls.iter().min_by_key(|poll| poll.calls()).unwrap()
+}
+
+fn is_ledger_write(call: &str) -> bool {
+    call.starts_with("rename") && call.contains("ledger.json")
+}
+
+#[test]
+fn a_first_run_makes_at_most_four_calls_for_each_process_and_thirty_for_each_candidate() {
+    let Some(_turn) = turn_to_count() else { return };
+    let scene = Scene::with_sessions(SESSIONS);
+    let _strangers = Strangers::start(50).unwrap();
+    let before = processes();
+    let run = Trace::of(&scene, &["once"]);
+    // Neighbours come and go.
+    let processes = before.max(processes());
+    // Whoever shows a sign of adoption (every child of init does) is a candidate too.
+    let candidates = run.count(|call| call.contains("\"cmdline\""));
+    println!("{} calls for {processes} processes, {candidates} candidates", run.calls());
+    assert!(candidates >= CANDIDATES, "the workers were not looked at");
+    assert!(run.calls() <= 4 * processes + 30 * candidates, "{} calls", run.calls());
+}
+
+#[test]
+fn a_run_that_remembers_makes_as_many_calls_among_many_strangers_as_among_few() {
+    let Some(_turn) = turn_to_count() else { return };
+    let scene = Scene::with_sessions(SESSIONS);
+    let _few = Strangers::start(50).unwrap();
+    Trace::of(&scene, &["once"]);
+    let cheapest = || (0..3).map(|_| Trace::of(&scene, &["once"]).calls()).min().unwrap();
+    let among_few = cheapest();
+    let _many = Strangers::start(450).unwrap();
+    let among_many = cheapest();
+    println!("{among_few} calls among 50 strangers, {among_many} among 500");
+    assert!(among_many <= among_few + 10, "{among_few} calls among 50 strangers, {among_many} among 500");
+    assert!(among_many <= 30 * CANDIDATES + 100, "{among_many} calls");
+}
+
+#[test]
+fn a_steady_poll_makes_as_many_calls_among_many_strangers_as_among_few() {
+    let Some(_turn) = turn_to_count() else { return };
+    let scene = Scene::with_sessions(SESSIONS);
+    let _few = Strangers::start(50).unwrap();
+    let poll = || cheapest(&Trace::of_watch(&scene, "100ms", 9).polls()).calls();
+    let among_few = poll();
+    let _many = Strangers::start(450).unwrap();
+    let among_many = poll();
+    println!("{among_few} calls among 50 strangers, {among_many} among 500");
+    assert!(among_many <= among_few + 5, "{among_few} calls among 50 strangers, {among_many} among 500");
+    assert!(among_many <= 30 * CANDIDATES + 100, "{among_many} calls");
+}
+
+#[test]
+fn a_resting_watch_reads_no_argv_again_keeps_its_connection_and_wakes_once_a_poll() {
+    let Some(_turn) = turn_to_count() else { return };
+    let scene = Scene::with_sessions(SESSIONS);
+    let trace = Trace::of_watch(&scene, "100ms", 9);
+    let polls = trace.polls();
+    let poll = cheapest(&polls);
+    assert_eq!(poll.count(|call| call.contains("\"cmdline\"")), 0, "argv was read again: {poll:#?}");
+    assert_eq!(poll.named(&["socket", "connect"]), 0, "the connection was not kept: {poll:#?}");
+    let pauses =
+        poll.count(|call| call.starts_with("epoll_wait") && call.ends_with("= 0") && !call.contains(", 0)"));
+    // The clock of the wait is coarser than that of the pause, so its end may take a second, short one.
+    assert!((1..=2).contains(&pauses), "{pauses} pauses in a poll: {poll:#?}");
+    let waits = poll.count(|call| call.starts_with("epoll_wait"));
+    assert!(waits <= 5, "{waits} waits: {poll:#?}");
+}
+
+#[test]
+fn a_watch_of_a_world_that_stays_the_same_writes_the_ledger_once() {
+    let Some(_turn) = turn_to_count() else { return };
+    let scene = Scene::with_sessions(SESSIONS);
+    let trace = Trace::of_watch(&scene, "100ms", 9);
+    assert_eq!(trace.count(is_ledger_write), 1);
+    assert_eq!(Trace::of(&scene, &["once"]).count(is_ledger_write), 0);
+}
+
+#[test]
+fn no_run_starts_a_thread_or_waits_for_a_disk() {
+    let Some(_turn) = turn_to_count() else { return };
+    let scene = Scene::with_sessions(SESSIONS);
+    for trace in
+        [Trace::of(&scene, &["once"]), Trace::of(&scene, &["status"]), Trace::of_watch(&scene, "100ms", 4)]
+    {
+        assert_eq!(trace.named(&NEW_THREAD_OR_PROCESS), 0, "{trace:#?}");
+        assert_eq!(trace.named(&SYNC), 0, "{trace:#?}");
+    }
+}
+
+#[test]
+fn a_gateway_that_is_gone_makes_watch_look_at_every_process_once_and_not_at_every_poll() {
+    let Some(_turn) = turn_to_count() else { return };
+    let scene = Scene::with_sessions(SESSIONS);
+    let _strangers = Strangers::start(100).unwrap();
+    Trace::of(&scene, &["once"]);
+    Pinned::new(scene.gateway.pid()).unwrap().signal(Signal::KILL).unwrap();
+    let is_look = |call: &str| call.starts_with("geteuid");
+    let trace = Trace::of_watch_until(&scene, "100ms", |trace| trace.count(is_look) > 8);
+    // A whole look reads `/proc/PID/stat` by that name; a near one opens the process's directory first.
+    let read = trace.count(|call| call.contains("/stat\", O_RDONLY"));
+    println!("{read} processes read by whole looks in 8 polls");
+    assert!(read >= 100, "there was no whole look");
+    assert!(read < 2 * processes(), "{read} processes were read");
+}

@@ -1,0 +1,103 @@
+//! Random memory of a world: of this boot or another, of the past and seldom of the future.
+
+use gateway_reaper::domain::ids::BootId;
+use gateway_reaper::domain::ledger::{Bond, GatewayMemory, Ledger, SessionClock, WorkerClock, WorkerMemory};
+use gateway_reaper::domain::orphan::OrphanKind;
+use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::domain::time::Awake;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use super::{IDS, NOW, WORKERS};
+use crate::world::*;
+
+/// A point in time of memory; seldom one of the future.
+fn moment() -> impl Strategy<Value = Awake> {
+    select(vec![900, 940, 980, 981, 995, NOW, NOW + 5]).prop_map(|at| Awake::from_nanos(0) + secs(at))
+}
+
+fn session_clock() -> impl Strategy<Value = SessionClock> {
+    let activity = option::of(select(vec!["1", "2"]));
+    (moment(), activity, option::weighted(0.3, moment()), 0..2u32).prop_map(
+        |(since, activity, claims_after, failures)| SessionClock {
+            since,
+            activity: activity.map(Into::into),
+            claims_after,
+            failures,
+        },
+    )
+}
+
+/// What ties a worker to its gateway, its clock, and whether it's this very process.
+type RandomWorker = (Bond, Option<WorkerClock>, bool);
+
+fn worker_memory() -> impl Strategy<Value = RandomWorker> {
+    let bond = prop_oneof![
+        4 => select(vec![100, 110, 70]).prop_map(|gateway| Bond::Child(identity(gateway))),
+        2 => Just(Bond::Listed),
+        1 => Just(Bond::None),
+    ];
+    let kinds = [OrphanKind::OwnerlessWorker, OrphanKind::SupersededWorker, OrphanKind::ParentlessWorker];
+    let clock = (select(kinds.to_vec()), moment(), 0..2u32);
+    let clock = clock.prop_map(|(kind, since, failures)| WorkerClock { kind, since, failures });
+    (bond, option::of(clock), proptest::bool::weighted(0.9))
+}
+
+/// What is remembered of one gateway.
+#[derive(Debug, Clone)]
+pub(super) struct RandomMemory {
+    process: Option<u32>,
+    run: Option<&'static str>,
+    sessions: Vec<Option<SessionClock>>,
+    restart: Vec<&'static str>,
+    workers: Vec<Option<RandomWorker>>,
+}
+
+pub(super) fn memory() -> impl Strategy<Value = RandomMemory> {
+    let run =
+        option::weighted(0.9, prop_oneof![8 => Just("run 1"), 1 => Just("run 2"), 1 => Just("process")]);
+    let process = option::weighted(0.8, select(vec![100, 110, 120]));
+    let sessions = vec(option::weighted(0.7, session_clock()), IDS.len());
+    let workers = vec(option::weighted(0.5, worker_memory()), WORKERS.len());
+    let restart = subsequence(IDS.to_vec(), 0..IDS.len());
+    (process, run, sessions, restart, workers).prop_map(|(process, run, sessions, restart, workers)| {
+        RandomMemory { process, run, sessions, restart, workers }
+    })
+}
+
+pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, bool)) -> Ledger {
+    let mut ledger = Ledger {
+        boot: Some(if memories.2 { world.seen.boot.clone() } else { BootId::from("another boot") }),
+        ..Ledger::default()
+    };
+    let mut taken = Vec::new();
+    for (name, memory) in [("gw", memories.0), ("other", memories.1)] {
+        let run = memory.run.map(|run| match run {
+            "process" => format!("process {}", identity(100)).into(),
+            run => run.into(),
+        });
+        let mut remembered =
+            GatewayMemory { process: memory.process.map(identity), run, ..GatewayMemory::default() };
+        for (session, clock) in IDS.into_iter().zip(memory.sessions) {
+            match clock {
+                Some(clock) => drop(remembered.sessions.insert(id(session), clock)),
+                None if memory.restart.contains(&session) => drop(remembered.restart.insert(id(session))),
+                None => {}
+            }
+        }
+        for (raw, worker) in WORKERS.zip(memory.workers) {
+            let Some((bond, clock, is_this)) = worker else { continue };
+            let seen = world.seen.processes.get(pid(raw)).map(|process| process.identity);
+            let other = ProcessIdentity { inode: 9, ..identity(raw) };
+            let identity = seen.filter(|_| is_this).unwrap_or(other);
+            if !taken.contains(&identity) {
+                taken.push(identity);
+                remembered.workers.push(WorkerMemory { identity, bond, clock });
+            }
+        }
+        ledger.gateways.insert(name.into(), remembered);
+    }
+    ledger
+}

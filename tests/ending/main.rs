@@ -1,0 +1,47 @@
+//! Ending many stubborn trees in one run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
+
+#[path = "../support/scene.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod scene;
+
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use gateway_reaper::demo::flavour::Flavour;
+use gateway_reaper::demo::gateway::Options;
+use gateway_reaper::demo::pinned::Pinned;
+use gateway_reaper::demo::protocol::{AtEndOfInput, CloseManner, NewSession, WorkerSpec};
+use scene::Scene;
+use serde_json::{Value, json};
+
+const TREES: usize = 10;
+
+#[test]
+fn a_close_timeout_of_zero_gives_the_worker_no_time_to_exit_and_the_gateway_its_time_to_answer() {
+    let policy = "grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"500ms\"\n";
+    let mut scene = Scene::new(Options { close: CloseManner::Lazy, ..Options::default() }, policy);
+    let worker = WorkerSpec {
+        flavour: Flavour::StubbornFamily,
+        at_end_of_input: AtEndOfInput::LiveOn,
+        ..WorkerSpec::default()
+    };
+    for _ in 0..TREES {
+        scene.add_session(NewSession { worker, ..NewSession::default() }, None);
+    }
+    let families = scene.created.iter().map(|created| &created.worker);
+    let all: Vec<Pinned> = families
+        .flat_map(|worker| worker.family.iter().chain([&worker.pid]))
+        .map(|&pid| Pinned::new(pid).unwrap())
+        .collect();
+    // Until the gateway has heard that the last client is gone.
+    sleep(Duration::from_millis(500));
+    let output = scene.reaper(&["--json", "once"]).stdout(Stdio::piped()).output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["totals"]["reaped"], json!(TREES), "{report:#}");
+    for subject in report["gateways"][0]["subjects"].as_array().unwrap() {
+        assert_eq!(subject["steps"], json!(["close", "SIGTERM", "SIGKILL"]), "{report:#}");
+    }
+    assert!(all.iter().all(|process| !process.alive()), "somebody was left behind");
+}

@@ -1,0 +1,132 @@
+//! The reaper is killed between any two of its system calls, or any one of them fails.
+//!
+//! Between two calls that change nothing outside of the process nobody can tell where it was killed. So it is killed before each call that
+//! does: on a file of the state directory, to the gateway, to a process; and while it waits.
+
+use crate::sample;
+use crate::state_writes::on_state_files;
+use crate::strace::{self, traced};
+use crate::world::{Before, ONCE, World, assert_told};
+
+const CHANGING: &str = "mkdir,flock,write,writev,pwrite64,rename,unlink,connect,sendto,recvfrom,pidfd_send_signal,epoll_wait,exit_group";
+
+/// At which calls something happens.
+#[derive(Debug, Clone, Copy)]
+enum Calls {
+    OnStateFiles,
+    Changing,
+    All,
+}
+
+/// What happens there.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// Nothing: how many calls are there?
+    None,
+    /// SIGKILL just before it.
+    Killed,
+    /// The call fails with an error that nobody expects of it.
+    Fails(&'static str),
+}
+
+fn fated(world: &World, calls: Calls, fate: Fate, place: usize) -> usize {
+    let memory = world.memory(&format!("{calls:?}-{fate:?}-{place}"), Before::Used);
+    let victims = world.victims();
+    let (mut options, set) = match calls {
+        Calls::OnStateFiles => (on_state_files(&memory), "%file,%desc"),
+        Calls::Changing => (vec!["-e".into(), format!("trace={CHANGING}")], CHANGING),
+        Calls::All => (Vec::new(), "all"),
+    };
+    let what = match fate {
+        Fate::None => None,
+        Fate::Killed => Some("signal=KILL".to_owned()),
+        Fate::Fails(error) => Some(format!("error={error}")),
+    };
+    if let Some(what) = what {
+        options.extend(["-e".into(), format!("inject={set}:{what}:when={place}")]);
+    }
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let traced = traced(&options, &memory.config, ONCE);
+    let when = format!("{fate:?} at call {place} of {calls:?}, {:?}", traced.calls.last());
+    match fate {
+        Fate::None => {
+            assert!(traced.ended.code == Some(0) && victims.all_gone(), "{when}\n{:?}", traced.ended)
+        }
+        // A run may be a few calls shorter than the one they were counted in.
+        Fate::Killed => {
+            assert!(
+                traced.ended.signal == Some(9) || traced.ended.code == Some(0),
+                "{when}\n{:?}",
+                traced.ended
+            );
+        }
+        Fate::Fails(_) => {}
+    }
+    world.assert_sound(&victims, &memory, &when);
+    world.assert_finishes(&victims, &memory, &when);
+    traced.calls.len()
+}
+
+#[test]
+fn killed_anywhere_the_next_run_finishes_what_it_began() {
+    if !strace::is_there() {
+        return;
+    }
+    let world = World::new();
+    for (calls, most) in [(Calls::OnStateFiles, 5), (Calls::Changing, 8)] {
+        for place in sample(fated(&world, calls, Fate::None, 0), most) {
+            fated(&world, calls, Fate::Killed, place);
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes: killed before each call that changes something"]
+fn killed_before_every_call_that_changes_something_the_next_run_finishes_what_it_began() {
+    if !strace::is_there() {
+        return;
+    }
+    let world = World::new();
+    for calls in [Calls::OnStateFiles, Calls::Changing] {
+        let places = fated(&world, calls, Fate::None, 0);
+        for place in 1..=places {
+            fated(&world, calls, Fate::Killed, place);
+        }
+        println!("killed at {places} calls of {calls:?}");
+    }
+}
+
+#[test]
+#[ignore = "minutes: any system call fails"]
+fn whatever_call_fails_nobody_is_ended_who_is_wanted() {
+    if !strace::is_there() {
+        return;
+    }
+    let world = World::new();
+    let places = fated(&world, Calls::All, Fate::None, 0);
+    for (index, place) in sample(places, 180).into_iter().enumerate() {
+        fated(&world, Calls::All, Fate::Fails(["EIO", "ENOMEM", "EMFILE"][index % 3]), place);
+    }
+    println!("180 of {places} calls failed, one a run");
+}
+
+#[test]
+fn a_run_that_cannot_begin_says_why_and_does_nothing() {
+    if !strace::is_there() {
+        return;
+    }
+    let world = World::new();
+    let victims = world.victims();
+    let memory = world.memory("told", Before::New);
+    for (call, error) in
+        [("pwrite64", "ENOSPC"), ("flock", "ENOLCK"), ("mkdir", "EROFS"), ("epoll_create1", "EMFILE")]
+    {
+        // The loader makes no such calls.
+        let options = [format!("trace={call}"), format!("inject={call}:error={error}")];
+        let traced = traced(&["-e", &options[0], "-e", &options[1]], &memory.config, ONCE);
+        assert_told(&traced.ended, &options[1]);
+        assert_ne!(traced.ended.code, Some(0), "{traced:?}");
+        assert!(victims.all_alive(), "nothing was done: {traced:?}");
+    }
+    world.assert_finishes(&victims, &memory, "told");
+}

@@ -1,0 +1,31 @@
+//! Faults from the system: whatever fails, and wherever the reaper dies, nobody is ended who shouldn't be, no act is done that isn't
+//! written down, the failure is told, and the next clean run finishes what is due.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
+
+mod churn;
+mod descriptors;
+mod kernels;
+mod killed;
+mod reaper;
+mod state_writes;
+mod strace;
+#[path = "../support/gateway.rs"]
+mod support;
+mod world;
+
+use std::fmt::Display;
+
+/// Where something is missing that a test needs: said, and in CI a failure.
+fn not_run(what: impl Display) {
+    #[expect(clippy::disallowed_methods, reason = "in CI nothing may be left out")]
+    let in_ci = std::env::var_os("CI").is_some();
+    assert!(!in_ci, "{what}");
+    eprintln!("NOT RUN: {what}");
+}
+
+/// About `most` of the places 1 to `last`, evenly spread, the first and the last among them.
+fn sample(last: usize, most: usize) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..most).map(|index| 1 + index * (last - 1) / (most - 1).max(1)).collect();
+    places.dedup();
+    places
+}

@@ -1,0 +1,40 @@
+//! Runs under `strace`, which makes system calls fail and kills between two of them.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::not_run;
+use crate::reaper::{Ended, run};
+
+/// A run under `strace`, and the system calls that were traced, one a line.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    pub(crate) ended: Ended,
+    pub(crate) calls: Vec<String>,
+}
+
+/// Whether there is an `strace` that may trace. If not, the test is not run.
+pub(crate) fn is_there() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "a tool for a test")]
+    let tried = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).stderr(Stdio::null()).status();
+    let there = tried.is_ok_and(|status| status.success());
+    if !there {
+        not_run("faults of system calls need strace, and leave to trace");
+    }
+    there
+}
+
+/// Makes a run under `strace` with these options. `-f` is there for `--seccomp-bpf`, by which the run is only stopped at calls that are
+/// traced, and not at the thousands by which it looks at processes.
+pub(crate) fn traced(options: &[&str], config: &Path, command: &[&str]) -> Traced {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let to = log.to_string_lossy();
+    let strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "400", "-o", &to];
+    let before: Vec<&str> = strace.iter().chain(options).copied().collect();
+    let ended = run(&before, config, command);
+    let calls = std::fs::read_to_string(&log).unwrap_or_default();
+    // With -f each line begins with the thread.
+    let calls = calls.lines().map(|line| line.split_once(' ').map_or(line, |(_, call)| call.trim_start()));
+    Traced { ended, calls: calls.filter(|call| !call.starts_with(['+', '-', '<'])).map(Into::into).collect() }
+}

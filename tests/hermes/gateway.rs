@@ -1,0 +1,301 @@
+//! A real gateway in a home of its own, ended with everything that it started, also when the test fails.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use bytes::Bytes;
+use gateway_reaper::demo::pinned::Pinned;
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+use rustix::process::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::model::Model;
+use super::releases::Release;
+use super::rpc::Client;
+use super::until;
+
+/// A home, and the gateway that runs in it.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) model: Model,
+    home: TempDir,
+    port: u16,
+    running: Option<Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: Child,
+    token: String,
+}
+
+impl Gateway {
+    /// A home as Hermes makes it, and nothing running in it. `None`: the developer goes without Hermes.
+    pub(crate) fn home(release: Release) -> Option<Self> {
+        let venv = release.venv()?;
+        let home = tempfile::Builder::new().prefix("hermes-home-").tempdir().unwrap();
+        let model = Model::start();
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+        let this = Self { model, home, port, running: None };
+        // The first thing that reads the configuration makes the home.
+        let made = this.hermes(&venv).args(["config", "show"]).output().unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        fs::write(this.path().join("config.yaml"), this.model.config()).unwrap();
+        Some(this)
+    }
+
+    /// The same with the plugin installed and the gateway running.
+    pub(crate) async fn start(release: Release) -> Option<Self> {
+        let mut this = Self::home(release)?;
+        super::install::install(this.path());
+        this.run(release).await;
+        Some(this)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        &self.running().token
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.running().child.id()
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("the gateway runs")
+    }
+
+    /// Whether it is the process that was started.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.running.as_mut().is_some_and(|running| running.child.try_wait().unwrap().is_none())
+    }
+
+    /// Starts it, with its own timer off, so that every leak is its own.
+    pub(crate) async fn run(&mut self, release: Release) {
+        self.run_with(release, &[]).await;
+    }
+
+    pub(crate) async fn run_with(&mut self, release: Release, more: &[&str]) {
+        assert!(self.running.is_none(), "it runs already");
+        let venv = release.venv().expect("installed before");
+        let log = File::options().create(true).append(true).open(self.path().join("gateway.log")).unwrap();
+        let mut command = self.hermes(&venv);
+        command.args(["dashboard", "--no-open", "--port", &self.port.to_string()]);
+        match release {
+            Release::V0_13_0 => {
+                command.env("HERMES_WEB_DIST", self.web_page());
+                if !more.contains(&"without --tui") {
+                    command.arg("--tui");
+                }
+            }
+            Release::V0_16_0 | Release::V0_19_0 => _ = command.arg("--skip-build"),
+        }
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.running = Some(Running { child, token: String::new() });
+        until("the gateway is ready", async || {
+            assert!(self.is_alive(), "the gateway ended:\n{}", self.log());
+            self.get("/api/status").await.filter(|(status, _)| *status == 200)
+        })
+        .await;
+        let page = self.get("/").await.expect("a page").1;
+        let page = gateway_reaper::sources::gateway::hermes::page::Page::read(page.as_bytes());
+        if let (Some(running), Some(token)) = (&mut self.running, page.token) {
+            running.token = token.expose().to_owned();
+        }
+    }
+
+    fn hermes(&self, venv: &Path) -> Command {
+        let mut command = Command::new(venv.join("bin/hermes"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .env("HERMES_HOME", self.path())
+            .env("HERMES_TUI_WS_ORPHAN_REAP_GRACE_S", "0")
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// 0.13.0 ships no web page.
+    fn web_page(&self) -> PathBuf {
+        let web = self.path().join("web");
+        fs::create_dir_all(web.join("assets")).unwrap();
+        fs::write(
+            web.join("index.html"),
+            "<!doctype html><html><head><title>h</title></head><body></body></html>",
+        )
+        .unwrap();
+        web
+    }
+
+    /// Ends the gateway the hard way; what it started is left to its own devices.
+    pub(crate) fn kill(&mut self) {
+        let mut running = self.running.take().expect("the gateway runs");
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+
+    /// Ends the gateway as a service manager does.
+    pub(crate) fn stop(&mut self) {
+        let mut running = self.running.take().expect("the gateway runs");
+        let pid = rustix::process::Pid::from_child(&running.child);
+        let _ = rustix::process::kill_process(pid, Signal::TERM);
+        for _ in 0..200 {
+            if running.child.try_wait().unwrap().is_some() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+    }
+
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.port, self.token()).await
+    }
+
+    /// The plugin's table.
+    pub(crate) async fn table(&self) -> Value {
+        let (status, body) = self.get("/api/plugins/gateway-reaper/sessions").await.expect("an answer");
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no table: {body}"))
+    }
+
+    pub(crate) async fn row(&self, session: &str) -> Option<Value> {
+        let table = self.table().await;
+        table["sessions"].as_array().unwrap().iter().find(|row| row["id"] == session).cloned()
+    }
+
+    /// The session's row as soon as it is as wanted.
+    pub(crate) async fn row_where(
+        &self,
+        session: &str,
+        what: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Value {
+        until(what, async || self.row(session).await.filter(&wanted)).await
+    }
+
+    /// The session's row once it is built, idle, and has its worker.
+    pub(crate) async fn built(&self, session: &str) -> Value {
+        self.row_where(session, "the session is built", |row| {
+            row["turn"] == "idle" && row["worker"]["pid"].is_u64()
+        })
+        .await
+    }
+
+    /// The session's row once nothing in the gateway has it in hand any more.
+    pub(crate) async fn settled(&self, session: &str) -> Value {
+        let is_settled =
+            |row: &Value| row["turn"] == "idle" && row["holds"].as_array().is_some_and(Vec::is_empty);
+        self.row_where(session, "the session rests", is_settled).await
+    }
+
+    /// The session's worker, held.
+    pub(crate) async fn worker(&self, session: &str) -> Pinned {
+        let row = self.built(session).await;
+        Pinned::new(u32::try_from(row["worker"]["pid"].as_u64().unwrap()).unwrap()).unwrap()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
+        self.request(hyper::Request::get(path), String::new()).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, String) {
+        let request = hyper::Request::post(path).header("content-type", "application/json");
+        self.request(request, body.to_string()).await.expect("an answer")
+    }
+
+    async fn request(&self, request: hyper::http::request::Builder, body: String) -> Option<(u16, String)> {
+        let stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+        tokio::spawn(connection);
+        let token = self.running.as_ref().map_or("", |running| &running.token);
+        let request = request
+            .header("host", format!("127.0.0.1:{}", self.port))
+            .header("authorization", format!("Bearer {token}"));
+        let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.ok()?.to_bytes();
+        Some((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    /// Asks, or changes, the gateway's database; what comes of it as Python writes it.
+    pub(crate) fn sql(&self, release: Release, statement: &str) -> String {
+        const CODE: &str = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], timeout=10); \
+                            print(db.execute(sys.argv[2]).fetchall()); db.commit()";
+        let python = release.venv().expect("installed before").join("bin/python");
+        let mut command = Command::new(python);
+        let output =
+            command.args(["-c", CODE]).arg(self.path().join("state.db")).arg(statement).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        let log = fs::read_to_string(self.path().join("gateway.log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// Everybody that this gateway or one before it in this home started: the home is in their environment, and it is nobody else's.
+    pub(crate) fn family(&self) -> Vec<Pinned> {
+        let mark = format!("HERMES_HOME={}", self.path().display());
+        let pids = fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(|pid: u32| {
+            let pinned = Pinned::new(pid).ok()?;
+            let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
+            let is_ours = environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+            (is_ours && pinned.alive()).then_some(pinned)
+        })
+        .collect()
+    }
+
+    /// The workers among them.
+    pub(crate) fn workers(&self) -> Vec<Pinned> {
+        let is_worker = |pinned: &Pinned| {
+            let argv = fs::read(format!("/proc/{}/cmdline", pinned.pid())).unwrap_or_default();
+            String::from_utf8_lossy(&argv).contains("tui_gateway.slash_worker")
+        };
+        self.family().into_iter().filter(is_worker).collect()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the gateway's log ends:\n{}", self.log());
+        }
+        // A process that is killed may just have started another.
+        for _ in 0..20 {
+            let family = self.family();
+            if family.is_empty() {
+                break;
+            }
+            for process in family {
+                let _ = process.signal(Signal::KILL);
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        if let Some(mut running) = self.running.take() {
+            let _ = running.child.kill();
+            let _ = running.child.wait();
+        }
+    }
+}

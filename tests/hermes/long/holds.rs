@@ -1,0 +1,159 @@
+//! What holds a session though nobody is attached, on the real releases, and that it goes once nothing holds it any more.
+
+use serde_json::{Value, json};
+
+use crate::gateway::Gateway;
+use crate::reaper::{GRACE, Reaper};
+use crate::releases::{Release, on_each_release};
+use crate::rpc::Client;
+use crate::until;
+
+on_each_release!(
+    #[ignore = "long: waits for graces"]
+    a_prompt_that_waits_for_a_person_holds_its_session,
+    waiting
+);
+on_each_release!(
+    #[ignore = "long: waits for graces"]
+    a_background_process_holds_its_session,
+    background
+);
+on_each_release!(
+    #[ignore = "long: waits for graces"]
+    a_delegation_holds_its_session,
+    delegation
+);
+on_each_release!(
+    #[ignore = "long: waits for graces"]
+    a_session_of_a_messaging_platform_is_never_ended,
+    platform
+);
+
+fn tool(name: &str, arguments: Value) -> String {
+    format!("TOOL:{}", json!({ "name": name, "arguments": arguments }))
+}
+
+/// A session whose client has asked for something and is gone.
+async fn left_with(
+    gateway: &Gateway,
+    prompt: &str,
+    until_then: impl AsyncFnOnce(&mut Client, &str),
+) -> String {
+    let mut client = gateway.client().await;
+    let session = client.create().await;
+    gateway.built(&session).await;
+    client.prompt(&session, prompt).await.unwrap();
+    until_then(&mut client, &session).await;
+    drop(client);
+    gateway.row_where(&session, "the client is gone", |row| row["transport"] == "detached").await;
+    session
+}
+
+/// Kept for longer than its grace, with this reason.
+async fn stays(reaper: &Reaper, session: &str, reason: &str) {
+    for _ in 0..2 {
+        let said = reaper.once().await;
+        assert_eq!(said.of(session), ("keep", reason), "{}", said.report);
+        tokio::time::sleep(GRACE).await;
+    }
+}
+
+async fn goes(gateway: &Gateway, reaper: &Reaper, session: &str) {
+    // What held it may still bring a last turn; from then on it is a full grace.
+    gateway.settled(session).await;
+    until("it is reaped", async || {
+        let seen = reaper.once().await;
+        let (verdict, _) = seen.of(session);
+        assert!(matches!(verdict, "keep" | "wait"), "not before a full grace: {}", seen.report);
+        match reaper.once_and_wait().await.of(session) {
+            ("reap", "reaped") => Some(()),
+            ("keep" | "wait", _) => None,
+            other => panic!("{other:?}"),
+        }
+    })
+    .await;
+}
+
+async fn waiting(release: Release) {
+    let Some(gateway) = Gateway::start(release).await else { return };
+    let reaper = Reaper::of(&gateway);
+    let approval = tool("terminal", json!({ "command": "rm -rf /tmp/nonexistent-of-a-test" }));
+    let asked = async |event: &str, client: &mut Client, session: &str| {
+        until(event, async || (client.count(event, session) > 0).then_some(())).await;
+    };
+    let approval = left_with(&gateway, &approval, async |client, session| {
+        asked("approval.request", client, session).await
+    })
+    .await;
+    let clarify = tool("clarify", json!({ "question": "which?", "choices": ["a", "b"] }));
+    let clarify = left_with(&gateway, &clarify, async |client, session| {
+        asked("clarify.request", client, session).await
+    })
+    .await;
+    let said = reaper.once().await;
+    assert_eq!(said.of(&approval), ("keep", "waiting"), "{}", said.report);
+    stays(&reaper, &clarify, "waiting").await;
+    // Whoever comes back and answers finds everything as it was.
+    let mut returns = gateway.client().await;
+    returns.ask("approval.respond", json!({ "session_id": approval, "choice": "deny" })).await.unwrap();
+    gateway.row_where(&approval, "the turn goes on", |row| row["turn"] == "idle").await;
+    drop(returns);
+    goes(&gateway, &reaper, &approval).await;
+    assert_eq!(reaper.once().await.of(&clarify), ("keep", "waiting"));
+}
+
+async fn background(release: Release) {
+    let Some(gateway) = Gateway::start(release).await else { return };
+    let reaper = Reaper::of(&gateway);
+    let prompt =
+        tool("terminal", json!({ "command": "sleep 12", "background": true, "notify_on_complete": true }));
+    let session = left_with(&gateway, &prompt, async |_, session| {
+        let holds = |row: &Value| row["turn"] == "idle" && row["holds"] == json!(["background-process"]);
+        gateway.row_where(session, "the process runs in the background", holds).await;
+    })
+    .await;
+    stays(&reaper, &session, "held").await;
+    goes(&gateway, &reaper, &session).await;
+}
+
+async fn delegation(release: Release) {
+    let Some(gateway) = Gateway::start(release).await else { return };
+    let reaper = Reaper::of(&gateway);
+    let prompt = tool("delegate_task", json!({ "goal": "HOLD:child and then say so" }));
+    let session = left_with(&gateway, &prompt, async |_, session| {
+        gateway
+            .row_where(session, "the delegation is under way", |row| {
+                row["holds"].as_array().is_some_and(|holds| holds.contains(&json!("delegation")))
+            })
+            .await;
+    })
+    .await;
+    // Before 0.19.0 a delegation is part of its turn.
+    if release == Release::V0_19_0 {
+        gateway.row_where(&session, "the parent rests", |row| row["turn"] == "idle").await;
+        stays(&reaper, &session, "held").await;
+    } else {
+        stays(&reaper, &session, "mid-turn").await;
+    }
+    gateway.model.release("child");
+    goes(&gateway, &reaper, &session).await;
+}
+
+async fn platform(release: Release) {
+    let Some(gateway) = Gateway::start(release).await else { return };
+    let reaper = Reaper::of(&gateway);
+    let session = left_with(&gateway, "hello", async |client, session| {
+        until("the turn ends", async || (client.count("message.complete", session) > 0).then_some(())).await;
+    })
+    .await;
+    let key = gateway.settled(&session).await["key"].as_str().unwrap().to_owned();
+    gateway.sql(
+        release,
+        &format!(
+            "UPDATE sessions SET source = 'telegram', ended_at = NULL, end_reason = NULL WHERE id = '{key}'"
+        ),
+    );
+    stays(&reaper, &session, "held").await;
+    let ended = gateway.sql(release, &format!("SELECT ended_at FROM sessions WHERE id = '{key}'"));
+    assert_eq!(ended, "[(None,)]");
+}

@@ -1,0 +1,184 @@
+//! A model that answers what the test tells it to, as late as it likes. What to do stands in the prompt:
+//! `HOLD:name` is answered when the test lets it go, `TOOL:{"name": …, "arguments": {…}}` calls a tool first.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+/// The model's server; its threads end with the connections.
+#[derive(Debug)]
+pub(crate) struct Model {
+    port: u16,
+    script: Arc<Script>,
+}
+
+#[derive(Debug, Default)]
+struct Script {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    released: HashSet<String>,
+    held: HashSet<String>,
+}
+
+impl Model {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let script = Arc::new(Script::default());
+        let shared = Arc::clone(&script);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let script = Arc::clone(&shared);
+                thread::spawn(move || serve(stream, &script));
+            }
+        });
+        Self { port, script }
+    }
+
+    /// What a `config.yaml` says to use it.
+    pub(crate) fn config(&self) -> String {
+        format!(
+            "# the model of a test\nmodel:\n  provider: custom\n  default: fake\n  base_url: http://127.0.0.1:{}/v1   # here\n  api_key: x\n",
+            self.port
+        )
+    }
+
+    /// Lets the turn go on that was asked for with `HOLD:name`, and every later one.
+    pub(crate) fn release(&self, name: &str) {
+        self.script.state.lock().unwrap().released.insert(name.to_owned());
+        self.script.changed.notify_all();
+    }
+
+    /// Whether such a turn has come as far as the model.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.script.state.lock().unwrap().held.contains(name)
+    }
+}
+
+fn serve(stream: TcpStream, script: &Script) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut stream = stream;
+    while let Some((line, body)) = read_request(&mut reader) {
+        let done = if line.starts_with("GET") {
+            let models = json!({ "object": "list", "data": [{ "id": "fake", "object": "model", "context_length": 200_000 }] });
+            write_json(&mut stream, &models)
+        } else {
+            complete(&mut stream, &serde_json::from_slice(&body).unwrap_or_default(), script)
+        };
+        if done.is_err() {
+            return;
+        }
+    }
+}
+
+fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> {
+    let mut first = String::new();
+    reader.read_line(&mut first).ok().filter(|read| *read > 0)?;
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        if line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    Some((first, body))
+}
+
+fn complete(stream: &mut TcpStream, request: &Value, script: &Script) -> std::io::Result<()> {
+    let answer = decide(request, script);
+    let (message, finish) = match &answer {
+        Answer::Text => (json!({ "role": "assistant", "content": "ok" }), "stop"),
+        Answer::Tool(call) => {
+            let function = json!({ "name": call["name"], "arguments": call["arguments"].to_string() });
+            let calls = json!([{ "index": 0, "id": "call_1", "type": "function", "function": function }]);
+            (json!({ "role": "assistant", "content": null, "tool_calls": calls }), "tool_calls")
+        }
+    };
+    let usage = json!({ "prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2 });
+    if request["stream"] != json!(true) {
+        let choice = json!({ "index": 0, "message": message, "finish_reason": finish });
+        let body = json!({ "id": "c", "object": "chat.completion", "created": 1, "model": "fake", "choices": [choice], "usage": usage });
+        return write_json(stream, &body);
+    }
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n")?;
+    for (delta, finish) in [(message, Value::Null), (json!({}), json!(finish))] {
+        let choice = json!({ "index": 0, "delta": delta, "finish_reason": finish });
+        let chunk = json!({ "id": "c", "object": "chat.completion.chunk", "created": 1, "model": "fake", "choices": [choice] });
+        write!(stream, "data: {chunk}\n\n")?;
+    }
+    write!(stream, "data: [DONE]\n\n")?;
+    stream.flush()?;
+    stream.shutdown(std::net::Shutdown::Both)
+}
+
+fn write_json(stream: &mut TcpStream, body: &Value) -> std::io::Result<()> {
+    let body = body.to_string();
+    write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+enum Answer {
+    Text,
+    Tool(Value),
+}
+
+fn decide(request: &Value, script: &Script) -> Answer {
+    let messages = request["messages"].as_array().cloned().unwrap_or_default();
+    let last_user = messages.iter().rposition(|message| message["role"] == "user");
+    let Some(at) = last_user else { return Answer::Text };
+    let text = text_of(&messages[at]);
+    // Whatever else a gateway asks its model for, a title for one, has no tools.
+    if request["tools"].as_array().is_none_or(Vec::is_empty) {
+        return Answer::Text;
+    }
+    // In the arguments of a tool it is for somebody else's turn.
+    if let Some(name) = word_after(&text, "HOLD:").filter(|_| !text.contains("TOOL:")) {
+        let mut state = script.state.lock().unwrap();
+        state.held.insert(name.to_owned());
+        while !state.released.contains(name) {
+            let (next, waited) = script.changed.wait_timeout(state, Duration::from_secs(120)).unwrap();
+            state = next;
+            if waited.timed_out() {
+                break;
+            }
+        }
+    }
+    let has_result = messages[at..].iter().any(|message| message["role"] == "tool");
+    match text.split_once("TOOL:") {
+        Some((_, call)) if !has_result => {
+            let call = serde_json::Deserializer::from_str(call).into_iter::<Value>().next();
+            call.and_then(Result::ok).map_or(Answer::Text, Answer::Tool)
+        }
+        _ => Answer::Text,
+    }
+}
+
+fn text_of(message: &Value) -> String {
+    match &message["content"] {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts.iter().filter_map(|part| part["text"].as_str()).collect(),
+        _ => String::new(),
+    }
+}
+
+fn word_after<'t>(text: &'t str, marker: &str) -> Option<&'t str> {
+    text.split_once(marker)?.1.split(|c: char| !c.is_alphanumeric()).next()
+}

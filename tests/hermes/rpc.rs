@@ -1,0 +1,137 @@
+//! A client of the gateway: JSON-RPC over its WebSocket, as a browser or a desktop application speaks it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::{PATIENCE, until};
+
+type Socket = WebSocketStream<TcpStream>;
+
+/// A connected client. Dropping it drops the connection without a goodbye.
+#[derive(Debug)]
+pub(crate) struct Client {
+    sink: SplitSink<Socket, Message>,
+    inbox: Arc<Mutex<Inbox>>,
+    reader: JoinHandle<()>,
+    next_id: u64,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    waiting: HashMap<u64, oneshot::Sender<Value>>,
+    events: Vec<Value>,
+    closed: bool,
+}
+
+/// What the gateway says when it refuses.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) code: i64,
+    pub(crate) message: String,
+}
+
+impl Client {
+    pub(crate) async fn connect(port: u16, token: &str) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let url = format!("ws://127.0.0.1:{port}/api/ws?token={token}");
+        let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        let (sink, stream) = socket.split();
+        let inbox = Arc::new(Mutex::new(Inbox::default()));
+        let reader = tokio::spawn(read(stream, Arc::clone(&inbox)));
+        Self { sink, inbox, reader, next_id: 1 }
+    }
+
+    /// Asks and waits for the answer.
+    pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Result<Value, Refusal> {
+        let answer = self.send(method, params).await;
+        let answer =
+            tokio::time::timeout(PATIENCE, answer).await.unwrap_or_else(|_| panic!("no answer to {method}"));
+        let answer = answer.unwrap_or_else(|_| panic!("the gateway hung up on {method}"));
+        match answer.get("error") {
+            None => Ok(answer["result"].clone()),
+            Some(error) => Err(Refusal {
+                code: error["code"].as_i64().unwrap_or_default(),
+                message: error["message"].as_str().unwrap_or_default().to_owned(),
+            }),
+        }
+    }
+
+    /// Asks; the answer comes when it comes.
+    pub(crate) async fn send(&mut self, method: &str, params: Value) -> oneshot::Receiver<Value> {
+        let id = self.next_id;
+        self.next_id += 1;
+        let (sender, receiver) = oneshot::channel();
+        self.inbox.lock().unwrap().waiting.insert(id, sender);
+        let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+        let _ = self.sink.send(Message::text(request.to_string())).await;
+        receiver
+    }
+
+    /// A new session.
+    pub(crate) async fn create(&mut self) -> String {
+        let session = self.ask("session.create", json!({ "cols": 80 })).await.unwrap();
+        session["session_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Begins a turn.
+    pub(crate) async fn prompt(&mut self, session: &str, text: &str) -> Result<Value, Refusal> {
+        self.ask("prompt.submit", json!({ "session_id": session, "text": text })).await
+    }
+
+    /// Begins a turn and waits for its end.
+    pub(crate) async fn turn(&mut self, session: &str, text: &str) {
+        let seen = self.count("message.complete", session);
+        self.prompt(session, text).await.unwrap();
+        until("a turn ends", async || (self.count("message.complete", session) > seen).then_some(())).await;
+    }
+
+    /// How long the gateway takes for something small.
+    pub(crate) async fn round_trip(&mut self) -> Duration {
+        let started = Instant::now();
+        self.ask("session.list", json!({})).await.unwrap();
+        started.elapsed()
+    }
+
+    pub(crate) fn count(&self, event: &str, session: &str) -> usize {
+        let inbox = self.inbox.lock().unwrap();
+        let is_it = |message: &&Value| {
+            message["params"]["type"] == event && message["params"]["session_id"] == session
+        };
+        inbox.events.iter().filter(is_it).count()
+    }
+
+    pub(crate) fn is_connected(&self) -> bool {
+        !self.inbox.lock().unwrap().closed
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.reader.abort();
+    }
+}
+
+async fn read(mut stream: SplitStream<Socket>, inbox: Arc<Mutex<Inbox>>) {
+    while let Some(Ok(message)) = stream.next().await {
+        let Message::Text(text) = message else { continue };
+        let Ok(message) = serde_json::from_str::<Value>(text.as_str()) else { continue };
+        let mut inbox = inbox.lock().unwrap();
+        match message.get("id").and_then(Value::as_u64).and_then(|id| inbox.waiting.remove(&id)) {
+            Some(waiting) => _ = waiting.send(message),
+            None => inbox.events.push(message),
+        }
+    }
+    let mut inbox = inbox.lock().unwrap();
+    inbox.closed = true;
+    inbox.waiting.clear();
+}

@@ -1,0 +1,144 @@
+//! What the gateway answers to the conditional reap, and what that means for the worker.
+
+use gateway_reaper::domain::ids::Instance;
+use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::reap::outcome::{Outcome, Step};
+
+use crate::play::{Cast, Play};
+use crate::stage::{Manner, ms};
+
+/// A session whose worker has a child.
+fn session() -> Play {
+    let mut cast = Cast::new();
+    cast.session("s", 200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child");
+    cast.begin()
+}
+
+#[test]
+fn the_gateway_is_asked_and_nothing_else_is_done_before_its_answer() {
+    let mut play = session();
+    assert_eq!(play.done(), "take 200+201 while s is asked for, announce close of s");
+    let [request] = &play.requests[..] else { panic!("one is asked: {:?}", play.requests) };
+    assert_eq!((request.victim, request.gateway.as_str(), request.order.id.as_str()), (0, "gw", "s"));
+    assert_eq!(request.order.instance, Some(Instance::from("run 1")));
+    assert_eq!(request.within, ms(10_000));
+    assert_eq!(play.deadline(), None, "the answer has its own");
+    assert_eq!(play.pass(ms(60_000)).done(), "");
+    assert_eq!(play.exits(200).done(), "", "and whatever its worker does");
+}
+
+#[test]
+fn a_worker_that_exits_in_time_is_not_signalled() {
+    let mut cast = Cast::new();
+    cast.session("s", 200);
+    let mut play = cast.begin();
+    play.answer(CloseAnswer::Reaped).pass(ms(9_999)).done();
+    assert_eq!(play.exits(200).done(), "reaped, put 200");
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps), (Outcome::Reaped, vec![Step::Close]));
+    assert_eq!((ending.reclaimed_bytes, ending.note), (200, None));
+}
+
+#[test]
+fn once_it_is_closed_a_successor_may_end_its_tree_without_asking() {
+    let mut play = session();
+    play.done();
+    assert_eq!(play.answer(CloseAnswer::Reaped).done(), "take 200+201");
+}
+
+#[test]
+fn a_worker_that_is_still_there_after_close_timeout_is_terminated() {
+    let mut play = session();
+    play.answer(CloseAnswer::Reaped).done();
+    assert_eq!(play.pass(ms(9_999)).done(), "");
+    assert_eq!(play.pass(ms(1)).done(), "announce SIGTERM 200, Term 200");
+    play.pass(ms(60_000));
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps), (Outcome::Reaped, vec![Step::Close, Step::Term, Step::Kill]));
+    assert_eq!(ending.reclaimed_bytes, 401);
+}
+
+#[test]
+fn what_a_worker_leaves_behind_is_terminated_as_soon_as_it_is_gone() {
+    let mut play = session();
+    play.answer(CloseAnswer::Reaped).done();
+    assert_eq!(play.exits(200).done(), "announce SIGTERM 201, Term 201, reaped, put 200");
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps), (Outcome::Reaped, vec![Step::Close, Step::Term]));
+}
+
+#[test]
+fn a_worker_that_was_gone_when_the_answer_came_is_not_waited_for() {
+    let mut cast = Cast::new();
+    cast.session("s", 200);
+    let mut play = cast.begin();
+    play.exits(200).done();
+    assert_eq!(play.answer(CloseAnswer::Reaped).done(), "take 200, reaped, put 200");
+}
+
+#[test]
+fn a_session_that_is_gone_already_is_a_success() {
+    let mut cast = Cast::new();
+    cast.session("s", 200);
+    let mut play = cast.begin();
+    play.done();
+    play.answer(CloseAnswer::Gone).exits(200);
+    assert_eq!(play.done(), "gone, put 200");
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps, ending.note), (Outcome::Gone, vec![Step::Close], None));
+}
+
+#[test]
+fn the_worker_of_a_session_that_somebody_else_closed_may_be_anybody_s_by_now() {
+    let mut play = session();
+    play.done();
+    assert_eq!(play.answer(CloseAnswer::Gone).pass(ms(9_999)).done(), "");
+    assert_eq!(play.pass(ms(1)).done(), "gone, put 200");
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.reclaimed_bytes), (Outcome::Gone, 0));
+    assert_eq!(ending.note.as_deref(), Some("its worker is still there and is judged by itself from now on"));
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn a_no_of_the_gateway_is_the_end_and_its_reason_is_told() {
+    for reason in ["attached", "instance"] {
+        let mut play = session();
+        play.done();
+        play.answer(CloseAnswer::Kept { reason: reason.into() });
+        assert_eq!(play.done(), "kept, put 200");
+        assert_eq!(play.ending().outcome, Outcome::Kept { reason: reason.into() });
+        assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+    }
+}
+
+#[test]
+fn without_an_answer_nothing_is_assumed_and_the_tree_stays_in_hand() {
+    let mut play = session();
+    play.done();
+    play.answer(CloseAnswer::Failed { why: "no answer".into() });
+    assert_eq!(play.done(), "failed");
+    assert_eq!(play.failure(), "no answer");
+    assert!(play.record.in_hand.contains_key(&200));
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_second_answer_changes_nothing() {
+    let mut play = session();
+    play.answer(CloseAnswer::Kept { reason: "attached".into() }).done();
+    assert_eq!(play.answer(CloseAnswer::Reaped).answer_for(7, CloseAnswer::Reaped).done(), "");
+    assert_eq!(play.ending().outcome, Outcome::Kept { reason: "attached".into() });
+}
+
+#[test]
+fn without_patience_a_closed_session_s_worker_is_terminated_at_once() {
+    let mut cast = Cast::new();
+    cast.policy.close_timeout = ms(0);
+    cast.session("s", 200);
+    let mut play = cast.begin();
+    play.done();
+    let done = "take 200, announce SIGTERM 200, Term 200, reaped, put 200";
+    assert_eq!(play.answer(CloseAnswer::Reaped).done(), done);
+}

@@ -1,0 +1,158 @@
+//! SIGTERM, patience, SIGKILL, patience: who gets what, and when.
+
+use gateway_reaper::reap::outcome::{Outcome, Step};
+
+use crate::play::Cast;
+use crate::stage::{Manner, ms};
+
+#[test]
+fn the_worker_is_asked_first_and_the_rest_once_it_is_gone() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.actor(201, 200, "child");
+    cast.actor(202, 201, "grandchild");
+    let mut play = cast.begin();
+    assert_eq!(
+        play.done(),
+        "take 200+201+202, announce SIGTERM 200, Term 200, \
+         announce SIGTERM 201, Term 201, announce SIGTERM 202, Term 202, reaped, put 200"
+    );
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps), (Outcome::Reaped, vec![Step::Term]));
+    assert_eq!(ending.reclaimed_bytes, 603);
+}
+
+#[test]
+fn the_rest_is_asked_when_half_of_the_patience_with_the_worker_is_over() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child");
+    let mut play = cast.begin();
+    assert_eq!(play.done(), "take 200+201, announce SIGTERM 200, Term 200");
+    assert_eq!(play.pass(ms(2_499)).done(), "");
+    assert_eq!(play.pass(ms(1)).done(), "announce SIGTERM 201, Term 201");
+    assert_eq!(play.pass(ms(2_499)).done(), "");
+    assert_eq!(
+        play.pass(ms(1)).done(),
+        "announce SIGKILL, Stop 200, Stop 200, announce SIGKILL 200, Kill 200, reaped, put 200"
+    );
+    assert_eq!(play.ending().steps, [Step::Term, Step::Kill]);
+}
+
+#[test]
+fn a_worker_that_goes_late_leaves_the_rest_what_is_left_of_the_patience() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let mut play = cast.begin();
+    play.pass(ms(1_000)).done();
+    assert_eq!(play.exits(200).done(), "announce SIGTERM 201, Term 201");
+    assert_eq!(play.pass(ms(3_999)).done(), "");
+    let kill = "announce SIGKILL, Stop 201, Stop 201, announce SIGKILL 201, Kill 201, reaped, put 200";
+    assert_eq!(play.pass(ms(1)).done(), kill);
+}
+
+#[test]
+fn everybody_is_stopped_before_anybody_is_killed_and_who_forked_meanwhile_is_found() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let late = cast.actor(202, 201, "born late").clone();
+    let mut play = cast.rehearse();
+    play.kernel.actors.remove(&202);
+    play.kernel.unborn.insert(202, late);
+    let mut play = play.begin();
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.get_mut(&201).unwrap().forks = Some(202);
+    play.pass(ms(1));
+    let done = play.done();
+    let (stops, kills) = done.split_once("announce SIGKILL 200").unwrap();
+    assert!(stops.starts_with("announce SIGKILL, Stop 200, Stop 201, Stop 202, "), "{done}");
+    assert!(!stops.contains("Kill "), "{done}");
+    assert_eq!(
+        kills,
+        ", Kill 200, announce SIGKILL 201, Kill 201, announce SIGKILL 202, Kill 202, reaped, put 200"
+    );
+}
+
+#[test]
+fn what_outlives_sigkill_is_told_and_stays_in_hand() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Stuck;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let mut play = cast.begin();
+    play.pass(ms(5_000)).done();
+    assert_eq!(play.pass(ms(4_999)).done(), "");
+    assert_eq!(play.pass(ms(1)).done(), "failed");
+    let ending = play.ending();
+    assert_eq!(
+        ending.outcome,
+        Outcome::Failed { why: "still there after SIGKILL: 200 (started at tick 200)".into() }
+    );
+    assert_eq!(ending.reclaimed_bytes, 201, "the child went");
+    assert!(play.record.in_hand.contains_key(&200));
+}
+
+#[test]
+fn who_dies_of_sigkill_late_is_reaped_all_the_same() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Stuck;
+    let mut play = cast.begin();
+    play.pass(ms(9_999)).exits(200);
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+#[test]
+fn without_patience_sigkill_follows_at_once() {
+    let mut cast = Cast::new();
+    cast.policy.term_timeout = ms(0);
+    cast.worker(200).manner = Manner::Deaf;
+    let mut play = cast.begin();
+    assert_eq!(
+        play.done(),
+        "take 200, announce SIGTERM 200, Term 200, announce SIGKILL, Stop 200, Stop 200, \
+         announce SIGKILL 200, Kill 200, reaped, put 200"
+    );
+}
+
+#[test]
+fn a_hundred_stubborn_ones_take_as_long_as_one() {
+    let mut cast = Cast::new();
+    for index in 0..100 {
+        let (worker, child) = (1_000 + index * 2, 1_001 + index * 2);
+        cast.worker(worker).manner = Manner::Deaf;
+        cast.actor(child, worker, "child").manner = Manner::Deaf;
+    }
+    let mut play = cast.begin();
+    let from = play.kernel.now;
+    while let Some(deadline) = play.deadline() {
+        let span = deadline.since(play.kernel.now);
+        play.pass(span);
+    }
+    assert_eq!(play.kernel.now.since(from), ms(5_000));
+    assert_eq!(play.kernel.combed, 0, "none leads anything, so nobody is looked for");
+    assert!(play.endings().iter().all(|ending| ending.outcome == Outcome::Reaped));
+}
+
+#[test]
+fn who_is_gone_already_is_a_success_and_nothing_is_done() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    let mut play = cast.rehearse();
+    play.kernel.end(200);
+    let mut play = play.begin();
+    assert_eq!(play.done(), "gone");
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps, ending.reclaimed_bytes), (Outcome::Gone, vec![], 0));
+}
+
+#[test]
+fn a_pid_that_another_process_has_by_now_is_not_signalled() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    let mut play = cast.rehearse();
+    play.kernel.actors.get_mut(&200).unwrap().process.identity.start_ticks += 1;
+    let mut play = play.begin();
+    assert_eq!(play.done(), "gone");
+    assert!(play.kernel.is_alive(200));
+}

@@ -1,0 +1,173 @@
+//! Who belongs to the tree, and who doesn't although it looks like it.
+
+use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::reap::outcome::{Outcome, Step};
+
+use crate::play::{Cast, GATEWAY};
+use crate::stage::{Manner, ms};
+
+#[test]
+fn what_is_protected_is_pruned_with_all_that_is_under_it() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.actor(201, 200, "another user's").process.uid = 0;
+    cast.actor(202, 201, "under it");
+    cast.actor(203, 200, "child");
+    cast.actor(204, 200, "a kernel thread").process.kernel = true;
+    let mut play = cast.rehearse();
+    // The reaper was started by the worker, in the moment before.
+    play.kernel.actors.get_mut(&80).unwrap().process.parent = Pid::new(200);
+    let mut play = play.begin();
+    assert_eq!(
+        play.done(),
+        "take 200+203, announce SIGTERM 200, Term 200, announce SIGTERM 203, Term 203, reaped, put 200"
+    );
+    for spared in [80, 90, 201, 202, 204, GATEWAY, 1] {
+        assert!(play.kernel.is_alive(spared), "{spared}");
+    }
+}
+
+#[test]
+fn a_worker_that_became_something_else_is_left_alone_and_told_of() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.actor(201, 200, "child");
+    let mut play = cast.rehearse();
+    play.kernel.actors.get_mut(&200).unwrap().process.argv = Some("vi notes".into());
+    let mut play = play.begin();
+    assert_eq!(play.done(), "gone");
+    let note = play.ending().note.unwrap();
+    assert_eq!(&*note, "process 200 is named as its worker but doesn't match worker.match");
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn what_an_earlier_run_had_in_hand_is_ended_without_its_worker() {
+    let mut cast = Cast::new();
+    cast.actor(201, 1, "child");
+    cast.actor(202, 201, "grandchild");
+    cast.actor(203, 1, "another child").manner = Manner::Deaf;
+    cast.left_in_hand(200, &[201, 203]);
+    let mut play = cast.begin();
+    assert_eq!(
+        play.done(),
+        "take 201+203+202, announce SIGTERM 201, Term 201, announce SIGTERM 203, Term 203, announce SIGTERM 202, Term 202"
+    );
+    assert_eq!(
+        play.pass(ms(5_000)).done(),
+        "announce SIGKILL, Stop 203, Stop 203, announce SIGKILL 203, Kill 203, reaped, put 200"
+    );
+}
+
+#[test]
+fn a_child_that_came_after_the_first_signal_goes_with_the_rest() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let late = cast.actor(202, 200, "born late").clone();
+    let mut play = cast.rehearse();
+    play.kernel.actors.remove(&202);
+    play.kernel.unborn.insert(202, late);
+    play.kernel.actors.get_mut(&200).unwrap().forks = Some(202);
+    let mut play = play.begin();
+    assert_eq!(play.done(), "take 200+201, announce SIGTERM 200, Term 200");
+    let done = "announce SIGTERM 201, Term 201, announce SIGTERM 202, Term 202";
+    assert_eq!(play.pass(ms(2_500)).done(), done);
+}
+
+/// A worker that leads a session; its child 201 is in it and lost its way to it.
+fn leader() -> Cast {
+    let mut cast = Cast::new();
+    let worker = cast.worker(200);
+    (worker.process.session, worker.process.group) = (200, 200);
+    let child = cast.actor(201, 1, "a daemon's child");
+    (child.process.session, child.process.group) = (200, 200);
+    cast
+}
+
+#[test]
+fn what_lost_its_way_to_the_tree_is_found_by_the_session_that_the_tree_led() {
+    let mut play = leader().begin();
+    assert_eq!(
+        play.done(),
+        "take 200, announce SIGTERM 200, Term 200, \
+         take 200+201, announce SIGTERM 201, Term 201, reaped, put 200"
+    );
+    assert_eq!(play.ending().steps, [Step::Term]);
+    assert_eq!(play.kernel.combed, 2, "until nothing more turns up");
+}
+
+#[test]
+fn or_by_the_process_group() {
+    let mut cast = leader();
+    cast.actor(202, 1, "only its group").process.group = 200;
+    cast.actor(203, 1, "only its session").process.session = 200;
+    let mut play = cast.begin();
+    assert!(play.done().ends_with(
+        "Term 201, announce SIGTERM 202, Term 202, announce SIGTERM 203, Term 203, reaped, put 200"
+    ));
+}
+
+#[test]
+fn a_straggler_that_is_protected_stays() {
+    let mut cast = leader();
+    cast.actor(201, 1, "another user's").process.uid = 0;
+    let straggler = cast.actor(201, 1, "another user's");
+    (straggler.process.session, straggler.process.uid) = (200, 0);
+    let mut play = cast.begin();
+    assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, reaped, put 200");
+    assert!(play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_leader_s_number_that_is_in_use_again_leads_another_family() {
+    let mut play = leader().rehearse();
+    let mut heir = play.kernel.actors[&200].clone();
+    heir.process.identity.start_ticks = 9_999;
+    play.kernel.heirs.insert(200, heir);
+    let mut play = play.begin();
+    assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, reaped, put 200");
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn somebody_who_leads_nothing_has_no_stragglers() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.actor(201, 1, "of the gateway's group, like the worker");
+    let mut play = cast.begin();
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    assert!(play.kernel.is_alive(201));
+    assert_eq!(play.kernel.combed, 0);
+}
+
+#[test]
+fn a_tree_that_grows_faster_than_it_can_be_ended_is_told() {
+    let mut cast = leader();
+    for raw in 201..220 {
+        let heir = cast.actor(raw, 1, "heir");
+        (heir.process.session, heir.forks) = (200, Some(raw + 1));
+    }
+    let mut play = cast.rehearse();
+    for raw in 202..220 {
+        let heir = play.kernel.actors.remove(&raw).unwrap();
+        play.kernel.unborn.insert(raw, heir);
+    }
+    let mut play = play.begin();
+    assert_eq!(play.failure(), "its tree grows faster than it can be ended");
+    assert!(play.record.in_hand.contains_key(&200));
+    assert!(!play.kernel.is_alive(205) && play.kernel.is_alive(206), "after five rounds");
+}
+
+#[test]
+fn all_are_combed_for_together_when_the_last_is_through() {
+    let mut cast = leader();
+    let deaf = cast.worker(300);
+    (deaf.process.session, deaf.manner) = (300, Manner::Deaf);
+    let mut play = cast.begin();
+    assert_eq!(play.kernel.combed, 0, "the other one is still there");
+    play.pass(ms(5_000));
+    assert_eq!(play.kernel.combed, 2);
+    assert!(play.endings().iter().all(|ending| ending.outcome == Outcome::Reaped));
+    assert!(!play.kernel.is_alive(201));
+}

@@ -1,0 +1,264 @@
+//! Plays a teardown on the stage: warrants that the real decision made, and the events one after the other.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use gateway_reaper::domain::decide::decide;
+use gateway_reaper::domain::ids::{BootId, Pid};
+use gateway_reaper::domain::ledger::{Ledger, Unfinished};
+use gateway_reaper::domain::observation::{GatewayObservation, Observation};
+use gateway_reaper::domain::orphan::OrphanKind;
+use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
+use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
+use gateway_reaper::domain::table::{CloseAnswer, Session, SessionTable, TableView, Told, Transport, Turn};
+use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::verdict::Verdict;
+use gateway_reaper::domain::warrant::Warrant;
+use gateway_reaper::reap::outcome::{Ending, Outcome};
+use gateway_reaper::reap::teardown::{CloseRequest, Teardown};
+
+use crate::stage::{Actor, FakeKernel, FakeRecord, Log, Manner, gateway, ms, pid};
+
+pub(crate) const USER: u32 = 1000;
+pub(crate) const GATEWAY: u32 = 100;
+
+/// Who plays, and who is due.
+pub(crate) struct Cast {
+    actors: BTreeMap<u32, Actor>,
+    sessions: Vec<Session>,
+    pub(crate) unfinished: Vec<Unfinished>,
+    pub(crate) policy: Policy,
+}
+
+impl Cast {
+    /// A gateway, a shell and the reaper; nobody is due.
+    pub(crate) fn new() -> Self {
+        let policy = Policy {
+            grace: Duration::ZERO,
+            close_on_disconnect_grace: Duration::ZERO,
+            worker_grace: Duration::ZERO,
+            close_timeout: ms(10_000),
+            term_timeout: ms(5_000),
+            max_reaps: 100,
+            dry_run: false,
+        };
+        let mut cast = Self { actors: BTreeMap::new(), sessions: Vec::new(), unfinished: Vec::new(), policy };
+        cast.actor(1, 0, "init");
+        cast.actor(80, 1, "bash");
+        cast.actor(90, 80, "gateway-reaper once");
+        cast.actor(GATEWAY, 1, "gateway");
+        cast
+    }
+
+    /// A process in the gateway's session and group, of one byte for each of its PID.
+    pub(crate) fn actor(&mut self, raw: u32, parent: u32, argv: &str) -> &mut Actor {
+        let process = Process {
+            identity: ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: 0 },
+            parent: Pid::new(parent.into()),
+            group: GATEWAY,
+            session: GATEWAY,
+            comm: "comm".into(),
+            uid: USER,
+            zombie: false,
+            kernel: false,
+            argv: Some(argv.into()),
+            rss_bytes: Some(raw.into()),
+        };
+        let actor = Actor { process, manner: Manner::Obedient, alive: true, forks: None };
+        self.actors.entry(raw).insert_entry(actor).into_mut()
+    }
+
+    /// A worker of nobody.
+    pub(crate) fn worker(&mut self, raw: u32) -> &mut Actor {
+        self.actor(raw, GATEWAY, &format!("worker {raw}"))
+    }
+
+    /// A detached session with this worker.
+    pub(crate) fn session(&mut self, id: &str, raw: u32) -> &mut Actor {
+        self.sessions.push(Session {
+            id: id.into(),
+            key: Told::Absent,
+            transport: Told::Known(Transport::Detached),
+            turn: Told::Known(Turn::Idle),
+            detached_for: None,
+            idle_for: None,
+            activity: None,
+            close_on_disconnect: Told::Absent,
+            holds: Told::Absent,
+            worker: Told::Known(pid(raw)),
+        });
+        self.actor(raw, GATEWAY, &format!("worker {id}"))
+    }
+
+    /// What an earlier run left in hand: members of a worker that is gone.
+    pub(crate) fn left_in_hand(&mut self, worker: u32, members: &[u32]) {
+        let identity = |raw: u32| ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: 0 };
+        self.unfinished.push(Unfinished {
+            gateway: gateway(),
+            orphan: OrphanKind::OwnerlessWorker,
+            asked: None,
+            worker: identity(worker),
+            members: members.iter().copied().map(identity).collect(),
+        });
+    }
+
+    fn warrants(&self) -> Vec<(Warrant, Duration)> {
+        let processes = self.actors.iter().map(|(raw, actor)| (pid(*raw), actor.process.clone()));
+        let view = ProcessView {
+            processes: processes.collect(),
+            own_line: vec![pid(90), pid(80), pid(1)],
+            own_uid: USER,
+            init_is_init: true,
+            ..ProcessView::default()
+        };
+        let table = SessionTable {
+            gateway_pid: Some(pid(GATEWAY)),
+            instance: Some("run 1".into()),
+            sessions: self.sessions.clone(),
+        };
+        let process = view.get(pid(GATEWAY)).map(|process| process.identity);
+        let observed = GatewayObservation {
+            name: gateway(),
+            table: TableView::Current(table),
+            process,
+            asked: Awake::from_nanos(1),
+        };
+        let boot = BootId::from("boot");
+        let memory =
+            Ledger { boot: Some(boot.clone()), unfinished: self.unfinished.clone(), ..Ledger::default() };
+        let seen = Observation { boot, processes: view, gateways: vec![observed] };
+        let rules = Rules {
+            gateway: gateway(),
+            policy: self.policy.clone(),
+            worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
+            worker_uid: USER,
+        };
+        let decision = decide(&seen, &memory, &[rules], Awake::from_nanos(1));
+        let judged = decision.gateways.into_iter().flat_map(|plan| plan.judged);
+        judged
+            .filter_map(|judged| match judged.verdict {
+                Verdict::Reap { warrant, waited } => Some((*warrant, waited)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Everybody takes their place. What happens between the decision and the teardown is up to the test.
+    pub(crate) fn rehearse(self) -> Play {
+        let warrants = self.warrants();
+        let log = Log::default();
+        Play {
+            kernel: FakeKernel::new(self.actors, &log),
+            record: FakeRecord::new(&log),
+            log,
+            warrants,
+            teardown: None,
+            requests: Vec::new(),
+        }
+    }
+
+    /// The curtain rises.
+    pub(crate) fn begin(self) -> Play {
+        self.rehearse().begin()
+    }
+}
+
+/// A teardown under way.
+pub(crate) struct Play {
+    pub(crate) kernel: FakeKernel,
+    pub(crate) record: FakeRecord,
+    log: Log,
+    warrants: Vec<(Warrant, Duration)>,
+    teardown: Option<Teardown<ProcessIdentity>>,
+    pub(crate) requests: Vec<CloseRequest>,
+}
+
+impl Play {
+    pub(crate) fn begin(mut self) -> Self {
+        let warrants = std::mem::take(&mut self.warrants);
+        let (teardown, requests) = Teardown::begin(warrants, &mut self.kernel, &mut self.record);
+        self.teardown = Some(teardown);
+        self.requests = requests;
+        self.settle();
+        self
+    }
+
+    /// Tells of every exit, as the runtime does, and combs when it is time.
+    fn settle(&mut self) {
+        let Some(teardown) = &mut self.teardown else { return };
+        loop {
+            teardown.comb(&mut self.kernel, &mut self.record);
+            let kernel = &self.kernel;
+            let has_exited = |held: &ProcessIdentity| {
+                !kernel.is_there(held) && !kernel.unaskable.contains(&held.pid.get())
+            };
+            let exited = teardown.alive().find(|(_, held)| has_exited(held));
+            let Some(((victim, _), _)) = exited else { break };
+            teardown.woken(victim, &mut self.kernel, &mut self.record);
+        }
+    }
+
+    pub(crate) fn answer(&mut self, answer: CloseAnswer) -> &mut Self {
+        self.answer_for(0, answer)
+    }
+
+    pub(crate) fn answer_for(&mut self, victim: usize, answer: CloseAnswer) -> &mut Self {
+        let teardown = self.teardown.as_mut().unwrap();
+        teardown.answered(victim, answer, &mut self.kernel, &mut self.record);
+        self.settle();
+        self
+    }
+
+    /// A process ends by itself.
+    pub(crate) fn exits(&mut self, raw: u32) -> &mut Self {
+        self.kernel.end(raw);
+        self.settle();
+        self
+    }
+
+    /// Time goes by; whatever is waited for until then is heard of in time.
+    pub(crate) fn pass(&mut self, span: Duration) -> &mut Self {
+        let end = self.kernel.now + span;
+        while let Some(deadline) = self.deadline().filter(|deadline| *deadline <= end) {
+            self.kernel.now = self.kernel.now.max(deadline);
+            let teardown = self.teardown.as_mut().unwrap();
+            teardown.tick(&mut self.kernel, &mut self.record);
+            self.settle();
+            assert!(self.deadline().is_none_or(|next| next > deadline), "a deadline that is met is over");
+        }
+        self.kernel.now = end;
+        self
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Awake> {
+        self.teardown.as_ref().and_then(Teardown::deadline)
+    }
+
+    /// What was done since the last time.
+    pub(crate) fn done(&mut self) -> String {
+        self.log.take().join(", ")
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.teardown.as_ref().unwrap().is_done()
+    }
+
+    pub(crate) fn endings(&mut self) -> Vec<Ending> {
+        assert!(self.is_over(), "so far: {}", self.done());
+        self.teardown.take().unwrap().into_endings().into_iter().map(Option::unwrap).collect()
+    }
+
+    pub(crate) fn ending(&mut self) -> Ending {
+        let mut endings = self.endings();
+        assert_eq!(endings.len(), 1);
+        endings.remove(0)
+    }
+
+    /// Why it failed.
+    pub(crate) fn failure(&mut self) -> String {
+        match self.ending().outcome {
+            Outcome::Failed { why } => why.into(),
+            other => panic!("it didn't fail: {other:?}"),
+        }
+    }
+}

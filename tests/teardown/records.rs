@@ -1,0 +1,97 @@
+//! Each act is written down before it is done; what can't be written down is not done.
+
+use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::reap::outcome::Step;
+
+use crate::play::{Cast, Play};
+use crate::stage::{Manner, ms};
+
+fn play(cast: Cast, spoil: impl FnOnce(&mut Play)) -> Play {
+    let mut play = cast.rehearse();
+    spoil(&mut play);
+    play.begin()
+}
+
+fn worker() -> Cast {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child");
+    cast
+}
+
+fn session() -> Cast {
+    let mut cast = Cast::new();
+    cast.session("s", 200).manner = Manner::Deaf;
+    cast
+}
+
+#[test]
+fn a_close_that_cannot_be_written_down_is_not_asked_for() {
+    let mut play = play(session(), |play| play.record.mute = Some(Step::Close));
+    assert!(play.requests.is_empty());
+    assert_eq!(play.done(), "take 200 while s is asked for, failed");
+    let why = play.failure();
+    assert!(why.starts_with("close can't be written to the audit log, so it is not done: "), "{why}");
+}
+
+#[test]
+fn a_sigterm_that_cannot_be_written_down_is_not_sent() {
+    let mut play = play(worker(), |play| play.record.mute = Some(Step::Term));
+    assert_eq!(play.done(), "take 200+201, failed");
+    let why = play.failure();
+    assert!(why.starts_with("SIGTERM can't be written to the audit log, so it is not done: "), "{why}");
+}
+
+#[test]
+fn a_sigkill_that_cannot_be_written_down_is_not_sent_and_nobody_is_stopped_for_it() {
+    let mut play = play(worker(), |play| play.record.mute = Some(Step::Kill));
+    play.pass(ms(2_500)).done();
+    assert_eq!(play.pass(ms(2_500)).done(), "failed");
+    assert_eq!(play.ending().steps, [Step::Term]);
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn a_tree_that_cannot_be_written_down_is_not_touched() {
+    let mut play = play(worker(), |play| play.record.journal_takes = 0);
+    assert_eq!(play.done(), "failed");
+    let why = play.failure();
+    assert!(why.starts_with("the tree in hand can't be written down, so it is not touched: "), "{why}");
+}
+
+#[test]
+fn nor_is_its_session_asked_for() {
+    let mut play = play(session(), |play| play.record.journal_takes = 0);
+    assert!(play.requests.is_empty());
+    assert_eq!(play.done(), "failed");
+}
+
+#[test]
+fn nor_what_is_left_of_a_closed_session() {
+    let mut play = play(session(), |play| play.record.journal_takes = 1);
+    play.done();
+    assert_eq!(play.answer(CloseAnswer::Reaped).pass(ms(60_000)).done(), "failed");
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn nor_a_straggler() {
+    let mut cast = Cast::new();
+    cast.worker(200).process.session = 200;
+    cast.actor(201, 1, "straggler").process.session = 200;
+    let mut play = play(cast, |play| play.record.journal_takes = 1);
+    assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, failed");
+    assert!(play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_session_without_a_worker_leaves_nothing_in_hand() {
+    let mut cast = session();
+    cast.worker(300);
+    let mut play = play(cast, |play| play.kernel.end(200));
+    play.answer(CloseAnswer::Reaped);
+    assert_eq!(
+        play.done(),
+        "announce close of s, take 300, announce SIGTERM 300, Term 300, reaped, reaped, put 300"
+    );
+}

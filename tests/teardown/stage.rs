@@ -1,0 +1,238 @@
+//! A stage for the teardown: actors instead of processes, a clock that is moved, and one list of everything that is done or written down.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use gateway_reaper::domain::ids::{GatewayName, Pid};
+use gateway_reaper::domain::ledger::Unfinished;
+use gateway_reaper::domain::process::{Process, ProcessIdentity};
+use gateway_reaper::domain::time::Awake;
+use gateway_reaper::reap::kernel::{Delivery, Kernel, KernelError, Signal};
+use gateway_reaper::reap::outcome::{Outcome, Step};
+use gateway_reaper::reap::record::{Case, Record};
+
+/// What was done and written down, in order.
+pub(crate) type Log = Rc<RefCell<Vec<String>>>;
+
+/// How an actor takes signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// Dies of SIGTERM.
+    Obedient,
+    /// Dies of SIGKILL alone.
+    Deaf,
+    /// Dies of nothing, as in uninterruptible sleep.
+    Stuck,
+}
+
+/// One process.
+#[derive(Debug, Clone)]
+pub(crate) struct Actor {
+    pub(crate) process: Process,
+    pub(crate) manner: Manner,
+    pub(crate) alive: bool,
+    /// Starts this one when a signal comes, whatever that does to itself.
+    pub(crate) forks: Option<u32>,
+}
+
+/// The system.
+pub(crate) struct FakeKernel {
+    pub(crate) now: Awake,
+    pub(crate) actors: BTreeMap<u32, Actor>,
+    /// Those who can't be held, can't be asked for their children, or can't be signalled.
+    pub(crate) unholdable: BTreeSet<u32>,
+    pub(crate) unlistable: BTreeSet<u32>,
+    pub(crate) unsignallable: BTreeSet<u32>,
+    /// Those whose end can't be told.
+    pub(crate) unaskable: BTreeSet<u32>,
+    pub(crate) blind: bool,
+    pub(crate) combed: usize,
+    /// Those whom actors that fork will start.
+    pub(crate) unborn: BTreeMap<u32, Actor>,
+    /// Who gets the number of a process that ends.
+    pub(crate) heirs: BTreeMap<u32, Actor>,
+    log: Log,
+}
+
+impl FakeKernel {
+    pub(crate) fn new(actors: BTreeMap<u32, Actor>, log: &Log) -> Self {
+        Self {
+            now: Awake::from_nanos(1_000_000_000),
+            actors,
+            unholdable: BTreeSet::new(),
+            unlistable: BTreeSet::new(),
+            unsignallable: BTreeSet::new(),
+            unaskable: BTreeSet::new(),
+            blind: false,
+            combed: 0,
+            unborn: BTreeMap::new(),
+            heirs: BTreeMap::new(),
+            log: Rc::clone(log),
+        }
+    }
+
+    pub(crate) fn is_alive(&self, pid: u32) -> bool {
+        self.actors.get(&pid).is_some_and(|actor| actor.alive)
+    }
+
+    pub(crate) fn is_there(&self, who: &ProcessIdentity) -> bool {
+        self.living().any(|process| process.identity == *who)
+    }
+
+    /// The process is gone; its children go to init, and its number to whoever waits for it.
+    pub(crate) fn end(&mut self, pid: u32) {
+        if let Some(actor) = self.actors.get_mut(&pid) {
+            actor.alive = false;
+        }
+        for actor in self.actors.values_mut() {
+            if actor.process.parent.is_some_and(|parent| parent.get() == pid) {
+                actor.process.parent = Some(Pid::INIT);
+            }
+        }
+        if let Some(heir) = self.heirs.remove(&pid) {
+            self.actors.insert(pid, heir);
+        }
+    }
+
+    fn living(&self) -> impl Iterator<Item = &Process> {
+        self.actors.values().filter(|actor| actor.alive).map(|actor| &actor.process)
+    }
+}
+
+fn refused(what: &'static str, pid: Pid) -> KernelError {
+    KernelError { what, pid, source: io::Error::from(io::ErrorKind::PermissionDenied) }
+}
+
+impl Kernel for FakeKernel {
+    type Held = ProcessIdentity;
+
+    fn now(&self) -> Awake {
+        self.now
+    }
+
+    fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(ProcessIdentity, Process)>, KernelError> {
+        if self.unholdable.contains(&who.pid.get()) {
+            return Err(refused("pidfd_open", who.pid));
+        }
+        let found = self.living().find(|process| process.identity == who).cloned();
+        Ok(found.map(|process| (who, process)))
+    }
+
+    fn signal(&mut self, held: &ProcessIdentity, signal: Signal) -> Result<Delivery, KernelError> {
+        let pid = held.pid.get();
+        if self.unsignallable.contains(&pid) {
+            return Err(refused("pidfd_send_signal", held.pid));
+        }
+        if !self.is_there(held) {
+            return Ok(Delivery::Gone);
+        }
+        self.log.borrow_mut().push(format!("{signal:?} {pid}"));
+        let born = self.actors.get_mut(&pid).and_then(|actor| actor.forks.take());
+        if let Some((child, actor)) = born.and_then(|child| self.unborn.remove_entry(&child)) {
+            self.actors.insert(child, actor);
+        }
+        let manner = self.actors.get(&pid).map(|actor| actor.manner);
+        match (signal, manner) {
+            (Signal::Term, Some(Manner::Obedient))
+            | (Signal::Kill, Some(Manner::Obedient | Manner::Deaf)) => self.end(pid),
+            _ => {}
+        }
+        Ok(Delivery::Sent)
+    }
+
+    fn exited(&mut self, held: &ProcessIdentity) -> Result<bool, KernelError> {
+        if self.unaskable.contains(&held.pid.get()) {
+            return Err(refused("poll of the pidfd", held.pid));
+        }
+        Ok(!self.is_there(held))
+    }
+
+    fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
+        if self.unlistable.contains(&of.pid.get()) {
+            return Err(refused("a look in /proc", of.pid));
+        }
+        Ok(self.living().filter(|process| process.parent == Some(of.pid)).cloned().collect())
+    }
+
+    fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
+        self.combed += 1;
+        if self.blind {
+            return Err(refused("a look in /proc", Pid::INIT));
+        }
+        let led = |process: &&Process| {
+            leaders.iter().any(|leader| [process.group, process.session].contains(&leader.get()))
+        };
+        Ok(self.living().filter(led).cloned().collect())
+    }
+}
+
+/// What is written down.
+pub(crate) struct FakeRecord {
+    pub(crate) log: Log,
+    /// The audit log can't take announcements of this step.
+    pub(crate) mute: Option<Step>,
+    /// The journal can't be written from this many entries on.
+    pub(crate) journal_takes: usize,
+    pub(crate) in_hand: BTreeMap<u32, Unfinished>,
+}
+
+impl FakeRecord {
+    pub(crate) fn new(log: &Log) -> Self {
+        Self { log: Rc::clone(log), mute: None, journal_takes: usize::MAX, in_hand: BTreeMap::new() }
+    }
+
+    fn say(&self, line: String) {
+        self.log.borrow_mut().push(line);
+    }
+}
+
+impl Record for FakeRecord {
+    fn announce(&mut self, case: &Case, step: Step, on: Option<ProcessIdentity>) -> io::Result<()> {
+        if self.mute == Some(step) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        match (on, &case.session) {
+            (Some(process), _) => self.say(format!("announce {step} {}", process.pid)),
+            (None, Some(session)) => self.say(format!("announce {step} of {session}")),
+            (None, None) => self.say(format!("announce {step}")),
+        }
+        Ok(())
+    }
+
+    fn conclude(&mut self, _: &Case, outcome: &Outcome) {
+        self.say(outcome.as_str().to_owned());
+    }
+
+    fn take_in_hand(&mut self, tree: &Unfinished) -> io::Result<()> {
+        if self.journal_takes == 0 {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.journal_takes -= 1;
+        let members: Vec<String> = tree.members.iter().map(|member| member.pid.to_string()).collect();
+        let asked =
+            tree.asked.as_ref().map(|session| format!(" while {session} is asked for")).unwrap_or_default();
+        self.say(format!("take {}{asked}", members.join("+")));
+        self.in_hand.insert(tree.worker.pid.get(), tree.clone());
+        Ok(())
+    }
+
+    fn put_down(&mut self, worker: &ProcessIdentity) {
+        self.say(format!("put {}", worker.pid));
+        self.in_hand.remove(&worker.pid.get());
+    }
+}
+
+pub(crate) fn pid(raw: u32) -> Pid {
+    Pid::new(raw.into()).unwrap()
+}
+
+pub(crate) fn ms(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+pub(crate) fn gateway() -> GatewayName {
+    "gw".into()
+}

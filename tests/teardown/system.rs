@@ -1,0 +1,132 @@
+//! When the system refuses: what fails is told with its remedy, and nothing is guessed.
+
+use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::reap::outcome::{Outcome, Step};
+
+use crate::play::{Cast, Play};
+use crate::stage::{Manner, ms};
+
+const NO_HOLD: &str = "pidfd_open of process 200 failed: permission denied";
+
+fn play(cast: Cast, spoil: impl FnOnce(&mut Play)) -> Play {
+    let mut play = cast.rehearse();
+    spoil(&mut play);
+    play.begin()
+}
+
+fn worker() -> Cast {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child");
+    cast
+}
+
+fn session() -> Cast {
+    let mut cast = Cast::new();
+    cast.session("s", 200);
+    cast
+}
+
+#[test]
+fn a_worker_that_cannot_be_held_is_not_signalled() {
+    let mut play = play(worker(), |play| _ = play.kernel.unholdable.insert(200));
+    assert_eq!(play.done(), "failed");
+    assert_eq!(play.failure(), NO_HOLD);
+}
+
+#[test]
+fn a_session_is_closed_all_the_same_and_its_worker_asked_after_when_its_time_is_over() {
+    let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
+    assert_eq!(play.done(), "announce close of s");
+    play.answer(CloseAnswer::Reaped);
+    assert_eq!(play.pass(ms(9_999)).done(), "");
+    assert_eq!(play.pass(ms(1)).done(), "failed");
+    assert_eq!(play.failure(), NO_HOLD);
+}
+
+#[test]
+fn it_is_gone_by_then() {
+    let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
+    play.answer(CloseAnswer::Reaped);
+    play.kernel.unholdable.clear();
+    play.kernel.end(200);
+    play.pass(ms(10_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+#[test]
+fn it_is_still_there() {
+    let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
+    play.answer(CloseAnswer::Reaped);
+    play.kernel.unholdable.clear();
+    play.pass(ms(10_000));
+    assert_eq!(play.failure(), "closed, but its worker 200 (started at tick 200) is still there");
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn a_tree_that_cannot_be_listed_is_not_signalled() {
+    let mut play = play(worker(), |play| _ = play.kernel.unlistable.insert(200));
+    assert_eq!(play.done(), "failed");
+    assert_eq!(play.failure(), "a look in /proc of process 200 failed: permission denied");
+}
+
+#[test]
+fn what_was_stopped_is_killed_even_if_the_rest_cannot_be_listed() {
+    let mut play = play(worker(), |_| {});
+    play.kernel.actors.get_mut(&201).unwrap().manner = Manner::Deaf;
+    play.pass(ms(4_999)).done();
+    play.kernel.unlistable.insert(201);
+    play.pass(ms(1));
+    assert_eq!(
+        play.done(),
+        "announce SIGKILL, Stop 200, Stop 201, announce SIGKILL 200, Kill 200, announce SIGKILL 201, Kill 201, failed"
+    );
+    assert_eq!(play.failure(), "a look in /proc of process 201 failed: permission denied");
+}
+
+#[test]
+fn a_signal_that_is_refused_ends_it() {
+    let mut play = play(worker(), |play| _ = play.kernel.unsignallable.insert(200));
+    assert_eq!(play.done(), "take 200+201, announce SIGTERM 200, failed");
+    let ending = play.ending();
+    assert_eq!(ending.steps, [Step::Term]);
+    assert!(play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_tree_that_cannot_be_listed_again_is_not_asked_to_end() {
+    let mut play = play(worker(), |_| {});
+    play.done();
+    play.kernel.unlistable.insert(201);
+    assert_eq!(play.pass(ms(2_500)).done(), "failed");
+    assert!(play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_hold_that_cannot_be_asked_ends_it() {
+    let mut play = play(worker(), |_| {});
+    play.done();
+    play.kernel.unaskable.insert(201);
+    assert_eq!(play.pass(ms(60_000)).done(), "failed");
+    assert_eq!(play.failure(), "poll of the pidfd of process 201 failed: permission denied");
+}
+
+#[test]
+fn whoever_cannot_be_looked_for_is_not_taken_for_gone() {
+    let mut cast = Cast::new();
+    cast.worker(200).process.session = 200;
+    let mut play = play(cast, |play| play.kernel.blind = true);
+    assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, failed");
+    assert_eq!(play.failure(), "a look in /proc of process 1 failed: permission denied");
+    assert!(play.record.in_hand.contains_key(&200));
+}
+
+#[test]
+fn a_straggler_that_cannot_be_held_is_told_of() {
+    let mut cast = Cast::new();
+    cast.worker(200).process.session = 200;
+    cast.actor(201, 1, "straggler").process.session = 200;
+    let mut play = play(cast, |play| _ = play.kernel.unholdable.insert(201));
+    assert_eq!(play.failure(), "pidfd_open of process 201 failed: permission denied");
+}
