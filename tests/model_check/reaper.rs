@@ -1,5 +1,6 @@
 //! A run of the reaper, one step at a time: lock and load, look, ask, decide and save, then each act, then settle and save.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use gateway_reaper::domain::decide::decide;
@@ -40,7 +41,7 @@ pub(crate) enum Phase {
     },
 }
 
-fn rules() -> Vec<Rules> {
+static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
     let grace = TICK * u32::try_from(GRACE).unwrap();
     vec![Rules {
         gateway: "gw".into(),
@@ -56,10 +57,10 @@ fn rules() -> Vec<Rules> {
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,
     }]
-}
+});
 
 fn warrants(memory: &Ledger, seen: &Observation, at: Awake) -> (Vec<Warrant>, Ledger) {
-    let decision = decide(seen, memory, &rules(), at);
+    let decision = decide(seen, memory, &RULES, at);
     let judged = decision.gateways.into_iter().flat_map(|plan| plan.judged);
     let due = judged.filter_map(|judged| match judged.verdict {
         Verdict::Reap { warrant, .. } => Some(*warrant),

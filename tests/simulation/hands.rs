@@ -14,7 +14,8 @@ use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 use super::disk::{Line, Sight};
-use super::procs::{OnTerm, Serial};
+use super::event::Event;
+use super::procs::{Kind, OnTerm, Serial};
 use super::setup::USER;
 use super::world::{Happening, World};
 
@@ -101,6 +102,7 @@ impl Kernel for Hands<'_> {
             if world.kernel_fails() {
                 return Err(Self::error("pidfd_open", who.pid));
             }
+            world.race(who.pid.get());
             let proc = world.procs.get(who.pid.get()).filter(|proc| !proc.zombie);
             let same = proc.filter(|proc| world.procs.identity(proc) == who);
             Ok(same.map(|proc| (proc.serial, world.procs.show(proc))))
@@ -122,8 +124,11 @@ impl Kernel for Hands<'_> {
 
     /// By PID, as the kernel's file is: whoever has that PID now.
     fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
-        self.call(|world| Ok(world.list_children(of.pid.get())))
-            .unwrap_or_else(|| Err(Self::error("children", of.pid)))
+        self.call(|world| {
+            world.race(of.pid.get());
+            Ok(world.list_children(of.pid.get()))
+        })
+        .unwrap_or_else(|| Err(Self::error("children", of.pid)))
     }
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
@@ -196,6 +201,21 @@ impl World {
             if let Some(serial) = proc.map(|proc| proc.serial) {
                 self.inventory.insert(serial, tree.worker);
             }
+        }
+    }
+
+    /// The worst moment to die: whoever has this PID crashes between two calls of the reaper, and the PID goes to a bystander with a child.
+    fn race(&mut self, pid: u32) {
+        let rough = self.now < self.setup.calm_at && self.setup.races > 0;
+        if !rough || !self.noise.percent(self.setup.races) {
+            return;
+        }
+        let proc = self.procs.get(pid).filter(|proc| matches!(proc.kind, Kind::Worker | Kind::Child));
+        if let Some(serial) = proc.map(|proc| proc.serial) {
+            self.say(|_| format!("    process {pid} crashes, and its PID is used again"));
+            self.die(serial);
+            self.procs.give_next(pid);
+            self.apply(&Event::Churn(1));
         }
     }
 
