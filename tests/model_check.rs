@@ -11,10 +11,13 @@ use std::collections::{HashMap, VecDeque};
 
 use model::{Bounds, State};
 
+/// How each state, by its print, was first come to.
+type Seen = HashMap<u128, Option<(u128, String)>>;
+
 /// Goes to every state that can be reached and returns how many there are. Fails with the shortest way to a state that may not be.
 fn explore(bounds: &Bounds) -> usize {
     let start = State::new(bounds);
-    let mut seen: HashMap<String, Option<(String, String)>> = HashMap::new();
+    let mut seen: Seen = HashMap::new();
     seen.insert(start.print(), None);
     let mut queue = VecDeque::from([start]);
     while let Some(state) = queue.pop_front() {
@@ -24,25 +27,24 @@ fn explore(bounds: &Bounds) -> usize {
             if seen.contains_key(&print) {
                 continue;
             }
-            seen.insert(print.clone(), Some((from.clone(), step.clone())));
+            seen.insert(print, Some((from, step)));
             if let Err(breach) = next.is_sound() {
-                panic!("{breach}\n{}", way(&seen, &print));
+                panic!("{breach}\n{}", way(&seen, print));
             }
             queue.push_back(next);
         }
         if let Err(leak) = state.ends_clean(bounds) {
-            panic!("{leak}\n{}", way(&seen, &from));
+            panic!("{leak}\n{}", way(&seen, from));
         }
     }
     seen.len()
 }
 
-fn way(seen: &HashMap<String, Option<(String, String)>>, to: &str) -> String {
+fn way(seen: &Seen, mut at: u128) -> String {
     let mut steps = Vec::new();
-    let mut at = to.to_owned();
     while let Some(Some((from, step))) = seen.get(&at) {
-        steps.push(step.clone());
-        at.clone_from(from);
+        steps.push(step.as_str());
+        at = *from;
     }
     steps.reverse();
     steps.join("\n")
@@ -50,7 +52,14 @@ fn way(seen: &HashMap<String, Option<(String, String)>>, to: &str) -> String {
 
 #[test]
 fn one_session_in_every_interleaving() {
-    let bounds = Bounds { sessions: 1, client_steps: 5, restarts: 1, crashes: 1, ticks: 6, tells: model::Tells::Activity };
+    let bounds = Bounds {
+        sessions: 1,
+        client_steps: 5,
+        restarts: 1,
+        crashes: 1,
+        ticks: 6,
+        tells: model::Tells::Activity,
+    };
     let states = explore(&bounds);
     println!("{states} states");
     assert!(states > 10_000, "only {states} states: something isn't tried");
@@ -58,7 +67,14 @@ fn one_session_in_every_interleaving() {
 
 #[test]
 fn one_session_of_a_gateway_that_tells_its_clocks() {
-    let bounds = Bounds { sessions: 1, client_steps: 5, restarts: 1, crashes: 1, ticks: 6, tells: model::Tells::Clocks };
+    let bounds = Bounds {
+        sessions: 1,
+        client_steps: 5,
+        restarts: 1,
+        crashes: 1,
+        ticks: 6,
+        tells: model::Tells::Clocks,
+    };
     let states = explore(&bounds);
     println!("{states} states");
     assert!(states > 10_000, "only {states} states: something isn't tried");
@@ -66,7 +82,14 @@ fn one_session_of_a_gateway_that_tells_its_clocks() {
 
 #[test]
 fn two_sessions_in_every_interleaving() {
-    let bounds = Bounds { sessions: 2, client_steps: 3, restarts: 1, crashes: 1, ticks: 3, tells: model::Tells::Activity };
+    let bounds = Bounds {
+        sessions: 2,
+        client_steps: 3,
+        restarts: 1,
+        crashes: 1,
+        ticks: 3,
+        tells: model::Tells::Activity,
+    };
     let states = explore(&bounds);
     println!("{states} states");
     assert!(states > 20_000, "only {states} states: something isn't tried");

@@ -144,6 +144,10 @@ fn told<T>(told: &Told<T>, known: impl FnOnce(&T) -> Value) -> Option<Value> {
 
 fn normal(mut table: SessionTable) -> SessionTable {
     for session in &mut table.sessions {
+        // The last one says how many more there are.
+        if let Told::Known(holds) = &mut session.holds {
+            holds.truncate(16);
+        }
         forget_words(&mut session.key);
         forget_words(&mut session.transport);
         forget_words(&mut session.turn);

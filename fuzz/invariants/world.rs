@@ -47,7 +47,7 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
     let worker = |(pid, key): (u32, &str)| process(pid, GATEWAY, &format!("worker --session-key {key}"));
     let others = [
         process(1, 0, "init"),
-        process(60, 1, "worker --session-key other"),
+        process(60, 1, "python3 worker --session-key other"),
         process(80, 1, "bash"),
         process(90, 80, "gateway-reaper once"),
         process(GATEWAY, 1, "gateway"),

@@ -69,8 +69,10 @@ impl WorkerMatch {
     pub fn new(pattern: &str) -> Result<Self, String> {
         // The bare pattern first, so that a message points into what the user wrote.
         regex_lite::Regex::new(pattern).map_err(|error| error.to_string())?;
-        let pattern =
-            regex_lite::Regex::new(&format!("^(?:{pattern})")).map_err(|error| error.to_string())?;
+        let anchored = regex_lite::Regex::new(&format!("^(?:{pattern})"));
+        // With `(?x)` a comment at its end goes to the end of the line.
+        let anchored = anchored.or_else(|_| regex_lite::Regex::new(&format!("^(?:{pattern}\n)")));
+        let pattern = anchored.map_err(|error| error.to_string())?;
         Ok(Self { pattern: Arc::new(pattern) })
     }
 
@@ -78,5 +80,33 @@ impl WorkerMatch {
     pub fn matches<'a>(&self, argv: &'a str) -> Option<MatchedWorker<'a>> {
         let captures = self.pattern.captures(argv)?;
         Some(MatchedWorker { key: captures.name("session").map(|group| group.as_str()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key<'a>(pattern: &str, argv: &'a str) -> Option<Option<&'a str>> {
+        WorkerMatch::new(pattern).unwrap().matches(argv).map(|matched| matched.key)
+    }
+
+    #[test]
+    fn a_pattern_is_tried_from_the_first_character_on_in_all_its_alternatives() {
+        assert_eq!(key(r"worker (?P<session>\S+)", "worker a b"), Some(Some("a")));
+        assert_eq!(key(r"worker (?P<session>\S+)", "vi worker a"), None);
+        assert_eq!(key("vi|worker", "tail worker"), None);
+        assert_eq!(key("worker(?: (?P<session>.))?", "worker"), Some(None));
+    }
+
+    #[test]
+    fn a_pattern_may_end_in_a_comment() {
+        assert_eq!(key(r"(?x) worker\ (?P<session>\S+)  # and its key", "worker a"), Some(Some("a")));
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_refused() {
+        assert!(WorkerMatch::new("a)|(?:b").is_err());
+        assert!(WorkerMatch::new("(").is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! One victim's way through the teardown, as a state machine: events in, acts out. It never waits by itself.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::domain::ids::Pid;
@@ -165,7 +166,9 @@ impl<H> Victim<H> {
     pub(super) fn begin<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) -> bool {
         match self.take_hold(hands.kernel) {
             Ok(()) => {}
-            Err(error) if self.warrant.session().is_some() => self.unheld = Some(error),
+            Err(error) if self.warrant.session().is_some() && is_lasting(&error) => {
+                self.unheld = Some(error);
+            }
             Err(error) => {
                 self.fail(hands, chain(&error));
                 return false;
@@ -518,6 +521,12 @@ impl<H> Victim<H> {
         let note = self.note.take();
         self.ending = Some(Ending { outcome, steps: std::mem::take(&mut self.steps), reclaimed_bytes, note });
     }
+}
+
+/// Whether no later run could hold the tree either, so that the gateway's own close is all there is. What may pass is waited for: once
+/// the session is closed and its worker is gone, nothing leads to what was under it.
+fn is_lasting(error: &KernelError) -> bool {
+    matches!(error.source.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

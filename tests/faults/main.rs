@@ -23,9 +23,10 @@ fn not_run(what: impl Display) {
     eprintln!("NOT RUN: {what}");
 }
 
-/// About `most` of the places 1 to `last`, evenly spread, the first and the last among them.
-fn sample(last: usize, most: usize) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..most).map(|index| 1 + index * (last - 1) / (most - 1).max(1)).collect();
+/// About `most` of these, evenly spread, the first and the last among them.
+fn sample<T>(all: &[T], most: usize) -> Vec<&T> {
+    let last = all.len().saturating_sub(1);
+    let mut places: Vec<usize> = (0..most).map(|index| index * last / (most - 1).max(1)).collect();
     places.dedup();
-    places
+    places.into_iter().filter_map(|place| all.get(place)).collect()
 }

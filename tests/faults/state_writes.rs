@@ -1,7 +1,7 @@
 //! Every system call on a file of the state directory fails, one after the other.
 
 use crate::sample;
-use crate::strace::{self, traced};
+use crate::strace::{self, Place, traced};
 use crate::world::{Before, Memory, ONCE, World, assert_told};
 
 const ERRORS: [&str; 3] = ["ENOSPC", "EIO", "EACCES"];
@@ -12,25 +12,24 @@ pub(crate) fn on_state_files(memory: &Memory) -> Vec<String> {
     files.flat_map(|file| ["-P".into(), file]).chain(["-e".into(), "trace=%file,%desc".into()]).collect()
 }
 
-/// Makes a run in which the `place`th call on the state directory fails, and returns how many there were.
-fn faulted(world: &World, before: Before, error: Option<&str>, place: usize) -> usize {
-    let memory = world.memory(&format!("{before:?}-{error:?}-{place}"), before);
+/// Makes a run in which a call on the state directory fails, and returns the calls there were.
+fn faulted(world: &World, before: Before, fault: Option<(&Place, &str)>) -> Vec<Place> {
+    let memory = world.memory(&format!("{before:?}-{fault:?}").replace([' ', '"'], ""), before);
     let victims = world.victims();
     let mut options = on_state_files(&memory);
-    if let Some(error) = error {
-        options.extend(["-e".into(), format!("inject=%file,%desc:error={error}:when={place}")]);
+    if let Some((place, error)) = fault {
+        options.extend(["-e".into(), place.inject(&format!("error={error}"))]);
     }
-    let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let traced = traced(&options, &memory.config, ONCE);
-    let failed = traced.calls.iter().find(|call| call.contains("(INJECTED)"));
-    let when = format!("{before:?} memory, {error:?} in {failed:?}");
+    let when = format!("{before:?} memory, {fault:?}: {:?}\n{:?}", traced.tampered(), traced.ended);
+    assert_eq!(traced.tampered().is_some(), fault.is_some(), "{when}");
     assert_told(&traced.ended, &when);
     world.assert_sound(&victims, &memory, &when);
-    if error.is_none() {
-        assert!(traced.ended.code == Some(0) && victims.all_gone(), "{when}\n{:?}", traced.ended);
+    if fault.is_none() {
+        assert!(traced.ended.code == Some(0) && victims.all_gone(), "{when}");
     }
     world.assert_finishes(&victims, &memory, &when);
-    traced.calls.len()
+    traced.places()
 }
 
 #[test]
@@ -39,10 +38,10 @@ fn a_state_directory_that_fails_at_any_call_costs_no_life_and_no_memory_of_an_ac
         return;
     }
     let world = World::new();
-    let places = faulted(&world, Before::Used, None, 0);
-    assert!(places >= 20, "only {places} calls: are they seen?");
-    for (index, place) in sample(places, 8).into_iter().enumerate() {
-        faulted(&world, Before::Used, Some(ERRORS[index % 3]), place);
+    let places = faulted(&world, Before::New, None);
+    assert!(places.len() >= 20, "are they seen? {places:?}");
+    for (index, place) in sample(&places, 9).into_iter().enumerate() {
+        faulted(&world, Before::New, Some((place, ERRORS[index % 3])));
     }
 }
 
@@ -54,12 +53,12 @@ fn every_call_on_the_state_directory_fails_in_every_way() {
     }
     let world = World::new();
     for before in [Before::New, Before::Used] {
-        let places = faulted(&world, before, None, 0);
-        for place in 1..=places {
+        let places = faulted(&world, before, None);
+        for place in &places {
             for error in ERRORS {
-                faulted(&world, before, Some(error), place);
+                faulted(&world, before, Some((place, error)));
             }
         }
-        println!("{before:?} memory: {places} calls, {} faults", places * ERRORS.len());
+        println!("{before:?} memory: {} calls, {} faults", places.len(), places.len() * ERRORS.len());
     }
 }

@@ -235,7 +235,7 @@ pub(crate) fn assert_told(ended: &Ended, when: &str) {
     match (ended.code, ended.signal) {
         (Some(0), _) => {}
         (Some(1..=4), _) => {
-            let told = !ended.stderr.trim().is_empty() || ended.stdout.contains("failed");
+            let told = !ended.stderr.trim().is_empty() || ended.stdout.contains("FAILED");
             assert!(told, "it failed and doesn't say why: {when}\n{ended:?}");
         }
         _ => panic!("neither an exit code of the interface nor a word: {when}\n{ended:?}"),

@@ -125,6 +125,8 @@ impl World {
             Wrong::Reaper => of(Kind::Reaper),
             Wrong::Gateway => of(Kind::Gateway(gateway)),
             Wrong::Bystander => of(Kind::Bystander),
+            // That it names its own is no lie, also once it has got another one.
+            Wrong::Another(other) if other == slot => None,
             Wrong::Another(other) => {
                 let worker = self.sessions.at(other)?.worker?;
                 Some(self.procs.alive(worker)?.pid)

@@ -49,6 +49,8 @@ pub(crate) struct FakeKernel {
     /// Those whose end can't be told.
     pub(crate) unaskable: BTreeSet<u32>,
     pub(crate) blind: bool,
+    /// How the system refuses.
+    pub(crate) refusal: io::ErrorKind,
     pub(crate) combed: usize,
     /// Those whom actors that fork will start.
     pub(crate) unborn: BTreeMap<u32, Actor>,
@@ -67,6 +69,7 @@ impl FakeKernel {
             unsignallable: BTreeSet::new(),
             unaskable: BTreeSet::new(),
             blind: false,
+            refusal: io::ErrorKind::PermissionDenied,
             combed: 0,
             unborn: BTreeMap::new(),
             heirs: BTreeMap::new(),
@@ -97,13 +100,13 @@ impl FakeKernel {
         }
     }
 
+    fn refused(&self, what: &'static str, pid: Pid) -> KernelError {
+        KernelError { what, pid, source: self.refusal.into() }
+    }
+
     fn living(&self) -> impl Iterator<Item = &Process> {
         self.actors.values().filter(|actor| actor.alive).map(|actor| &actor.process)
     }
-}
-
-fn refused(what: &'static str, pid: Pid) -> KernelError {
-    KernelError { what, pid, source: io::Error::from(io::ErrorKind::PermissionDenied) }
 }
 
 impl Kernel for FakeKernel {
@@ -115,7 +118,7 @@ impl Kernel for FakeKernel {
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(ProcessIdentity, Process)>, KernelError> {
         if self.unholdable.contains(&who.pid.get()) {
-            return Err(refused("pidfd_open", who.pid));
+            return Err(self.refused("pidfd_open", who.pid));
         }
         let found = self.living().find(|process| process.identity == who).cloned();
         Ok(found.map(|process| (who, process)))
@@ -124,7 +127,7 @@ impl Kernel for FakeKernel {
     fn signal(&mut self, held: &ProcessIdentity, signal: Signal) -> Result<Delivery, KernelError> {
         let pid = held.pid.get();
         if self.unsignallable.contains(&pid) {
-            return Err(refused("pidfd_send_signal", held.pid));
+            return Err(self.refused("pidfd_send_signal", held.pid));
         }
         if !self.is_there(held) {
             return Ok(Delivery::Gone);
@@ -145,14 +148,14 @@ impl Kernel for FakeKernel {
 
     fn exited(&mut self, held: &ProcessIdentity) -> Result<bool, KernelError> {
         if self.unaskable.contains(&held.pid.get()) {
-            return Err(refused("poll of the pidfd", held.pid));
+            return Err(self.refused("poll of the pidfd", held.pid));
         }
         Ok(!self.is_there(held))
     }
 
     fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
         if self.unlistable.contains(&of.pid.get()) {
-            return Err(refused("a look in /proc", of.pid));
+            return Err(self.refused("a look in /proc", of.pid));
         }
         Ok(self.living().filter(|process| process.parent == Some(of.pid)).cloned().collect())
     }
@@ -160,7 +163,7 @@ impl Kernel for FakeKernel {
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
         self.combed += 1;
         if self.blind {
-            return Err(refused("a look in /proc", Pid::INIT));
+            return Err(self.refused("a look in /proc", Pid::INIT));
         }
         let led = |process: &&Process| {
             leaders.iter().any(|leader| [process.group, process.session].contains(&leader.get()))

@@ -1,5 +1,7 @@
 //! When the system refuses: what fails is told with its remedy, and nothing is guessed.
 
+use std::io;
+
 use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
@@ -42,6 +44,17 @@ fn a_session_is_closed_all_the_same_and_its_worker_asked_after_when_its_time_is_
     assert_eq!(play.pass(ms(9_999)).done(), "");
     assert_eq!(play.pass(ms(1)).done(), "failed");
     assert_eq!(play.failure(), NO_HOLD);
+}
+
+#[test]
+fn unless_the_trouble_may_pass_because_then_its_worker_would_leave_its_children_behind() {
+    let mut play = play(session(), |play| {
+        play.kernel.refusal = io::ErrorKind::OutOfMemory;
+        play.kernel.unlistable.insert(200);
+    });
+    assert_eq!(play.done(), "failed");
+    assert!(play.requests.is_empty() && play.kernel.is_alive(200));
+    assert_eq!(play.failure(), "a look in /proc of process 200 failed: out of memory");
 }
 
 #[test]
