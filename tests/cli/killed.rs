@@ -246,7 +246,7 @@ fn at_calls(test: &str, stride: usize) {
 
 #[test]
 fn at_some_calls_that_it_makes() {
-    at_calls("at_some_calls_that_it_makes", 12);
+    at_calls("at_some_calls_that_it_makes", 20);
 }
 
 #[test]
