@@ -1,6 +1,7 @@
 //! The decision by size, with its allocations. It is linear: ten times the sessions take ten times as long.
 #![allow(missing_docs, reason = "a benchmark")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that can't be set up has to stop")]
+#![allow(dead_code, reason = "the other benchmarks use the rest")]
 
 #[path = "../tests/support/crowd.rs"]
 mod crowd;

@@ -2,6 +2,7 @@
 //! and teardown. `SIMULATION_SEEDS=n` runs so many worlds, `SIMULATION_FROM=seed` begins at that one.
 
 #[path = "simulation/mod.rs"]
+#[allow(dead_code, reason = "the scenarios use the rest")]
 mod simulation;
 
 use std::sync::atomic::{AtomicU64, Ordering};

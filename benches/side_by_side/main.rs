@@ -63,6 +63,8 @@ fn main() {
     let parts: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|name| *name == part);
 
+    // Here and in all that is started from here: a thousand trees are held by a descriptor for each process.
+    gateway_reaper::reap::linux::raise_descriptor_limit().unwrap();
     let peers = peers::find();
     let mut page = Page::begin(&peers, effort);
     if wanted("looking") {

@@ -47,7 +47,7 @@ pub(crate) fn measure(scene: &Scene, peers: &[Peer], effort: Effort) -> OneShot 
     }
     // The first of all knows nothing yet and is not counted.
     run::cost(&mut scene.reaper(&["once"]));
-    let rounds = effort.choose(5, 25);
+    let rounds = effort.choose(5, 15);
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); programs.len()];
     for _ in 0..rounds {
         for ((_, make), costs) in programs.iter().zip(&mut costs) {

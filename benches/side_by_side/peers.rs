@@ -82,7 +82,8 @@ fn install_proc_janitor(peers: &Path, janitor: &Path) {
         eprintln!("installing proc-janitor {PROC_JANITOR}");
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let args = ["install", "--quiet", "--locked", "proc-janitor", "--version", PROC_JANITOR, "--root"];
-        run(Command::new(cargo).args(args).arg(peers));
+        // Not in our own build directory: there it would only be in the way.
+        run(Command::new(cargo).args(args).arg(peers).env_remove("CARGO_TARGET_DIR"));
     }
 }
 

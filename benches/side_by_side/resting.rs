@@ -62,7 +62,7 @@ fn share(scene: &Scene, effort: Effort) -> f64 {
     // The first two get to know the gateway.
     sleep(Duration::from_secs(7));
     let (started, before) = (Instant::now(), watch.cpu_ms());
-    sleep(Duration::from_secs(effort.choose(10, 60)));
+    sleep(Duration::from_secs(effort.choose(10, 30)));
     (watch.cpu_ms() - before) / 1e3 / started.elapsed().as_secs_f64()
 }
 

@@ -88,7 +88,7 @@ mod tests {
             gateway_reaper_config: Some(config.into()),
             xdg_config_home: Some(xdg.into()),
             home: Some(home.into()),
-            working_directory: Some("/work".into()),
+            working_directory: Some("/here".into()),
         }
     }
 
@@ -100,7 +100,7 @@ mod tests {
     fn the_working_directory_comes_before_the_user_and_the_user_before_the_machine() {
         assert_eq!(
             names(&environment("", "/xdg", "/home/a")),
-            ["/work/reaper.toml", "/xdg/gateway-reaper/reaper.toml", "/etc/gateway-reaper/reaper.toml"],
+            ["/here/reaper.toml", "/xdg/gateway-reaper/reaper.toml", "/etc/gateway-reaper/reaper.toml"],
         );
     }
 
@@ -112,7 +112,7 @@ mod tests {
                 "/home/a/.config/gateway-reaper/reaper.toml"
             );
         }
-        assert_eq!(names(&environment("", "", "")), ["/work/reaper.toml", "/etc/gateway-reaper/reaper.toml"]);
+        assert_eq!(names(&environment("", "", "")), ["/here/reaper.toml", "/etc/gateway-reaper/reaper.toml"]);
     }
 
     #[test]

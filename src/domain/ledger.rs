@@ -128,14 +128,11 @@ impl Ledger {
         if future || self.whole_look.is_some_and(late) { Err("it is dated in the future") } else { Ok(()) }
     }
 
-    /// The gateway refused to close a session: its grace starts again, and no claim of its own clock reaches further back.
-    pub fn refused(&mut self, gateway: &GatewayName, session: &SessionId, now: Awake) {
-        if let Some(clock) =
-            self.gateways.get_mut(gateway).and_then(|memory| memory.sessions.get_mut(session))
-        {
-            clock.since = now;
-            clock.claims_after = Some(now);
-            clock.failures = 0;
+    /// The gateway refused to close a session: it is no orphan, so its grace starts again when next it looks like one, and not before.
+    pub fn refused(&mut self, gateway: &GatewayName, session: &SessionId) {
+        if let Some(memory) = self.gateways.get_mut(gateway) {
+            memory.sessions.remove(session);
+            memory.restart.insert(session.clone());
         }
     }
 

@@ -12,6 +12,8 @@ mod error;
 mod files;
 mod home;
 mod install;
+#[cfg(test)]
+mod install_tests;
 pub mod plugin;
 mod record;
 mod uninstall;

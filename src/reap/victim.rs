@@ -21,6 +21,27 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often stragglers of a finished tree are gone after before it is called unfinished.
 const ROUNDS: u32 = 5;
 
+/// The first look at a dying tree comes after this, each further one after a quarter of the time that it has been dying for.
+const FIRST_LOOK: Duration = Duration::from_millis(2);
+
+/// Looks at a tree while its worker is dying: what it starts on its way out is its child only until it is gone (a child forks as its
+/// parent dies), and in a group and a session shared with the gateway nothing leads to it afterwards.
+#[derive(Debug, Clone, Copy)]
+struct Vigil {
+    since: Awake,
+    next: Awake,
+}
+
+impl Vigil {
+    fn from(now: Awake) -> Self {
+        Self { since: now, next: now + FIRST_LOOK }
+    }
+
+    fn looked(&mut self, now: Awake) {
+        self.next = now + (now.since(self.since) / 4).max(FIRST_LOOK);
+    }
+}
+
 /// Where a victim is.
 #[derive(Debug)]
 enum Phase {
@@ -52,6 +73,8 @@ pub(super) struct Victim<H> {
     /// The root of the tree that was written down as being in hand.
     in_hand: Option<ProcessIdentity>,
     rounds: u32,
+    /// While its worker is dying.
+    vigil: Option<Vigil>,
     /// The gateway's answer, if it was a good one.
     closed: Option<Outcome>,
     note: Option<Box<str>>,
@@ -83,6 +106,7 @@ impl<H> Victim<H> {
             signalled: false,
             in_hand: None,
             rounds: 0,
+            vigil: None,
             closed: None,
             note: None,
             ending: None,
@@ -114,6 +138,16 @@ impl<H> Victim<H> {
 
     /// When it wants to be woken at the latest.
     pub(super) fn deadline(&self) -> Option<Awake> {
+        let look = self.vigil.filter(|_| self.is_dying()).map(|vigil| vigil.next);
+        self.end_of_phase().into_iter().chain(look).min()
+    }
+
+    /// Its worker is still there and on its way out.
+    fn is_dying(&self) -> bool {
+        matches!(self.phase, Phase::Exiting { .. } | Phase::Terminating { .. }) && self.tree.root_is_alive()
+    }
+
+    fn end_of_phase(&self) -> Option<Awake> {
         match self.phase {
             Phase::Exiting { until, .. } | Phase::Killing { until } => Some(until),
             Phase::Terminating { give_up, .. } if self.tree.root_is_alive() && !self.rest_is_termed() => {
@@ -191,8 +225,10 @@ impl<H> Victim<H> {
         if answer == Outcome::Reaped && !self.keep_in_hand(hands, false) {
             return;
         }
-        let until = hands.kernel.now() + self.warrant.close_timeout();
-        self.phase = Phase::Exiting { until, answer };
+        let now = hands.kernel.now();
+        // Who was not closed by this run may be another's by now, and is left alone.
+        self.vigil = (answer == Outcome::Reaped).then(|| Vigil::from(now));
+        self.phase = Phase::Exiting { until: now + self.warrant.close_timeout(), answer };
         self.step(hands);
     }
 
@@ -205,6 +241,7 @@ impl<H> Victim<H> {
             return self.fail(hands, chain(&error));
         }
         let now = hands.kernel.now();
+        self.keep_vigil(hands, now);
         match &self.phase {
             Phase::Exiting { until, answer } => {
                 if !self.tree.root_is_alive() {
@@ -247,6 +284,20 @@ impl<H> Victim<H> {
         }
     }
 
+    fn keep_vigil<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>, now: Awake) {
+        let dying = self.is_dying();
+        let Some(vigil) = self.vigil.as_mut().filter(|vigil| dying && now >= vigil.next) else { return };
+        vigil.looked(now);
+        let known = self.tree.members.len();
+        let limits = self.warrant.limits().clone();
+        if let Err(error) = self.tree.list(hands.kernel, &limits, false) {
+            return self.fail(hands, chain(&error));
+        }
+        if self.tree.members.len() > known {
+            self.keep_in_hand(hands, false);
+        }
+    }
+
     fn left(&self) -> impl Iterator<Item = String> {
         self.tree.members.iter().filter(|member| !member.exited).map(|member| member.identity.to_string())
     }
@@ -269,6 +320,7 @@ impl<H> Victim<H> {
     fn terminate<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
         let term_timeout = self.warrant.term_timeout();
         let now = hands.kernel.now();
+        self.vigil = Some(Vigil::from(now));
         // One common deadline for the whole tree: the worker has all of it, the rest at least half.
         self.phase = Phase::Terminating { give_up: now + term_timeout / 2, until: now + term_timeout };
         let limits = self.warrant.limits().clone();

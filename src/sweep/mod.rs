@@ -125,10 +125,9 @@ impl Sweep {
             let mut recorder = store.recorder(report.run());
             let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
             let endings = act::carry_out(warrants, &self.gateways, &mut kernel, &mut recorder).await;
-            let at = clock::awake_now();
             let mut ledger = store.ledger().clone();
             for ((place, warrant), ending) in places.into_iter().zip(&given).zip(endings) {
-                settle::settle(&mut ledger, warrant, &ending, at);
+                settle::settle(&mut ledger, warrant, &ending);
                 report.conclude(place, ending);
             }
             ledger.unfinished = store.in_hand();

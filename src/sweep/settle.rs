@@ -2,7 +2,6 @@
 
 use crate::domain::ids::GatewayName;
 use crate::domain::ledger::Ledger;
-use crate::domain::time::Awake;
 use crate::domain::warrant::Warrant;
 use crate::reap::outcome::{Ending, Outcome};
 
@@ -11,7 +10,7 @@ const ANOTHER_RUN: &str = "instance";
 
 /// Writes into memory how the teardown of one warrant ended. What failed keeps its clock, so that the next run tries again, behind
 /// those that it hasn't tried yet.
-pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending, now: Awake) {
+pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
     let gateway: &GatewayName = warrant.gateway();
     match &ending.outcome {
         Outcome::Reaped | Outcome::Gone => {
@@ -27,7 +26,7 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending, now: Awak
         Outcome::Kept { reason } if &**reason == ANOTHER_RUN => ledger.run_changed(gateway),
         Outcome::Kept { .. } => {
             if let Some(order) = warrant.session() {
-                ledger.refused(gateway, &order.id, now);
+                ledger.refused(gateway, &order.id);
             }
         }
         Outcome::Failed { .. } => {

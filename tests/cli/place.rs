@@ -39,7 +39,7 @@ impl Ran {
             .iter()
             .flat_map(|gateway| gateway["subjects"].as_array().unwrap());
         let is_it = |subject: &&serde_json::Value| {
-            subject["id"] == id || subject["worker_pid"].as_u64() == id.parse().ok()
+            subject["id"] == id || subject["worker_pid"].as_u64().is_some_and(|pid| id == pid.to_string())
         };
         subjects.clone().find(is_it).unwrap_or_else(|| panic!("no {id} in {report:#}")).clone()
     }

@@ -45,7 +45,6 @@ impl Drop for Stray {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the program under test")]
 fn sees(scene: &Scene, stray: &Stray) -> bool {
     let output = scene.reaper(&["--json", "status"]).stdout(Stdio::piped()).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

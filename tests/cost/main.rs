@@ -1,4 +1,5 @@
 //! What a look, a decision and a pause cost, as far as noise can't touch it: system calls, allocations, bytes. Times are for the benchmarks.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod allocations;
 mod bound;

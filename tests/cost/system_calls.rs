@@ -99,7 +99,8 @@ fn a_resting_watch_reads_no_argv_again_keeps_its_connection_and_wakes_once_a_pol
     assert_eq!(poll.named(&["socket", "connect"]), 0, "the connection was not kept: {poll:#?}");
     let pauses =
         poll.count(|call| call.starts_with("epoll_wait") && call.ends_with("= 0") && !call.contains(", 0)"));
-    assert_eq!(pauses, 1, "it slept to the end of more than one pause: {poll:#?}");
+    // The clock of the wait is coarser than that of the pause, so its end may take a second, short one.
+    assert!((1..=2).contains(&pauses), "{pauses} pauses in a poll: {poll:#?}");
     let waits = poll.count(|call| call.starts_with("epoll_wait"));
     assert!(waits <= 5, "{waits} waits: {poll:#?}");
 }

@@ -100,8 +100,7 @@ fn after_a_hold_and_an_outage_they_reach_no_further_back_than_that() {
 fn after_a_refused_reap_and_an_outage_they_reach_no_further_back_than_that() {
     let mut world = World::new();
     world.rows([claiming(Some(90), Some(90))]).look();
-    let now = world.now;
-    world.ledger.refused(&"gw".into(), &id("a"), now);
+    world.ledger.refused(&"gw".into(), &id("a"));
     let seen = world.seen.clone();
     world.unreachable("gw").look_after(1);
     world.seen = seen;

@@ -182,8 +182,8 @@ fn a_refused_reap_starts_it_again() {
     let mut world = World::new();
     let row = Session { detached_for: Some(secs(90)), idle_for: Some(secs(90)), ..detached("a") };
     assert_eq!(world.rows([row]).fate("a"), "reap: detached-session, after 90s");
-    let now = world.pass(1).now;
-    world.ledger.refused(&"gw".into(), &id("a"), now);
+    world.ledger.refused(&"gw".into(), &id("a"));
+    assert_eq!(world.look_after(5).fate("a"), STARTED_AGAIN, "it was none when it was refused");
     assert_eq!(world.look_after(5).fate("a"), "wait: detached-session, 5s of 20s");
     assert_eq!(world.look_after(15).fate("a"), "reap: detached-session, after 20s");
 }

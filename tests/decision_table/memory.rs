@@ -2,6 +2,7 @@
 
 use gateway_reaper::domain::ids::BootId;
 use gateway_reaper::domain::ledger::Ledger;
+use gateway_reaper::domain::table::Session;
 use gateway_reaper::domain::time::Awake;
 
 use crate::world::*;
@@ -49,6 +50,14 @@ fn of_the_future_the_graces_start_again() {
     world.rows([detached("a")]).look();
     assert_eq!(world.ledger.check(&world.seen.boot, Awake::from_nanos(1)), Err("it is dated in the future"));
     assert_eq!(world.ledger.check(&world.seen.boot, world.now), Ok(()));
+}
+
+#[test]
+fn of_the_future_the_gateways_own_clocks_reach_no_further_back_either() {
+    let mut world = World::new();
+    world.rows([Session { detached_for: Some(secs(90)), idle_for: Some(secs(90)), ..detached("a") }]).look();
+    world.now = Awake::from_nanos(1);
+    assert_eq!(world.fate("a"), STARTED_AGAIN[0]);
 }
 
 #[test]

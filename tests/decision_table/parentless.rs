@@ -133,8 +133,19 @@ fn under_an_ordinary_parent_nothing_says_that_its_gateway_is_gone() {
 #[test]
 fn a_worker_that_is_a_copy_of_its_parent_belongs_to_that_one() {
     let mut world = leaderless();
+    world.worker(99, "a", 60).session = 60;
     world.worker(200, "a", 99).session = 70;
     assert_eq!(world.fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn seen_reparented_it_waits_for_no_other_gateways_table() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 100);
+    world.look();
+    world.unreachable("gw").unreachable("other").die(100, 1);
+    assert_eq!(world.fate_of_worker(200), WAIT);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Ending many stubborn trees in one run.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 #[path = "../support/scene.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]

@@ -149,7 +149,8 @@ fn decide(request: &Value, script: &Script) -> Answer {
     if request["tools"].as_array().is_none_or(Vec::is_empty) {
         return Answer::Text;
     }
-    if let Some(name) = word_after(&text, "HOLD:") {
+    // In the arguments of a tool it is for somebody else's turn.
+    if let Some(name) = word_after(&text, "HOLD:").filter(|_| !text.contains("TOOL:")) {
         let mut state = script.state.lock().unwrap();
         state.held.insert(name.to_owned());
         while !state.released.contains(name) {

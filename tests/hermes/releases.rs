@@ -39,7 +39,7 @@ impl Release {
                 !set("CI"),
                 "GATEWAY_REAPER_WITHOUT_HERMES is for a developer without a network, not for CI"
             );
-            eprintln!("\n!!! NOT TESTED on Hermes {self}: GATEWAY_REAPER_WITHOUT_HERMES is set !!!\n");
+            eprintln!("\nNOT RUN on Hermes {self}: GATEWAY_REAPER_WITHOUT_HERMES is set !!!\n");
             return None;
         }
         let base = std::env::var_os("GATEWAY_REAPER_HERMES_VENVS").map_or_else(

@@ -1,5 +1,5 @@
 //! The kind `hermes` against a dashboard that says exactly what each test wants it to say; the real ones are in `tests/hermes`.
-#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod dashboard;
 

@@ -1,6 +1,7 @@
 //! An hour of `watch` with sessions that come and go by the thousand: memory, descriptors and the CPU of a poll stay what they were.
 //!
 //! `cargo test --release --test long_run -- --ignored --nocapture`; `GATEWAY_REAPER_LONG_RUN=10m` makes it shorter.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 #[path = "../support/scene.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]

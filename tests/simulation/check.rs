@@ -143,7 +143,6 @@ impl World {
                     makes_sense: session.obscured.is_none(),
                     orphan_since: session.orphan_since,
                     lull_since: session.detached_at.max(session.idle_at),
-                    activity: session.activity,
                 };
                 ((index, session.id.clone()), seen)
             })

@@ -41,6 +41,8 @@ pub(crate) enum Act {
     TurnEnds,
     Held(&'static str),
     Released,
+    /// It is to end with its transport from now on.
+    EndsWithTransport,
     /// The user ends it.
     Closes,
     /// It is resumed under a second id with the same key (0.13).

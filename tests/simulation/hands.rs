@@ -47,7 +47,6 @@ pub(crate) struct Seen {
     pub(crate) makes_sense: bool,
     pub(crate) orphan_since: Option<u64>,
     pub(crate) lull_since: u64,
-    pub(crate) activity: u64,
 }
 
 /// The hands of the run that holds a state directory.

@@ -73,6 +73,7 @@ impl World {
             }
             Act::Held(hold) if !session.holds.contains(&hold) => session.holds.push(hold),
             Act::Released if !session.holds.is_empty() => session.holds.clear(),
+            Act::EndsWithTransport => session.close_on_disconnect = true,
             Act::Obscured(field) => session.obscured = Some(field),
             _ => return,
         }
@@ -124,6 +125,8 @@ impl World {
             Wrong::Reaper => of(Kind::Reaper),
             Wrong::Gateway => of(Kind::Gateway(gateway)),
             Wrong::Bystander => of(Kind::Bystander),
+            // That it names its own is no lie, also once it has got another one.
+            Wrong::Another(other) if other == slot => None,
             Wrong::Another(other) => {
                 let worker = self.sessions.at(other)?.worker?;
                 Some(self.procs.alive(worker)?.pid)

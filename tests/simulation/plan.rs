@@ -138,6 +138,7 @@ fn event(rng: &mut Rng, slots: u64, setup: &Setup) -> Event {
         81..=83 => Event::Worker(slot, Fate::TurnsDeaf),
         84..=85 => Event::Worker(slot, Fate::ChildTurnsDeaf),
         86 => Event::Worker(slot, Fate::Stops),
+        87 if rng.percent(50) => Event::Session(slot, Act::EndsWithTransport),
         87 => Event::Worker(slot, Fate::ChildChangesUser),
         88 => Event::Worker(slot, Fate::LeadsSession),
         89..=91 => Event::Worker(slot, Fate::Crashes),

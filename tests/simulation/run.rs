@@ -301,7 +301,6 @@ impl Sim {
             return false;
         }
         let mut world = world.borrow_mut();
-        let now = world.awake();
         let mut any = false;
         // Whatever befell the state directory meanwhile: this run remembers, and writes it again.
         if !run.warrants.is_empty() && world.writable(disk).is_ok() {
@@ -312,7 +311,7 @@ impl Sim {
                 world.breach("a teardown is done without an ending");
                 continue;
             };
-            settle(&mut run.memory, warrant, &ending, now);
+            settle(&mut run.memory, warrant, &ending);
             world.note_refusal(disk, warrant, &ending);
             any = true;
         }
@@ -377,8 +376,7 @@ impl World {
         let (Some(order), Outcome::Kept { .. }) = (warrant.session(), &ending.outcome) else { return };
         let serial = self.sessions.iter().find(|session| session.id == order.id.as_str()).map(|s| s.serial);
         if let Some(serial) = serial {
-            let fresh = Sight { first: self.now };
-            self.disks[disk].sights.insert(serial, fresh);
+            self.disks[disk].sights.remove(&serial);
             self.disks[disk].spared.insert(serial, self.now);
         }
     }

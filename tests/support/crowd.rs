@@ -52,11 +52,13 @@ impl Crowd {
             table.sessions.push(session);
         }
         let table = TableView::Current(table);
-        let gateways = vec![GatewayObservation { name, table, process: Some(gateway.identity) }];
-        let seen = Observation { boot: BootId::from("boot"), processes: view, gateways };
         let now = Awake::from_nanos(3_600_000_000_000);
+        let gateways = vec![GatewayObservation { name, table, process: Some(gateway.identity), asked: now }];
+        let mut seen = Observation { boot: BootId::from("boot"), processes: view, gateways };
         let memory = decide(&seen, &Ledger::default(), &rules, now).ledger;
-        Self { seen, memory, rules, now: now + Duration::from_secs(5) }
+        let now = now + Duration::from_secs(5);
+        seen.gateways[0].asked = now;
+        Self { seen, memory, rules, now }
     }
 }
 

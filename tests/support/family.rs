@@ -43,6 +43,8 @@ pub(crate) enum Step {
     Subreaper,
     /// Survives SIGTERM.
     Deaf,
+    /// When SIGTERM comes, starts a child, takes some milliseconds, and exits.
+    ForkWhileDying(Part, u64),
     /// Starts a child.
     Start(Part),
     /// The same from a thread that stays.
@@ -227,6 +229,9 @@ fn play(part: &Part) -> ! {
                 rustix::process::set_child_subreaper(own).expect("Linux has subreapers");
             }
             Step::Deaf => deafen(),
+            Step::ForkWhileDying(heir, millis) => {
+                fork_while_dying(heir.clone(), Duration::from_millis(*millis))
+            }
             Step::Start(child) => start(child),
             Step::StartFromThread(child) => {
                 let child = child.clone();
@@ -275,4 +280,19 @@ fn deafen() {
     std::mem::forget((term.expect("a handler"), runtime.handle().clone()));
     drop(_guard);
     std::mem::forget(runtime);
+}
+
+fn fork_while_dying(heir: Part, takes: Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let term = {
+        let _guard = runtime.enter();
+        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+    };
+    let mut term = term.expect("a handler");
+    std::thread::spawn(move || {
+        runtime.block_on(term.recv());
+        start(&heir);
+        std::thread::sleep(takes);
+        std::process::exit(0);
+    });
 }

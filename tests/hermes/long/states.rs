@@ -1,6 +1,9 @@
 //! A gateway without the plugin: listed and kept, and what needs no table is still done.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::gateway::Gateway;
 use crate::reaper::Reaper;
@@ -37,6 +40,48 @@ async fn without_plugin(release: Release) {
         (!worker.alive()).then_some(())
     })
     .await;
+}
+
+/// 0.19.0 alone knows of sessions that end with their connection, and closes them itself, unless the client was gone before it was bound.
+#[tokio::test]
+#[ignore = "long: tries until one leaks"]
+async fn a_leaked_session_that_asked_to_end_with_its_connection_goes_at_first_sight() {
+    let Some(gateway) = Gateway::start(Release::V0_19_0).await else { return };
+    let reaper = Reaper::of(&gateway);
+    let mut client = gateway.client().await;
+    let session = client.create().await;
+    gateway.built(&session).await;
+    client.turn(&session, "hello").await;
+    let key = gateway.settled(&session).await["key"].clone();
+    client.ask("session.close", json!({ "session_id": session })).await.unwrap();
+    drop(client);
+
+    let mut attempt = 0;
+    let (short_lived, normal) = until("such a session leaks", async || {
+        attempt += 1;
+        let mut sidebar = gateway.client().await;
+        let normal = sidebar.create().await;
+        let short =
+            json!({ "session_id": key, "cols": 80, "close_on_disconnect": true, "eager_build": false });
+        let _unheard = sidebar.send("session.resume", short).await;
+        tokio::time::sleep(Duration::from_millis(attempt % 10)).await;
+        drop(sidebar);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        let table = gateway.table().await;
+        let mut rows = table["sessions"].as_array().unwrap().iter();
+        let leaked = rows.find(|row| row["close_on_disconnect"] == true && row["transport"] == "detached")?;
+        Some((leaked["id"].as_str().unwrap().to_owned(), normal))
+    })
+    .await;
+    let first = reaper.once().await;
+    assert_eq!(first.of(&short_lived), ("reap", "reaped"), "{}", first.report);
+    let (verdict, why) = first.of(&normal);
+    assert!(
+        matches!((verdict, why), ("wait", "orphaned") | ("keep", "starting" | "held")),
+        "{}",
+        first.report
+    );
+    println!("Hermes 0.19.0: a session that asked to end with its connection leaked at attempt {attempt}");
 }
 
 #[tokio::test]
