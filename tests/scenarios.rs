@@ -1,5 +1,6 @@
 //! Stories of single incidents, as text with what comes of them: `tests/scenarios/*.txt`. What stands below `---` is what the tool did,
 //! to the letter; `UPDATE_SCENARIOS=1` writes it again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 #[path = "scenarios/parse.rs"]
 mod parse;

@@ -1,5 +1,6 @@
 //! "Never live work, nothing leaked", shown by running worlds that no hand-written test would think of through the real decision, ledger
 //! and teardown. `SIMULATION_SEEDS=n` runs so many worlds, `SIMULATION_FROM=seed` begins at that one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 #[path = "simulation/mod.rs"]
 #[allow(dead_code, reason = "the scenarios use the rest")]

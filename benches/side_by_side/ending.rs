@@ -24,7 +24,7 @@ pub(crate) struct Ending {
 }
 
 pub(crate) fn measure(trees: usize, effort: Effort) -> Ending {
-    let rounds = if trees == 1_000 { effort.choose(1, 3) } else { effort.choose(1, 3) };
+    let rounds = effort.choose(1, 3);
     let runs: Vec<(usize, run::Cost)> = (0..rounds).map(|_| end(trees)).collect();
     let ratios: Vec<f64> =
         runs.iter().map(|(_, cost)| cost.wall_ms / 1e3 / TERM_TIMEOUT.as_secs_f64()).collect();

@@ -58,6 +58,9 @@ pub trait Kernel {
     /// Awake time now.
     fn now(&self) -> Awake;
 
+    /// The start ticks that a process started now would have.
+    fn ticks(&self) -> u64;
+
     /// Takes hold of this very process and looks at it once more *after* the hold is there.
     /// `None`: it is gone, is a zombie, or its PID belongs to another process now.
     ///
@@ -77,8 +80,8 @@ pub trait Kernel {
     /// The hold can't be asked.
     fn exited(&mut self, held: &Self::Held) -> Result<bool, KernelError>;
 
-    /// The children of a process now, whichever of its threads started them, zombies left out; with argv and memory. A process that is
-    /// gone has none. The answer may miss a child that was there (the kernel's files are not atomic): ask until it stops changing.
+    /// The children of a process now, whichever of its threads started them, zombies left out; with memory. A process that is gone has
+    /// none. The answer may miss a child that was there (the kernel's files are not atomic): ask until it stops changing.
     ///
     /// # Errors
     /// The process exists and its children can't be read.

@@ -3,6 +3,7 @@
 //! A signal that goes through a pidfd can't reach another process than the one it was opened for. Where there are no pidfds, nothing is
 //! signalled: `kill(pid)` may hit whoever has the PID by then.
 
+use std::collections::HashSet;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
@@ -15,12 +16,13 @@ use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
-use crate::sources::processes::{Kinship, Pidfds, Proc, ProcessesError, exists, open_pidfd, read};
+use crate::sources::processes::{Kinship, Pidfds, Proc, ProcessesError, exists, glance, open_pidfd, read};
 
 /// Linux.
 #[derive(Debug)]
 pub struct LinuxKernel {
     proc: Proc,
+    has_children_files: bool,
 }
 
 /// One process, held by its pidfd. Becomes readable when the process exits.
@@ -48,7 +50,8 @@ impl LinuxKernel {
     /// # Errors
     /// There is no `/proc`, or it belongs to another PID namespace.
     pub fn new() -> Result<Self, ProcessesError> {
-        Ok(Self { proc: Proc::open()? })
+        let proc = Proc::open()?;
+        Ok(Self { has_children_files: proc.has_children_files(), proc })
     }
 }
 
@@ -57,6 +60,10 @@ impl Kernel for LinuxKernel {
 
     fn now(&self) -> Awake {
         clock::awake_now()
+    }
+
+    fn ticks(&self) -> u64 {
+        clock::ticks_now()
     }
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Held, Process)>, KernelError> {
@@ -100,7 +107,6 @@ impl Kernel for LinuxKernel {
 
     fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
         let failed = |error| unreadable(of.pid, error);
-        let kinship = Kinship::new(&self.proc).map_err(failed)?;
         let Some(dir) = self.proc.process(of.pid).map_err(failed)? else {
             return if exists(of.pid) { Err(hidden(of.pid)) } else { Ok(Vec::new()) };
         };
@@ -109,9 +115,14 @@ impl Kernel for LinuxKernel {
             None if exists(of.pid) => return Err(hidden(of.pid)),
             _ => return Ok(Vec::new()),
         }
+        let kinship = if self.has_children_files {
+            Kinship::ChildrenFiles
+        } else {
+            Kinship::full_scan().map_err(failed)?
+        };
         let mut children = Vec::new();
         for pid in kinship.children(&mut self.proc, &dir).map_err(failed)? {
-            let child = read(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+            let child = glance(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
             // A PID on the list may have changed hands since.
             children.extend(child.filter(|child| child.parent == Some(of.pid) && !child.zombie));
         }
@@ -119,8 +130,8 @@ impl Kernel for LinuxKernel {
     }
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
-        let led =
-            |group: u32, session: u32| leaders.iter().any(|leader| [group, session].contains(&leader.get()));
+        let numbers: HashSet<u32> = leaders.iter().map(|leader| leader.get()).collect();
+        let led = |group: u32, session: u32| numbers.contains(&group) || numbers.contains(&session);
         let mut pids = Vec::new();
         let scanned = self.proc.scan(|pid, stat| pids.extend(led(stat.group, stat.session).then_some(pid)));
         scanned.map_err(|error| unreadable(leaders.first().copied().unwrap_or(Pid::INIT), error))?;

@@ -19,6 +19,8 @@ pub(super) struct Member<H> {
     rss_bytes: u64,
     /// Leads a process group or a session of its own: whatever else is in it came from here.
     leads: bool,
+    /// What started later than this can't have come from here: the PID may be in use again, and may have led another family.
+    led_until: u64,
 }
 
 impl<H> Member<H> {
@@ -31,7 +33,14 @@ impl<H> Member<H> {
             termed: false,
             rss_bytes: process.rss_bytes.unwrap_or(0),
             leads: process.group == pid || process.session == pid,
+            led_until: u64::MAX,
         }
+    }
+
+    /// It was found to have exited.
+    pub(super) fn has_exited<K: Kernel<Held = H>>(&mut self, kernel: &K) {
+        self.exited = true;
+        self.led_until = kernel.ticks();
     }
 }
 
@@ -81,6 +90,16 @@ impl<H> Tree<H> {
         self.members.iter().filter(|member| member.leads).map(|member| member.identity.pid)
     }
 
+    /// Whether this process came from a member that led the group or session with this number.
+    pub(super) fn led(&self, number: u32, process: &Process) -> bool {
+        let led = |member: &Member<H>| {
+            member.leads
+                && member.identity.pid.get() == number
+                && process.identity.start_ticks <= member.led_until
+        };
+        self.members.iter().any(led)
+    }
+
     fn knows(&self, identity: &ProcessIdentity) -> bool {
         self.members.iter().any(|member| member.identity == *identity)
     }
@@ -88,7 +107,9 @@ impl<H> Tree<H> {
     /// Asks who has exited since.
     pub(super) fn refresh<K: Kernel<Held = H>>(&mut self, kernel: &mut K) -> Result<(), KernelError> {
         for member in self.members.iter_mut().filter(|member| !member.exited) {
-            member.exited = kernel.exited(&member.held)?;
+            if kernel.exited(&member.held)? {
+                member.has_exited(kernel);
+            }
         }
         Ok(())
     }
@@ -130,6 +151,17 @@ impl<H> Tree<H> {
         Ok(())
     }
 
+    /// Looks once at the children of the worker; if one is new, at the whole tree. A full listing at every look would be a tree's worth of
+    /// work, and of a thousand trees more than a machine can do.
+    pub(super) fn glance<K: Kernel<Held = H>>(
+        &mut self,
+        kernel: &mut K,
+        limits: &Limits,
+    ) -> Result<(), KernelError> {
+        let grew = self.root_is_alive() && self.visit(0, kernel, limits, false)?;
+        if grew { self.list(kernel, limits, false) } else { Ok(()) }
+    }
+
     fn pass<K: Kernel<Held = H>>(
         &mut self,
         kernel: &mut K,
@@ -138,27 +170,40 @@ impl<H> Tree<H> {
     ) -> Result<bool, KernelError> {
         let mut grew = false;
         let mut index = 0;
-        while let Some(member) = self.members.get_mut(index) {
+        while index < self.members.len() {
+            grew |= self.visit(index, kernel, limits, frozen)?;
             index += 1;
-            if member.exited {
-                continue;
-            }
-            if frozen && kernel.signal(&member.held, Signal::Stop)? == Delivery::Gone {
-                member.exited = true;
-                continue;
-            }
-            let parent = member.identity;
-            let children = kernel.children(parent)?;
-            // The list is this process's only if it was still there when the list had been read.
-            member.exited = kernel.exited(&member.held)?;
-            if member.exited {
-                continue;
-            }
-            for child in children {
-                let is_child = child.parent == Some(parent.pid) && limits.protects(&child).is_none();
-                if is_child {
-                    grew |= self.add(kernel, limits, child.identity)?;
-                }
+        }
+        Ok(grew)
+    }
+
+    /// Adds the children of one member that are not known yet, and says whether there were any.
+    fn visit<K: Kernel<Held = H>>(
+        &mut self,
+        index: usize,
+        kernel: &mut K,
+        limits: &Limits,
+        frozen: bool,
+    ) -> Result<bool, KernelError> {
+        let Some(member) = self.members.get_mut(index).filter(|member| !member.exited) else {
+            return Ok(false);
+        };
+        if frozen && kernel.signal(&member.held, Signal::Stop)? == Delivery::Gone {
+            member.has_exited(kernel);
+            return Ok(false);
+        }
+        let parent = member.identity;
+        let children = kernel.children(parent)?;
+        // The list is this process's only if it was still there when the list had been read.
+        if kernel.exited(&member.held)? {
+            member.has_exited(kernel);
+            return Ok(false);
+        }
+        let mut grew = false;
+        for child in children {
+            let is_child = child.parent == Some(parent.pid) && limits.protects(&child).is_none();
+            if is_child {
+                grew |= self.add(kernel, limits, child.identity)?;
             }
         }
         Ok(grew)

@@ -183,7 +183,8 @@ impl<H> Victim<H> {
         if self.tree.members.is_empty() {
             self.finish(hands, Outcome::Gone);
         } else {
-            self.terminate(hands);
+            // Listed a moment ago, and nothing was waited for since.
+            self.ask(hands);
         }
         false
     }
@@ -290,7 +291,7 @@ impl<H> Victim<H> {
         vigil.looked(now);
         let known = self.tree.members.len();
         let limits = self.warrant.limits().clone();
-        if let Err(error) = self.tree.list(hands.kernel, &limits, false) {
+        if let Err(error) = self.tree.glance(hands.kernel, &limits) {
             return self.fail(hands, chain(&error));
         }
         if self.tree.members.len() > known {
@@ -318,15 +319,20 @@ impl<H> Victim<H> {
     }
 
     fn terminate<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+        let limits = self.warrant.limits().clone();
+        match self.tree.list(hands.kernel, &limits, false) {
+            Ok(()) => self.ask(hands),
+            Err(error) => self.fail(hands, chain(&error)),
+        }
+    }
+
+    /// SIGTERM to the worker of a tree that has just been listed.
+    fn ask<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
         let term_timeout = self.warrant.term_timeout();
         let now = hands.kernel.now();
         self.vigil = Some(Vigil::from(now));
         // One common deadline for the whole tree: the worker has all of it, the rest at least half.
         self.phase = Phase::Terminating { give_up: now + term_timeout / 2, until: now + term_timeout };
-        let limits = self.warrant.limits().clone();
-        if let Err(error) = self.tree.list(hands.kernel, &limits, false) {
-            return self.fail(hands, chain(&error));
-        }
         if self.tree.root_is_alive() {
             self.signal(hands, Step::Term, true);
         }
@@ -395,7 +401,7 @@ impl<H> Victim<H> {
             member.termed = true;
             match hands.kernel.signal(&member.held, signal) {
                 Ok(Delivery::Sent) => self.signalled = true,
-                Ok(Delivery::Gone) => member.exited = true,
+                Ok(Delivery::Gone) => member.has_exited(hands.kernel),
                 Err(error) => return self.fail(hands, chain(&error)),
             }
         }
@@ -407,11 +413,10 @@ impl<H> Victim<H> {
         hands: &mut Hands<'_, K, R>,
         found: &[Process],
     ) {
-        let leaders: Vec<Pid> = self.leaders().collect();
         let limits = self.warrant.limits().clone();
         let mut grew = false;
         for process in found {
-            let from = |pid: u32| leaders.iter().any(|leader| leader.get() == pid);
+            let from = |pid: u32| self.tree.led(pid, process);
             // A leader's number that is in use again leads another family.
             let reused = |pid: u32| found.iter().any(|other| other.identity.pid.get() == pid);
             let group = from(process.group) && !reused(process.group);

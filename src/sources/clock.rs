@@ -36,6 +36,15 @@ pub fn awake_now() -> Awake {
     Awake::from_nanos(0) + Duration::new(seconds, nanos)
 }
 
+/// Clock ticks since boot, as `/proc/PID/stat` counts them: time the machine slept is part of it.
+pub fn ticks_now() -> u64 {
+    let now = clock_gettime(ClockId::Boottime);
+    let per_second = rustix::param::clock_ticks_per_second();
+    let nanos_per_tick = 1_000_000_000 / per_second.max(1);
+    u64::try_from(now.tv_sec).unwrap_or_default() * per_second
+        + u64::try_from(now.tv_nsec).unwrap_or_default() / nanos_per_tick.max(1)
+}
+
 /// Which boot of the machine this is.
 ///
 /// # Errors

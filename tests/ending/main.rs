@@ -4,6 +4,9 @@
 #[path = "../support/scene.rs"]
 #[allow(dead_code, reason = "other tests use the rest")]
 mod scene;
+#[path = "../support/strace.rs"]
+#[allow(dead_code, reason = "other tests use the rest")]
+mod strace;
 
 use std::process::Stdio;
 use std::thread::sleep;
@@ -15,28 +18,38 @@ use gateway_reaper::demo::pinned::Pinned;
 use gateway_reaper::demo::protocol::{AtEndOfInput, CloseManner, NewSession, WorkerSpec};
 use scene::Scene;
 use serde_json::{Value, json};
+use strace::Trace;
 
 const TREES: usize = 10;
+/// For a tree of three processes with three threads each, from the first look to the last.
+const MOST_CALLS: usize = 2_500;
 
-#[test]
-fn a_close_timeout_of_zero_gives_the_worker_no_time_to_exit_and_the_gateway_its_time_to_answer() {
-    let policy = "grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"500ms\"\n";
+/// Sessions that are detached already, whose gateway closes them and leaves their workers alone, and whose workers ignore SIGTERM, with
+/// all their descendants.
+fn stubborn(trees: usize) -> (Scene, Vec<Pinned>) {
+    let policy = "grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"1s\"\n";
     let mut scene = Scene::new(Options { close: CloseManner::Lazy, ..Options::default() }, policy);
     let worker = WorkerSpec {
         flavour: Flavour::StubbornFamily,
         at_end_of_input: AtEndOfInput::LiveOn,
         ..WorkerSpec::default()
     };
-    for _ in 0..TREES {
+    for _ in 0..trees {
         scene.add_session(NewSession { worker, ..NewSession::default() }, None);
     }
     let families = scene.created.iter().map(|created| &created.worker);
-    let all: Vec<Pinned> = families
+    let all = families
         .flat_map(|worker| worker.family.iter().chain([&worker.pid]))
         .map(|&pid| Pinned::new(pid).unwrap())
         .collect();
     // Until the gateway has heard that the last client is gone.
     sleep(Duration::from_millis(500));
+    (scene, all)
+}
+
+#[test]
+fn a_close_timeout_of_zero_gives_the_worker_no_time_to_exit_and_the_gateway_its_time_to_answer() {
+    let (scene, all) = stubborn(TREES);
     let output = scene.reaper(&["--json", "once"]).stdout(Stdio::piped()).output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["totals"]["reaped"], json!(TREES), "{report:#}");
@@ -44,4 +57,18 @@ fn a_close_timeout_of_zero_gives_the_worker_no_time_to_exit_and_the_gateway_its_
         assert_eq!(subject["steps"], json!(["close", "SIGTERM", "SIGKILL"]), "{report:#}");
     }
     assert!(all.iter().all(|process| !process.alive()), "somebody was left behind");
+}
+
+#[test]
+fn a_stubborn_tree_takes_so_many_system_calls_and_no_more() {
+    if let Err(why) = strace::check() {
+        return eprintln!("NOT RUN: {why}");
+    }
+    let calls = |trees| {
+        let (scene, _all) = stubborn(trees);
+        Trace::of(&scene, &["once"]).calls()
+    };
+    let each = (calls(12) - calls(2)) / 10;
+    println!("{each} calls for each tree of three processes");
+    assert!(each <= MOST_CALLS, "{each} calls for each tree");
 }

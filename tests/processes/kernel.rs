@@ -89,7 +89,7 @@ fn children_of_all_threads_are_listed_and_zombies_are_not() {
     let mut expected = ["plain", "threaded"].map(|tag| family.pid(tag));
     expected.sort();
     assert_eq!(pids, expected);
-    assert!(children.iter().all(|child| child.argv.is_some() && child.rss_bytes.is_some()));
+    assert!(children.iter().all(|child| child.rss_bytes.is_some()));
 }
 
 #[test]

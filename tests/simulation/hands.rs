@@ -14,7 +14,6 @@ use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 use super::disk::{Line, Sight};
-use super::event::Event;
 use super::procs::{Kind, OnTerm, Serial};
 use super::setup::USER;
 use super::world::{Happening, World};
@@ -28,6 +27,8 @@ pub(crate) struct Grip {
     pub(crate) dead: bool,
     /// What it wrote to the audit log.
     pub(crate) announced: Vec<(Step, Option<ProcessIdentity>)>,
+    /// The sessions that it wrote there that it would close.
+    pub(crate) closes: Vec<String>,
     /// What it saw of the sessions, by gateway and id.
     pub(crate) seen: Vec<((usize, String), Seen)>,
     /// What the looks that it remembers had seen.
@@ -72,7 +73,7 @@ impl Hands<'_> {
         match &mut grip.fuse {
             Some(0) => {
                 grip.dead = true;
-                world.say(|_| format!("    the reaper is killed"));
+                world.say(|_| "    the reaper is killed".to_owned());
                 return None;
             }
             Some(left) => *left -= 1,
@@ -95,6 +96,10 @@ impl Kernel for Hands<'_> {
 
     fn now(&self) -> Awake {
         self.world.borrow().awake()
+    }
+
+    fn ticks(&self) -> u64 {
+        self.world.borrow().ticks()
     }
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Serial, Process)>, KernelError> {
@@ -148,8 +153,8 @@ impl Record for Hands<'_> {
         self.call(|world| {
             world.writable(disk)?;
             world.grips[disk].announced.push((step, on));
-            if step == Step::Close {
-                world.check_close(disk, case);
+            if let (Step::Close, Some(session)) = (step, &case.session) {
+                world.grips[disk].closes.push(session.to_string());
             }
             Ok(())
         })
@@ -215,7 +220,7 @@ impl World {
             self.say(|_| format!("    process {pid} crashes, and its PID is used again"));
             self.die(serial);
             self.procs.give_next(pid);
-            self.apply(&Event::Churn(1));
+            self.bystander_with_child();
         }
     }
 

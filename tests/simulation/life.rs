@@ -191,7 +191,7 @@ impl World {
 
     fn deafen(&mut self, serial: Serial) {
         if let Some(proc) = self.procs.by_serial_mut(serial) {
-            proc.on_term = if serial % 3 == 0 { OnTerm::ForksAndExits(10) } else { OnTerm::Ignores };
+            proc.on_term = if serial.is_multiple_of(3) { OnTerm::ForksAndExits(10) } else { OnTerm::Ignores };
         }
     }
 
@@ -251,6 +251,25 @@ impl World {
             } else {
                 self.plan(life, Happening::Exits(bystander));
             }
+        }
+    }
+
+    /// Somebody else's process, in a group that isn't its own, with a child.
+    pub(crate) fn bystander_with_child(&mut self) {
+        let birth = |parent| Birth {
+            parent,
+            kind: Kind::Bystander,
+            comm: "sh",
+            argv: Arc::from("make"),
+            uid: USER,
+            leads_session: false,
+            on_term: OnTerm::Exits(0),
+        };
+        let Some(parent) = self.spawn(birth(self.supervisor)) else { return };
+        let pid = self.procs.by_serial(parent).map_or(1, |proc| proc.pid);
+        let child = self.spawn(birth(pid));
+        for serial in child.into_iter().chain([parent]) {
+            self.plan(20_000, Happening::Exits(serial));
         }
     }
 

@@ -71,7 +71,7 @@ fn a_child_that_came_after_the_first_signal_goes_with_the_rest() {
     play.kernel.actors.get_mut(&200).unwrap().forks = Some(202);
     let mut play = play.begin();
     assert_eq!(play.done(), "take 200+201, announce SIGTERM 200, Term 200");
-    let done = "announce SIGTERM 201, Term 201, announce SIGTERM 202, Term 202";
+    let done = "take 200+201+202, announce SIGTERM 201, Term 201, announce SIGTERM 202, Term 202";
     assert_eq!(play.pass(ms(2_500)).done(), done);
 }
 
@@ -128,6 +128,15 @@ fn a_leader_s_number_that_is_in_use_again_leads_another_family() {
     let mut play = play.begin();
     assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, reaped, put 200");
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn so_does_one_whose_new_holder_is_gone_too() {
+    let mut play = leader().rehearse();
+    play.kernel.ticks = 200;
+    let mut play = play.begin();
+    assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, reaped, put 200");
+    assert!(play.kernel.is_alive(201), "it was started at tick 201, after the worker was gone");
 }
 
 #[test]

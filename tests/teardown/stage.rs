@@ -41,6 +41,8 @@ pub(crate) struct Actor {
 /// The system.
 pub(crate) struct FakeKernel {
     pub(crate) now: Awake,
+    /// What the start ticks of a process started now would be; everybody in the play has less.
+    pub(crate) ticks: u64,
     pub(crate) actors: BTreeMap<u32, Actor>,
     /// Those who can't be held, can't be asked for their children, or can't be signalled.
     pub(crate) unholdable: BTreeSet<u32>,
@@ -63,6 +65,7 @@ impl FakeKernel {
     pub(crate) fn new(actors: BTreeMap<u32, Actor>, log: &Log) -> Self {
         Self {
             now: Awake::from_nanos(1_000_000_000),
+            ticks: 1_000_000,
             actors,
             unholdable: BTreeSet::new(),
             unlistable: BTreeSet::new(),
@@ -114,6 +117,10 @@ impl Kernel for FakeKernel {
 
     fn now(&self) -> Awake {
         self.now
+    }
+
+    fn ticks(&self) -> u64 {
+        self.ticks
     }
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(ProcessIdentity, Process)>, KernelError> {

@@ -18,13 +18,8 @@ pub(crate) enum Kinship {
 }
 
 impl Kinship {
-    /// The kernel's files, else a full scan.
-    pub(crate) fn new(proc: &Proc) -> Result<Self, ProcessesError> {
-        if proc.has_children_files() { Ok(Self::ChildrenFiles) } else { Self::full_scan() }
-    }
-
     /// All of the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`, which keeps the dead.
-    pub(super) fn full_scan() -> Result<Self, ProcessesError> {
+    pub(crate) fn full_scan() -> Result<Self, ProcessesError> {
         let mut system = System::new().map_err(|error| ProcessesError::Read {
             what: "/proc, through sysinfo,".into(),
             source: std::io::Error::other(error),

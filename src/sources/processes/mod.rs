@@ -200,6 +200,12 @@ impl Processes {
     }
 }
 
+/// One process without its argv, read now. `None`: nobody has this PID, or it's hidden.
+pub(crate) fn glance(proc: &mut Proc, pid: Pid) -> Result<Option<Process>, ProcessesError> {
+    let Some(dir) = proc.process(pid)? else { return Ok(None) };
+    Ok(proc.describe(&dir)?.map(|(process, _)| process))
+}
+
 /// One process with its argv, read now. `None`: nobody has this PID, or it's hidden.
 pub(crate) fn read(proc: &mut Proc, pid: Pid) -> Result<Option<Process>, ProcessesError> {
     let Some(dir) = proc.process(pid)? else { return Ok(None) };

@@ -86,7 +86,7 @@ impl Proc {
     }
 
     /// Whether the kernel has `children` files (`CONFIG_PROC_CHILDREN`).
-    pub(super) fn has_children_files(&self) -> bool {
+    pub(crate) fn has_children_files(&self) -> bool {
         self.children_files
     }
 
