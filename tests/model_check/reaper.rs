@@ -1,6 +1,5 @@
 //! A run of the reaper, one step at a time: lock and load, look, ask, decide and save, then each act, then settle and save.
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use gateway_reaper::domain::decide::decide;
@@ -41,7 +40,7 @@ pub(crate) enum Phase {
     },
 }
 
-static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
+fn rules() -> Vec<Rules> {
     let grace = TICK * u32::try_from(GRACE).unwrap();
     vec![Rules {
         gateway: "gw".into(),
@@ -57,10 +56,10 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,
     }]
-});
+}
 
 fn warrants(memory: &Ledger, seen: &Observation, at: Awake) -> (Vec<Warrant>, Ledger) {
-    let decision = decide(seen, memory, &RULES, at);
+    let decision = decide(seen, memory, &rules(), at);
     let judged = decision.gateways.into_iter().flat_map(|plan| plan.judged);
     let due = judged.filter_map(|judged| match judged.verdict {
         Verdict::Reap { warrant, .. } => Some(*warrant),

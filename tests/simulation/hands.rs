@@ -14,7 +14,7 @@ use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 use super::disk::{Line, Sight};
-use super::procs::{Kind, OnTerm, Serial};
+use super::procs::{OnTerm, Serial};
 use super::setup::USER;
 use super::world::{Happening, World};
 
@@ -27,8 +27,6 @@ pub(crate) struct Grip {
     pub(crate) dead: bool,
     /// What it wrote to the audit log.
     pub(crate) announced: Vec<(Step, Option<ProcessIdentity>)>,
-    /// The sessions that it wrote there that it would close.
-    pub(crate) closes: Vec<String>,
     /// What it saw of the sessions, by gateway and id.
     pub(crate) seen: Vec<((usize, String), Seen)>,
     /// What the looks that it remembers had seen.
@@ -107,7 +105,6 @@ impl Kernel for Hands<'_> {
             if world.kernel_fails() {
                 return Err(Self::error("pidfd_open", who.pid));
             }
-            world.race(who.pid.get());
             let proc = world.procs.get(who.pid.get()).filter(|proc| !proc.zombie);
             let same = proc.filter(|proc| world.procs.identity(proc) == who);
             Ok(same.map(|proc| (proc.serial, world.procs.show(proc))))
@@ -129,11 +126,8 @@ impl Kernel for Hands<'_> {
 
     /// By PID, as the kernel's file is: whoever has that PID now.
     fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
-        self.call(|world| {
-            world.race(of.pid.get());
-            Ok(world.list_children(of.pid.get()))
-        })
-        .unwrap_or_else(|| Err(Self::error("children", of.pid)))
+        self.call(|world| Ok(world.list_children(of.pid.get())))
+            .unwrap_or_else(|| Err(Self::error("children", of.pid)))
     }
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
@@ -153,8 +147,8 @@ impl Record for Hands<'_> {
         self.call(|world| {
             world.writable(disk)?;
             world.grips[disk].announced.push((step, on));
-            if let (Step::Close, Some(session)) = (step, &case.session) {
-                world.grips[disk].closes.push(session.to_string());
+            if step == Step::Close {
+                world.check_close(disk, case);
             }
             Ok(())
         })
@@ -206,21 +200,6 @@ impl World {
             if let Some(serial) = proc.map(|proc| proc.serial) {
                 self.inventory.insert(serial, tree.worker);
             }
-        }
-    }
-
-    /// The worst moment to die: whoever has this PID crashes between two calls of the reaper, and the PID goes to a bystander with a child.
-    fn race(&mut self, pid: u32) {
-        let rough = self.now < self.setup.calm_at && self.setup.races > 0;
-        if !rough || !self.noise.percent(self.setup.races) {
-            return;
-        }
-        let proc = self.procs.get(pid).filter(|proc| matches!(proc.kind, Kind::Worker | Kind::Child));
-        if let Some(serial) = proc.map(|proc| proc.serial) {
-            self.say(|_| format!("    process {pid} crashes, and its PID is used again"));
-            self.die(serial);
-            self.procs.give_next(pid);
-            self.bystander_with_child();
         }
     }
 

@@ -254,25 +254,6 @@ impl World {
         }
     }
 
-    /// Somebody else's process, in a group that isn't its own, with a child.
-    pub(crate) fn bystander_with_child(&mut self) {
-        let birth = |parent| Birth {
-            parent,
-            kind: Kind::Bystander,
-            comm: "sh",
-            argv: Arc::from("make"),
-            uid: USER,
-            leads_session: false,
-            on_term: OnTerm::Exits(0),
-        };
-        let Some(parent) = self.spawn(birth(self.supervisor)) else { return };
-        let pid = self.procs.by_serial(parent).map_or(1, |proc| proc.pid);
-        let child = self.spawn(birth(pid));
-        for serial in child.into_iter().chain([parent]) {
-            self.plan(20_000, Happening::Exits(serial));
-        }
-    }
-
     fn turn(&mut self, index: usize, turn: Turnabout) {
         let now = self.now;
         match turn {

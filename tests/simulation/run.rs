@@ -214,7 +214,6 @@ impl Sim {
         // A run that died meanwhile sends nothing any more.
         let dead = world.borrow().grips[disk].dead;
         for request in requests.into_iter().filter(|_| !dead) {
-            world.borrow_mut().check_close(disk, &request);
             let delay = world.borrow_mut().noise.between(0, 5);
             self.plan(disk, run.number, delay, Step::CloseAt(request));
         }

@@ -12,7 +12,7 @@ use super::scene::Scene;
 use crate::domain::adoption::{self, AdoptionSign};
 use crate::domain::ledger::{Bond, GatewayMemory, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::Process;
 use crate::domain::table::TableView;
 use crate::domain::verdict::{Keep, Protection, Subject};
 
@@ -40,7 +40,7 @@ pub(super) fn judge(scene: &Scene<'_>, strays: &[&Process], remembered: &mut Gat
 
 fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemory) -> Option<Found> {
     let identity = process.identity;
-    let bond = bond(scene, process);
+    let bond = scene.context.known.get(&identity).map_or(Bond::None, |(_, worker)| worker.bond);
     let parent = parent(scene, process, bond);
     let mut remember = |bond, clock| remembered.workers.push(WorkerMemory { identity, bond, clock });
     // A child of a gateway whose process isn't known in this run stays known as its child.
@@ -85,19 +85,6 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
     };
     remember(bond, None);
     Some(Found::keep(subject, process.rss_bytes, keep))
-}
-
-/// What ties it to a gateway: as remembered; or as seen now, under a gateway that doesn't say in this run which process it is.
-fn bond(scene: &Scene<'_>, process: &Process) -> Bond {
-    let known = scene.context.known.get(&process.identity).map_or(Bond::None, |(_, worker)| worker.bond);
-    if let Bond::Child(_) = known {
-        return known;
-    }
-    let mut gateways = scene.context.memory.values().filter_map(|memory| memory.process);
-    let is_above = |gateway: &ProcessIdentity| {
-        process.parent == Some(gateway.pid) && scene.context.view().alive(gateway).is_some()
-    };
-    gateways.find(is_above).map_or(known, Bond::Child)
 }
 
 /// Whose it was may be unknown, or forgotten: then the longest grace of those it may have been of.

@@ -39,6 +39,16 @@ impl<'a> Oracle<'a> {
         })
     }
 
+    /// One of these rows names a process that can't be its worker.
+    fn misnames(&self, gateway: usize, which: impl Fn(&Session) -> bool) -> bool {
+        self.rows(gateway).iter().filter(|row| which(row)).any(|row| {
+            let Told::Known(named) = row.worker else { return false };
+            let carried = self.find(named).and_then(|named| self.key(gateway, named));
+            let key = row.worker_key();
+            !carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
+        })
+    }
+
     fn child(&self, gateway: usize, process: &'a Process, key: Option<&str>) -> Option<Fate> {
         let pid = process.identity.pid;
         let is_listed = self.finds_by(gateway, key);
@@ -61,8 +71,10 @@ impl<'a> Oracle<'a> {
             (self.table(gateway).is_none(), keep("table-not-trusted")),
             (self.contradicts(gateway) || self.shares_process(gateway), keep("table-not-trusted")),
             (self.times_named(pid) > 0, keep("unknown-state")),
+            (self.misnames(gateway, |row| row.worker_key().is_none()), keep("unknown-state")),
             (is_unclear, keep("unknown-state")),
             (is_listed, None),
+            (key.is_some() && self.misnames(gateway, |row| row.worker_key() == key), keep("unknown-state")),
             (true, Some(self.orphan(gateway, process, kind))),
         ])?
     }
@@ -156,7 +168,11 @@ impl<'a> Oracle<'a> {
             worker.clock.filter(|clock| clock.kind == kind && clock.since <= now && is_same)
         });
         let waited = clock.map_or(Duration::ZERO, |clock| now.since(clock.since));
-        let is_due = waited >= self.0.world.rules[gateway].policy.worker_grace;
+        let grace_of = |gateway: usize| self.0.world.rules[gateway].policy.worker_grace;
+        let is_anybodys = kind == OrphanKind::ParentlessWorker
+            && self.remembered(process).is_none_or(|(_, worker)| worker.bond == Bond::None);
+        let may_be_of = self.count().filter(|of| is_anybodys && self.key(*of, process).is_some());
+        let is_due = waited >= may_be_of.map(grace_of).fold(grace_of(gateway), Duration::max);
         Fate::Orphan { kind, waited, is_due, worker: Some(process.identity.pid) }
     }
 }
