@@ -125,7 +125,7 @@ async fn each_trouble_has_its_own_words_and_its_own_remedy() {
             vec![(TABLE, 503, r#"{"error":"this gateway keeps its sessions elsewhere"}"#)],
             "keeps its sessions elsewhere",
         ),
-        ("its table is broken", vec![(TABLE, 200, "{\"version\":1")], "JSON"),
+        ("its table is broken", vec![(TABLE, 200, "{\"version\":1")], "not a session table"),
     ] {
         let dashboard = Dashboard::start();
         dashboard.says("/api/status", 200, STATUS);
