@@ -5,7 +5,8 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::OFlags;
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// Larger than any memory this tool writes for a million sessions; a bound on what a foreign file can cost.
 const MOST_BYTES: u64 = 1 << 30;
@@ -61,14 +62,27 @@ pub(super) fn read_open(file: &File) -> io::Result<Vec<u8>> {
 }
 
 /// Replaces the file in one step: whoever reads it sees the old one or the new one, whole.
+///
+/// It needn't be on the disk: after a power failure another boot begins, and with it every clock. So nothing is synced.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let written = open(options().write(true).create(true).truncate(true), &new)
         .and_then(|mut file| file.write_all(bytes));
-    if let Err(error) = written.and_then(|()| std::fs::rename(&new, path)) {
+    if let Err(error) = written.and_then(|()| put_in_place(&new, path)) {
         // On a full disk half a file would only be in the way.
         let _ = std::fs::remove_file(&new);
         return Err(error);
     }
     Ok(())
+}
+
+/// Where it can be, the two change places and the old one is removed: a rename over a file makes ext4 and btrfs write out what is in it
+/// first, and on a busy disk that takes as long as a sync.
+fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE) {
+        Ok(()) => std::fs::remove_file(new),
+        // There is no old one, or the file system or the kernel has no such exchange.
+        Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::PERM) => std::fs::rename(new, path),
+        Err(error) => Err(error.into()),
+    }
 }

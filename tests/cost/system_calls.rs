@@ -40,7 +40,7 @@ fn cheapest(polls: &[Trace]) -> &Trace {
 }
 
 fn is_ledger_write(call: &str) -> bool {
-    call.starts_with("rename") && call.contains("ledger.json")
+    call.starts_with("open") && call.contains("ledger.new")
 }
 
 #[test]

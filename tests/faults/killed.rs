@@ -8,7 +8,7 @@ use crate::state_writes::on_state_files;
 use crate::strace::{self, Place, traced};
 use crate::world::{Before, ONCE, World, assert_told};
 
-const CHANGING: &str = "mkdir,flock,write,writev,pwrite64,rename,unlink,connect,sendto,recvfrom,pidfd_send_signal,epoll_wait,exit_group";
+const CHANGING: &str = "mkdir,flock,write,writev,pwrite64,rename,renameat2,unlink,connect,sendto,recvfrom,pidfd_send_signal,epoll_wait,exit_group";
 
 /// At which calls something happens.
 #[derive(Debug, Clone, Copy)]
