@@ -135,8 +135,8 @@ impl Sweep {
                 tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
             }
         }
-        tracing::debug!(at = now.as_nanos(), "run finished");
         report.end(clock::awake_now());
+        tracing::debug!(?next_due, took = ?clock::awake_now().since(now), acts = report.has_acts(), "run finished");
         Ok(Run { report, next_due })
     }
 

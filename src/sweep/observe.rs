@@ -83,8 +83,12 @@ impl Sweep {
         roots: &[Option<Pid>],
         known: &[ProcessIdentity],
     ) -> Result<ProcessView, ProcessesError> {
+        let began = clock::awake_now();
         let gateways: Vec<Pid> = roots.iter().flatten().copied().collect();
-        self.processes.look(look, &Roots { gateways: &gateways, known })
+        let view = self.processes.look(look, &Roots { gateways: &gateways, known })?;
+        let took = clock::awake_now().since(began);
+        tracing::trace!(?look, processes = view.processes.len(), ?took, "processes looked at");
+        Ok(view)
     }
 
     /// Reads all tables at the same time; again, if they were read before. One that couldn't be read is not asked for twice in a run: a
@@ -106,6 +110,7 @@ impl Sweep {
             *table = Some(view);
         });
         join_all(reads).await;
+        tracing::trace!(took = ?clock::awake_now().since(now), "session tables read");
     }
 
     /// Where each gateway is: found as the operator says, else where it was.
