@@ -80,12 +80,19 @@ pub trait Kernel {
     /// The hold can't be asked.
     fn exited(&mut self, held: &Self::Held) -> Result<bool, KernelError>;
 
-    /// The children of a process now, whichever of its threads started them, zombies left out; with memory. A process that is gone has
-    /// none. The answer may miss a child that was there (the kernel's files are not atomic): ask until it stops changing.
+    /// Who is on the list of children of the process that has this PID now, whichever of its threads started them. Whose list it was is
+    /// known only if the process is held and has not exited *afterwards*. The answer may miss a child that was there (the kernel's files
+    /// are not atomic): ask until it stops changing.
     ///
     /// # Errors
     /// The process exists and its children can't be read.
-    fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError>;
+    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError>;
+
+    /// Who has this PID now, with memory, and without argv. `None`: nobody, a zombie, or it is hidden.
+    ///
+    /// # Errors
+    /// The process can't be read.
+    fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError>;
 
     /// Every process of the machine whose session (`setsid`) or process group is led, or was led, by one of these PIDs; zombies left out;
     /// with argv and memory.

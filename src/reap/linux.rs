@@ -105,28 +105,22 @@ impl Kernel for LinuxKernel {
         ready.map(|ready| ready > 0).map_err(|errno| refused("poll of the pidfd", held.pid, errno))
     }
 
-    fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
-        let failed = |error| unreadable(of.pid, error);
-        let Some(dir) = self.proc.process(of.pid).map_err(failed)? else {
-            return if exists(of.pid) { Err(hidden(of.pid)) } else { Ok(Vec::new()) };
+    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError> {
+        let failed = |error| unreadable(of, error);
+        let Some(dir) = self.proc.process(of).map_err(failed)? else {
+            return if exists(of) { Err(hidden(of)) } else { Ok(Vec::new()) };
         };
-        match self.proc.describe(&dir).map_err(failed)? {
-            Some((process, _)) if process.identity == of => {}
-            None if exists(of.pid) => return Err(hidden(of.pid)),
-            _ => return Ok(Vec::new()),
-        }
         let kinship = if self.has_children_files {
             Kinship::ChildrenFiles
         } else {
             Kinship::full_scan().map_err(failed)?
         };
-        let mut children = Vec::new();
-        for pid in kinship.children(&mut self.proc, &dir).map_err(failed)? {
-            let child = glance(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
-            // A PID on the list may have changed hands since.
-            children.extend(child.filter(|child| child.parent == Some(of.pid) && !child.zombie));
-        }
-        Ok(children)
+        kinship.children(&mut self.proc, &dir).map_err(failed)
+    }
+
+    fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
+        let process = glance(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+        Ok(process.filter(|process| !process.zombie))
     }
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {

@@ -192,20 +192,45 @@ impl<H> Tree<H> {
             member.has_exited(kernel);
             return Ok(false);
         }
-        let parent = member.identity;
+        let parent = member.identity.pid;
         let children = kernel.children(parent)?;
         // The list is this process's only if it was still there when the list had been read.
-        if kernel.exited(&member.held)? {
-            member.has_exited(kernel);
+        if self.is_gone(index, kernel)? {
             return Ok(false);
         }
         let mut grew = false;
-        for child in children {
-            let is_child = child.parent == Some(parent.pid) && limits.protects(&child).is_none();
-            if is_child {
-                grew |= self.add(kernel, limits, child.identity)?;
+        for pid in children {
+            // Still held, so still the same: there is nothing to look at.
+            if self.holds(pid, kernel)? {
+                continue;
             }
+            let found = kernel.look(pid)?.filter(|child| child.parent == Some(parent));
+            let Some(child) = found.filter(|child| limits.protects(child).is_none()) else { continue };
+            // As above: of whom it is a child is known only now.
+            if self.is_gone(index, kernel)? {
+                break;
+            }
+            grew |= self.add(kernel, limits, child.identity)?;
         }
         Ok(grew)
+    }
+
+    /// Whether a member has exited by now.
+    fn is_gone<K: Kernel<Held = H>>(&mut self, index: usize, kernel: &mut K) -> Result<bool, KernelError> {
+        let Some(member) = self.members.get_mut(index) else { return Ok(true) };
+        if !member.exited && kernel.exited(&member.held)? {
+            member.has_exited(kernel);
+        }
+        Ok(member.exited)
+    }
+
+    /// Whether the process with this PID is a member that has not exited.
+    fn holds<K: Kernel<Held = H>>(&mut self, pid: Pid, kernel: &mut K) -> Result<bool, KernelError> {
+        for member in self.members.iter().filter(|member| member.identity.pid == pid && !member.exited) {
+            if !kernel.exited(&member.held)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -125,9 +125,17 @@ impl Kernel for Hands<'_> {
     }
 
     /// By PID, as the kernel's file is: whoever has that PID now.
-    fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
-        self.call(|world| Ok(world.list_children(of.pid.get())))
-            .unwrap_or_else(|| Err(Self::error("children", of.pid)))
+    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError> {
+        self.call(|world| Ok(world.list_children(of.get())))
+            .unwrap_or_else(|| Err(Self::error("children", of)))
+    }
+
+    fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
+        self.call(|world| {
+            let proc = world.procs.get(pid.get()).filter(|proc| !proc.zombie);
+            Ok(proc.map(|proc| world.procs.show(proc)))
+        })
+        .unwrap_or_else(|| Err(Self::error("look", pid)))
     }
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
@@ -209,7 +217,7 @@ impl World {
     }
 
     /// The children of whoever has this PID now. Misses one now and then, and never the same one twice running.
-    pub(crate) fn list_children(&mut self, pid: u32) -> Vec<Process> {
+    pub(crate) fn list_children(&mut self, pid: u32) -> Vec<Pid> {
         let children: Vec<Serial> = self.procs.children(pid).map(|child| child.serial).collect();
         let misses = self.setup.misses;
         let mut list = Vec::with_capacity(children.len());
@@ -221,7 +229,7 @@ impl World {
                     continue;
                 }
             }
-            list.extend(self.procs.by_serial(serial).map(|child| self.procs.show(child)));
+            list.extend(self.procs.by_serial(serial).and_then(|child| Pid::new(u64::from(child.pid))));
         }
         list
     }

@@ -38,7 +38,7 @@ impl World {
             .collect();
         for root in roots {
             pids.insert(root);
-            pids.extend(self.list_children(root).iter().map(|child| child.identity.pid.get()));
+            pids.extend(self.list_children(root).iter().map(|child| child.get()));
         }
         pids.extend(memory.workers().keys().map(|worker| worker.pid.get()));
         let unfinished = memory.unfinished.iter();

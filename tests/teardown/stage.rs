@@ -160,11 +160,16 @@ impl Kernel for FakeKernel {
         Ok(!self.is_there(held))
     }
 
-    fn children(&mut self, of: ProcessIdentity) -> Result<Vec<Process>, KernelError> {
-        if self.unlistable.contains(&of.pid.get()) {
-            return Err(self.refused("a look in /proc", of.pid));
+    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError> {
+        if self.unlistable.contains(&of.get()) {
+            return Err(self.refused("a look in /proc", of));
         }
-        Ok(self.living().filter(|process| process.parent == Some(of.pid)).cloned().collect())
+        let children = self.living().filter(|process| process.parent == Some(of));
+        Ok(children.map(|process| process.identity.pid).collect())
+    }
+
+    fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
+        Ok(self.living().find(|process| process.identity.pid == pid).cloned())
     }
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
