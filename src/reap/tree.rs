@@ -6,8 +6,19 @@ use crate::domain::warrant::Limits;
 
 use super::kernel::{Delivery, Kernel, KernelError, Signal};
 
-/// Passes over a growing tree before it is signalled as it is. A listing can miss a live child, so one more pass than needed is always made.
+/// Passes over a growing tree before it is signalled as it is.
 const PASSES: usize = 16;
+
+/// How carefully a tree is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Listing {
+    /// For the first time or for the last. A listing can miss a live child, so one more pass than needed is made.
+    Whole,
+    /// What may have been added since: there is another listing before anybody of it is killed.
+    Again,
+    /// Each member is stopped before its children are listed: what is stopped can't fork. Whole.
+    Stopped,
+}
 
 /// One process of the tree.
 #[derive(Debug)]
@@ -16,6 +27,7 @@ pub(super) struct Member<H> {
     pub(super) held: H,
     pub(super) exited: bool,
     pub(super) termed: bool,
+    stopped: bool,
     rss_bytes: u64,
     /// Leads a process group or a session of its own: whatever else is in it came from here.
     leads: bool,
@@ -31,6 +43,7 @@ impl<H> Member<H> {
             held,
             exited: false,
             termed: false,
+            stopped: false,
             rss_bytes: process.rss_bytes.unwrap_or(0),
             leads: process.group == pid || process.session == pid,
             led_until: u64::MAX,
@@ -138,13 +151,14 @@ impl<H> Tree<H> {
         &mut self,
         kernel: &mut K,
         limits: &Limits,
-        frozen: bool,
+        listing: Listing,
     ) -> Result<(), KernelError> {
+        let enough = if listing == Listing::Again { 1 } else { 2 };
         let mut quiet = 0;
         for _ in 0..PASSES {
-            let grew = self.pass(kernel, limits, frozen)?;
+            let grew = self.pass(kernel, limits, listing)?;
             quiet = if grew { 0 } else { quiet + 1 };
-            if quiet == 2 || self.is_dead() {
+            if quiet == enough || self.is_dead() {
                 break;
             }
         }
@@ -158,20 +172,20 @@ impl<H> Tree<H> {
         kernel: &mut K,
         limits: &Limits,
     ) -> Result<(), KernelError> {
-        let grew = self.root_is_alive() && self.visit(0, kernel, limits, false)?;
-        if grew { self.list(kernel, limits, false) } else { Ok(()) }
+        let grew = self.root_is_alive() && self.visit(0, kernel, limits, Listing::Again)?;
+        if grew { self.list(kernel, limits, Listing::Whole) } else { Ok(()) }
     }
 
     fn pass<K: Kernel<Held = H>>(
         &mut self,
         kernel: &mut K,
         limits: &Limits,
-        frozen: bool,
+        listing: Listing,
     ) -> Result<bool, KernelError> {
         let mut grew = false;
         let mut index = 0;
         while index < self.members.len() {
-            grew |= self.visit(index, kernel, limits, frozen)?;
+            grew |= self.visit(index, kernel, limits, listing)?;
             index += 1;
         }
         Ok(grew)
@@ -183,12 +197,13 @@ impl<H> Tree<H> {
         index: usize,
         kernel: &mut K,
         limits: &Limits,
-        frozen: bool,
+        listing: Listing,
     ) -> Result<bool, KernelError> {
         let Some(member) = self.members.get_mut(index).filter(|member| !member.exited) else {
             return Ok(false);
         };
-        if frozen && kernel.signal(&member.held, Signal::Stop)? == Delivery::Gone {
+        let to_stop = listing == Listing::Stopped && !std::mem::replace(&mut member.stopped, true);
+        if to_stop && kernel.signal(&member.held, Signal::Stop)? == Delivery::Gone {
             member.has_exited(kernel);
             return Ok(false);
         }

@@ -13,7 +13,7 @@ use crate::domain::warrant::Warrant;
 use super::kernel::{Delivery, Kernel, KernelError, Signal};
 use super::outcome::{Ending, Outcome, Step};
 use super::record::{Case, Record};
-use super::tree::Tree;
+use super::tree::{Listing, Tree};
 
 /// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -203,7 +203,7 @@ impl<H> Victim<H> {
         for remnant in self.warrant.remnants() {
             self.tree.add(kernel, &limits, *remnant)?;
         }
-        self.tree.list(kernel, &limits, false)
+        self.tree.list(kernel, &limits, Listing::Whole)
     }
 
     /// The gateway's answer.
@@ -320,7 +320,7 @@ impl<H> Victim<H> {
 
     fn terminate<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
         let limits = self.warrant.limits().clone();
-        match self.tree.list(hands.kernel, &limits, false) {
+        match self.tree.list(hands.kernel, &limits, Listing::Again) {
             Ok(()) => self.ask(hands),
             Err(error) => self.fail(hands, chain(&error)),
         }
@@ -341,7 +341,7 @@ impl<H> Victim<H> {
 
     fn term_rest<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
         let limits = self.warrant.limits().clone();
-        match self.tree.list(hands.kernel, &limits, false) {
+        match self.tree.list(hands.kernel, &limits, Listing::Again) {
             Ok(()) => self.signal(hands, Step::Term, false),
             Err(error) => self.fail(hands, chain(&error)),
         }
@@ -357,7 +357,7 @@ impl<H> Victim<H> {
         if !self.announce(hands, Step::Kill, None) {
             return;
         }
-        let listed = self.tree.list(hands.kernel, &limits, true);
+        let listed = self.tree.list(hands.kernel, &limits, Listing::Stopped);
         // Whatever the listing said: nothing that was stopped is left stopped.
         self.phase = Phase::Killing { until: hands.kernel.now() + KILL_TIMEOUT };
         self.signal(hands, Step::Kill, false);

@@ -141,17 +141,23 @@ impl Proc {
     ) -> Result<Vec<Pid>, ProcessesError> {
         let what = format!("{}/task", dir.pid);
         let mut children = Vec::new();
-        let Some(task) = seen(&what, openat(&dir.fd, "task", DIRECTORY, Mode::empty()))? else {
+        // A directory for each thread, beside `.` and `..`: asking how many there are is cheaper than listing one.
+        let Some(links) = seen(&what, statat(&dir.fd, "task", AtFlags::empty()))? else {
             return Ok(children);
         };
         let threads = match threads {
-            Threads::Main => Some(vec![dir.pid]),
-            Threads::All => seen(&what, numbers(&task))?,
+            Threads::All if links.st_nlink != 3 => {
+                let Some(task) = seen(&what, openat(&dir.fd, "task", DIRECTORY, Mode::empty()))? else {
+                    return Ok(children);
+                };
+                seen(&what, numbers(&task))?.unwrap_or_default()
+            }
+            Threads::All | Threads::Main => vec![dir.pid],
         };
-        for thread in threads.into_iter().flatten() {
-            let file = format!("{thread}/children");
-            let read = read_file(&task, &file, &mut self.buffer, usize::MAX);
-            if seen(&format!("{what}/{file}"), read)?.is_some() {
+        for thread in threads {
+            let file = format!("task/{thread}/children");
+            let read = read_file(&dir.fd, &file, &mut self.buffer, usize::MAX);
+            if seen(&format!("{}/{file}", dir.pid), read)?.is_some() {
                 let text = String::from_utf8_lossy(&self.buffer);
                 children.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
             }
