@@ -22,6 +22,8 @@ pub(super) struct Scene<'a> {
     pub(super) rows: &'a Rows<'a>,
     /// Its process, if what was found can be one.
     pub(super) process: Option<ProcessIdentity>,
+    /// Its configuration and table.
+    pub(super) entry: &'a Entry<'a>,
     /// What is remembered of it.
     pub(super) memory: Option<&'a GatewayMemory>,
     pub(super) limits: Limits,
@@ -85,6 +87,7 @@ impl<'a> Scene<'a> {
             rules: entry.rules,
             rows: &entry.rows,
             process: entry.process,
+            entry,
             memory: context.memory.get(&gateway.name).copied(),
             limits,
             workers,
