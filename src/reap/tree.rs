@@ -19,28 +19,41 @@ pub(super) struct Member<H> {
     rss_bytes: u64,
     /// Leads a process group or a session of its own: whatever else is in it came from here.
     leads: bool,
-    /// What started later than this can't have come from here: the PID may be in use again, and may have led another family.
-    led_until: u64,
+    /// As it was last seen.
+    group: u32,
+    session: u32,
+    /// Start ticks of what would have been started when it was found to have exited.
+    there_until: u64,
 }
 
 impl<H> Member<H> {
     pub(super) fn new(held: H, process: &Process) -> Self {
-        let pid = process.identity.pid.get();
-        Self {
+        let mut member = Self {
             identity: process.identity,
             held,
             exited: false,
             termed: false,
             rss_bytes: process.rss_bytes.unwrap_or(0),
-            leads: process.group == pid || process.session == pid,
-            led_until: u64::MAX,
-        }
+            leads: false,
+            group: 0,
+            session: 0,
+            there_until: u64::MAX,
+        };
+        member.is_seen(process);
+        member
+    }
+
+    /// It may have left its group for one of its own since.
+    fn is_seen(&mut self, process: &Process) {
+        let pid = process.identity.pid.get();
+        (self.group, self.session) = (process.group, process.session);
+        self.leads |= process.group == pid || process.session == pid;
     }
 
     /// It was found to have exited.
     pub(super) fn has_exited<K: Kernel<Held = H>>(&mut self, kernel: &K) {
         self.exited = true;
-        self.led_until = kernel.ticks();
+        self.there_until = kernel.ticks();
     }
 }
 
@@ -90,14 +103,13 @@ impl<H> Tree<H> {
         self.members.iter().filter(|member| member.leads).map(|member| member.identity.pid)
     }
 
-    /// Whether this process came from a member that led the group or session with this number.
+    /// Whether this process came from the group or session with this number that a member led. The number is nobody else's for as long as
+    /// anybody is in it; what started after the last of those known may be of another family that it leads by now.
     pub(super) fn led(&self, number: u32, process: &Process) -> bool {
-        let led = |member: &Member<H>| {
-            member.leads
-                && member.identity.pid.get() == number
-                && process.identity.start_ticks <= member.led_until
-        };
-        self.members.iter().any(led)
+        let is_led = self.members.iter().any(|member| member.leads && member.identity.pid.get() == number);
+        let in_it = self.members.iter().filter(|member| [member.group, member.session].contains(&number));
+        let until = in_it.map(|member| member.there_until).max();
+        is_led && until.is_some_and(|until| process.identity.start_ticks <= until)
     }
 
     fn knows(&self, identity: &ProcessIdentity) -> bool {
@@ -202,8 +214,12 @@ impl<H> Tree<H> {
         let mut grew = false;
         for child in children {
             let is_child = child.parent == Some(parent.pid) && limits.protects(&child).is_none();
-            if is_child {
-                grew |= self.add(kernel, limits, child.identity)?;
+            if !is_child {
+                continue;
+            }
+            match self.members.iter_mut().find(|member| member.identity == child.identity) {
+                Some(known) => known.is_seen(&child),
+                None => grew |= self.add(kernel, limits, child.identity)?,
             }
         }
         Ok(grew)
