@@ -45,7 +45,8 @@ impl<'a> Oracle<'a> {
             let Told::Known(named) = row.worker else { return false };
             let carried = self.find(named).and_then(|named| self.key(gateway, named));
             let key = row.worker_key();
-            !carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
+            let is_shared = self.times_named(named) > 1;
+            is_shared || !carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
         })
     }
 
