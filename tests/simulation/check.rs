@@ -32,7 +32,7 @@ impl World {
         if signal == Signal::Term
             && proc_is_root(kind)
             && !self.disks[disk].unfinished(&boot).iter().any(in_hand)
-            && self.disks[disk].losses == 0
+            && self.disks[disk].losses == self.grips[disk].losses
         {
             return self.breach(format!("{what}, which was not written down as in hand"));
         }

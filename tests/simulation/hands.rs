@@ -25,6 +25,8 @@ pub(crate) struct Grip {
     pub(crate) fuse: Option<u64>,
     /// Killed: nothing it does has any effect.
     pub(crate) dead: bool,
+    /// How often its state directory had lost memory when it began.
+    pub(crate) losses: u64,
     /// What it wrote to the audit log.
     pub(crate) announced: Vec<(Step, Option<ProcessIdentity>)>,
     /// The sessions that it wrote there that it would close.

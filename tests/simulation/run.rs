@@ -70,7 +70,8 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> 
     // Killed before it began, or in the middle: whoever had announced it meant this run.
     let fuse = world.grips[disk].fuse.take();
     let base = world.disks[disk].sights.clone();
-    world.grips[disk] = Grip { fuse, base, ..Grip::default() };
+    let losses = world.disks[disk].losses;
+    world.grips[disk] = Grip { fuse, base, losses, ..Grip::default() };
     let boot = world.boot_id();
     let memory = world.disks[disk].load(&boot, world.awake());
     let whole_look = memory.whole_look;

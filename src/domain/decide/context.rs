@@ -43,6 +43,8 @@ pub(super) struct Entry<'a> {
     pub(super) process: Option<ProcessIdentity>,
     /// Where none is known in this run: the remembered one, if that very process is still there.
     pub(super) lost: Option<ProcessIdentity>,
+    /// Every process that its `worker.match` takes for a worker, with the key that argv says. Patterns are slow: each argv is tried once.
+    workers: HashMap<Pid, Option<&'a str>>,
     pub(super) rows: Rows<'a>,
 }
 
@@ -74,7 +76,8 @@ impl<'a> Context<'a> {
         let entry = |gateway: &'a GatewayObservation| {
             let rules = *by_name.get(&gateway.name)?;
             let (process, lost) = (process_of(gateway, view), lost(gateway, view, &memory));
-            Some(Entry { gateway, rules, process, lost, rows: Rows::new(gateway) })
+            let workers = workers(view, rules);
+            Some(Entry { gateway, rules, process, lost, workers, rows: Rows::new(gateway) })
         };
         let entries = seen.gateways.iter().filter_map(entry).collect();
         Self {
@@ -132,10 +135,7 @@ impl<'a> Context<'a> {
     }
 
     /// The gateways whose `worker.match` takes this process for a worker, in the order of the configuration, each with the key it reads.
-    pub(super) fn claimants<'p>(
-        &'p self,
-        process: &'p Process,
-    ) -> impl Iterator<Item = (&'p Entry<'a>, Option<&'p str>)> {
+    pub(super) fn claimants(&self, process: &Process) -> impl Iterator<Item = (&Entry<'a>, Option<&'a str>)> {
         self.entries.iter().filter_map(move |entry| Some((entry, entry.match_of(process)?)))
     }
 
@@ -176,11 +176,10 @@ impl<'a> Context<'a> {
     }
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
     /// What a process's argv says to this gateway; `None`: it is no worker.
-    pub(super) fn match_of<'p>(&self, process: &'p Process) -> Option<Option<&'p str>> {
-        let argv = process.argv.as_deref()?;
-        Some(self.rules.worker_match.as_ref()?.matches(argv)?.key)
+    pub(super) fn match_of(&self, process: &Process) -> Option<Option<&'a str>> {
+        self.workers.get(&process.identity.pid).copied()
     }
 
     /// Whether this run of the gateway may have started the process; what is older is of an earlier run.
@@ -192,6 +191,14 @@ impl Entry<'_> {
     pub(super) fn bore(&self, process: &Process) -> Option<ProcessIdentity> {
         self.lost.filter(|lost| process.parent == Some(lost.pid))
     }
+}
+
+/// The living processes that look like workers, with the key that each carries.
+fn workers<'a>(view: &'a ProcessView, rules: &Rules) -> HashMap<Pid, Option<&'a str>> {
+    let Some(pattern) = &rules.worker_match else { return HashMap::new() };
+    let living = view.processes.values().filter(|process| !process.zombie);
+    let key = |process: &'a Process| pattern.matches(process.argv.as_deref()?).map(|matched| matched.key);
+    living.filter_map(|process| Some((process.identity.pid, key(process)?))).collect()
 }
 
 /// A table may name anybody as its gateway. Init is none, nor is the reaper, nor the dead.

@@ -117,9 +117,8 @@ impl<'a> Scene<'a> {
     }
 
     /// What a process's argv says to this gateway; `None`: it is no worker.
-    pub(super) fn match_of<'p>(&self, process: &'p Process) -> Option<Option<&'p str>> {
-        let argv = process.argv.as_deref()?;
-        Some(self.rules.worker_match.as_ref()?.matches(argv)?.key)
+    pub(super) fn match_of(&self, process: &Process) -> Option<Option<&'a str>> {
+        self.entry.match_of(process)
     }
 
     /// The gateway's children that carry this key.
