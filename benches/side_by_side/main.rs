@@ -84,7 +84,7 @@ fn main() {
         page.linear(&linear::measure(effort));
     }
     if wanted("ending") {
-        for trees in [1_000] {
+        for trees in [1, 100, 1_000] {
             eprintln!("ending {trees} stubborn trees");
             page.ending(&ending::measure(trees, effort));
         }

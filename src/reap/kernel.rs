@@ -27,6 +27,17 @@ pub enum Delivery {
     Gone,
 }
 
+/// What a process is in, and its children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Family {
+    /// Its process group.
+    pub group: u32,
+    /// Its session.
+    pub session: u32,
+    /// Its children, whichever of its threads started them; zombies among them.
+    pub children: Vec<Pid>,
+}
+
 /// The operating system refused.
 #[derive(Debug)]
 pub struct KernelError {
@@ -80,13 +91,13 @@ pub trait Kernel {
     /// The hold can't be asked.
     fn exited(&mut self, held: &Self::Held) -> Result<bool, KernelError>;
 
-    /// Who is on the list of children of the process that has this PID now, whichever of its threads started them. Whose list it was is
-    /// known only if the process is held and has not exited *afterwards*. The answer may miss a child that was there (the kernel's files
-    /// are not atomic): ask until it stops changing.
+    /// What the process that has this PID now is in, and who is on its list of children. Whose that was is known only if the process is held
+    /// and has not exited *afterwards*. The list may miss a child that was there (the kernel's files are not atomic): ask until it stops
+    /// changing. `None`: it is gone.
     ///
     /// # Errors
     /// The process exists and its children can't be read.
-    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError>;
+    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError>;
 
     /// Who has this PID now, with memory, and without argv. `None`: nobody, a zombie, or it is hidden.
     ///

@@ -9,9 +9,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, pidfd_send_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, getpgid, getrlimit, getsid, pidfd_send_signal, setrlimit};
 
-use super::kernel::{Delivery, Kernel, KernelError, Signal};
+use super::kernel::{Delivery, Family, Kernel, KernelError, Signal};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
@@ -105,17 +105,21 @@ impl Kernel for LinuxKernel {
         ready.map(|ready| ready > 0).map_err(|errno| refused("poll of the pidfd", held.pid, errno))
     }
 
-    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError> {
+    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
         let failed = |error| unreadable(of, error);
+        let raw = i32::try_from(of.get()).ok().and_then(rustix::process::Pid::from_raw);
+        let (Ok(group), Ok(session)) = (getpgid(raw), getsid(raw)) else { return Ok(None) };
         let Some(dir) = self.proc.process(of).map_err(failed)? else {
-            return if exists(of) { Err(hidden(of)) } else { Ok(Vec::new()) };
+            return if exists(of) { Err(hidden(of)) } else { Ok(None) };
         };
         let kinship = if self.has_children_files {
             Kinship::ChildrenFiles
         } else {
             Kinship::full_scan().map_err(failed)?
         };
-        kinship.children(&mut self.proc, &dir).map_err(failed)
+        let children = kinship.children(&mut self.proc, &dir).map_err(failed)?;
+        let number = |pid: rustix::process::Pid| pid.as_raw_nonzero().get().unsigned_abs();
+        Ok(Some(Family { group: number(group), session: number(session), children }))
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {

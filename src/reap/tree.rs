@@ -31,29 +31,42 @@ pub(super) struct Member<H> {
     rss_bytes: u64,
     /// Leads a process group or a session of its own: whatever else is in it came from here.
     leads: bool,
-    /// What started later than this can't have come from here: the PID may be in use again, and may have led another family.
-    led_until: u64,
+    /// As it was last seen.
+    group: u32,
+    session: u32,
+    /// Start ticks of what would have been started when it was found to have exited.
+    there_until: u64,
 }
 
 impl<H> Member<H> {
     pub(super) fn new(held: H, process: &Process) -> Self {
-        let pid = process.identity.pid.get();
-        Self {
+        let mut member = Self {
             identity: process.identity,
             held,
             exited: false,
             termed: false,
             stopped: false,
             rss_bytes: process.rss_bytes.unwrap_or(0),
-            leads: process.group == pid || process.session == pid,
-            led_until: u64::MAX,
-        }
+            leads: false,
+            group: 0,
+            session: 0,
+            there_until: u64::MAX,
+        };
+        member.is_in(process.group, process.session);
+        member
+    }
+
+    /// It may have left its group for one of its own since.
+    fn is_in(&mut self, group: u32, session: u32) {
+        let pid = self.identity.pid.get();
+        (self.group, self.session) = (group, session);
+        self.leads |= group == pid || session == pid;
     }
 
     /// It was found to have exited.
     pub(super) fn has_exited<K: Kernel<Held = H>>(&mut self, kernel: &K) {
         self.exited = true;
-        self.led_until = kernel.ticks();
+        self.there_until = kernel.ticks();
     }
 }
 
@@ -103,14 +116,13 @@ impl<H> Tree<H> {
         self.members.iter().filter(|member| member.leads).map(|member| member.identity.pid)
     }
 
-    /// Whether this process came from a member that led the group or session with this number.
+    /// Whether this process came from the group or session with this number that a member led. The number is nobody else's for as long as
+    /// anybody is in it; what started after the last of those known may be of another family that it leads by now.
     pub(super) fn led(&self, number: u32, process: &Process) -> bool {
-        let led = |member: &Member<H>| {
-            member.leads
-                && member.identity.pid.get() == number
-                && process.identity.start_ticks <= member.led_until
-        };
-        self.members.iter().any(led)
+        let is_led = self.members.iter().any(|member| member.leads && member.identity.pid.get() == number);
+        let in_it = self.members.iter().filter(|member| [member.group, member.session].contains(&number));
+        let until = in_it.map(|member| member.there_until).max();
+        is_led && until.is_some_and(|until| process.identity.start_ticks <= until)
     }
 
     fn knows(&self, identity: &ProcessIdentity) -> bool {
@@ -208,13 +220,15 @@ impl<H> Tree<H> {
             return Ok(false);
         }
         let parent = member.identity.pid;
-        let children = kernel.children(parent)?;
-        // The list is this process's only if it was still there when the list had been read.
+        let family = kernel.family(parent)?;
+        // What was read is this process's only if it was still there afterwards.
         if self.is_gone(index, kernel)? {
             return Ok(false);
         }
+        let (Some(family), Some(member)) = (family, self.members.get_mut(index)) else { return Ok(false) };
+        member.is_in(family.group, family.session);
         let mut grew = false;
-        for pid in children {
+        for pid in family.children {
             // Still held, so still the same: there is nothing to look at.
             if self.holds(pid, kernel)? {
                 continue;

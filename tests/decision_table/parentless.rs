@@ -39,6 +39,45 @@ fn seen_reparented_while_its_gateway_was_not_known() {
     assert_eq!(world.fate_of_worker(200), WAIT);
 }
 
+/// A world whose gateway was seen, and whose table then no longer says which process it is; worker 200 is its child, or so it seems.
+fn born_of_one_that_is_not_known() -> World {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.look();
+    world.of("gw").process = None;
+    world.worker(200, "x", 100);
+    world
+}
+
+#[test]
+fn born_while_its_gateway_was_not_known() {
+    let mut world = born_of_one_that_is_not_known();
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "its parent is still there");
+    world.unreachable("gw").die(100, 60);
+    assert_eq!(world.fate_of_worker(200), WAIT);
+    assert_eq!(world.look_after(60).fate_of_worker(200), REAP);
+}
+
+/// One that left the tree of `other` and was adopted by `gw`, which is above it and not known in this run.
+#[test]
+fn listed_by_another_gateway_than_the_one_that_adopted_it() {
+    let mut world = born_of_one_that_is_not_known();
+    world.gateway("other", 110);
+    world.table("other").sessions = vec![Session { worker: Told::Known(pid(200)), ..attached("x") }];
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    world.unreachable("other").die(100, 60);
+    assert_eq!(world.fate_of_worker(200), "keep: table-not-trusted");
+}
+
+#[test]
+fn born_of_another_that_has_the_gateways_pid_now() {
+    let mut world = born_of_one_that_is_not_known();
+    world.process(100, 1, "sh").identity.start_ticks += 1;
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    world.die(100, 60);
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "nobody of ours bore it");
+}
+
 #[test]
 fn seen_reparented_and_named_by_a_table_in_between() {
     let mut world = World::new();

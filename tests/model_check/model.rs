@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Ledger;
-use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
-use gateway_reaper::domain::table::{Session, SessionTable, TableView, Told, Transport, Turn};
+use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::time::Awake;
 
 use super::reaper::Phase;
@@ -30,6 +29,16 @@ pub(crate) struct Bounds {
     pub(crate) crashes: u32,
     pub(crate) ticks: u64,
     pub(crate) tells: Tells,
+    pub(crate) rival: Rival,
+}
+
+/// What a second run can get at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rival {
+    /// The same state directory, so that its lock turns one of them away.
+    Locked,
+    /// A state directory of its own: both act at once.
+    OwnState,
 }
 
 /// A session, if it is there, and all workers that were ever started for it.
@@ -65,8 +74,8 @@ pub(crate) struct State {
     pub(crate) sessions: Vec<Sess>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) runs: [Phase; 2],
-    pub(crate) lock: Option<usize>,
-    pub(crate) ledger: Ledger,
+    pub(crate) ledgers: [Ledger; 2],
+    rival: Rival,
     pub(crate) tells: Tells,
     pub(crate) breach: Option<String>,
     client_steps: u32,
@@ -92,8 +101,8 @@ impl State {
             sessions: vec![session; bounds.sessions],
             workers: Vec::new(),
             runs: [Phase::Off, Phase::Off],
-            lock: None,
-            ledger: Ledger::default(),
+            ledgers: [Ledger::default(), Ledger::default()],
+            rival: bounds.rival,
             tells: bounds.tells,
             breach: None,
             client_steps: bounds.client_steps,
@@ -180,12 +189,9 @@ impl State {
         self.breach.clone().map_or(Ok(()), Err)
     }
 
-    /// With no more clients, crashes or restarts, all that is an orphan now is gone after its grace and a few looks.
-    pub(crate) fn ends_clean(&self, _bounds: &Bounds) -> Result<(), String> {
+    /// With no run in hand and no more clients, crashes or restarts, all that is an orphan now is gone after its grace and a few looks.
+    pub(crate) fn ends_clean(&self) -> Result<(), String> {
         let mut state = self.clone();
-        for run in 0..state.runs.len() {
-            state.kill(run);
-        }
         for _ in 0..2 * GRACE + 3 {
             while let Some((_, next)) = state.advance(0) {
                 state = next;
@@ -260,8 +266,22 @@ impl State {
     fn kill(&mut self, run: usize) {
         if !matches!(self.runs[run], Phase::Off) {
             self.runs[run] = Phase::Off;
-            self.lock = None;
         }
+    }
+
+    /// Whether the lock turns this run away. Two runs with one state directory are alike, so it is always the second; that one comes when the
+    /// other is gone is what the first does anyway.
+    pub(crate) fn is_locked_out(&self, run: usize) -> bool {
+        self.rival == Rival::Locked && run > 0
+    }
+
+    /// The same with both runs killed where they are.
+    pub(crate) fn without_runs(&self) -> Self {
+        let mut state = self.clone();
+        for run in 0..state.runs.len() {
+            state.kill(run);
+        }
+        state
     }
 
     /// Whether a live session has this worker.
@@ -278,7 +298,7 @@ impl State {
         format!("s{index}.{}", self.sessions[index].generation)
     }
 
-    fn key(&self, index: usize) -> String {
+    pub(crate) fn key(&self, index: usize) -> String {
         format!("k{index}.{}", self.sessions[index].generation)
     }
 
@@ -292,63 +312,5 @@ impl State {
 
     pub(crate) fn identity(worker: &Worker) -> ProcessIdentity {
         ProcessIdentity { pid: Pid::new(worker.pid.into()).unwrap(), start_ticks: 50, inode: 0 }
-    }
-
-    pub(crate) fn look(&self) -> ProcessView {
-        let process = |identity: ProcessIdentity, parent: Option<Pid>, argv: &str| Process {
-            identity,
-            parent,
-            group: identity.pid.get(),
-            session: identity.pid.get(),
-            comm: "python".into(),
-            uid: 1000,
-            zombie: false,
-            kernel: false,
-            argv: Some(argv.into()),
-            rss_bytes: None,
-        };
-        let init = ProcessIdentity { pid: Pid::INIT, start_ticks: 0, inode: 0 };
-        let mut all = vec![process(init, None, "init"), process(self.gateway(), Some(Pid::INIT), "gateway")];
-        all.extend(self.workers.iter().map(|worker| {
-            process(Self::identity(worker), Pid::new(worker.parent.into()), &format!("worker {}", worker.key))
-        }));
-        ProcessView {
-            processes: all.into_iter().map(|process| (process.identity.pid, process)).collect(),
-            own_uid: 1000,
-            init_is_init: true,
-            ..ProcessView::default()
-        }
-    }
-
-    pub(crate) fn table(&self) -> TableView {
-        let ago = |since: u64| TICK * u32::try_from(self.now - since).unwrap();
-        let row = |(index, session): (usize, &Sess)| {
-            let clocks = self.tells == Tells::Clocks;
-            let worker = self.workers.iter().find(|worker| worker.session == index && self.is_wanted(worker));
-            Session {
-                id: self.id(index).into(),
-                key: Told::Known(self.key(index).into()),
-                transport: Told::Known(if session.is_attached {
-                    Transport::Attached
-                } else {
-                    Transport::Detached
-                }),
-                turn: Told::Known(if session.is_running { Turn::Running } else { Turn::Idle }),
-                detached_for: (clocks && !session.is_attached).then(|| ago(session.detached_at)),
-                idle_for: (clocks && !session.is_running).then(|| ago(session.idle_at)),
-                activity: (!clocks).then(|| session.activity.to_string().into()),
-                close_on_disconnect: Told::Absent,
-                holds: Told::Absent,
-                worker: worker
-                    .and_then(|worker| Pid::new(worker.pid.into()))
-                    .map_or(Told::Absent, Told::Known),
-            }
-        };
-        let live = self.sessions.iter().enumerate().filter(|(_, session)| session.is_live);
-        TableView::Current(SessionTable {
-            gateway_pid: Some(self.gateway().pid),
-            instance: Some(format!("run {}", self.run).into()),
-            sessions: live.map(row).collect(),
-        })
     }
 }

@@ -1,5 +1,6 @@
 //! A run of the reaper, one step at a time: lock and load, look, ask, decide and save, then each act, then settle and save.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use gateway_reaper::domain::decide::decide;
@@ -22,7 +23,6 @@ type Witness = Vec<(String, Option<u64>)>;
 #[derive(Debug, Clone)]
 pub(crate) enum Phase {
     Off,
-    Loaded(Ledger),
     Looked(Ledger, ProcessView),
     Asked {
         memory: Ledger,
@@ -40,7 +40,7 @@ pub(crate) enum Phase {
     },
 }
 
-fn rules() -> Vec<Rules> {
+static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
     let grace = TICK * u32::try_from(GRACE).unwrap();
     vec![Rules {
         gateway: "gw".into(),
@@ -56,10 +56,10 @@ fn rules() -> Vec<Rules> {
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,
     }]
-}
+});
 
 fn warrants(memory: &Ledger, seen: &Observation, at: Awake) -> (Vec<Warrant>, Ledger) {
-    let decision = decide(seen, memory, &rules(), at);
+    let decision = decide(seen, memory, &RULES, at);
     let judged = decision.gateways.into_iter().flat_map(|plan| plan.judged);
     let due = judged.filter_map(|judged| match judged.verdict {
         Verdict::Reap { warrant, .. } => Some(*warrant),
@@ -73,12 +73,8 @@ impl State {
     pub(crate) fn advance(&self, run: usize) -> Option<(&'static str, Self)> {
         let mut next = self.clone();
         let (what, phase) = match self.runs[run].clone() {
-            Phase::Off if self.lock.is_some() => return None,
-            Phase::Off => {
-                next.lock = Some(run);
-                ("takes the lock", Phase::Loaded(self.ledger.clone()))
-            }
-            Phase::Loaded(memory) => ("looks", Phase::Looked(memory, self.look())),
+            Phase::Off if self.is_locked_out(run) => return None,
+            Phase::Off => ("starts and looks", Phase::Looked(self.ledgers[run].clone(), self.look())),
             Phase::Looked(memory, view) => {
                 let witness = (0..self.sessions.len())
                     .map(|index| (self.id(index), self.sessions[index].orphan_since))
@@ -91,15 +87,14 @@ impl State {
                 for warrant in &due {
                     next.check_close(warrant, &witness, at);
                 }
-                next.ledger = after.clone();
+                next.ledgers[run] = after.clone();
                 ("decides", Phase::Acting { memory, seen, at: now, after, place: 0, answer: None })
             }
             Phase::Acting { memory, seen, at, mut after, place, answer } => {
                 let (due, _) = warrants(&memory, &seen, at);
                 match (due.get(place), answer) {
                     (None, _) => {
-                        next.ledger = after;
-                        next.lock = None;
+                        next.ledgers[run] = after;
                         ("is done", Phase::Off)
                     }
                     (Some(warrant), None) if warrant.session().is_some() => {

@@ -44,7 +44,7 @@ fn a_process_that_was_waited_for_is_gone() {
     assert_eq!(kernel.signal(&held, Signal::Kill).unwrap(), Delivery::Gone);
     assert!(kernel.exited(&held).unwrap());
     assert!(kernel.hold(who).unwrap().is_none());
-    assert!(kernel.children(who.pid).unwrap().is_empty());
+    assert!(kernel.family(who.pid).unwrap().is_none());
     assert!(kernel.look(who.pid).unwrap().is_none());
 }
 
@@ -83,8 +83,10 @@ fn children_of_all_threads_are_listed_and_zombies_are_nobody() {
     let family = parent.start(&["parent", "plain", "dead", "threaded"]);
     family.kill("dead");
     let mut kernel = LinuxKernel::new().unwrap();
-    let listed = kernel.children(family.pid("parent")).unwrap();
-    let children: Vec<_> = listed.into_iter().filter_map(|pid| kernel.look(pid).unwrap()).collect();
+    let parent = near(&family, &["parent"]).get(family.pid("parent")).unwrap().clone();
+    let found = kernel.family(parent.identity.pid).unwrap().unwrap();
+    assert_eq!((found.group, found.session), (parent.group, parent.session));
+    let children: Vec<_> = found.children.into_iter().filter_map(|pid| kernel.look(pid).unwrap()).collect();
     let mut pids: Vec<Pid> = children.iter().map(|child| child.identity.pid).collect();
     pids.sort();
     let mut expected = ["plain", "threaded"].map(|tag| family.pid(tag));

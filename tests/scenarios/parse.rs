@@ -19,6 +19,7 @@ pub(crate) struct Story {
 pub(crate) fn story(text: &str) -> Result<Story, String> {
     let mut setup = default_setup();
     setup.tells_keeps = true;
+    setup.instant_calls = true;
     setup.reapers = vec![Rhythm { every: 0, watches: false, jitter: 0 }];
     let mut story = Story { setup, events: Vec::new(), until: 0 };
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {

@@ -1,11 +1,14 @@
 //! What may never happen, checked at every act against a truth that no reaper can see.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::reap::kernel::Signal;
-use gateway_reaper::reap::outcome::Step;
+use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::Case;
+use gateway_reaper::reap::teardown::CloseRequest;
 
 use super::hands::Seen;
 use super::procs::{Kind, Serial};
@@ -25,13 +28,11 @@ impl World {
             return self.breach(format!("{what} without a line in the audit log"));
         }
         let boot = self.boot_id();
-        let in_hand = |tree: &gateway_reaper::domain::ledger::Unfinished| {
-            tree.members.contains(&identity) || tree.worker == identity
-        };
+        let in_hand = |tree: &Unfinished| tree.members.contains(&identity) || tree.worker == identity;
         if signal == Signal::Term
             && proc_is_root(kind)
             && !self.disks[disk].unfinished(&boot).iter().any(in_hand)
-            && self.disks[disk].losses == 0
+            && self.disks[disk].losses == self.grips[disk].losses
         {
             return self.breach(format!("{what}, which was not written down as in hand"));
         }
@@ -47,8 +48,11 @@ impl World {
         let grace =
             toil.gateway.map_or(Duration::ZERO, |index| self.setup.gateways[index].policy.worker_grace);
         let waited = Duration::from_millis(self.now - since);
-        let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
-        let with_session = session.is_some_and(|session| session.taken || session.condemned);
+        // It goes with its session, or with another of the same key, which finds it by that.
+        let own = toil.gateway.and_then(|_| self.sessions.get(toil.session));
+        let shares_key = |session: &&Sess| own.is_some_and(|own| own.key == session.key);
+        let with_session =
+            self.sessions.iter().filter(shares_key).any(|session| session.taken || session.condemned);
         if !(toil.condemned || toil.blurred || with_session || waited >= grace) {
             return self.breach(format!("{what} after {waited:?} of a grace of {grace:?}"));
         }
@@ -67,11 +71,14 @@ impl World {
     }
 
     /// A gateway is asked to close a session only on a row that was an orphan's, after the whole grace.
-    pub(crate) fn check_close(&mut self, disk: usize, case: &Case) {
-        let Some(id) = &case.session else { return };
+    pub(crate) fn check_close(&mut self, disk: usize, request: &CloseRequest) {
+        let id = &request.order.id;
+        if !self.grips[disk].closes.iter().any(|announced| announced == id.as_str()) {
+            return self.breach(format!("the close of {id} without a line in the audit log"));
+        }
         self.acts += 1;
         let wanted = |((gateway, seen), _): &&((usize, String), Seen)| {
-            super::setup::gateway_name(*gateway) == case.gateway.as_str() && *seen == id.as_str()
+            super::setup::gateway_name(*gateway) == request.gateway.as_str() && *seen == id.as_str()
         };
         let Some(((gateway, _), seen)) = self.grips[disk].seen.iter().find(wanted).cloned() else {
             return self.breach(format!("the close of {id}, which no table of this run lists"));
@@ -85,13 +92,23 @@ impl World {
             return self.breach(format!("{what}, whose row makes no sense"));
         }
         let policy = &self.setup.gateways[gateway].policy;
-        let grace = if session.close_on_disconnect { policy.close_on_disconnect_grace } else { policy.grace };
+        let grace = if seen.ends_with_transport { policy.close_on_disconnect_grace } else { policy.grace };
         let grace = u64::try_from(grace.as_millis()).unwrap();
         if let Some(late) = self.impatience(disk, gateway, &session, &seen, grace) {
-            return self.breach(format!("{what} {late} (grace {grace} ms)"));
+            self.breach(format!("{what} {late} (grace {grace} ms)"));
         }
-        if let Some(session) = self.sessions.get_mut(seen.serial) {
-            session.condemned = true;
+    }
+
+    /// A session whose tree is in hand was due: whoever finishes that need not wait again.
+    pub(crate) fn note_condemned(&mut self, disk: usize, tree: &Unfinished) {
+        let Some(id) = &tree.asked else { return };
+        let rows = self.grips[disk].seen.iter();
+        let found = rows.filter(|((_, seen), row)| seen == id.as_str() && row.is_orphan);
+        let serials: Vec<u64> = found.map(|(_, row)| row.serial).collect();
+        for serial in serials {
+            if let Some(session) = self.sessions.get_mut(serial) {
+                session.condemned = true;
+            }
         }
     }
 
@@ -106,13 +123,16 @@ impl World {
     ) -> Option<String> {
         let tells = &self.setup.gateways[gateway].tells;
         let memory = &self.disks[disk];
+        // What this run remembers, whatever befell the state directory since.
+        let none = BTreeMap::new();
+        let sights = self.grips[disk].sights.as_ref().map_or(&none, |(sights, _)| sights);
         let since = |at: u64| seen.at.saturating_sub(at);
         let too_early =
             |what: &str, waited: u64| (waited < grace).then(|| format!("after {waited} ms {what}"));
         if tells.clocks == Clocks::Both {
             let early = too_early("of its gateway's own clocks", since(seen.lull_since));
             // A hold stops neither clock. One that was seen starts the grace again; that it is over, a later look must have seen.
-            let first = memory.sights.get(&session.serial).map_or(seen.at, |sight| sight.first);
+            let first = sights.get(&session.serial).map_or(seen.at, |sight| sight.first);
             let held =
                 memory.spared.get(&session.serial).filter(|at| !memory.gaps && **at >= seen.lull_since);
             return early.or_else(|| {
@@ -127,8 +147,27 @@ impl World {
             // tells. What still holds: it is an orphan, and its gateway says so again when it closes it.
             return None;
         }
-        let sight = memory.sights.get(&session.serial);
+        let sight = sights.get(&session.serial);
         too_early("of being seen as an orphan", sight.map_or(0, |sight| since(sight.first)))
+    }
+
+    /// What is called reaped is gone, also what lost its way to a worker that led its session and was there when the run began. (A run that
+    /// finishes another's can't ask after a dead leader's number: it may be anybody's by then.)
+    pub(crate) fn check_end_of_tree(&mut self, disk: usize, case: &Case, outcome: &Outcome) {
+        let (Some(worker), Outcome::Reaped) = (case.worker, outcome) else { return };
+        let held = self.inventory.iter().filter(|(_, of)| **of == worker).map(|(serial, _)| *serial);
+        let mut held = held.filter(|serial| self.grips[disk].held.contains(serial));
+        let leads = |serial: &Serial| self.toils.get(serial).is_some_and(|toil| toil.leads);
+        let Some(root) = held.find(leads) else { return };
+        drop(held);
+        let led = |number: u32| number == worker.pid.get();
+        let mut left = self.procs.tree(root).filter(|proc| proc.uid == super::setup::USER);
+        let found = left.find(|proc| led(proc.group) || led(proc.session));
+        let what = found.map(|proc| format!("{:?} {} is still there", proc.kind, proc.pid));
+        drop(left);
+        if let Some(what) = what {
+            self.breach(format!("{what}, of the reaped worker {worker}"));
+        }
     }
 
     /// The truth about the rows of a table, at the instant it is written.
@@ -141,6 +180,7 @@ impl World {
                     at: self.now,
                     is_orphan: session.is_orphan(),
                     makes_sense: session.obscured.is_none(),
+                    ends_with_transport: session.close_on_disconnect,
                     orphan_since: session.orphan_since,
                     lull_since: session.detached_at.max(session.idle_at),
                 };

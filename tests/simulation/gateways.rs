@@ -95,7 +95,8 @@ impl World {
         {
             proc.follows_parent = true;
         }
-        self.toils.insert(worker, Toil::new(Some(index), session));
+        let leads = !self.setup.gateways[index].shares_group;
+        self.toils.insert(worker, Toil { leads, ..Toil::new(Some(index), session) });
         self.sessions.get_mut(session)?.worker = Some(worker);
         self.weigh();
         Some(worker)

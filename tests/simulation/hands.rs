@@ -2,19 +2,19 @@
 //! world goes on; each may be the reaper's last.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
-use gateway_reaper::reap::kernel::{Delivery, Kernel, KernelError, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Signal};
 use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 use super::disk::{Line, Sight};
-use super::procs::{OnTerm, Serial};
+use super::procs::{Kind, OnTerm, Serial};
 use super::setup::USER;
 use super::world::{Happening, World};
 
@@ -25,8 +25,14 @@ pub(crate) struct Grip {
     pub(crate) fuse: Option<u64>,
     /// Killed: nothing it does has any effect.
     pub(crate) dead: bool,
+    /// How often its state directory had lost memory when it began.
+    pub(crate) losses: u64,
     /// What it wrote to the audit log.
     pub(crate) announced: Vec<(Step, Option<ProcessIdentity>)>,
+    /// The sessions that it wrote there that it would close.
+    pub(crate) closes: Vec<String>,
+    /// The processes that it took hold of.
+    pub(crate) held: BTreeSet<Serial>,
     /// What it saw of the sessions, by gateway and id.
     pub(crate) seen: Vec<((usize, String), Seen)>,
     /// What the looks that it remembers had seen.
@@ -45,6 +51,7 @@ pub(crate) struct Seen {
     pub(crate) at: u64,
     pub(crate) is_orphan: bool,
     pub(crate) makes_sense: bool,
+    pub(crate) ends_with_transport: bool,
     pub(crate) orphan_since: Option<u64>,
     pub(crate) lull_since: u64,
 }
@@ -70,7 +77,7 @@ impl Hands<'_> {
         }
         match &mut grip.fuse {
             Some(0) => {
-                grip.dead = true;
+                (grip.dead, grip.fuse) = (true, None);
                 world.say(|_| "    the reaper is killed".to_owned());
                 return None;
             }
@@ -78,7 +85,8 @@ impl Hands<'_> {
             None => {}
         }
         if world.noise.percent(20) {
-            let until = world.now + world.noise.between(0, 3);
+            let moment = world.moment(3);
+            let until = world.now + moment;
             world.pass_until(until);
         }
         (!world.grips[self.disk].dead).then(|| effect(&mut world))
@@ -101,13 +109,17 @@ impl Kernel for Hands<'_> {
     }
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Serial, Process)>, KernelError> {
+        let disk = self.disk;
         self.call(|world| {
             if world.kernel_fails() {
                 return Err(Self::error("pidfd_open", who.pid));
             }
+            world.race(who.pid.get());
             let proc = world.procs.get(who.pid.get()).filter(|proc| !proc.zombie);
             let same = proc.filter(|proc| world.procs.identity(proc) == who);
-            Ok(same.map(|proc| (proc.serial, world.procs.show(proc))))
+            let held = same.map(|proc| (proc.serial, world.procs.show(proc)));
+            world.grips[disk].held.extend(held.as_ref().map(|(serial, _)| *serial));
+            Ok(held)
         })
         .unwrap_or_else(|| Err(Self::error("pidfd_open", who.pid)))
     }
@@ -125,13 +137,19 @@ impl Kernel for Hands<'_> {
     }
 
     /// By PID, as the kernel's file is: whoever has that PID now.
-    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError> {
-        self.call(|world| Ok(world.list_children(of.get())))
-            .unwrap_or_else(|| Err(Self::error("children", of)))
+    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
+        self.call(|world| {
+            world.race(of.get());
+            let own = world.procs.get(of.get()).map(|proc| (proc.group, proc.session));
+            let Some((group, session)) = own else { return Ok(None) };
+            Ok(Some(Family { group, session, children: world.list_children(of.get()) }))
+        })
+        .unwrap_or_else(|| Err(Self::error("children", of)))
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
         self.call(|world| {
+            world.race(pid.get());
             let proc = world.procs.get(pid.get()).filter(|proc| !proc.zombie);
             Ok(proc.map(|proc| world.procs.show(proc)))
         })
@@ -140,6 +158,7 @@ impl Kernel for Hands<'_> {
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
         self.call(|world| {
+            world.race_for(leaders);
             let led = |leader: u32| leaders.iter().any(|pid| pid.get() == leader);
             let procs =
                 world.procs.iter().filter(|proc| !proc.zombie && (led(proc.group) || led(proc.session)));
@@ -155,8 +174,8 @@ impl Record for Hands<'_> {
         self.call(|world| {
             world.writable(disk)?;
             world.grips[disk].announced.push((step, on));
-            if step == Step::Close {
-                world.check_close(disk, case);
+            if let (Step::Close, Some(session)) = (step, &case.session) {
+                world.grips[disk].closes.push(session.to_string());
             }
             Ok(())
         })
@@ -164,12 +183,14 @@ impl Record for Hands<'_> {
     }
 
     fn conclude(&mut self, case: &Case, outcome: &Outcome) {
+        let disk = self.disk;
         self.call(|world| {
             if world.story.is_some() {
                 let who =
                     case.session.as_ref().map_or_else(|| format!("{:?}", case.worker), ToString::to_string);
                 world.say(|_| format!("    reaper: {} {who}: {outcome:?}", case.orphan));
             }
+            world.check_end_of_tree(disk, case, outcome);
         });
     }
 
@@ -180,6 +201,7 @@ impl Record for Hands<'_> {
             let boot = world.boot_id();
             world.disks[disk].write(Line::InHand(boot, tree.clone()));
             world.take_stock(tree);
+            world.note_condemned(disk, tree);
             Ok(())
         })
         .unwrap_or_else(|| Err(gone()))
@@ -208,6 +230,42 @@ impl World {
             if let Some(serial) = proc.map(|proc| proc.serial) {
                 self.inventory.insert(serial, tree.worker);
             }
+        }
+    }
+
+    /// A few milliseconds.
+    pub(crate) fn moment(&mut self, most: u64) -> u64 {
+        if self.setup.instant_calls { 0 } else { self.noise.between(0, most) }
+    }
+
+    /// The worst moment to die: whoever has this PID crashes between two calls of the reaper, and the PID goes to a bystander with a child.
+    fn race(&mut self, pid: u32) {
+        let rough = self.now < self.setup.calm_at && self.setup.races > 0;
+        if !rough || !self.noise.percent(self.setup.races) {
+            return;
+        }
+        let proc = self.procs.get(pid).filter(|proc| matches!(proc.kind, Kind::Worker | Kind::Child));
+        if let Some(serial) = proc.map(|proc| proc.serial) {
+            self.say(|_| format!("    process {pid} crashes, and its PID is used again"));
+            self.die(serial);
+            self.procs.give_next(pid);
+            self.family(false);
+        }
+    }
+
+    /// The worst that can come of a dead leader's number: it leads another family now, whose head may be gone as well.
+    fn race_for(&mut self, leaders: &[Pid]) {
+        // A second reaper would be held up by this one's calls, and learn late who has died; no two runs hold up each other.
+        let rough = self.now < self.setup.calm_at && self.setup.races > 0 && self.disks.len() == 1;
+        let free = leaders.iter().map(|pid| pid.get()).find(|pid| self.procs.get(*pid).is_none());
+        let Some(pid) = free.filter(|_| rough && self.noise.percent(10 * self.setup.races)) else { return };
+        // No machine gives out all its PIDs within a tick.
+        let until = self.now + 20;
+        self.pass_until(until);
+        self.procs.give_next(pid);
+        let head = self.family(true);
+        if let Some(head) = head.filter(|_| self.noise.percent(50)) {
+            self.die(head);
         }
     }
 
@@ -268,7 +326,7 @@ impl World {
                 }
             }
             Signal::Kill => {
-                let after = self.noise.between(0, 3);
+                let after = self.moment(3);
                 self.plan(after, Happening::Exits(serial));
             }
         }

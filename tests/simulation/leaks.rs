@@ -30,7 +30,10 @@ impl World {
             .filter(|session| session.orphan_since.is_some_and(overdue) && self.is_knowable_session(session));
         let mut left: Vec<String> = sessions.map(|session| format!("session {}", session.id)).collect();
         for (serial, toil) in &self.toils {
-            if !toil.orphan_since.is_some_and(overdue) {
+            // While a row with its key lists no worker, it may be that row's.
+            let hidden_until = self.sessions.iter().filter(|session| self.shares_key(toil, session));
+            let hidden_until = hidden_until.filter_map(|session| session.closed_at).max().unwrap_or(0);
+            if !toil.orphan_since.is_some_and(|since| overdue(since.max(hidden_until))) {
                 continue;
             }
             let members = self.procs.tree(*serial).filter(|proc| self.is_knowable(*serial, toil, proc));
@@ -41,6 +44,11 @@ impl World {
         if !left.is_empty() {
             self.breach(format!("still there after all was calm: {}", left.join(", ")));
         }
+    }
+
+    fn shares_key(&self, toil: &Toil, session: &Sess) -> bool {
+        let own = toil.gateway.and_then(|_| self.sessions.get(toil.session));
+        own.is_some_and(|own| own.key == session.key)
     }
 
     fn is_knowable_session(&self, session: &Sess) -> bool {
@@ -67,13 +75,12 @@ impl World {
         if proc.uid != USER || self.is_under_another_user(proc) {
             return false;
         }
-        if self.inventory.contains_key(&proc.serial) && proc.serial != root {
-            return true;
+        // What was in hand is gone after without its worker; while that lives, the two are judged together.
+        let worker = self.procs.alive(root);
+        if self.inventory.contains_key(&proc.serial) {
+            return worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }
-        if proc.strayed {
-            return false;
-        }
-        self.procs.alive(root).is_some_and(|worker| self.is_knowable_worker(toil, worker))
+        !proc.strayed && worker.is_some_and(|worker| self.is_knowable_worker(toil, worker))
     }
 
     fn is_under_another_user(&self, proc: &Proc) -> bool {
@@ -96,9 +103,8 @@ impl World {
             let row = session.row(tells, alive.map(|proc| proc.pid), self.now);
             match row.worker {
                 Told::Known(pid) => {
-                    pid.get() == worker.pid
-                        || (session.misnamed.is_some()
-                            && (session.key == key || session.obscured == Some(Field::Key)))
+                    let is_its_row = session.key == key || session.obscured == Some(Field::Key);
+                    pid.get() == worker.pid || (is_its_row && self.is_impostor(session))
                 }
                 Told::Absent => session.key == key || session.obscured == Some(Field::Key),
                 Told::NotUnderstood(_) => true,

@@ -51,8 +51,16 @@ impl World {
             }
             Act::Misnamed(wrong) => {
                 let pid = self.wrong_pid(slot, wrong);
-                if let (Some(pid), Some(session)) = (pid, self.live(slot)) {
+                // A row tells one lie: one that hides its key and names another's worker leaves nothing to see through it by.
+                if let (Some(pid), Some(session)) =
+                    (pid, self.live(slot).filter(|row| row.obscured.is_none()))
+                {
                     session.misnamed = Some(pid);
+                    // Once nobody needs that one any more, it goes with the session that claims it.
+                    let named = self.procs.get(pid).map(|proc| proc.serial);
+                    if let Some(toil) = named.and_then(|serial| self.toils.get_mut(&serial)) {
+                        toil.blurred = true;
+                    }
                 }
                 return;
             }
@@ -74,7 +82,7 @@ impl World {
             Act::Held(hold) if !session.holds.contains(&hold) => session.holds.push(hold),
             Act::Released if !session.holds.is_empty() => session.holds.clear(),
             Act::EndsWithTransport => session.close_on_disconnect = true,
-            Act::Obscured(field) => session.obscured = Some(field),
+            Act::Obscured(field) if session.misnamed.is_none() => session.obscured = Some(field),
             _ => return,
         }
         session.stirs(now);
@@ -105,6 +113,7 @@ impl World {
             idle_at: now,
             activity: 0,
             orphan_since: None,
+            closed_at: None,
             condemned: false,
             taken: false,
         });
@@ -252,6 +261,26 @@ impl World {
                 self.plan(life, Happening::Exits(bystander));
             }
         }
+    }
+
+    /// Somebody else's process with a child. Returns the process.
+    pub(crate) fn family(&mut self, leads_session: bool) -> Option<Serial> {
+        let birth = |parent, leads_session| Birth {
+            parent,
+            kind: Kind::Bystander,
+            comm: "sh",
+            argv: Arc::from("make"),
+            uid: USER,
+            leads_session,
+            on_term: OnTerm::Exits(0),
+        };
+        let parent = self.spawn(birth(self.supervisor, leads_session))?;
+        let pid = self.procs.by_serial(parent).map_or(1, |proc| proc.pid);
+        let child = self.spawn(birth(pid, false));
+        for serial in child.into_iter().chain([parent]) {
+            self.plan(20_000, Happening::Exits(serial));
+        }
+        Some(parent)
     }
 
     fn turn(&mut self, index: usize, turn: Turnabout) {

@@ -10,7 +10,7 @@ use gateway_reaper::domain::process::{ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Session, TableView};
 use gateway_reaper::domain::time::Awake;
 
-use super::procs::{Kind, Serial};
+use super::procs::Serial;
 use super::setup::{USER, gateway_name};
 use super::world::World;
 
@@ -54,7 +54,7 @@ impl World {
         let chunk = 1 + pids.len() / 3;
         for (index, pid) in pids.into_iter().enumerate() {
             if index > 0 && index % chunk == 0 {
-                let until = self.now + self.noise.between(0, 2);
+                let until = self.now + self.moment(2);
                 self.pass_until(until);
             }
             self.look_at(pid, &mut view);
@@ -182,24 +182,21 @@ impl World {
         GatewayObservation { name, table, process, asked }
     }
 
-    /// Writes down which workers a run has seen under their gateways, and will remember.
-    pub(crate) fn note_known(&mut self, disk: usize, memory: &Ledger) {
+    /// Writes down which workers a run has seen under gateways whose process it will remember.
+    pub(crate) fn note_known(&mut self, disk: usize, memory: &Ledger, seen: &ProcessView) {
         // What belongs to a live session again is in nobody's hand.
         let (procs, toils) = (&self.procs, &self.toils);
         self.inventory.retain(|serial, _| {
             let root = procs.by_serial(*serial).and_then(|proc| proc.root);
             root.and_then(|root| toils.get(&root)).is_some_and(|toil| toil.orphan_since.is_some())
         });
-        for toil in self.toils.values_mut() {
-            toil.known_to.retain(|known| *known != disk);
-        }
-        for worker in memory.gateways.values().flat_map(|gateway| &gateway.workers) {
-            let serial = self
-                .procs
-                .get(worker.identity.pid.get())
-                .filter(|proc| proc.kind == Kind::Worker && self.procs.identity(proc) == worker.identity)
-                .map(|proc| proc.serial);
-            if let Some(toil) = serial.and_then(|serial| self.toils.get_mut(&serial)) {
+        for (serial, toil) in &mut self.toils {
+            let Some(index) = toil.gateway.filter(|_| !toil.known_to.contains(&disk)) else { continue };
+            let gateway = memory.gateways.get(&gateway_name(index).as_str().into());
+            let Some(gateway) = gateway.and_then(|gateway| seen.alive(&gateway.process?)) else { continue };
+            let worker = self.procs.by_serial(*serial).map(|proc| self.procs.identity(proc));
+            let worker = worker.and_then(|worker| seen.alive(&worker));
+            if worker.is_some_and(|worker| worker.parent == Some(gateway.identity.pid)) {
                 toil.known_to.push(disk);
             }
         }

@@ -16,5 +16,6 @@ pub(crate) mod run;
 pub(crate) mod session;
 pub(crate) mod setup;
 pub(crate) mod shrink;
+pub(crate) mod sights;
 pub(crate) mod sim;
 pub(crate) mod world;

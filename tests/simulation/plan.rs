@@ -73,6 +73,8 @@ fn setup(rng: &mut Rng, calm_at: u64) -> Setup {
         reapers,
         misses: rng.pick(&[0, 5, 20]),
         kernel_fails: rng.pick(&[0, 0, 0, 5]),
+        races: rng.pick(&[0, 0, 2, 10]),
+        instant_calls: false,
         tells_keeps: false,
         calm_at,
     }

@@ -165,6 +165,11 @@ impl Procs {
         }
     }
 
+    /// This is the next number that is given out, if it is free.
+    pub(crate) fn give_next(&mut self, pid: u32) {
+        self.next_pid = pid;
+    }
+
     /// A number that no process, group or session has.
     fn free_pid(&mut self, ticks: u64) -> Option<u32> {
         if self.in_this_tick.0 != ticks {

@@ -15,7 +15,6 @@ use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::teardown::{CloseRequest, Teardown};
 use gateway_reaper::sweep::settle::settle;
 
-use super::disk::Sight;
 use super::event::{CloseFault, TableFault};
 use super::hands::{Grip, Hands, Seen};
 use super::procs::{Birth, Kind, OnTerm, Serial};
@@ -71,7 +70,8 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> 
     // Killed before it began, or in the middle: whoever had announced it meant this run.
     let fuse = world.grips[disk].fuse.take();
     let base = world.disks[disk].sights.clone();
-    world.grips[disk] = Grip { fuse, base, ..Grip::default() };
+    let losses = world.disks[disk].losses;
+    world.grips[disk] = Grip { fuse, base, losses, ..Grip::default() };
     let boot = world.boot_id();
     let memory = world.disks[disk].load(&boot, world.awake());
     let whole_look = memory.whole_look;
@@ -204,7 +204,7 @@ impl Sim {
         }
         world.disks[disk].save(&boot, &run.memory, true);
         world.commit_sights(disk);
-        world.note_known(disk, &run.memory);
+        world.note_known(disk, &run.memory, &seen.processes);
         drop(world);
         run.warrants = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
         let world = std::rc::Rc::clone(&self.world);
@@ -214,7 +214,8 @@ impl Sim {
         // A run that died meanwhile sends nothing any more.
         let dead = world.borrow().grips[disk].dead;
         for request in requests.into_iter().filter(|_| !dead) {
-            let delay = world.borrow_mut().noise.between(0, 5);
+            world.borrow_mut().check_close(disk, &request);
+            let delay = world.borrow_mut().moment(5);
             self.plan(disk, run.number, delay, Step::CloseAt(request));
         }
         self.drive(disk, run, None)
@@ -331,53 +332,4 @@ impl Sim {
 /// The reaper's own process goes with its run.
 pub(crate) fn finish(world: &mut World, run: &Run) {
     world.die(run.process);
-}
-
-impl World {
-    /// Prepares what this look adds to the remembered looks.
-    fn count_sights(&mut self, disk: usize, seen: &Observation) {
-        let rows = std::mem::take(&mut self.grips[disk].seen);
-        let mut sights = std::collections::BTreeMap::new();
-        let mut spared = Vec::new();
-        for ((index, id), row) in &rows {
-            let table = seen.gateways[*index].table.current();
-            let listed = table.is_some_and(|table| table.sessions.iter().any(|s| s.id.as_str() == id));
-            if !listed {
-                continue;
-            }
-            if row.is_orphan && row.makes_sense {
-                let fresh = Sight { first: row.at };
-                let old = self.grips[disk].base.get(&row.serial).copied();
-                sights.insert(row.serial, old.unwrap_or(fresh));
-            } else {
-                spared.push((row.serial, row.at));
-            }
-        }
-        self.grips[disk].seen = rows;
-        self.grips[disk].sights = Some((sights, spared));
-    }
-
-    /// The look is remembered from here on.
-    fn commit_sights(&mut self, disk: usize) {
-        if let Some((sights, spared)) = self.grips[disk].sights.clone() {
-            self.disks[disk].sights = sights;
-            self.disks[disk].spared.extend(spared);
-        }
-    }
-
-    /// A refused close is fresh evidence.
-    fn note_refusal(
-        &mut self,
-        disk: usize,
-        warrant: &Warrant,
-        ending: &gateway_reaper::reap::outcome::Ending,
-    ) {
-        use gateway_reaper::reap::outcome::Outcome;
-        let (Some(order), Outcome::Kept { .. }) = (warrant.session(), &ending.outcome) else { return };
-        let serial = self.sessions.iter().find(|session| session.id == order.id.as_str()).map(|s| s.serial);
-        if let Some(serial) = serial {
-            self.disks[disk].sights.remove(&serial);
-            self.disks[disk].spared.insert(serial, self.now);
-        }
-    }
 }

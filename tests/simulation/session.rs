@@ -41,6 +41,8 @@ pub(crate) struct Sess {
     pub(crate) activity: u64,
     /// The truth: it has been an orphan since, without a break.
     pub(crate) orphan_since: Option<u64>,
+    /// Its gateway closed it, or died, then.
+    pub(crate) closed_at: Option<u64>,
     /// A reaper that had every reason to asked for its end.
     pub(crate) condemned: bool,
     /// Its gateway closed it because a reaper asked.
@@ -64,6 +66,9 @@ impl Sess {
 
     /// Writes down whether it is an orphan now.
     pub(crate) fn settles(&mut self, now: u64) {
+        if self.life == Life::Closed {
+            self.closed_at.get_or_insert(now);
+        }
         self.orphan_since = if self.is_orphan() { self.orphan_since.or(Some(now)) } else { None };
     }
 

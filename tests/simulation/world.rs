@@ -59,6 +59,8 @@ pub(crate) struct Toil {
     /// It was needed while no table named it (its session was being built, or left out): to polls it may have looked like nobody's
     /// for longer than it was.
     pub(crate) blurred: bool,
+    /// It has led a session of its own from the beginning.
+    pub(crate) leads: bool,
     /// It was rightly condemned before: whoever finishes it need not wait again.
     pub(crate) condemned: bool,
     /// A run has seen it as a child of its gateway, and remembers.
@@ -68,7 +70,15 @@ pub(crate) struct Toil {
 impl Toil {
     /// A worker's, of a session of this gateway; of none in the configuration, it serves another one.
     pub(crate) fn new(gateway: Option<usize>, session: u64) -> Self {
-        Self { gateway, session, orphan_since: None, blurred: false, condemned: false, known_to: Vec::new() }
+        Self {
+            gateway,
+            session,
+            orphan_since: None,
+            blurred: false,
+            leads: false,
+            condemned: false,
+            known_to: Vec::new(),
+        }
     }
 }
 

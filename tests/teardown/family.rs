@@ -3,7 +3,7 @@
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
-use crate::play::{Cast, GATEWAY};
+use crate::play::{Cast, GATEWAY, Play};
 use crate::stage::{Manner, ms};
 
 #[test]
@@ -137,6 +137,44 @@ fn so_does_one_whose_new_holder_is_gone_too() {
     let mut play = play.begin();
     assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, reaped, put 200");
     assert!(play.kernel.is_alive(201), "it was started at tick 201, after the worker was gone");
+}
+
+/// A worker that leads a session, with its child 203 in it, neither of which ends when told to; and 205, which lost its way to them.
+fn in_one_session() -> Play {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(203, 200, "child").manner = Manner::Deaf;
+    cast.actor(205, 1, "started at tick 205");
+    for raw in [200, 203, 205] {
+        let process = &mut cast.actors.get_mut(&raw).unwrap().process;
+        (process.session, process.group) = (200, 200);
+    }
+    cast.begin()
+}
+
+/// The worker crashes at tick 204, its child is ended at tick 300.
+fn ended_one_after_the_other(play: &mut Play) {
+    play.pass(ms(2_500)).kernel.ticks = 204;
+    play.exits(200).kernel.ticks = 300;
+    play.pass(ms(2_500));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    assert!(!play.kernel.is_alive(203));
+}
+
+#[test]
+fn a_dead_leader_s_number_is_its_family_s_for_as_long_as_one_is_there() {
+    let mut play = in_one_session();
+    ended_one_after_the_other(&mut play);
+    assert!(!play.kernel.is_alive(205), "203 was in the session when it was started");
+}
+
+#[test]
+fn and_not_for_as_long_as_one_is_there_who_left_it() {
+    let mut play = in_one_session();
+    let left = &mut play.kernel.actors.get_mut(&203).unwrap().process;
+    (left.session, left.group) = (203, 203);
+    ended_one_after_the_other(&mut play);
+    assert!(play.kernel.is_alive(205), "nobody known was in the session when it was started");
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) const GATEWAY: u32 = 100;
 
 /// Who plays, and who is due.
 pub(crate) struct Cast {
-    actors: BTreeMap<u32, Actor>,
+    pub(crate) actors: BTreeMap<u32, Actor>,
     sessions: Vec<Session>,
     pub(crate) unfinished: Vec<Unfinished>,
     pub(crate) policy: Policy,

@@ -10,7 +10,7 @@ use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
-use gateway_reaper::reap::kernel::{Delivery, Kernel, KernelError, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Signal};
 use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
@@ -160,12 +160,14 @@ impl Kernel for FakeKernel {
         Ok(!self.is_there(held))
     }
 
-    fn children(&mut self, of: Pid) -> Result<Vec<Pid>, KernelError> {
+    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
         if self.unlistable.contains(&of.get()) {
             return Err(self.refused("a look in /proc", of));
         }
+        let Some(own) = self.living().find(|process| process.identity.pid == of) else { return Ok(None) };
         let children = self.living().filter(|process| process.parent == Some(of));
-        Ok(children.map(|process| process.identity.pid).collect())
+        let children = children.map(|process| process.identity.pid).collect();
+        Ok(Some(Family { group: own.group, session: own.session, children }))
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {

@@ -41,6 +41,10 @@ pub(super) struct Entry<'a> {
     pub(super) rules: &'a Rules,
     /// Its process, if what was found can be one.
     pub(super) process: Option<ProcessIdentity>,
+    /// Where none is known in this run: the remembered one, if that very process is still there.
+    pub(super) lost: Option<ProcessIdentity>,
+    /// Every process that its `worker.match` takes for a worker, with the key that argv says. Patterns are slow: each argv is tried once.
+    workers: HashMap<Pid, Option<&'a str>>,
     pub(super) rows: Rows<'a>,
 }
 
@@ -49,10 +53,6 @@ impl<'a> Context<'a> {
         let view = &seen.processes;
         let by_name: HashMap<&GatewayName, &Rules> =
             rules.iter().map(|rules| (&rules.gateway, rules)).collect();
-        let entry = |gateway: &'a GatewayObservation| {
-            let rules = *by_name.get(&gateway.name)?;
-            Some(Entry { gateway, rules, process: process_of(gateway, view), rows: Rows::new(gateway) })
-        };
         let mut children: HashMap<Pid, Vec<&Process>> = HashMap::new();
         for process in view.processes.values() {
             if let Some(parent) = process.parent {
@@ -73,9 +73,16 @@ impl<'a> Context<'a> {
         } else {
             (HashMap::new(), HashMap::new())
         };
+        let entry = |gateway: &'a GatewayObservation| {
+            let rules = *by_name.get(&gateway.name)?;
+            let (process, lost) = (process_of(gateway, view), lost(gateway, view, &memory));
+            let workers = workers(view, rules);
+            Some(Entry { gateway, rules, process, lost, workers, rows: Rows::new(gateway) })
+        };
+        let entries = seen.gateways.iter().filter_map(entry).collect();
         Self {
             now,
-            entries: seen.gateways.iter().filter_map(entry).collect(),
+            entries,
             above: above(view, gateways.iter().chain(named.keys()).copied().collect()),
             spared: Arc::new(may_be_gateways(seen, &memory)),
             own_line: Arc::new(view.own_line.iter().copied().collect()),
@@ -128,10 +135,7 @@ impl<'a> Context<'a> {
     }
 
     /// The gateways whose `worker.match` takes this process for a worker, in the order of the configuration, each with the key it reads.
-    pub(super) fn claimants<'p>(
-        &'p self,
-        process: &'p Process,
-    ) -> impl Iterator<Item = (&'p Entry<'a>, Option<&'p str>)> {
+    pub(super) fn claimants(&self, process: &Process) -> impl Iterator<Item = (&Entry<'a>, Option<&'a str>)> {
         self.entries.iter().filter_map(move |entry| Some((entry, entry.match_of(process)?)))
     }
 
@@ -150,7 +154,7 @@ impl<'a> Context<'a> {
     }
 
     /// Of those whose pattern takes the process for a worker: the one whose table lists it, so that its outage is noticed; else the one
-    /// that remembers it; else the first.
+    /// that bore it, though its process isn't known in this run; else the one that remembers it; else the first.
     fn judge_of(&self, process: &Process) -> Option<&'a GatewayName> {
         let pid = process.identity.pid;
         let remembers = self.known.get(&process.identity).map(|(name, _)| *name);
@@ -160,27 +164,41 @@ impl<'a> Context<'a> {
                 0
             } else if key.is_some_and(|key| entry.rows.find_by(key) && entry.may_have_started(process)) {
                 1
-            } else if remembers == Some(name) {
+            } else if entry.bore(process).is_some() {
                 2
-            } else {
+            } else if remembers == Some(name) {
                 3
+            } else {
+                4
             }
         };
         self.claimants(process).min_by_key(rank).map(|(entry, _)| &entry.gateway.name)
     }
 }
 
-impl Entry<'_> {
+impl<'a> Entry<'a> {
     /// What a process's argv says to this gateway; `None`: it is no worker.
-    pub(super) fn match_of<'p>(&self, process: &'p Process) -> Option<Option<&'p str>> {
-        let argv = process.argv.as_deref()?;
-        Some(self.rules.worker_match.as_ref()?.matches(argv)?.key)
+    pub(super) fn match_of(&self, process: &Process) -> Option<Option<&'a str>> {
+        self.workers.get(&process.identity.pid).copied()
     }
 
     /// Whether this run of the gateway may have started the process; what is older is of an earlier run.
     pub(super) fn may_have_started(&self, process: &Process) -> bool {
         self.process.is_none_or(|run| process.identity.start_ticks >= run.start_ticks)
     }
+
+    /// The gateway's remembered process, if it isn't known in this run and the process is seen to be its child.
+    pub(super) fn bore(&self, process: &Process) -> Option<ProcessIdentity> {
+        self.lost.filter(|lost| process.parent == Some(lost.pid))
+    }
+}
+
+/// The living processes that look like workers, with the key that each carries.
+fn workers<'a>(view: &'a ProcessView, rules: &Rules) -> HashMap<Pid, Option<&'a str>> {
+    let Some(pattern) = &rules.worker_match else { return HashMap::new() };
+    let living = view.processes.values().filter(|process| !process.zombie);
+    let key = |process: &'a Process| pattern.matches(process.argv.as_deref()?).map(|matched| matched.key);
+    living.filter_map(|process| Some((process.identity.pid, key(process)?))).collect()
 }
 
 /// A table may name anybody as its gateway. Init is none, nor is the reaper, nor the dead.
@@ -192,14 +210,22 @@ fn process_of(gateway: &GatewayObservation, view: &ProcessView) -> Option<Proces
     (!is_init && !is_reaper && !process.kernel).then_some(process.identity)
 }
 
+/// The remembered process of a gateway that isn't known in this run. The very one: who else has that PID now may be anybody.
+fn lost(
+    gateway: &GatewayObservation,
+    view: &ProcessView,
+    memory: &HashMap<&GatewayName, &GatewayMemory>,
+) -> Option<ProcessIdentity> {
+    let remembered = memory.get(&gateway.name)?.process.filter(|_| process_of(gateway, view).is_none());
+    remembered.filter(|identity| view.alive(identity).is_some())
+}
+
 /// Whatever anything says is a gateway's process.
 fn may_be_gateways(seen: &Observation, memory: &HashMap<&GatewayName, &GatewayMemory>) -> BTreeSet<Pid> {
-    let alive = |identity: &ProcessIdentity| seen.processes.alive(identity).is_some();
     let found = seen.gateways.iter().filter_map(|gateway| Some(gateway.process?.pid));
     let said = seen.gateways.iter().filter_map(|gateway| gateway.table.current()?.gateway_pid);
-    let lost = seen.gateways.iter().filter(|gateway| process_of(gateway, &seen.processes).is_none());
-    let remembered = lost.filter_map(|gateway| memory.get(&gateway.name)?.process.filter(alive));
-    found.chain(said).chain(remembered.map(|identity| identity.pid)).collect()
+    let lost = seen.gateways.iter().filter_map(|gateway| Some(lost(gateway, &seen.processes, memory)?.pid));
+    found.chain(said).chain(lost).collect()
 }
 
 /// Who is above these, with the first of them that is below.

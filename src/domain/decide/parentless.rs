@@ -40,11 +40,14 @@ pub(super) fn judge(scene: &Scene<'_>, strays: &[&Process], remembered: &mut Gat
 
 fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemory) -> Option<Found> {
     let identity = process.identity;
-    let bond = scene.context.known.get(&identity).map_or(Bond::None, |(_, worker)| worker.bond);
+    let bond = bond(scene, process);
     let parent = parent(scene, process, bond);
     let mut remember = |bond, clock| remembered.workers.push(WorkerMemory { identity, bond, clock });
     // A child of a gateway whose process isn't known in this run stays known as its child.
-    let listed = if let (Bond::Child(_), Parent::There) = (bond, &parent) { bond } else { Bond::Listed };
+    let listed = match (bond, &parent) {
+        (Bond::Child(_), Parent::There) => bond,
+        _ => scene.entry.bore(process).map_or(Bond::Listed, Bond::Child),
+    };
     if scene.context.is_named(identity.pid) {
         remember(listed, None);
         return None;
@@ -85,6 +88,16 @@ fn judge_one(scene: &Scene<'_>, process: &Process, remembered: &mut GatewayMemor
     };
     remember(bond, None);
     Some(Found::keep(subject, process.rss_bytes, keep))
+}
+
+/// What ties it to its gateway. A gateway whose table doesn't say which process it is (so that its workers are judged here) is still the one
+/// that is remembered, and the children of that are seen to be its own. Once it is gone, nothing else may tell.
+fn bond(scene: &Scene<'_>, process: &Process) -> Bond {
+    let known = scene.context.known.get(&process.identity).map_or(Bond::None, |(_, worker)| worker.bond);
+    match (known, scene.entry.bore(process)) {
+        (Bond::Listed | Bond::None, Some(gateway)) => Bond::Child(gateway),
+        _ => known,
+    }
 }
 
 /// Whose it was may be unknown, or forgotten: then the longest grace of those it may have been of.

@@ -22,6 +22,8 @@ pub(super) struct Scene<'a> {
     pub(super) rows: &'a Rows<'a>,
     /// Its process, if what was found can be one.
     pub(super) process: Option<ProcessIdentity>,
+    /// Its configuration and table.
+    pub(super) entry: &'a Entry<'a>,
     /// What is remembered of it.
     pub(super) memory: Option<&'a GatewayMemory>,
     pub(super) limits: Limits,
@@ -31,7 +33,7 @@ pub(super) struct Scene<'a> {
     workers_by_key: HashMap<&'a str, Vec<&'a Process>>,
     /// When the youngest of them that a row with this key names was started.
     youngest_named: HashMap<&'a str, u64>,
-    /// The keys of rows that name a process which isn't there, or is no worker with that key.
+    /// The keys of rows that name a process which isn't there, is no worker with that key, or is another row's as well.
     misnamed: HashSet<&'a str>,
     /// The same of a row whose key is not understood: its worker may be any.
     pub(super) has_misnamed_without_key: bool,
@@ -61,7 +63,9 @@ impl<'a> Scene<'a> {
         let carries = |pid: &Pid, key: Option<&str>| {
             let named = context.view().get(*pid).filter(|process| !process.zombie);
             let carried = named.and_then(|named| entry.match_of(named));
-            carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
+            // Of two rows that name the same worker one is wrong, and which one nobody knows.
+            let is_shared = context.namers(*pid).len() > 1;
+            !is_shared && carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
         };
         let misnames = |(key, pids): &(&str, &[Pid])| pids.iter().any(|pid| !carries(pid, Some(key)));
         let misnamed = entry.rows.named().filter(misnames).map(|(key, _)| key).collect();
@@ -85,6 +89,7 @@ impl<'a> Scene<'a> {
             rules: entry.rules,
             rows: &entry.rows,
             process: entry.process,
+            entry,
             memory: context.memory.get(&gateway.name).copied(),
             limits,
             workers,
@@ -112,9 +117,8 @@ impl<'a> Scene<'a> {
     }
 
     /// What a process's argv says to this gateway; `None`: it is no worker.
-    pub(super) fn match_of<'p>(&self, process: &'p Process) -> Option<Option<&'p str>> {
-        let argv = process.argv.as_deref()?;
-        Some(self.rules.worker_match.as_ref()?.matches(argv)?.key)
+    pub(super) fn match_of(&self, process: &Process) -> Option<Option<&'a str>> {
+        self.entry.match_of(process)
     }
 
     /// The gateway's children that carry this key.

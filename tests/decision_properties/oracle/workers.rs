@@ -5,7 +5,7 @@ use std::time::Duration;
 use gateway_reaper::domain::adoption::{AdoptionSign, sign};
 use gateway_reaper::domain::ledger::Bond;
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::process::Process;
+use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::table::{Session, Told};
 
 use super::{Fate, Oracle, first};
@@ -45,7 +45,8 @@ impl<'a> Oracle<'a> {
             let Told::Known(named) = row.worker else { return false };
             let carried = self.find(named).and_then(|named| self.key(gateway, named));
             let key = row.worker_key();
-            !carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
+            let is_shared = self.times_named(named) > 1;
+            is_shared || !carried.is_some_and(|carried| key.is_none() || carried.is_none() || carried == key)
         })
     }
 
@@ -99,13 +100,14 @@ impl<'a> Oracle<'a> {
         claimants()
             .find(|gateway| self.times_named_by(*gateway, pid) > 0)
             .or_else(|| claimants().find(lists_key))
+            .or_else(|| claimants().find(|gateway| self.bore(*gateway, process).is_some()))
             .or_else(|| claimants().find(remembers))
             .or_else(|| claimants().next())
     }
 
     fn stray(&self, gateway: usize, process: &'a Process) -> Option<Fate> {
         let pid = process.identity.pid;
-        let bond = self.remembered(process).map_or(Bond::None, |(_, worker)| worker.bond);
+        let bond = self.bond(gateway, process);
         let is_orphaned = matches!(bond, Bond::Child(was) if process.parent != Some(was.pid));
         let sign = sign(process, &self.0.world.seen.processes)
             .filter(|_| !matches!(bond, Bond::Child(_)))
@@ -150,6 +152,20 @@ impl<'a> Oracle<'a> {
         ])?
     }
 
+    /// What the gateway's process was when that was last known, if nobody knows it now, it still lives, and it is this process's parent.
+    fn bore(&self, gateway: usize, process: &Process) -> Option<ProcessIdentity> {
+        let was = self.memory(gateway)?.process.filter(|_| self.gateway(gateway).is_none())?;
+        let lives = self.find(was.pid).is_some_and(|found| found.identity == was);
+        (lives && process.parent == Some(was.pid)).then_some(was)
+    }
+
+    /// What is remembered, unless more can be seen now.
+    fn bond(&self, gateway: usize, process: &Process) -> Bond {
+        let before = self.remembered(process).map_or(Bond::None, |(_, worker)| worker.bond);
+        let is_child = matches!(before, Bond::Child(_));
+        self.bore(gateway, process).filter(|_| !is_child).map_or(before, Bond::Child)
+    }
+
     fn is_gone_for_certain(&self, gateway: usize) -> bool {
         let view = &self.0.world.seen.processes;
         let was = self.memory(gateway).and_then(|memory| memory.process);
@@ -169,8 +185,7 @@ impl<'a> Oracle<'a> {
         });
         let waited = clock.map_or(Duration::ZERO, |clock| now.since(clock.since));
         let grace_of = |gateway: usize| self.0.world.rules[gateway].policy.worker_grace;
-        let is_anybodys = kind == OrphanKind::ParentlessWorker
-            && self.remembered(process).is_none_or(|(_, worker)| worker.bond == Bond::None);
+        let is_anybodys = kind == OrphanKind::ParentlessWorker && self.bond(gateway, process) == Bond::None;
         let may_be_of = self.count().filter(|of| is_anybodys && self.key(*of, process).is_some());
         let is_due = waited >= may_be_of.map(grace_of).fold(grace_of(gateway), Duration::max);
         Fate::Orphan { kind, waited, is_due, worker: Some(process.identity.pid) }
