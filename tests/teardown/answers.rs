@@ -26,6 +26,7 @@ fn the_gateway_is_asked_and_nothing_else_is_done_before_its_answer() {
     assert_eq!(play.deadline(), None, "the answer has its own");
     assert_eq!(play.pass(ms(60_000)).done(), "");
     assert_eq!(play.exits(200).done(), "", "and whatever its worker does");
+    assert!(!play.is_over());
 }
 
 #[test]

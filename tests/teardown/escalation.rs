@@ -156,3 +156,20 @@ fn a_pid_that_another_process_has_by_now_is_not_signalled() {
     assert_eq!(play.done(), "gone");
     assert!(play.kernel.is_alive(200));
 }
+
+#[test]
+fn whoever_is_still_there_is_waited_for() {
+    let mut cast = Cast::new();
+    for worker in [200, 300] {
+        cast.worker(worker).manner = Manner::Deaf;
+        cast.actor(worker + 1, worker, "child").manner = Manner::Deaf;
+    }
+    let mut play = cast.begin();
+    assert_eq!(play.waited_for(0), [vec![200, 201, 300, 301], vec![200, 201]]);
+    play.exits(301);
+    assert_eq!(play.waited_for(1), [vec![200, 201, 300], vec![300]]);
+    assert!(!play.is_over());
+    play.exits(200).exits(201).exits(300);
+    assert_eq!(play.waited_for(0), [vec![], Vec::<u32>::new()]);
+    assert!(play.is_over());
+}
