@@ -51,14 +51,18 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 pub(super) fn read_open(file: &File) -> io::Result<Vec<u8>> {
+    read_at_most(MOST_BYTES, file)
+}
+
+fn read_at_most(most: u64, file: &File) -> io::Result<Vec<u8>> {
     let announced = file.metadata()?.len();
-    if announced > MOST_BYTES {
+    if announced > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than anything this tool writes"));
     }
     // Set aside at once: otherwise it is read in bits, the first of 32 bytes. One more, so that the end is seen without growing.
-    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0) + 1);
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).saturating_add(1));
     // What it grows by meanwhile is no word of this tool's, which writes only under the lock.
-    file.take(MOST_BYTES).read_to_end(&mut bytes)?;
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -98,6 +102,7 @@ mod tests {
     fn a_file_is_private() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
+        replace(&path, b"what it said").unwrap();
         replace(&path, b"what it says").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path).unwrap().as_deref(), Some(b"what it says".as_slice()));
@@ -107,10 +112,10 @@ mod tests {
     #[test]
     fn what_could_not_be_put_in_place_is_not_left_lying_about() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("file");
-        std::fs::create_dir(&path).unwrap();
+        // With the extension of a new file its name is just short enough.
+        let path = dir.path().join(format!("{}.{}", "a".repeat(200), "b".repeat(100)));
         replace(&path, b"new").unwrap_err();
-        assert!(!path.with_extension("new").exists());
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
     }
 
     #[test]
@@ -150,5 +155,9 @@ mod tests {
         let path = dir.path().join("file");
         File::create(&path).unwrap().set_len(MOST_BYTES + 1).unwrap();
         assert_eq!(read(&path).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        std::fs::write(&path, "four").unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(read_at_most(4, &file).unwrap(), b"four");
+        assert_eq!(read_at_most(3, &file).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 }

@@ -173,3 +173,19 @@ fn whoever_is_still_there_is_waited_for() {
     assert_eq!(play.waited_for(0), [vec![], Vec::<u32>::new()]);
     assert!(play.is_over());
 }
+
+#[test]
+fn a_dying_worker_is_looked_at_after_2_ms_and_then_after_a_quarter_of_its_dying() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let mut play = cast.begin();
+    let from = play.kernel.now;
+    let looks: Vec<_> = (0..7)
+        .map(|_| {
+            let next = play.deadline().unwrap();
+            play.pass(next.since(play.kernel.now));
+            next.since(from).as_micros()
+        })
+        .collect();
+    assert_eq!(looks, [2_000, 4_000, 6_000, 8_000, 10_000, 12_500, 15_625]);
+}

@@ -180,3 +180,37 @@ fn all_are_combed_for_together_when_the_last_is_through() {
     assert!(play.endings().iter().all(|ending| ending.outcome == Outcome::Reaped));
     assert!(!play.kernel.is_alive(201));
 }
+
+/// The children of a process are listed while they come and go, so a list may lack one that was there all the time.
+#[test]
+fn a_child_that_one_listing_misses_is_found_by_the_next() {
+    let mut cast = Cast::new();
+    for raw in 200..205 {
+        cast.worker(raw).process.parent =
+            Pid::new(if raw == 200 { GATEWAY.into() } else { u64::from(raw) - 1 });
+    }
+    let mut play = cast.rehearse();
+    play.kernel.overlooked.extend((200..205).map(|raw| (raw, 1)));
+    assert!(play.begin().done().starts_with("take 200+201+202+203+204, "));
+}
+
+#[test]
+fn a_remnant_that_became_another_users_is_left_alone() {
+    let mut cast = Cast::new();
+    cast.actor(201, 1, "child");
+    cast.left_in_hand(200, &[201]);
+    let mut play = cast.rehearse();
+    play.kernel.actors.get_mut(&201).unwrap().process.uid = 0;
+    assert_eq!(play.begin().done(), "gone");
+}
+
+#[test]
+fn who_was_listed_as_a_child_and_has_another_parent_by_then_is_left_alone() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.worker(300);
+    cast.actor(301, 300, "of another tree");
+    let mut play = cast.rehearse();
+    play.kernel.mislisted.insert(200, 301);
+    assert!(play.begin().done().starts_with("take 200, "));
+}

@@ -47,6 +47,10 @@ pub(crate) struct FakeKernel {
     /// Those who can't be held, can't be asked for their children, or can't be signalled.
     pub(crate) unholdable: BTreeSet<u32>,
     pub(crate) unlistable: BTreeSet<u32>,
+    /// Who is listed under somebody, and has another parent by the time it is looked at.
+    pub(crate) mislisted: BTreeMap<u32, u32>,
+    /// Those whose children are missed by so many listings.
+    pub(crate) overlooked: BTreeMap<u32, usize>,
     pub(crate) unsignallable: BTreeSet<u32>,
     /// Those whose end can't be told.
     pub(crate) unaskable: BTreeSet<u32>,
@@ -69,6 +73,8 @@ impl FakeKernel {
             actors,
             unholdable: BTreeSet::new(),
             unlistable: BTreeSet::new(),
+            mislisted: BTreeMap::new(),
+            overlooked: BTreeMap::new(),
             unsignallable: BTreeSet::new(),
             unaskable: BTreeSet::new(),
             blind: false,
@@ -164,8 +170,13 @@ impl Kernel for FakeKernel {
         if self.unlistable.contains(&of.get()) {
             return Err(self.refused("a look in /proc", of));
         }
+        if let Some(left) = self.overlooked.get_mut(&of.get()).filter(|left| **left > 0) {
+            *left -= 1;
+            return Ok(Vec::new());
+        }
         let children = self.living().filter(|process| process.parent == Some(of));
-        Ok(children.map(|process| process.identity.pid).collect())
+        let mislisted = self.mislisted.get(&of.get()).copied().map(pid);
+        Ok(children.map(|process| process.identity.pid).chain(mislisted).collect())
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
