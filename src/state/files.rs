@@ -138,8 +138,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("pipe");
         rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
-        assert_eq!(read(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(open_to_append(&path).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let refused = [read(&path).unwrap_err(), open_to_append(&path).unwrap_err()];
+            tell.send(refused.map(|error| error.kind())).unwrap();
+        });
+        let kinds = told.recv_timeout(std::time::Duration::from_secs(10));
+        assert_eq!(kinds.expect("it waits for the other end"), [io::ErrorKind::InvalidInput; 2]);
     }
 
     #[test]

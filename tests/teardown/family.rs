@@ -214,3 +214,42 @@ fn who_was_listed_as_a_child_and_has_another_parent_by_then_is_left_alone() {
     play.kernel.mislisted.insert(200, 301);
     assert!(play.begin().done().starts_with("take 200, "));
 }
+
+#[test]
+fn the_children_of_whoever_has_a_dead_workers_number_by_now_are_not_its_own() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    let child = cast.actor(301, 200, "of whoever is 200 by now").clone();
+    let mut play = cast.rehearse();
+    play.kernel.actors.remove(&301);
+    let mut heir = play.kernel.actors[&200].clone();
+    heir.process.identity.start_ticks = 9_999;
+    play.kernel.heirs.insert(200, heir);
+    play.kernel.outlived.insert(200, child);
+    let mut play = play.begin();
+    assert_eq!(play.done(), "take 200, gone, put 200");
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(301));
+}
+
+#[test]
+fn a_child_that_is_held_is_looked_at_once_however_often_it_is_listed() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let mut play = cast.begin();
+    play.pass(ms(60_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    assert_eq!(play.kernel.looked, 1);
+}
+
+#[test]
+fn a_child_that_has_the_number_of_a_dead_one_is_ended_like_any_other() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let mut heir = cast.actor(201, 200, "child").clone();
+    heir.process.identity.start_ticks = 9_999;
+    let mut play = cast.begin();
+    play.kernel.heirs.insert(201, heir);
+    play.exits(201).done();
+    assert_eq!(play.pass(ms(2_500)).done(), "take 200+201+201, announce SIGTERM 201, Term 201");
+}

@@ -47,6 +47,8 @@ pub(crate) struct FakeKernel {
     /// Those who can't be held, can't be asked for their children, or can't be signalled.
     pub(crate) unholdable: BTreeSet<u32>,
     pub(crate) unlistable: BTreeSet<u32>,
+    /// Those who end as their children are about to be listed, and whose number's next holder has this child.
+    pub(crate) outlived: BTreeMap<u32, Actor>,
     /// Who is listed under somebody, and has another parent by the time it is looked at.
     pub(crate) mislisted: BTreeMap<u32, u32>,
     /// Those whose children are missed by so many listings.
@@ -58,6 +60,7 @@ pub(crate) struct FakeKernel {
     /// How the system refuses.
     pub(crate) refusal: io::ErrorKind,
     pub(crate) combed: usize,
+    pub(crate) looked: usize,
     /// Those whom actors that fork will start.
     pub(crate) unborn: BTreeMap<u32, Actor>,
     /// Who gets the number of a process that ends.
@@ -73,6 +76,7 @@ impl FakeKernel {
             actors,
             unholdable: BTreeSet::new(),
             unlistable: BTreeSet::new(),
+            outlived: BTreeMap::new(),
             mislisted: BTreeMap::new(),
             overlooked: BTreeMap::new(),
             unsignallable: BTreeSet::new(),
@@ -80,6 +84,7 @@ impl FakeKernel {
             blind: false,
             refusal: io::ErrorKind::PermissionDenied,
             combed: 0,
+            looked: 0,
             unborn: BTreeMap::new(),
             heirs: BTreeMap::new(),
             log: Rc::clone(log),
@@ -170,6 +175,10 @@ impl Kernel for FakeKernel {
         if self.unlistable.contains(&of.get()) {
             return Err(self.refused("a look in /proc", of));
         }
+        if let Some(child) = self.outlived.remove(&of.get()) {
+            self.end(of.get());
+            self.actors.insert(child.process.identity.pid.get(), child);
+        }
         if let Some(left) = self.overlooked.get_mut(&of.get()).filter(|left| **left > 0) {
             *left -= 1;
             return Ok(Vec::new());
@@ -180,6 +189,7 @@ impl Kernel for FakeKernel {
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
+        self.looked += 1;
         Ok(self.living().find(|process| process.identity.pid == pid).cloned())
     }
 
