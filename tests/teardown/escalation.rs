@@ -34,7 +34,7 @@ fn the_rest_is_asked_when_half_of_the_patience_with_the_worker_is_over() {
     assert_eq!(play.pass(ms(2_499)).done(), "");
     assert_eq!(
         play.pass(ms(1)).done(),
-        "announce SIGKILL, Stop 200, Stop 200, announce SIGKILL 200, Kill 200, reaped, put 200"
+        "announce SIGKILL, Stop 200, announce SIGKILL 200, Kill 200, reaped, put 200"
     );
     assert_eq!(play.ending().steps, [Step::Term, Step::Kill]);
 }
@@ -48,7 +48,7 @@ fn a_worker_that_goes_late_leaves_the_rest_what_is_left_of_the_patience() {
     play.pass(ms(1_000)).done();
     assert_eq!(play.exits(200).done(), "announce SIGTERM 201, Term 201");
     assert_eq!(play.pass(ms(3_999)).done(), "");
-    let kill = "announce SIGKILL, Stop 201, Stop 201, announce SIGKILL 201, Kill 201, reaped, put 200";
+    let kill = "announce SIGKILL, Stop 201, announce SIGKILL 201, Kill 201, reaped, put 200";
     assert_eq!(play.pass(ms(1)).done(), kill);
 }
 
@@ -110,7 +110,7 @@ fn without_patience_sigkill_follows_at_once() {
     let mut play = cast.begin();
     assert_eq!(
         play.done(),
-        "take 200, announce SIGTERM 200, Term 200, announce SIGKILL, Stop 200, Stop 200, \
+        "take 200, announce SIGTERM 200, Term 200, announce SIGKILL, Stop 200, \
          announce SIGKILL 200, Kill 200, reaped, put 200"
     );
 }

@@ -55,7 +55,7 @@ fn what_an_earlier_run_had_in_hand_is_ended_without_its_worker() {
     );
     assert_eq!(
         play.pass(ms(5_000)).done(),
-        "announce SIGKILL, Stop 203, Stop 203, announce SIGKILL 203, Kill 203, reaped, put 200"
+        "announce SIGKILL, Stop 203, announce SIGKILL 203, Kill 203, reaped, put 200"
     );
 }
 
