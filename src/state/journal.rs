@@ -185,6 +185,7 @@ mod tests {
         assert_eq!(journal.in_hand(), [tree(1), grown.clone()]);
         assert_eq!(Journal::load(dir.path(), &boot()).unwrap().in_hand(), journal.in_hand());
         journal.put(&tree(1).worker);
+        assert_eq!(journal.in_hand(), std::slice::from_ref(&grown));
         assert_eq!(Journal::peek(dir.path(), &boot()), [grown]);
         journal.put(&tree(2).worker);
         assert!(!dir.path().join(NAME).exists());
