@@ -193,3 +193,20 @@ impl Ledger {
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_written_down_only_where_there_are_any() {
+        let written = |failures| {
+            let since = Awake::from_nanos(1);
+            let session = SessionClock { since, activity: None, claims_after: None, failures };
+            let worker = WorkerClock { kind: OrphanKind::OwnerlessWorker, since, failures };
+            serde_json::to_string(&(session, worker)).unwrap()
+        };
+        assert!(!written(0).contains("failures"), "{}", written(0));
+        assert_eq!(written(3).matches("\"failures\":3").count(), 2, "{}", written(3));
+    }
+}

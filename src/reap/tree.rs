@@ -177,14 +177,14 @@ impl<H> Tree<H> {
         Ok(())
     }
 
-    /// Looks once at the children of the worker; if one is new, at the whole tree. A full listing at every look would be a tree's worth of
-    /// work, and of a thousand trees more than a machine can do.
+    /// Looks once at the children of the worker, while it is alive; if one is new, at the whole tree. A full listing at every look would be
+    /// a tree's worth of work, and of a thousand trees more than a machine can do.
     pub(super) fn glance<K: Kernel<Held = H>>(
         &mut self,
         kernel: &mut K,
         limits: &Limits,
     ) -> Result<(), KernelError> {
-        let grew = self.root_is_alive() && self.visit(0, kernel, limits, Listing::Again)?;
+        let grew = self.visit(0, kernel, limits, Listing::Again)?;
         if grew { self.list(kernel, limits, Listing::Whole) } else { Ok(()) }
     }
 
@@ -196,7 +196,8 @@ impl<H> Tree<H> {
     ) -> Result<bool, KernelError> {
         let mut grew = false;
         let mut index = 0;
-        while index < self.members.len() {
+        // Also those that are added meanwhile.
+        while self.members.get(index).is_some() {
             grew |= self.visit(index, kernel, limits, listing)?;
             index += 1;
         }

@@ -242,11 +242,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(NAME);
         let large = |bytes| File::create(&path).unwrap().set_len(bytes).unwrap();
-        large(MOST_BYTES);
+        const SIXTEEN_MIB: u64 = 16 * 1024 * 1024;
+        large(SIXTEEN_MIB);
         Audit::new(dir.path(), "run-1").announce(UNIX_EPOCH, &case(), Step::Close, None).unwrap();
-        assert!(std::fs::metadata(&path).unwrap().len() > MOST_BYTES, "it is still the same");
+        assert!(std::fs::metadata(&path).unwrap().len() > SIXTEEN_MIB, "it is still the same");
         Audit::new(dir.path(), "run-2").announce(UNIX_EPOCH, &case(), Step::Close, None).unwrap();
         assert_eq!(lines(dir.path()).len(), 1);
-        assert!(std::fs::metadata(dir.path().join("audit.1.jsonl")).unwrap().len() > MOST_BYTES);
+        assert!(std::fs::metadata(dir.path().join("audit.1.jsonl")).unwrap().len() > SIXTEEN_MIB);
     }
 }

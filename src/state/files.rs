@@ -51,13 +51,18 @@ pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
 }
 
 pub(super) fn read_open(file: &File) -> io::Result<Vec<u8>> {
-    // Set aside at once: otherwise it is read in bits, the first of 32 bytes. One more, so that the end is seen without growing.
-    let announced = file.metadata()?.len().min(MOST_BYTES);
-    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0) + 1);
-    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MOST_BYTES {
+    read_at_most(MOST_BYTES, file)
+}
+
+fn read_at_most(most: u64, file: &File) -> io::Result<Vec<u8>> {
+    let announced = file.metadata()?.len();
+    if announced > most {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "larger than anything this tool writes"));
     }
+    // Set aside at once: otherwise it is read in bits, the first of 32 bytes. One more, so that the end is seen without growing.
+    let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).saturating_add(1));
+    // What it grows by meanwhile is no word of this tool's, which writes only under the lock.
+    file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -84,5 +89,78 @@ fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
         // There is no old one, or the file system or the kernel has no such exchange.
         Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::PERM) => std::fs::rename(new, path),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        replace(&path, b"what it said").unwrap();
+        replace(&path, b"what it says").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&path).unwrap().as_deref(), Some(b"what it says".as_slice()));
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn what_could_not_be_put_in_place_is_not_left_lying_about() {
+        let dir = tempfile::tempdir().unwrap();
+        // With the extension of a new file its name is just short enough.
+        let path = dir.path().join(format!("{}.{}", "a".repeat(200), "b".repeat(100)));
+        replace(&path, b"new").unwrap_err();
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn none_is_opened_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let (target, link) = (dir.path().join("target"), dir.path().join("link"));
+        std::fs::write(&target, "another's").unwrap();
+        symlink(&target, &link).unwrap();
+        for opened in [open_or_make(&link), open_to_append(&link)] {
+            opened.unwrap_err();
+        }
+        read(&link).unwrap_err();
+        symlink(&target, link.with_extension("new")).unwrap();
+        replace(&link, b"ours").unwrap_err();
+        assert_eq!(std::fs::read(&target).unwrap(), b"another's");
+    }
+
+    #[test]
+    fn a_pipe_in_its_place_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        let (tell, told) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let refused = [read(&path).unwrap_err(), open_to_append(&path).unwrap_err()];
+            tell.send(refused.map(|error| error.kind())).unwrap();
+        });
+        let kinds = told.recv_timeout(std::time::Duration::from_secs(10));
+        assert_eq!(kinds.expect("it waits for the other end"), [io::ErrorKind::InvalidInput; 2]);
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_none_and_one_that_cannot_be_read_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read(&dir.path().join("file")).unwrap(), None);
+        assert!(read(dir.path()).is_err(), "a directory");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "four").unwrap();
+        let file = File::open(&path).unwrap();
+        assert_eq!(read_at_most(4, &file).unwrap(), b"four");
+        assert_eq!(read_at_most(3, &file).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 }

@@ -185,6 +185,7 @@ mod tests {
         assert_eq!(journal.in_hand(), [tree(1), grown.clone()]);
         assert_eq!(Journal::load(dir.path(), &boot()).unwrap().in_hand(), journal.in_hand());
         journal.put(&tree(1).worker);
+        assert_eq!(journal.in_hand(), std::slice::from_ref(&grown));
         assert_eq!(Journal::peek(dir.path(), &boot()), [grown]);
         journal.put(&tree(2).worker);
         assert!(!dir.path().join(NAME).exists());
@@ -223,5 +224,45 @@ mod tests {
         assert_eq!(journal.in_hand(), [tree(1)]);
         journal.take(&tree(3)).unwrap();
         assert_eq!(Journal::peek(dir.path(), &boot()), [tree(1), tree(3)]);
+    }
+
+    #[test]
+    fn one_that_somebody_removed_is_as_good_as_emptied_and_one_that_cannot_be_removed_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let mut journal = Journal::load(dir.path(), &boot()).unwrap();
+        journal.take(&tree(1)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        journal.keep(Vec::new()).unwrap();
+        journal.take(&tree(1)).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        journal.keep(Vec::new()).unwrap_err();
+    }
+
+    #[test]
+    fn damaged_lines_are_counted_and_what_is_of_no_boot_or_put_down_is_not_in_hand() {
+        let line = |line: Line| serde_json::to_string(&line).unwrap();
+        let [of, other] = [boot(), "another boot".into()].map(|boot| line(Line::Boot(boot)));
+        let [one, two, three] = [1, 2, 3].map(|pid| line(Line::Take(tree(pid))));
+        let put = line(Line::Put(tree(2).worker));
+        let text = [&*one, &of, "", "{", &two, &three, "no", &put, &other, &two].join("\n");
+        assert_eq!(parse(text.as_bytes(), &boot()), (vec![tree(3)], 2));
+    }
+
+    #[test]
+    fn damage_is_told_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let told = |text: &str| {
+            std::fs::write(dir.path().join(NAME), text).unwrap();
+            let writer = std::sync::Arc::new(File::create(&log).unwrap());
+            let subscriber = tracing_subscriber::fmt().with_writer(writer).finish();
+            tracing::subscriber::with_default(subscriber, || Journal::load(dir.path(), &boot())).unwrap();
+            std::fs::read_to_string(&log).unwrap()
+        };
+        assert_eq!(told(""), "");
+        let said = told("half\na line");
+        assert!(said.contains("the journal of trees in hand is damaged (2 lines)"), "{said}");
     }
 }

@@ -125,3 +125,115 @@ pub fn judge(bytes: Option<&[u8]>, expected: Option<u64>, boot: &BootId, now: Aw
         Err(why) => Remembered::StartedAgain(why.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ledger::Unfinished;
+
+    fn boot() -> BootId {
+        "this boot".into()
+    }
+
+    const NOW: Awake = Awake::from_nanos(100);
+
+    fn ledger(whole_look: u64) -> Ledger {
+        Ledger { boot: Some(boot()), whole_look: Some(Awake::from_nanos(whole_look)), ..Ledger::default() }
+    }
+
+    /// One run: what it remembered, after it has saved this.
+    fn run(dir: &Path, save: &Ledger) -> Remembered {
+        let lock = Lock::take(dir).unwrap();
+        let (mut file, remembered) = LedgerFile::load(dir, &lock, &boot(), NOW).unwrap();
+        file.save(dir, &lock, save).unwrap();
+        remembered
+    }
+
+    fn kept(remembered: Remembered) -> Ledger {
+        match remembered {
+            Remembered::Kept(ledger) => ledger,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn why(remembered: Remembered) -> String {
+        match remembered {
+            Remembered::StartedAgain(why) => why,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_one_run_saves_the_next_one_and_whoever_only_looks_remember() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(matches!(peek(dir.path(), &boot(), NOW), Remembered::Nothing));
+        assert!(matches!(run(dir.path(), &ledger(1)), Remembered::Nothing));
+        assert_eq!(kept(peek(dir.path(), &boot(), NOW)), ledger(1));
+        assert_eq!(kept(run(dir.path(), &ledger(2))), ledger(1));
+        assert_eq!(kept(run(dir.path(), &ledger(3))), ledger(2));
+        assert_eq!(kept(peek(dir.path(), &boot(), NOW)).whole_look, ledger(3).whole_look);
+        assert_eq!(kept(Remembered::Kept(ledger(3))), Remembered::Kept(ledger(3)).into_ledger());
+    }
+
+    #[test]
+    fn one_that_was_put_back_from_a_copy_is_not_taken_for_the_last_one() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path(), &ledger(1));
+        let copy = std::fs::read(dir.path().join(NAME)).unwrap();
+        run(dir.path(), &ledger(2));
+        std::fs::write(dir.path().join(NAME), copy).unwrap();
+        assert_eq!(why(run(dir.path(), &ledger(3))), "it is not the one that was written last");
+        assert_eq!(kept(run(dir.path(), &ledger(4))), ledger(3));
+    }
+
+    #[test]
+    fn one_that_is_missing_damaged_or_of_another_version_starts_the_graces_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        run(dir.path(), &ledger(1));
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, whole.replace("\"version\":1", "\"version\":2")).unwrap();
+        assert_eq!(why(peek(dir.path(), &boot(), NOW)), "it has version 2, not 1");
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        assert!(why(peek(dir.path(), &boot(), NOW)).starts_with("it is damaged: "));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(why(peek(dir.path(), &boot(), NOW)), "it is missing");
+        std::fs::create_dir(&path).unwrap();
+        assert!(why(peek(dir.path(), &boot(), NOW)).starts_with("it can't be read: "));
+    }
+
+    #[test]
+    fn one_of_another_boot_or_from_the_future_starts_the_graces_again() {
+        let dir = tempfile::tempdir().unwrap();
+        run(dir.path(), &ledger(50));
+        let of_another_boot = peek(dir.path(), &"another boot".into(), NOW);
+        assert_eq!(why(of_another_boot), "it is from before the machine was started");
+        assert_eq!(why(peek(dir.path(), &boot(), Awake::from_nanos(49))), "it is dated in the future");
+        kept(peek(dir.path(), &boot(), Awake::from_nanos(50)));
+    }
+
+    #[test]
+    fn nothing_is_written_when_nothing_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let lock = Lock::take(dir.path()).unwrap();
+        let (mut file, _) = LedgerFile::load(dir.path(), &lock, &boot(), NOW).unwrap();
+        let worker = crate::domain::process::ProcessIdentity {
+            pid: crate::domain::ids::Pid::INIT,
+            start_ticks: 1,
+            inode: 0,
+        };
+        let orphan = crate::domain::orphan::OrphanKind::OwnerlessWorker;
+        let begun = Unfinished { gateway: "gw".into(), orphan, asked: None, worker, members: vec![worker] };
+        let with_a_tree = Ledger { unfinished: vec![begun], ..ledger(1) };
+        let is_written = |file: &mut LedgerFile, ledger: &Ledger| {
+            let _ = std::fs::remove_file(&path);
+            file.save(dir.path(), &lock, ledger).unwrap();
+            path.exists()
+        };
+        assert!(is_written(&mut file, &with_a_tree));
+        assert!(!is_written(&mut file, &ledger(1)), "trees in hand are the journal's");
+        assert!(is_written(&mut file, &ledger(2)));
+        assert!(!is_written(&mut file, &ledger(2)));
+    }
+}

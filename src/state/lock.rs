@@ -49,3 +49,30 @@ pub(super) fn sequence_of(dir: &Path) -> io::Result<Option<u64>> {
 fn parse(bytes: &[u8]) -> Option<u64> {
     std::str::from_utf8(bytes).ok()?.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_keeps_a_second_run_out_until_the_first_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path()).unwrap();
+        assert!(matches!(Lock::take(dir.path()), Err(StateError::Busy { .. })));
+        drop(first);
+        Lock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn it_keeps_the_number_of_the_last_ledger_whatever_that_was_before() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(Lock::take(dir.path()).unwrap().sequence().unwrap(), None);
+        assert_eq!(sequence_of(dir.path()).unwrap(), None);
+        for number in [12_345, 6, u64::MAX] {
+            let lock = Lock::take(dir.path()).unwrap();
+            lock.set_sequence(number).unwrap();
+            assert_eq!(lock.sequence().unwrap(), Some(number));
+            assert_eq!(sequence_of(dir.path()).unwrap(), Some(number));
+        }
+    }
+}

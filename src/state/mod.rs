@@ -72,10 +72,6 @@ pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
         .map_err(unusable("make the state directory"))?;
     let metadata = std::fs::metadata(dir).map_err(unusable("look at the state directory"))?;
     let not_private = |why: String| Err(StateError::NotPrivate { path: dir.to_owned(), why });
-    if !metadata.is_dir() {
-        let source = io::Error::from(io::ErrorKind::NotADirectory);
-        return Err(unusable("use the state directory")(source));
-    }
     if metadata.uid() != own_uid {
         return not_private(format!("belongs to user {}, not to {own_uid}", metadata.uid()));
     }
@@ -86,4 +82,59 @@ pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn own_uid(dir: &Path) -> u32 {
+        std::fs::metadata(dir).unwrap().uid()
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_made_and_is_ours_alone() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = above.path().join("made/for/us");
+        open(&dir, own_uid(above.path())).unwrap();
+        assert_eq!(std::fs::metadata(&dir).unwrap().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_directory_that_others_may_write_into_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, is_private) in
+            [(0o755, true), (0o700, true), (0o720, false), (0o702, false), (0o777, false)]
+        {
+            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+            match open(dir.path(), own_uid(dir.path())) {
+                Ok(()) => assert!(is_private, "{mode:o}"),
+                Err(StateError::NotPrivate { why, .. }) => {
+                    assert!(!is_private && why.contains(&format!("(mode {mode:o})")), "{mode:o}: {why}");
+                }
+                Err(other) => panic!("{mode:o}: {other}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_that_is_another_users_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let refused = open(dir.path(), own_uid(dir.path()) + 1).unwrap_err();
+        assert!(
+            matches!(&refused, StateError::NotPrivate { why, .. } if why.starts_with("belongs to user")),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, "").unwrap();
+        let refused = open(&path, own_uid(dir.path())).unwrap_err();
+        assert!(matches!(refused, StateError::Unusable { .. }), "{refused}");
+    }
 }

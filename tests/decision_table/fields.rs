@@ -162,6 +162,17 @@ fn worker_absent_is_matched_by_key_in_argv() {
 }
 
 #[test]
+fn a_session_is_told_with_the_worker_that_was_found_by_key_and_what_that_one_weighs() {
+    let mut world = World::new();
+    world.worker(200, "a", 100).rss_bytes = Some(7);
+    for row in [detached("a"), attached("a")] {
+        let looked = world.rows([row]).look();
+        let [judged] = &looked.0.gateways[0].judged[..] else { panic!("{looked:?}") };
+        assert_eq!((judged.subject.worker_pid(), judged.rss_bytes), (Some(pid(200)), Some(7)));
+    }
+}
+
+#[test]
 fn worker_pid_is_the_worker_of_the_session() {
     let mut world = World::new();
     world.worker(200, "a", 100);

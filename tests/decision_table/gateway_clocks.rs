@@ -114,3 +114,16 @@ fn a_session_that_was_attached_and_left_again_is_as_old_an_orphan_as_they_say() 
     world.rows([claiming(Some(25), Some(25))]);
     assert_eq!(world.look_after(60).fate("a"), "reap: detached-session, after 25s");
 }
+
+#[test]
+fn after_a_refused_reap_and_a_client_that_came_and_went_they_reach_no_further_back_than_that() {
+    let mut world = World::new();
+    world.rows([claiming(Some(90), Some(90))]).look();
+    world.ledger.refused(&"gw".into(), &id("a"));
+    let row = claiming(Some(92), Some(92));
+    world.rows([Session { transport: Told::Absent, ..row.clone() }]).look_after(1);
+    assert_eq!(world.rows([row.clone()]).look_after(1).fate("a"), "wait: detached-session, 0s of 20s");
+    world.rows([Session { transport: Told::Absent, ..row.clone() }]).look_after(1);
+    let looked = world.rows([row]).look_after(1);
+    assert_eq!(looked.fate("a"), "wait: detached-session, 0s of 20s", "nor when that happens twice");
+}

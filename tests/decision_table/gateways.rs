@@ -1,6 +1,6 @@
 //! Tables that can't be trusted, and gateways that come in numbers.
 
-use gateway_reaper::domain::table::{Session, Told};
+use gateway_reaper::domain::table::{Session, TableView, Told};
 
 use crate::world::*;
 
@@ -180,4 +180,14 @@ fn strangers_change_nothing() {
     let looked = world.look_after(20);
     assert_eq!(looked.reaped(), ["a"]);
     assert_eq!(looked.goes_along("a"), Some(200));
+}
+
+#[test]
+fn a_gateway_without_a_table_keeps_every_session_that_it_can_name() {
+    let mut world = World::new();
+    world.of("gw").table = TableView::Listed { sessions: [id("a"), id("b")].into(), why: "no table".into() };
+    let looked = world.look();
+    for session in ["a", "b"] {
+        assert_eq!(looked.why(session), "unknown state: no table");
+    }
 }

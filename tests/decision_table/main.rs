@@ -2,7 +2,7 @@
 //!
 //! [`fields`]: what each field of a row does. [`orphans`] and [`parentless`]: the four kinds. [`grace`] and [`gateway_clocks`]: how long
 //! somebody has been one. [`protected`] and [`claims`]: whom nothing can condemn, and tables that lie. [`gateways`]: tables that can't be
-//! trusted, and gateways that come in numbers. [`quota`], [`memory`], [`remnants`]: what goes from one run to the next.
+//! trusted, and gateways that come in numbers. [`quota`], [`memory`], [`remnants`], [`settled`]: what goes from one run to the next.
 #![expect(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 #[path = "../support/world.rs"]
@@ -19,3 +19,4 @@ mod parentless;
 mod protected;
 mod quota;
 mod remnants;
+mod settled;

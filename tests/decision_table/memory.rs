@@ -94,3 +94,13 @@ fn a_look_at_the_same_instant_decides_the_same() {
     let second = world.look();
     assert_eq!(format!("{first:?}"), format!("{second:?}"));
 }
+
+#[test]
+fn when_every_process_was_last_looked_at_is_remembered() {
+    let mut world = World::new();
+    world.ledger.whole_look = Some(world.now);
+    let at = world.now;
+    world.look_after(15);
+    world.look_after(15);
+    assert_eq!(world.ledger.whole_look, Some(at));
+}

@@ -181,3 +181,11 @@ fn a_worker_without_a_key_may_be_that_of_any_row_without_a_pid() {
     world.process(200, 100, "python3 -m worker");
     assert_eq!(fate(world.rows([attached("a")])), "keep: unknown-state");
 }
+
+#[test]
+fn a_worker_as_old_as_the_one_its_row_names_is_not_superseded_but_ownerless() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "a", 100).identity.start_ticks = identity(200).start_ticks;
+    assert_eq!(fate(world.rows([with_worker(attached("a"), 201)])), OWNERLESS);
+}

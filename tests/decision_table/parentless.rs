@@ -34,7 +34,8 @@ fn seen_reparented_while_its_gateway_was_not_known() {
     world.worker(200, "a", 100);
     world.look();
     world.of("gw").process = None;
-    assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "its parent is still there");
+    let why = "unknown state: its gateway's process isn't known in this run";
+    assert_eq!(world.look().why_worker(200), why, "its parent is still there");
     world.die(100, 60);
     assert_eq!(world.fate_of_worker(200), WAIT);
 }
@@ -131,6 +132,14 @@ fn in_a_session_whose_leader_is_gone() {
     assert_eq!(world.fate_of_worker(99), WAIT);
     world.seen.processes.gone.clear();
     assert_eq!(world.look_after(1).fate_of_worker(99), "not judged", "nobody looked for the leader");
+    world.process(70, 60, "a shell").session = 70;
+    assert_eq!(world.look_after(1).fate_of_worker(99), "not judged", "it is there");
+    world.process(70, 60, "a shell").zombie = true;
+    assert_eq!(
+        world.look_after(1).fate_of_worker(99),
+        WAIT,
+        "it is dead, and its parent has yet to hear of it"
+    );
 }
 
 #[test]
@@ -273,4 +282,40 @@ fn a_worker_that_a_row_may_mean_waits_until_it_is_understood() {
     let looked = world.rows([attached("b")]).look();
     assert_eq!(looked.fate_of_worker(200), WAIT);
     assert_eq!(looked.fate_of_worker(201), "keep: unknown-state", "it carries no key");
+}
+
+#[test]
+fn a_worker_off_the_tree_that_a_table_named_and_names_no_longer_is_kept_under_a_living_gateway() {
+    let mut world = World::new();
+    world.process(150, 100, "a wrapper");
+    world.worker(200, "a", 150);
+    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    let why = "unknown state: it is under a gateway, but not its child: only a table can say whose it is";
+    assert_eq!(world.rows([]).look_after(60).why_worker(200), why);
+}
+
+#[test]
+fn a_worker_that_any_table_lists_is_wanted_whatever_the_others_say() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 1);
+    world.table("other").sessions = vec![attached("a")];
+    assert_eq!(world.unreachable("gw").fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn nobody_who_is_protected_is_parentless() {
+    let mut others = orphaned(1);
+    others.worker(200, "a", 1).uid = 0;
+    let mut above = orphaned(1);
+    above.gateway("inner", 210);
+    above.process(210, 200, "gatewayd");
+    let why = [
+        "process 200 runs as user 0, not as 1000 (see worker.user)",
+        "process 200 has process 210 under it, a gateway or a listed session's worker",
+    ];
+    for (mut world, why) in [others, above].into_iter().zip(why) {
+        world.look();
+        assert_eq!(world.look_after(60).why_worker(200), format!("protected: {why}"));
+    }
 }

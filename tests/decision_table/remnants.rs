@@ -92,7 +92,18 @@ fn while_the_worker_lives_and_is_an_orphan_the_rest_goes_with_it() {
     let mut world = interrupted();
     world.worker(200, "a", 100);
     assert_eq!(world.fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
-    assert_eq!(remnants(&world.look_after(60), 200), [300]);
+    let looked = world.look_after(60);
+    assert_eq!(remnants(&looked, 200), [300]);
+    assert_eq!(looked.warrant_for(200).remnants_of(), None, "the worker itself goes first");
+}
+
+#[test]
+fn while_the_worker_lives_and_may_be_one_of_two_sessions_the_rest_is_wanted() {
+    let mut world = interrupted();
+    world.worker(200, "a", 100);
+    world.rows([attached("a"), Session { key: Told::Known("a".into()), ..attached("b") }]);
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    assert!(world.ledger.unfinished.is_empty());
 }
 
 #[test]
@@ -132,8 +143,8 @@ fn if_the_gateway_never_heard_of_it_the_rest_goes_with_the_session() {
     let mut world = asked();
     assert_eq!(world.rows([detached("a")]).look().reaped(), Vec::<String>::new());
     let looked = world.look_after(20);
-    let remnants = looked.warrant("a").remnants();
-    assert_eq!(remnants, [identity(300)]);
+    let warrant = looked.warrant("a");
+    assert_eq!((warrant.remnants(), warrant.remnants_of()), (&[identity(300)][..], Some(identity(200))));
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn the_gateway_is_asked_and_nothing_else_is_done_before_its_answer() {
     assert_eq!(play.deadline(), None, "the answer has its own");
     assert_eq!(play.pass(ms(60_000)).done(), "");
     assert_eq!(play.exits(200).done(), "", "and whatever its worker does");
+    assert!(!play.is_over());
 }
 
 #[test]
@@ -141,4 +142,22 @@ fn without_patience_a_closed_session_s_worker_is_terminated_at_once() {
     play.done();
     let done = "take 200, announce SIGTERM 200, Term 200, reaped, put 200";
     assert_eq!(play.answer(CloseAnswer::Reaped).done(), done);
+}
+
+#[test]
+fn what_a_closed_session_s_worker_starts_on_its_way_out_is_looked_for_and_what_another_s_does_is_not() {
+    for (answer, in_hand) in
+        [(CloseAnswer::Reaped, "take 200+201, take 200+201+202"), (CloseAnswer::Gone, "")]
+    {
+        let mut cast = Cast::new();
+        cast.session("s", 200).manner = Manner::Deaf;
+        cast.actor(201, 200, "child");
+        let late = cast.actor(202, 200, "born late").clone();
+        let mut play = cast.rehearse();
+        play.kernel.actors.remove(&202);
+        let mut play = play.begin();
+        play.done();
+        play.answer(answer).kernel.actors.insert(202, late);
+        assert_eq!(play.pass(ms(2)).done(), in_hand);
+    }
 }

@@ -34,7 +34,7 @@ fn the_rest_is_asked_when_half_of_the_patience_with_the_worker_is_over() {
     assert_eq!(play.pass(ms(2_499)).done(), "");
     assert_eq!(
         play.pass(ms(1)).done(),
-        "announce SIGKILL, Stop 200, Stop 200, announce SIGKILL 200, Kill 200, reaped, put 200"
+        "announce SIGKILL, Stop 200, announce SIGKILL 200, Kill 200, reaped, put 200"
     );
     assert_eq!(play.ending().steps, [Step::Term, Step::Kill]);
 }
@@ -48,7 +48,7 @@ fn a_worker_that_goes_late_leaves_the_rest_what_is_left_of_the_patience() {
     play.pass(ms(1_000)).done();
     assert_eq!(play.exits(200).done(), "announce SIGTERM 201, Term 201");
     assert_eq!(play.pass(ms(3_999)).done(), "");
-    let kill = "announce SIGKILL, Stop 201, Stop 201, announce SIGKILL 201, Kill 201, reaped, put 200";
+    let kill = "announce SIGKILL, Stop 201, announce SIGKILL 201, Kill 201, reaped, put 200";
     assert_eq!(play.pass(ms(1)).done(), kill);
 }
 
@@ -110,7 +110,7 @@ fn without_patience_sigkill_follows_at_once() {
     let mut play = cast.begin();
     assert_eq!(
         play.done(),
-        "take 200, announce SIGTERM 200, Term 200, announce SIGKILL, Stop 200, Stop 200, \
+        "take 200, announce SIGTERM 200, Term 200, announce SIGKILL, Stop 200, \
          announce SIGKILL 200, Kill 200, reaped, put 200"
     );
 }
@@ -155,4 +155,37 @@ fn a_pid_that_another_process_has_by_now_is_not_signalled() {
     let mut play = play.begin();
     assert_eq!(play.done(), "gone");
     assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn whoever_is_still_there_is_waited_for() {
+    let mut cast = Cast::new();
+    for worker in [200, 300] {
+        cast.worker(worker).manner = Manner::Deaf;
+        cast.actor(worker + 1, worker, "child").manner = Manner::Deaf;
+    }
+    let mut play = cast.begin();
+    assert_eq!(play.waited_for(0), [vec![200, 201, 300, 301], vec![200, 201]]);
+    play.exits(301);
+    assert_eq!(play.waited_for(1), [vec![200, 201, 300], vec![300]]);
+    assert!(!play.is_over());
+    play.exits(200).exits(201).exits(300);
+    assert_eq!(play.waited_for(0), [vec![], Vec::<u32>::new()]);
+    assert!(play.is_over());
+}
+
+#[test]
+fn a_dying_worker_is_looked_at_after_2_ms_and_then_after_a_quarter_of_its_dying() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let mut play = cast.begin();
+    let from = play.kernel.now;
+    let looks: Vec<_> = (0..7)
+        .map(|_| {
+            let next = play.deadline().unwrap();
+            play.pass(next.since(play.kernel.now));
+            next.since(from).as_micros()
+        })
+        .collect();
+    assert_eq!(looks, [2_000, 4_000, 6_000, 8_000, 10_000, 12_500, 15_625]);
 }

@@ -55,7 +55,7 @@ fn what_an_earlier_run_had_in_hand_is_ended_without_its_worker() {
     );
     assert_eq!(
         play.pass(ms(5_000)).done(),
-        "announce SIGKILL, Stop 203, Stop 203, announce SIGKILL 203, Kill 203, reaped, put 200"
+        "announce SIGKILL, Stop 203, announce SIGKILL 203, Kill 203, reaped, put 200"
     );
 }
 
@@ -217,4 +217,77 @@ fn all_are_combed_for_together_when_the_last_is_through() {
     assert_eq!(play.kernel.combed, 2);
     assert!(play.endings().iter().all(|ending| ending.outcome == Outcome::Reaped));
     assert!(!play.kernel.is_alive(201));
+}
+
+/// The children of a process are listed while they come and go, so a list may lack one that was there all the time.
+#[test]
+fn a_child_that_one_listing_misses_is_found_by_the_next() {
+    let mut cast = Cast::new();
+    for raw in 200..205 {
+        cast.worker(raw).process.parent =
+            Pid::new(if raw == 200 { GATEWAY.into() } else { u64::from(raw) - 1 });
+    }
+    let mut play = cast.rehearse();
+    play.kernel.overlooked.extend((200..205).map(|raw| (raw, 1)));
+    assert!(play.begin().done().starts_with("take 200+201+202+203+204, "));
+}
+
+#[test]
+fn a_remnant_that_became_another_users_is_left_alone() {
+    let mut cast = Cast::new();
+    cast.actor(201, 1, "child");
+    cast.left_in_hand(200, &[201]);
+    let mut play = cast.rehearse();
+    play.kernel.actors.get_mut(&201).unwrap().process.uid = 0;
+    assert_eq!(play.begin().done(), "gone");
+}
+
+#[test]
+fn who_was_listed_as_a_child_and_has_another_parent_by_then_is_left_alone() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.worker(300);
+    cast.actor(301, 300, "of another tree");
+    let mut play = cast.rehearse();
+    play.kernel.mislisted.insert(200, 301);
+    assert!(play.begin().done().starts_with("take 200, "));
+}
+
+#[test]
+fn the_children_of_whoever_has_a_dead_workers_number_by_now_are_not_its_own() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    let child = cast.actor(301, 200, "of whoever is 200 by now").clone();
+    let mut play = cast.rehearse();
+    play.kernel.actors.remove(&301);
+    let mut heir = play.kernel.actors[&200].clone();
+    heir.process.identity.start_ticks = 9_999;
+    play.kernel.heirs.insert(200, heir);
+    play.kernel.outlived.insert(200, child);
+    let mut play = play.begin();
+    assert_eq!(play.done(), "take 200, gone, put 200");
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(301));
+}
+
+#[test]
+fn a_child_that_is_held_is_looked_at_once_however_often_it_is_listed() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let mut play = cast.begin();
+    play.pass(ms(60_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    assert_eq!(play.kernel.looked, 1);
+}
+
+#[test]
+fn a_child_that_has_the_number_of_a_dead_one_is_ended_like_any_other() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let mut heir = cast.actor(201, 200, "child").clone();
+    heir.process.identity.start_ticks = 9_999;
+    let mut play = cast.begin();
+    play.kernel.heirs.insert(201, heir);
+    play.exits(201).done();
+    assert_eq!(play.pass(ms(2_500)).done(), "take 200+201+201, announce SIGTERM 201, Term 201");
 }

@@ -186,7 +186,8 @@ impl Play {
     /// Tells of every exit, as the runtime does, and combs when it is time.
     fn settle(&mut self) {
         let Some(teardown) = &mut self.teardown else { return };
-        loop {
+        for round in 0.. {
+            assert!(round < 1_000, "it is woken by the same exits again and again");
             teardown.comb(&mut self.kernel, &mut self.record);
             let kernel = &self.kernel;
             let has_exited = |held: &ProcessIdentity| {
@@ -237,6 +238,13 @@ impl Play {
     /// What was done since the last time.
     pub(crate) fn done(&mut self) -> String {
         self.log.take().join(", ")
+    }
+
+    /// Whose exit is waited for: of all victims, and of this one alone.
+    pub(crate) fn waited_for(&self, victim: usize) -> [Vec<u32>; 2] {
+        let teardown = self.teardown.as_ref().unwrap();
+        let of_all = teardown.alive().map(|(_, held)| held.pid.get()).collect();
+        [of_all, teardown.alive_of(victim).map(|(_, held)| held.pid.get()).collect()]
     }
 
     pub(crate) fn is_over(&self) -> bool {

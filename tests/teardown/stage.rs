@@ -47,6 +47,12 @@ pub(crate) struct FakeKernel {
     /// Those who can't be held, can't be asked for their children, or can't be signalled.
     pub(crate) unholdable: BTreeSet<u32>,
     pub(crate) unlistable: BTreeSet<u32>,
+    /// Those who end as their children are about to be listed, and whose number's next holder has this child.
+    pub(crate) outlived: BTreeMap<u32, Actor>,
+    /// Who is listed under somebody, and has another parent by the time it is looked at.
+    pub(crate) mislisted: BTreeMap<u32, u32>,
+    /// Those whose children are missed by so many listings.
+    pub(crate) overlooked: BTreeMap<u32, usize>,
     pub(crate) unsignallable: BTreeSet<u32>,
     /// Those whose end can't be told.
     pub(crate) unaskable: BTreeSet<u32>,
@@ -54,6 +60,7 @@ pub(crate) struct FakeKernel {
     /// How the system refuses.
     pub(crate) refusal: io::ErrorKind,
     pub(crate) combed: usize,
+    pub(crate) looked: usize,
     /// Those whom actors that fork will start.
     pub(crate) unborn: BTreeMap<u32, Actor>,
     /// Who gets the number of a process that ends.
@@ -69,11 +76,15 @@ impl FakeKernel {
             actors,
             unholdable: BTreeSet::new(),
             unlistable: BTreeSet::new(),
+            outlived: BTreeMap::new(),
+            mislisted: BTreeMap::new(),
+            overlooked: BTreeMap::new(),
             unsignallable: BTreeSet::new(),
             unaskable: BTreeSet::new(),
             blind: false,
             refusal: io::ErrorKind::PermissionDenied,
             combed: 0,
+            looked: 0,
             unborn: BTreeMap::new(),
             heirs: BTreeMap::new(),
             log: Rc::clone(log),
@@ -164,13 +175,24 @@ impl Kernel for FakeKernel {
         if self.unlistable.contains(&of.get()) {
             return Err(self.refused("a look in /proc", of));
         }
+        if let Some(child) = self.outlived.remove(&of.get()) {
+            self.end(of.get());
+            self.actors.insert(child.process.identity.pid.get(), child);
+        }
         let Some(own) = self.living().find(|process| process.identity.pid == of) else { return Ok(None) };
+        let (group, session) = (own.group, own.session);
+        if let Some(left) = self.overlooked.get_mut(&of.get()).filter(|left| **left > 0) {
+            *left -= 1;
+            return Ok(Some(Family { group, session, children: Vec::new() }));
+        }
         let children = self.living().filter(|process| process.parent == Some(of));
-        let children = children.map(|process| process.identity.pid).collect();
-        Ok(Some(Family { group: own.group, session: own.session, children }))
+        let mislisted = self.mislisted.get(&of.get()).copied().map(pid);
+        let children = children.map(|process| process.identity.pid).chain(mislisted).collect();
+        Ok(Some(Family { group, session, children }))
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
+        self.looked += 1;
         Ok(self.living().find(|process| process.identity.pid == pid).cloned())
     }
 

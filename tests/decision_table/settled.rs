@@ -1,0 +1,78 @@
+//! What the end of a teardown means for the next run.
+
+use gateway_reaper::domain::ledger::GatewayMemory;
+use gateway_reaper::domain::table::{Session, Told};
+use gateway_reaper::reap::outcome::{Ending, Outcome};
+use gateway_reaper::sweep::settle::settle;
+
+use crate::world::*;
+
+/// Session `a` with worker 200 was due and ended like this; session `b` is an orphan, too.
+fn settled(outcome: Outcome) -> World {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([Session { worker: Told::Known(pid(200)), ..detached("a") }, detached("b")]).look();
+    let looked = world.look_after(20);
+    let ending = Ending { outcome, steps: Vec::new(), reclaimed_bytes: 0, note: None };
+    settle(&mut world.ledger, looked.warrant("a"), &ending);
+    world
+}
+
+fn memory(world: &World) -> &GatewayMemory {
+    &world.ledger.gateways[&"gw".into()]
+}
+
+fn is_remembered(world: &World) -> (bool, bool) {
+    let worker = memory(world).workers.iter().any(|worker| worker.identity == identity(200));
+    (memory(world).sessions.contains_key(&id("a")), worker)
+}
+
+#[test]
+fn what_was_reaped_is_forgotten() {
+    let world = settled(Outcome::Reaped);
+    assert_eq!(is_remembered(&world), (false, false));
+    assert!(memory(&world).sessions.contains_key(&id("b")), "and nobody else");
+}
+
+#[test]
+fn only_the_reaped_worker_is_forgotten() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "b", 100);
+    world.look();
+    let looked = world.look_after(60);
+    let ending = Ending { outcome: Outcome::Reaped, steps: Vec::new(), reclaimed_bytes: 0, note: None };
+    settle(&mut world.ledger, looked.warrant_for(200), &ending);
+    let left: Vec<u32> = memory(&world).workers.iter().map(|worker| worker.identity.pid.get()).collect();
+    assert_eq!(left, [201]);
+}
+
+#[test]
+fn the_worker_of_a_session_that_was_gone_already_is_remembered() {
+    assert_eq!(is_remembered(&settled(Outcome::Gone)), (false, true));
+}
+
+#[test]
+fn what_its_gateway_keeps_starts_its_grace_again() {
+    let mut world = settled(Outcome::Kept { reason: "attached".into() });
+    let looked = world.look_after(1);
+    assert_eq!(looked.fate("a"), "wait: detached-session, 0s of 20s");
+    assert_eq!(looked.fate("b"), "reap: detached-session, after 21s");
+}
+
+#[test]
+fn if_another_run_of_the_gateway_answered_every_grace_starts_again() {
+    let mut world = settled(Outcome::Kept { reason: "instance".into() });
+    let looked = world.look_after(1);
+    assert_eq!(looked.fate("a"), "wait: detached-session, 0s of 20s");
+    assert_eq!(looked.fate("b"), "wait: detached-session, 0s of 20s");
+}
+
+#[test]
+fn what_failed_is_tried_again_behind_those_that_were_not_tried() {
+    let mut world = settled(Outcome::Failed { why: "no answer".into() });
+    world.policy().max_reaps = 1;
+    assert_eq!(world.look_after(1).reaped(), ["b"]);
+    world.rows([detached("a")]);
+    assert_eq!(world.look_after(1).fate("a"), "reap: detached-session, after 22s");
+}
