@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Launch};
 use crate::reaper::Reaper;
 use crate::releases::{Release, on_each_release};
 use crate::until;
@@ -90,7 +90,7 @@ async fn a_dashboard_without_its_chat_is_told_so() {
     let release = Release::V0_13_0;
     let Some(mut gateway) = Gateway::home(release) else { return };
     crate::install::install(gateway.path());
-    gateway.run_with(release, &["without --tui"]).await;
+    gateway.run_with(release, Launch { with_chat: false, ..Launch::default() }).await;
     let said = Reaper::of(&gateway).status().await;
     assert_eq!(said.exit, 3);
     assert!(said.error().contains("--tui"), "{}", said.error());
