@@ -27,6 +27,16 @@ struct Script {
 struct State {
     released: HashSet<String>,
     held: HashSet<String>,
+    list_is_late: bool,
+}
+
+impl Script {
+    /// Until the test says so; a test that is over says nothing more.
+    fn wait(&self, is_over: impl Fn(&State) -> bool) {
+        let state = self.state.lock().unwrap();
+        let limit = Duration::from_secs(120);
+        drop(self.changed.wait_timeout_while(state, limit, |state| !is_over(state)).unwrap());
+    }
 }
 
 impl Model {
@@ -58,6 +68,12 @@ impl Model {
         self.script.changed.notify_all();
     }
 
+    /// Whether the list of models, which an agent asks for while it is built, is late.
+    pub(crate) fn delay_its_list(&self, late: bool) {
+        self.script.state.lock().unwrap().list_is_late = late;
+        self.script.changed.notify_all();
+    }
+
     /// Whether such a turn has come as far as the model.
     pub(crate) fn holds(&self, name: &str) -> bool {
         self.script.state.lock().unwrap().held.contains(name)
@@ -69,6 +85,7 @@ fn serve(stream: TcpStream, script: &Script) {
     let mut stream = stream;
     while let Some((line, body)) = read_request(&mut reader) {
         let done = if line.starts_with("GET") {
+            script.wait(|state| !state.list_is_late);
             let models = json!({ "object": "list", "data": [{ "id": "fake", "object": "model", "context_length": 200_000 }] });
             write_json(&mut stream, &models)
         } else {
@@ -153,13 +170,8 @@ fn decide(request: &Value, script: &Script) -> Answer {
     if let Some(name) = word_after(&text, "HOLD:").filter(|_| !text.contains("TOOL:")) {
         let mut state = script.state.lock().unwrap();
         state.held.insert(name.to_owned());
-        while !state.released.contains(name) {
-            let (next, waited) = script.changed.wait_timeout(state, Duration::from_secs(120)).unwrap();
-            state = next;
-            if waited.timed_out() {
-                break;
-            }
-        }
+        drop(state);
+        script.wait(|state| state.released.contains(name));
     }
     let has_result = messages[at..].iter().any(|message| message["role"] == "tool");
     match text.split_once("TOOL:") {
