@@ -19,6 +19,7 @@ mod model;
 mod plugin_tests;
 mod reaper;
 mod releases;
+mod returning;
 mod rpc;
 mod story;
 
