@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use gateway_reaper::demo::pinned::Pinned;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -124,6 +125,18 @@ impl Said {
             "reap" => ("reap", word("outcome")),
             verdict => (verdict, word("reason")),
         }
+    }
+
+    /// What it said of a worker: the verdict, and what kind of orphan it is or why it isn't one.
+    pub(crate) fn of_worker(&self, worker: &Pinned) -> (&str, &str) {
+        let subject = self
+            .subjects()
+            .iter()
+            .find(|subject| subject["kind"] == "worker" && subject["worker_pid"] == worker.pid());
+        let Some(subject) = subject else { return ("", "") };
+        let word = |key: &str| subject[key].as_str();
+        let kind = word("orphan_kind").or_else(|| word("reason"));
+        (word("verdict").unwrap_or_default(), kind.unwrap_or_default())
     }
 
     pub(crate) fn error(&self) -> &str {

@@ -7,3 +7,4 @@ mod gateway_life;
 mod holds;
 mod races;
 mod states;
+mod workers;
