@@ -43,6 +43,7 @@ struct Running {
 pub(crate) struct Launch<'a> {
     /// Only `127.0.0.1` is a dashboard's own machine to Hermes.
     pub(crate) at: Ipv4Addr,
+    pub(crate) command: &'a str,
     pub(crate) arguments: &'a [&'a str],
     pub(crate) environment: &'a [(&'a str, &'a str)],
     /// Before 0.16 a dashboard has its chat only if asked for it.
@@ -51,7 +52,13 @@ pub(crate) struct Launch<'a> {
 
 impl Default for Launch<'_> {
     fn default() -> Self {
-        Self { at: Ipv4Addr::LOCALHOST, arguments: &[], environment: &[], with_chat: true }
+        Self {
+            at: Ipv4Addr::LOCALHOST,
+            command: "dashboard",
+            arguments: &[],
+            environment: &[],
+            with_chat: true,
+        }
     }
 }
 
@@ -131,7 +138,10 @@ impl Gateway {
         let venv = release.venv().expect("installed before");
         let log = File::options().create(true).append(true).open(self.path().join("gateway.log")).unwrap();
         let mut command = self.hermes(&venv);
-        command.args(["dashboard", "--no-open", "--port", &self.address.port().to_string()]);
+        command.args([launch.command, "--port", &self.address.port().to_string()]);
+        if launch.command == "dashboard" {
+            command.arg("--no-open");
+        }
         if launch.at != Ipv4Addr::LOCALHOST {
             command.args(["--host", &launch.at.to_string()]);
         }
@@ -242,7 +252,17 @@ impl Gateway {
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
-        until(what, async || self.row(session).await.filter(&wanted)).await
+        let mut last = None;
+        until(what, async || {
+            let row = self.row(session).await;
+            if row != last {
+                last.clone_from(&row);
+                // Shown only if the test fails.
+                println!("{session}, until {what}: {}", row.as_ref().unwrap_or(&Value::Null));
+            }
+            row.filter(&wanted)
+        })
+        .await
     }
 
     /// The session's row once it is built, idle, and has its worker.

@@ -244,28 +244,23 @@ def _row(session, holds_of_its_rows):
 class Refusal(Exception):
     """Why a session isn't taken: the status and the content of the answer."""
 
-
-def _gone():
-    return Refusal(404, {"outcome": "gone"})
-
-
-def _kept(status, reason, **more):
-    return Refusal(status, {"outcome": "kept", "reason": reason, **more})
+    def __init__(self, status, outcome, **more):
+        super().__init__(status, {"outcome": outcome, **more})
 
 
 def reap(sid, instance, activity=None):
     try:
         if instance != INSTANCE:
-            raise _kept(412, "instance")
+            raise Refusal(412, "kept", reason="instance")
         server, sessions = _sessions()
         if sid not in sessions:
-            raise _gone()
+            raise Refusal(404, "gone")
         session, release = Session(server, sid, sessions[sid]), _release(server)
         record = _claim(release, session, session.holds_of_its_rows(), activity)
     except Refusal as refusal:
         return refusal.args
     except Exception as error:
-        return _kept(503, "unknown-state", detail=f"{type(error).__name__}: {error}").args
+        return Refusal(503, "kept", reason="unknown-state", detail=f"{type(error).__name__}: {error}").args
     try:
         release.teardown(record)  # outside every lock: memory commits, hooks, processes, the database
     finally:
@@ -281,10 +276,10 @@ def _claim(release, seen, holds_of_its_rows, activity):
         for lock in (release.resume_lock, record["history_lock"], release.registry_lock):
             if lock is not None:
                 if not lock.acquire(timeout=LOCK_TIMEOUT_S):
-                    raise _kept(503, "lock-timeout")
+                    raise Refusal(503, "kept", reason="lock-timeout")
                 held.callback(lock.release)
         if server._sessions.get(sid) is not record:
-            raise _gone()
+            raise Refusal(404, "gone")
         session = Session(server, sid, record, _records_in_hand(server))
         if session.keys != seen.keys:
             holds_of_its_rows = ["unknown-source"]  # it moved to another row since that was looked up
@@ -292,17 +287,17 @@ def _claim(release, seen, holds_of_its_rows, activity):
         verdict = getattr(server, "_ws_session_is_orphaned", None)  # the gateway's own, on what it parked itself
         if verdict is not None and record["transport"] is session.parking() and not verdict(record):
             if session.transport() == "detached":  # else a client came just now, see below
-                raise _kept(503, "unknown-state", detail="the gateway disagrees")
+                raise Refusal(503, "kept", reason="unknown-state", detail="the gateway disagrees")
         # The tombstone: a prompt that has looked this session up and now waits for history_lock finds a
         # turn in flight, and is refused instead of lost. Its client is bound *without* a lock: look again.
         record["running"] = True
         popped = None
         try:
             if session.transport() != "detached":
-                raise _kept(409, "attached")
+                raise Refusal(409, "kept", reason="attached")
             popped = release.pop(sid)
             if popped is None:  # 0.13 has no registry lock: its session.close was first
-                raise _gone()
+                raise Refusal(404, "gone")
         finally:
             if popped is None:
                 record["running"] = False
@@ -314,15 +309,15 @@ def _claim(release, seen, holds_of_its_rows, activity):
 def _refuse_unless_orphaned(row, activity):
     transport, turn, holds = row.get("transport"), row.get("turn"), row["holds"]
     if transport == "attached":
-        raise _kept(409, "attached")
+        raise Refusal(409, "kept", reason="attached")
     if turn in ("running", "waiting", "starting"):
-        raise _kept(409, "mid-turn" if turn == "running" else turn)
+        raise Refusal(409, "kept", reason="mid-turn" if turn == "running" else turn)
     if (transport, turn) != ("detached", "idle") or any(hold.startswith("unknown-") for hold in holds):
-        raise _kept(503, "unknown-state", holds=holds)
+        raise Refusal(503, "kept", reason="unknown-state", holds=holds)
     if holds:
-        raise _kept(409, "held", holds=holds)
+        raise Refusal(409, "kept", reason="held", holds=holds)
     if activity not in (None, row["activity"]):  # it did something since the caller looked
-        raise _kept(409, "activity")
+        raise Refusal(409, "kept", reason="activity")
 
 
 Release = namedtuple("Release", "resume_lock registry_lock pop teardown grave")

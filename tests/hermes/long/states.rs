@@ -95,3 +95,21 @@ async fn a_dashboard_without_its_chat_is_told_so() {
     assert_eq!(said.exit, 3);
     assert!(said.error().contains("--tui"), "{}", said.error());
 }
+
+/// 0.19.0 has `hermes serve`, too: sessions, and no page that a token could be on.
+#[tokio::test]
+#[ignore = "long: starts a gateway"]
+async fn a_headless_backend_wants_its_token_named() {
+    let release = Release::V0_19_0;
+    let Some(mut gateway) = Gateway::home(release) else { return };
+    crate::install::install(gateway.path());
+    let token = ("HERMES_DASHBOARD_SESSION_TOKEN", "a-token-of-its-own");
+    gateway.run_with(release, Launch { command: "serve", environment: &[token], ..Launch::default() }).await;
+    let said = Reaper::of(&gateway).status().await;
+    assert_eq!(said.exit, 3, "{}", said.report);
+    assert!(said.error().contains("HERMES_DASHBOARD_SESSION_TOKEN"), "{}", said.error());
+    let file = gateway.path().join("token");
+    std::fs::write(&file, token.1).unwrap();
+    let said = Reaper::with(&gateway, &format!("token_file = \"{}\"", file.display())).status().await;
+    assert_eq!((said.exit, said.gateway()["table"].as_str()), (0, Some("ok")), "{}", said.stderr);
+}
