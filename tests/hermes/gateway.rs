@@ -43,6 +43,7 @@ struct Running {
 pub(crate) struct Launch<'a> {
     /// Only `127.0.0.1` is a dashboard's own machine to Hermes.
     pub(crate) at: Ipv4Addr,
+    /// `dashboard`, or `serve` for one without pages.
     pub(crate) command: &'a str,
     pub(crate) arguments: &'a [&'a str],
     pub(crate) environment: &'a [(&'a str, &'a str)],

@@ -19,6 +19,7 @@ pub(crate) struct Model {
 
 #[derive(Debug, Default)]
 struct Script {
+    name: String,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -43,7 +44,8 @@ impl Model {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let script = Arc::new(Script::default());
+        let name = format!("fake-{}-{port}", std::process::id());
+        let script = Arc::new(Script { name, ..Script::default() });
         let shared = Arc::clone(&script);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -54,10 +56,16 @@ impl Model {
         Self { port, script }
     }
 
+    /// Nobody else's, so that the workers whose argv carry it are this test's.
+    pub(crate) fn name(&self) -> &str {
+        &self.script.name
+    }
+
     /// What a `config.yaml` says to use it.
     pub(crate) fn config(&self) -> String {
         format!(
-            "# the model of a test\nmodel:\n  provider: custom\n  default: fake\n  base_url: http://127.0.0.1:{}/v1   # here\n  api_key: x\n",
+            "# the model of a test\nmodel:\n  provider: custom\n  default: {}\n  base_url: http://127.0.0.1:{}/v1   # here\n  api_key: x\n",
+            self.name(),
             self.port
         )
     }
@@ -86,7 +94,7 @@ fn serve(stream: TcpStream, script: &Script) {
     while let Some((line, body)) = read_request(&mut reader) {
         let done = if line.starts_with("GET") {
             script.wait(|state| !state.list_is_late);
-            let models = json!({ "object": "list", "data": [{ "id": "fake", "object": "model", "context_length": 200_000 }] });
+            let models = json!({ "object": "list", "data": [{ "id": script.name, "object": "model", "context_length": 200_000 }] });
             write_json(&mut stream, &models)
         } else {
             complete(&mut stream, &serde_json::from_slice(&body).unwrap_or_default(), script)

@@ -31,15 +31,25 @@ pub(crate) struct Said {
 }
 
 impl Reaper {
+    /// Of sessions and their workers. To others it leaves their workers, be they of another test or of this machine's user.
     pub(crate) fn of(gateway: &Gateway) -> Self {
         Self::with(gateway, "")
+    }
+
+    /// Of workers, too: of those that nobody but this gateway can have started.
+    pub(crate) fn of_workers(gateway: &Gateway, more: &str) -> Self {
+        let model = gateway.model.name();
+        let pattern = format!(
+            r"\S*python\S* -m tui_gateway\.slash_worker .*?--session-key (?P<session>\S+) --model {model}"
+        );
+        Self::with(gateway, &format!("worker_grace = \"1s\"\n{more}\n[gateway.worker]\nmatch = '{pattern}'"))
     }
 
     /// With more lines under `[[gateway]]`.
     pub(crate) fn with(gateway: &Gateway, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
-            "[policy]\ngrace = \"{}ms\"\nworker_grace = \"1s\"\n[state]\ndir = \"{}\"\n[[gateway]]\nname = \"dashboard\"\nkind = \"hermes\"\nurl = \"{}\"\n\
+            "[policy]\ngrace = \"{}ms\"\nworker_grace = \"1h\"\n[state]\ndir = \"{}\"\n[[gateway]]\nname = \"dashboard\"\nkind = \"hermes\"\nurl = \"{}\"\n\
              timeout = \"20s\"\n{more}\n",
             GRACE.as_millis(),
             dir.path().join("state").display(),

@@ -19,7 +19,7 @@ on_each_release!(
 async fn without_plugin(release: Release) {
     let Some(mut gateway) = Gateway::home(release) else { return };
     gateway.run(release).await;
-    let reaper = Reaper::of(&gateway);
+    let reaper = Reaper::of_workers(&gateway, "");
     let mut client = gateway.client().await;
     let session = client.create().await;
     let worker = until("there is a worker", async || gateway.workers().pop()).await;

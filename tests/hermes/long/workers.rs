@@ -72,7 +72,7 @@ async fn several(gateway: &Gateway, client: &mut Client, session: &str) -> Vec<P
 
 async fn superseded(release: Release) {
     let Some(gateway) = start(release, true).await else { return };
-    let reaper = Reaper::of(&gateway);
+    let reaper = Reaper::of_workers(&gateway, "");
     let mut client = gateway.client().await;
     let session = client.create().await;
     gateway.built(&session).await;
@@ -117,9 +117,9 @@ async fn without_plugin(release: Release) {
     let Some(gateway) = start(release, false).await else { return };
     let pid_file = gateway.path().join("of-the-test.pid");
     fs::write(&pid_file, gateway.pid().to_string()).unwrap();
-    let reaper = Reaper::of(&gateway);
-    let knows_the_gateway =
-        Reaper::with(&gateway, &format!("[gateway.process]\npid_file = \"{}\"", pid_file.display()));
+    let reaper = Reaper::of_workers(&gateway, "");
+    let process = format!("[gateway.process]\npid_file = \"{}\"", pid_file.display());
+    let knows_the_gateway = Reaper::of_workers(&gateway, &process);
     let mut client = gateway.client().await;
     let session = client.create().await;
     until("there is a worker", async || gateway.workers().pop()).await;
