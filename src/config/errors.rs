@@ -146,7 +146,7 @@ impl fmt::Display for ConfigError {
                 }
                 writeln!(
                     f,
-                    "put gateway-reaper's annotated reaper.toml there, or this, the smallest that works:"
+                    "`gateway-reaper default-config` prints one to put there, annotated; this is the smallest that works:"
                 )?;
                 f.write_str(SMALLEST)?;
                 write!(f, "or name another place with --config FILE or $GATEWAY_REAPER_CONFIG")

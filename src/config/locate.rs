@@ -173,7 +173,7 @@ mod tests {
             "no reaper.toml found; looked for
   /nowhere/a.toml
   /nowhere/b.toml
-put gateway-reaper's annotated reaper.toml there, or this, the smallest that works:
+`gateway-reaper default-config` prints one to put there, annotated; this is the smallest that works:
   [[gateway]]
   name = \"dashboard\"
   kind = \"hermes\"

@@ -1,16 +1,19 @@
 //! A real gateway in a home of its own, ended with everything that it started, also when the test fails.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use bytes::Bytes;
 use gateway_reaper::demo::pinned::Pinned;
 use http_body_util::{BodyExt, Full};
+use hyper::Response;
+use hyper::body::Incoming;
+use hyper::http::request::Builder;
 use hyper_util::rt::TokioIo;
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::model::Model;
@@ -23,7 +26,7 @@ use super::until;
 pub(crate) struct Gateway {
     pub(crate) model: Model,
     home: TempDir,
-    port: u16,
+    address: SocketAddrV4,
     running: Option<Running>,
 }
 
@@ -31,6 +34,33 @@ pub(crate) struct Gateway {
 struct Running {
     child: Child,
     token: String,
+    /// Of somebody who has logged in.
+    cookies: String,
+}
+
+/// How it is started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Launch<'a> {
+    /// Only `127.0.0.1` is a dashboard's own machine to Hermes.
+    pub(crate) at: Ipv4Addr,
+    /// `dashboard`, or `serve` for one without pages.
+    pub(crate) command: &'a str,
+    pub(crate) arguments: &'a [&'a str],
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// Before 0.16 a dashboard has its chat only if asked for it.
+    pub(crate) with_chat: bool,
+}
+
+impl Default for Launch<'_> {
+    fn default() -> Self {
+        Self {
+            at: Ipv4Addr::LOCALHOST,
+            command: "dashboard",
+            arguments: &[],
+            environment: &[],
+            with_chat: true,
+        }
+    }
 }
 
 impl Gateway {
@@ -40,7 +70,8 @@ impl Gateway {
         let home = tempfile::Builder::new().prefix("hermes-home-").tempdir().unwrap();
         let model = Model::start();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let this = Self { model, home, port, running: None };
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let this = Self { model, home, address, running: None };
         // The first thing that reads the configuration makes the home.
         let made = this.hermes(&venv).args(["config", "show"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -61,7 +92,7 @@ impl Gateway {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}", self.address)
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -83,26 +114,12 @@ impl Gateway {
 
     /// Starts it, with its own timer off, so that every leak is its own.
     pub(crate) async fn run(&mut self, release: Release) {
-        self.run_with(release, &[]).await;
+        self.run_with(release, Launch::default()).await;
     }
 
-    pub(crate) async fn run_with(&mut self, release: Release, more: &[&str]) {
-        assert!(self.running.is_none(), "it runs already");
-        let venv = release.venv().expect("installed before");
-        let log = File::options().create(true).append(true).open(self.path().join("gateway.log")).unwrap();
-        let mut command = self.hermes(&venv);
-        command.args(["dashboard", "--no-open", "--port", &self.port.to_string()]);
-        match release {
-            Release::V0_13_0 => {
-                command.env("HERMES_WEB_DIST", self.web_page());
-                if !more.contains(&"without --tui") {
-                    command.arg("--tui");
-                }
-            }
-            Release::V0_16_0 | Release::V0_19_0 => _ = command.arg("--skip-build"),
-        }
-        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
-        self.running = Some(Running { child, token: String::new() });
+    pub(crate) async fn run_with(&mut self, release: Release, launch: Launch<'_>) {
+        let child = self.launch(release, launch);
+        self.running = Some(Running { child, token: String::new(), cookies: String::new() });
         until("the gateway is ready", async || {
             assert!(self.is_alive(), "the gateway ended:\n{}", self.log());
             self.get("/api/status").await.filter(|(status, _)| *status == 200)
@@ -113,6 +130,33 @@ impl Gateway {
         if let (Some(running), Some(token)) = (&mut self.running, page.token) {
             running.token = token.expose().to_owned();
         }
+    }
+
+    /// Starts it and doesn't wait: it may refuse.
+    pub(crate) fn launch(&mut self, release: Release, launch: Launch<'_>) -> Child {
+        assert!(self.running.is_none(), "it runs already");
+        self.address.set_ip(launch.at);
+        let venv = release.venv().expect("installed before");
+        let log = File::options().create(true).append(true).open(self.path().join("gateway.log")).unwrap();
+        let mut command = self.hermes(&venv);
+        command.args([launch.command, "--port", &self.address.port().to_string()]);
+        if launch.command == "dashboard" {
+            command.arg("--no-open");
+        }
+        if launch.at != Ipv4Addr::LOCALHOST {
+            command.args(["--host", &launch.at.to_string()]);
+        }
+        match release {
+            Release::V0_13_0 => {
+                command.env("HERMES_WEB_DIST", self.web_page());
+                if launch.with_chat {
+                    command.arg("--tui");
+                }
+            }
+            Release::V0_16_0 | Release::V0_19_0 => _ = command.arg("--skip-build"),
+        }
+        command.args(launch.arguments).envs(launch.environment.iter().copied());
+        command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
     }
 
     fn hermes(&self, venv: &Path) -> Command {
@@ -163,7 +207,31 @@ impl Gateway {
     }
 
     pub(crate) async fn client(&self) -> Client {
-        Client::connect(self.port, self.token()).await
+        let credential = match self.running().cookies.as_str() {
+            "" => format!("token={}", self.token()),
+            _ => format!("ticket={}", self.ticket().await),
+        };
+        Client::connect(self.address, &credential).await
+    }
+
+    /// Whoever has logged in gets one for each connection.
+    async fn ticket(&self) -> String {
+        let (status, body) = self.post("/api/auth/ws-ticket", json!({})).await;
+        assert_eq!(status, 200, "{body}");
+        let answer: Value = serde_json::from_str(&body).unwrap();
+        answer["ticket"].as_str().unwrap().to_owned()
+    }
+
+    /// Logs in with a password, for every request from here on.
+    pub(crate) async fn log_in(&mut self, username: &str, password: &str) {
+        let who = json!({ "provider": "basic", "username": username, "password": password });
+        let request = hyper::Request::post("/auth/password-login").header("content-type", "application/json");
+        let response = self.exchange(request, who.to_string()).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let set = response.headers().get_all("set-cookie").iter();
+        let cookies: Vec<_> = set.filter_map(|cookie| cookie.to_str().ok()?.split(';').next()).collect();
+        let cookies = cookies.join("; ");
+        self.running.as_mut().expect("the gateway runs").cookies = cookies;
     }
 
     /// The plugin's table.
@@ -185,7 +253,17 @@ impl Gateway {
         what: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Value {
-        until(what, async || self.row(session).await.filter(&wanted)).await
+        let mut last = None;
+        until(what, async || {
+            let row = self.row(session).await;
+            if row != last {
+                last.clone_from(&row);
+                // Shown only if the test fails.
+                println!("{session}, until {what}: {}", row.as_ref().unwrap_or(&Value::Null));
+            }
+            row.filter(&wanted)
+        })
+        .await
     }
 
     /// The session's row once it is built, idle, and has its worker.
@@ -218,19 +296,26 @@ impl Gateway {
         self.request(request, body.to_string()).await.expect("an answer")
     }
 
-    async fn request(&self, request: hyper::http::request::Builder, body: String) -> Option<(u16, String)> {
-        let stream = tokio::net::TcpStream::connect(("127.0.0.1", self.port)).await.ok()?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-        tokio::spawn(connection);
-        let token = self.running.as_ref().map_or("", |running| &running.token);
-        let request = request
-            .header("host", format!("127.0.0.1:{}", self.port))
-            .header("authorization", format!("Bearer {token}"));
-        let response = sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()?;
+    async fn request(&self, request: Builder, body: String) -> Option<(u16, String)> {
+        let response = self.exchange(request, body).await?;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.ok()?.to_bytes();
         Some((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    async fn exchange(&self, request: Builder, body: String) -> Option<Response<Incoming>> {
+        let stream = tokio::net::TcpStream::connect(self.address).await.ok()?;
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
+        tokio::spawn(connection);
+        let mut request = request.header("host", self.address.to_string());
+        if let Some(running) = &self.running {
+            request = request.header("authorization", format!("Bearer {}", running.token));
+            if !running.cookies.is_empty() {
+                request = request.header("cookie", &running.cookies);
+            }
+        }
+        sender.send_request(request.body(Full::new(Bytes::from(body))).unwrap()).await.ok()
     }
 
     /// Asks, or changes, the gateway's database; what comes of it as Python writes it.

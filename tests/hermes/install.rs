@@ -4,8 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use gateway_reaper::hermes::plugin::VERSION;
+
 use super::gateway::Gateway;
-use super::reaper::{EXE, Reaper};
+use super::reaper::{EXE, GRACE, Reaper};
 use super::releases::{Release, on_each_release};
 
 pub(crate) fn run(command: &str, home: &Path) -> Output {
@@ -61,4 +63,83 @@ async fn there_and_back(release: Release) {
     gateway.stop();
     gateway.run(release).await;
     assert_eq!(reaper.status().await.exit, 3);
+}
+
+on_each_release!(
+    #[ignore = "long: starts the gateway twice"]
+    an_older_plugin_is_named_and_upgraded_and_then_works,
+    upgraded
+);
+
+/// A gateway that runs the plugin of an older gateway-reaper, installed as that one did.
+async fn upgraded(release: Release) {
+    let Some(mut gateway) = Gateway::home(release) else { return };
+    install(gateway.path());
+    make_older(gateway.path());
+    gateway.run(release).await;
+    let reaper = Reaper::of(&gateway);
+    let mut client = gateway.client().await;
+    let session = client.create().await;
+    let worker = gateway.worker(&session).await;
+    drop(client);
+    gateway.row_where(&session, "the client is gone", |row| row["transport"] == "detached").await;
+
+    let remedy = format!(
+        "its plugin is 0.9.0, and this gateway-reaper needs {VERSION}: run `gateway-reaper hermes install`, then \
+         restart the dashboard"
+    );
+    for said in [reaper.status().await, reaper.once().await, reaper.once_and_wait().await] {
+        assert_eq!((said.exit, said.gateway()["table"].as_str()), (3, Some("refused")), "{}", said.stderr);
+        assert!(said.error().contains(&remedy), "{}", said.error());
+        // Before 0.16.0 there is no other list.
+        let listed = if release == Release::V0_13_0 { ("", "") } else { ("keep", "unknown-state") };
+        assert_eq!(said.of(&session), listed, "{}", said.report);
+        tokio::time::sleep(GRACE).await;
+    }
+    assert!(worker.alive() && gateway.row(&session).await.is_some());
+
+    let told = install(gateway.path());
+    assert!(!told.contains("is kept"), "nobody had changed it: {told}");
+    assert!(
+        told.contains(&format!("plugin 0.9.0 upgraded to {VERSION}"))
+            && told.contains("now restart the gateway"),
+        "{told}"
+    );
+    assert_eq!(reaper.status().await.exit, 3, "the gateway has the old one in memory");
+    gateway.stop();
+    gateway.run(release).await;
+    let said = reaper.status().await;
+    assert_eq!((said.exit, said.gateway()["table"].as_str()), (0, Some("ok")), "{}", said.stderr);
+    let mut client = gateway.client().await;
+    let session = client.create().await;
+    gateway.built(&session).await;
+    drop(client);
+    gateway.row_where(&session, "the client is gone", |row| row["transport"] == "detached").await;
+    gateway.settled(&session).await;
+    let said = reaper.once_and_wait().await;
+    assert_eq!(said.of(&session), ("reap", "reaped"), "{}", said.report);
+}
+
+/// Makes an installation what gateway-reaper 0.9.0 would have left: its files, and its record of them.
+fn make_older(home: &Path) {
+    let plugin = home.join("plugins/gateway-reaper");
+    let mut record: serde_json::Value =
+        serde_json::from_slice(&fs::read(plugin.join("installed.json")).unwrap()).unwrap();
+    for file in ["manifest.json", "plugin_api.py"] {
+        let path = plugin.join("dashboard").join(file);
+        let older = fs::read_to_string(&path).unwrap().replace(&format!("\"{VERSION}\""), "\"0.9.0\"");
+        assert!(older.contains("0.9.0"), "{file}");
+        record["files"][file] = fingerprint(older.as_bytes()).into();
+        fs::write(&path, older).unwrap();
+    }
+    record["version"] = "0.9.0".into();
+    fs::write(plugin.join("installed.json"), record.to_string()).unwrap();
+}
+
+/// As a record has it: FNV-1a, and the length.
+fn fingerprint(bytes: &[u8]) -> String {
+    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{hash:016x}-{}", bytes.len())
 }

@@ -19,13 +19,14 @@ mod model;
 mod plugin_tests;
 mod reaper;
 mod releases;
+mod returning;
 mod rpc;
 mod story;
 
 use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on a busy machine; only a failing test waits that long.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until something is there.
 async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

@@ -19,6 +19,7 @@ pub(crate) struct Model {
 
 #[derive(Debug, Default)]
 struct Script {
+    name: String,
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -27,13 +28,24 @@ struct Script {
 struct State {
     released: HashSet<String>,
     held: HashSet<String>,
+    list_is_late: bool,
+}
+
+impl Script {
+    /// Until the test says so; a test that is over says nothing more.
+    fn wait(&self, is_over: impl Fn(&State) -> bool) {
+        let state = self.state.lock().unwrap();
+        let limit = Duration::from_secs(120);
+        drop(self.changed.wait_timeout_while(state, limit, |state| !is_over(state)).unwrap());
+    }
 }
 
 impl Model {
     pub(crate) fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let script = Arc::new(Script::default());
+        let name = format!("fake-{}-{port}", std::process::id());
+        let script = Arc::new(Script { name, ..Script::default() });
         let shared = Arc::clone(&script);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -44,10 +56,16 @@ impl Model {
         Self { port, script }
     }
 
+    /// Nobody else's, so that the workers whose argv carry it are this test's.
+    pub(crate) fn name(&self) -> &str {
+        &self.script.name
+    }
+
     /// What a `config.yaml` says to use it.
     pub(crate) fn config(&self) -> String {
         format!(
-            "# the model of a test\nmodel:\n  provider: custom\n  default: fake\n  base_url: http://127.0.0.1:{}/v1   # here\n  api_key: x\n",
+            "# the model of a test\nmodel:\n  provider: custom\n  default: {}\n  base_url: http://127.0.0.1:{}/v1   # here\n  api_key: x\n",
+            self.name(),
             self.port
         )
     }
@@ -55,6 +73,12 @@ impl Model {
     /// Lets the turn go on that was asked for with `HOLD:name`, and every later one.
     pub(crate) fn release(&self, name: &str) {
         self.script.state.lock().unwrap().released.insert(name.to_owned());
+        self.script.changed.notify_all();
+    }
+
+    /// Whether the list of models, which an agent asks for while it is built, is late.
+    pub(crate) fn delay_its_list(&self, late: bool) {
+        self.script.state.lock().unwrap().list_is_late = late;
         self.script.changed.notify_all();
     }
 
@@ -69,7 +93,8 @@ fn serve(stream: TcpStream, script: &Script) {
     let mut stream = stream;
     while let Some((line, body)) = read_request(&mut reader) {
         let done = if line.starts_with("GET") {
-            let models = json!({ "object": "list", "data": [{ "id": "fake", "object": "model", "context_length": 200_000 }] });
+            script.wait(|state| !state.list_is_late);
+            let models = json!({ "object": "list", "data": [{ "id": script.name, "object": "model", "context_length": 200_000 }] });
             write_json(&mut stream, &models)
         } else {
             complete(&mut stream, &serde_json::from_slice(&body).unwrap_or_default(), script)
@@ -153,13 +178,8 @@ fn decide(request: &Value, script: &Script) -> Answer {
     if let Some(name) = word_after(&text, "HOLD:").filter(|_| !text.contains("TOOL:")) {
         let mut state = script.state.lock().unwrap();
         state.held.insert(name.to_owned());
-        while !state.released.contains(name) {
-            let (next, waited) = script.changed.wait_timeout(state, Duration::from_secs(120)).unwrap();
-            state = next;
-            if waited.timed_out() {
-                break;
-            }
-        }
+        drop(state);
+        script.wait(|state| state.released.contains(name));
     }
     let has_result = messages[at..].iter().any(|message| message["role"] == "tool");
     match text.split_once("TOOL:") {

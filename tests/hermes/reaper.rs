@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use gateway_reaper::demo::pinned::Pinned;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -30,15 +31,25 @@ pub(crate) struct Said {
 }
 
 impl Reaper {
+    /// Of sessions and their workers. To others it leaves their workers, be they of another test or of this machine's user.
     pub(crate) fn of(gateway: &Gateway) -> Self {
         Self::with(gateway, "")
+    }
+
+    /// Of workers, too: of those that nobody but this gateway can have started.
+    pub(crate) fn of_workers(gateway: &Gateway, more: &str) -> Self {
+        let model = gateway.model.name();
+        let pattern = format!(
+            r"\S*python\S* -m tui_gateway\.slash_worker .*?--session-key (?P<session>\S+) --model {model}"
+        );
+        Self::with(gateway, &format!("worker_grace = \"1s\"\n{more}\n[gateway.worker]\nmatch = '{pattern}'"))
     }
 
     /// With more lines under `[[gateway]]`.
     pub(crate) fn with(gateway: &Gateway, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
-            "[policy]\ngrace = \"{}ms\"\nworker_grace = \"1s\"\n[state]\ndir = \"{}\"\n[[gateway]]\nname = \"dashboard\"\nkind = \"hermes\"\nurl = \"{}\"\n\
+            "[policy]\ngrace = \"{}ms\"\nworker_grace = \"1h\"\n[state]\ndir = \"{}\"\n[[gateway]]\nname = \"dashboard\"\nkind = \"hermes\"\nurl = \"{}\"\n\
              timeout = \"20s\"\n{more}\n",
             GRACE.as_millis(),
             dir.path().join("state").display(),
@@ -124,6 +135,18 @@ impl Said {
             "reap" => ("reap", word("outcome")),
             verdict => (verdict, word("reason")),
         }
+    }
+
+    /// What it said of a worker: the verdict, and what kind of orphan it is or why it isn't one.
+    pub(crate) fn of_worker(&self, worker: &Pinned) -> (&str, &str) {
+        let subject = self
+            .subjects()
+            .iter()
+            .find(|subject| subject["kind"] == "worker" && subject["worker_pid"] == worker.pid());
+        let Some(subject) = subject else { return ("", "") };
+        let word = |key: &str| subject[key].as_str();
+        let kind = word("orphan_kind").or_else(|| word("reason"));
+        (word("verdict").unwrap_or_default(), kind.unwrap_or_default())
     }
 
     pub(crate) fn error(&self) -> &str {

@@ -1,6 +1,7 @@
 //! A client of the gateway: JSON-RPC over its WebSocket, as a browser or a desktop application speaks it.
 
 use std::collections::HashMap;
+use std::net::SocketAddrV4;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -41,9 +42,9 @@ pub(crate) struct Refusal {
 }
 
 impl Client {
-    pub(crate) async fn connect(port: u16, token: &str) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let url = format!("ws://127.0.0.1:{port}/api/ws?token={token}");
+    pub(crate) async fn connect(address: SocketAddrV4, credential: &str) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let url = format!("ws://{address}/api/ws?{credential}");
         let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
         let (sink, stream) = socket.split();
         let inbox = Arc::new(Mutex::new(Inbox::default()));

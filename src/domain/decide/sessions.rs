@@ -27,13 +27,13 @@ pub(super) fn judge<'a>(scene: &Scene<'a>, remembered: &mut GatewayMemory) -> Ve
     if scene.distrust().is_some() {
         clock::mark_all(scene, remembered);
     }
-    let listed = scene.listed().iter().map(|id| judge_listed(scene, id));
+    let listed = scene.listed().iter().map(judge_listed);
     scene.rows.all.iter().map(|session| judge_one(scene, session, remembered)).chain(listed).collect()
 }
 
-/// That a session is there says nothing of whether it is wanted.
-fn judge_listed(scene: &Scene<'_>, id: &SessionId) -> Found {
-    let why = scene.distrust().unwrap_or("its gateway publishes no session table");
+/// That a session is there says nothing of whether it is wanted. Why there is no table, and the remedy, is told once, with the gateway.
+fn judge_listed(id: &SessionId) -> Found {
+    let why = "no session table says whether it is in use";
     let subject = Subject::Session { id: id.clone(), worker: None };
     Found::keep(subject, None, Keep::UnknownState(why.into()))
 }

@@ -18,7 +18,7 @@ on_each_release!(
 
 async fn forty(release: Release) {
     let Some(mut gateway) = Gateway::start(release).await else { return };
-    let reaper = Reaper::of(&gateway);
+    let reaper = Reaper::of_workers(&gateway, "");
     let mut stays = gateway.client().await;
     let attached = stays.create().await;
     gateway.built(&attached).await;

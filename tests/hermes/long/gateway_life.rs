@@ -15,7 +15,7 @@ on_each_release!(
 
 async fn killed(release: Release) {
     let Some(mut gateway) = Gateway::start(release).await else { return };
-    let reaper = Reaper::of(&gateway);
+    let reaper = Reaper::of_workers(&gateway, "");
     let mut watching = reaper.watch();
     let mut client = gateway.client().await;
     let session = client.create().await;
@@ -47,7 +47,7 @@ async fn killed(release: Release) {
 async fn an_upgrade_from_0_13_0_to_0_19_0_on_the_same_home_goes_unnoticed() {
     let Some(mut gateway) = Gateway::start(Release::V0_13_0).await else { return };
     let _needed = Release::V0_19_0.venv();
-    let reaper = Reaper::of(&gateway);
+    let reaper = Reaper::of_workers(&gateway, "");
     let mut watching = reaper.watch();
     leak_is_reaped(&gateway).await;
     gateway.stop();

@@ -1,7 +1,10 @@
 //! The long stories: everything that is held, races at the moment of the reap, many leaks at once, and a gateway that comes and goes.
 
+mod building;
 mod forty;
+mod gate;
 mod gateway_life;
 mod holds;
 mod races;
 mod states;
+mod workers;

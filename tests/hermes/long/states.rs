@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Launch};
 use crate::reaper::Reaper;
 use crate::releases::{Release, on_each_release};
 use crate::until;
@@ -19,7 +19,7 @@ on_each_release!(
 async fn without_plugin(release: Release) {
     let Some(mut gateway) = Gateway::home(release) else { return };
     gateway.run(release).await;
-    let reaper = Reaper::of(&gateway);
+    let reaper = Reaper::of_workers(&gateway, "");
     let mut client = gateway.client().await;
     let session = client.create().await;
     let worker = until("there is a worker", async || gateway.workers().pop()).await;
@@ -90,8 +90,26 @@ async fn a_dashboard_without_its_chat_is_told_so() {
     let release = Release::V0_13_0;
     let Some(mut gateway) = Gateway::home(release) else { return };
     crate::install::install(gateway.path());
-    gateway.run_with(release, &["without --tui"]).await;
+    gateway.run_with(release, Launch { with_chat: false, ..Launch::default() }).await;
     let said = Reaper::of(&gateway).status().await;
     assert_eq!(said.exit, 3);
     assert!(said.error().contains("--tui"), "{}", said.error());
+}
+
+/// 0.19.0 has `hermes serve`, too: sessions, and no page that a token could be on.
+#[tokio::test]
+#[ignore = "long: starts a gateway"]
+async fn a_headless_backend_wants_its_token_named() {
+    let release = Release::V0_19_0;
+    let Some(mut gateway) = Gateway::home(release) else { return };
+    crate::install::install(gateway.path());
+    let token = ("HERMES_DASHBOARD_SESSION_TOKEN", "a-token-of-its-own");
+    gateway.run_with(release, Launch { command: "serve", environment: &[token], ..Launch::default() }).await;
+    let said = Reaper::of(&gateway).status().await;
+    assert_eq!(said.exit, 3, "{}", said.report);
+    assert!(said.error().contains("HERMES_DASHBOARD_SESSION_TOKEN"), "{}", said.error());
+    let file = gateway.path().join("token");
+    std::fs::write(&file, token.1).unwrap();
+    let said = Reaper::with(&gateway, &format!("token_file = \"{}\"", file.display())).status().await;
+    assert_eq!((said.exit, said.gateway()["table"].as_str()), (0, Some("ok")), "{}", said.stderr);
 }

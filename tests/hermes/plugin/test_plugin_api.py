@@ -31,6 +31,24 @@ def load_plugin():
     return module
 
 
+def fake_fastapi():
+    """The little that the plugin needs of it; returns the routes that it will have."""
+    routes = {}
+
+    class Router:
+        def get(self, path):
+            return lambda function: routes.setdefault(("GET", path), function)
+
+        def post(self, path):
+            return lambda function: routes.setdefault(("POST", path), function)
+
+    fastapi, responses = types.ModuleType("fastapi"), types.ModuleType("fastapi.responses")
+    fastapi.APIRouter, fastapi.Body = Router, lambda default: default
+    responses.JSONResponse = lambda content, status_code: (status_code, content)
+    sys.modules.update({"fastapi": fastapi, "fastapi.responses": responses})
+    return routes
+
+
 class WSTransport:
     """The shape of tui_gateway.ws.WSTransport."""
 
@@ -195,7 +213,7 @@ class Case(unittest.TestCase):
         self.saved = {name: sys.modules.get(name) for name in FAKED}
         for name in FAKED:
             sys.modules.pop(name, None)
-        sys.modules["fastapi"] = None  # importing it fails: the plugin must still load
+        self.routes = fake_fastapi()
         self.plugin = load_plugin()
 
     def tearDown(self):
@@ -281,6 +299,7 @@ class TableTest(Case):
         gateway.server._sessions["s1"] = None
         row = self.row()
         self.assertEqual(row["holds"], ["unknown-session"])
+        self.assertNotIsInstance(row["worker"], dict, "it may be any of the workers, and none of them may be taken for nobody's")
         self.assertNotIn("turn", row)
         self.assertEqual(self.reap()[0], 503)
         self.assertIn("s1", gateway.server._sessions)
@@ -565,6 +584,7 @@ class HoldTest(Case):
                 delattr(gateway.processes.process_registry, "completion_queue")),
             "unknown-delegation": lambda gateway, session: delattr(session["agent"], "_active_children"),
             "unknown-slash-command": lambda gateway, session: delattr(session["slash_worker"], "_lock"),
+            "unknown-source": lambda gateway, session: delattr(gateway.processes.process_registry, "has_active_for_session"),
         }
         for hold, spoil in cases.items():
             with self.subTest(hold=hold):
@@ -854,19 +874,19 @@ class RaceTest(Case):
         for gateway in self.each_release():
             session = gateway.session()
             looks = []
-            transport = self.plugin._transport
+            transport = self.plugin.Session.transport
 
-            def look(server, record):
-                if record is session:
-                    looks.append(record["running"])
-                    if record["running"]:  # the tombstone is set: now the client comes
-                        record["transport"] = WSTransport()
-                return transport(server, record)
+            def look(seen):
+                if seen.record is session:
+                    looks.append(session["running"])
+                    if session["running"]:  # the tombstone is set: now the client comes
+                        session["transport"] = WSTransport()
+                return transport(seen)
 
-            self.plugin._transport = look
+            self.plugin.Session.transport = look
             self.assert_kept(gateway, session, 409, "attached")
             self.assertEqual(looks[-1], True)
-            self.plugin._transport = transport
+            self.plugin.Session.transport = transport
 
     def test_a_pop_that_fails_takes_the_tombstone_back(self):
         gateway = Gateway("0.19")
@@ -951,25 +971,8 @@ class RaceTest(Case):
 
 
 class RoutesTest(Case):
-    def test_without_fastapi_there_is_no_router(self):
-        self.assertIsNone(self.plugin.router)
-
     def test_routes(self):
-        routes = {}
-
-        class Router:
-            def get(self, path):
-                return lambda function: routes.setdefault(("GET", path), function)
-
-            def post(self, path):
-                return lambda function: routes.setdefault(("POST", path), function)
-
-        fastapi, responses = types.ModuleType("fastapi"), types.ModuleType("fastapi.responses")
-        fastapi.APIRouter, fastapi.Body = Router, lambda default: default
-        responses.JSONResponse = lambda content, status_code: (status_code, content)
-        sys.modules.update({"fastapi": fastapi, "fastapi.responses": responses})
-        plugin = load_plugin()
-        self.assertIsInstance(plugin.router, Router)
+        routes = self.routes
         self.assertEqual(set(routes), {("GET", "/sessions"), ("POST", "/sessions/{sid}/reap")})
         for function in routes.values():
             self.assertFalse(inspect.iscoroutinefunction(function), "an async handler freezes the server")
