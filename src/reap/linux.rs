@@ -9,14 +9,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getpgid, getrlimit, getsid, pidfd_send_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, pidfd_send_signal, setrlimit};
 
 use super::kernel::{Delivery, Family, Kernel, KernelError, Signal};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
-use crate::sources::processes::{Kinship, Pidfds, Proc, ProcessesError, exists, glance, open_pidfd, read};
+use crate::sources::processes::{
+    Kinship, Pidfds, Proc, ProcessesError, Stat, exists, glance, open_pidfd, read,
+};
 
 /// Linux.
 #[derive(Debug)]
@@ -107,9 +109,10 @@ impl Kernel for LinuxKernel {
 
     fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
         let failed = |error| unreadable(of, error);
-        let raw = i32::try_from(of.get()).ok().and_then(rustix::process::Pid::from_raw);
-        let (Ok(group), Ok(session)) = (getpgid(raw), getsid(raw)) else { return Ok(None) };
         let Some(dir) = self.proc.process(of).map_err(failed)? else {
+            return if exists(of) { Err(hidden(of)) } else { Ok(None) };
+        };
+        let Some(Stat { group, session, .. }) = self.proc.standing(&dir).map_err(failed)? else {
             return if exists(of) { Err(hidden(of)) } else { Ok(None) };
         };
         let kinship = if self.has_children_files {
@@ -118,8 +121,7 @@ impl Kernel for LinuxKernel {
             Kinship::full_scan().map_err(failed)?
         };
         let children = kinship.children(&mut self.proc, &dir).map_err(failed)?;
-        let number = |pid: rustix::process::Pid| pid.as_raw_nonzero().get().unsigned_abs();
-        Ok(Some(Family { group: number(group), session: number(session), children }))
+        Ok(Some(Family { group, session, children }))
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {

@@ -38,7 +38,7 @@ use gathering::Gathering;
 pub(crate) use kinship::Kinship;
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
 pub(crate) use proc::{Proc, exists};
-use stat::Stat;
+pub(crate) use stat::Stat;
 
 /// How far to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

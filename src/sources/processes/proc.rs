@@ -121,6 +121,11 @@ impl Proc {
         Ok(Some((process, stat.exec)))
     }
 
+    /// What its `stat` line says. `None`: it is gone, or hidden.
+    pub(crate) fn standing(&mut self, dir: &ProcessDir) -> Result<Option<Stat>, ProcessesError> {
+        self.stat(&dir.fd, "stat", dir.pid)
+    }
+
     /// Its argv, joined by single spaces. `None`: it has none, or it can't be read whole.
     pub(crate) fn argv(&mut self, dir: &ProcessDir) -> Result<Option<String>, ProcessesError> {
         let pid = dir.pid;
