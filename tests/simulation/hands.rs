@@ -132,7 +132,7 @@ impl Kernel for Hands<'_> {
             }
             world.signal(disk, serial, signal)
         })
-            .unwrap_or_else(|| Err(Self::error("pidfd_send_signal", Pid::INIT)))
+        .unwrap_or_else(|| Err(Self::error("pidfd_send_signal", Pid::INIT)))
     }
 
     fn exited(&mut self, held: &Serial) -> Result<bool, KernelError> {
