@@ -1,316 +1,320 @@
-//! The small world: sessions of one gateway, their workers, two runs that want the lock. All that can happen next, and what may never be.
+//! All that can happen next, and what may never be. There is no bound on how much happens, nor on how long it takes: times are ages that
+//! stop where the grace has passed for certain, names are renumbered, and what nobody can meet any more is forgotten. So the states are
+//! few enough for all of them to be gone to.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
 
-use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::ledger::Ledger;
-use gateway_reaper::domain::process::ProcessIdentity;
-use gateway_reaper::domain::time::Awake;
+use super::memory::{Memory, Tie};
+use super::reaper::{Due, Judge, Phase};
+use super::snapshot::{Look, Table};
+use super::world::{Deed, FRESH, GRACE, Luck, Name, PATIENCE, Tells, Token, World};
 
-use super::reaper::Phase;
-
-/// A unit of time; both graces are two of them.
-pub(crate) const TICK: Duration = Duration::from_secs(10);
-pub(crate) const GRACE: u64 = 2;
-
-/// What tells the reaper of a client that came and went between two looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tells {
-    Activity,
-    Clocks,
-}
-
-/// How much may happen.
+/// How much may happen. [`FREELY`] is as often as it likes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     pub(crate) sessions: usize,
-    pub(crate) client_steps: u32,
-    pub(crate) restarts: u32,
-    pub(crate) crashes: u32,
-    pub(crate) ticks: u64,
+    /// No session is opened while so many workers are there.
+    pub(crate) workers: usize,
+    /// Each with a state directory of its own. (Those that share one exclude each other by its lock, and are as good as one.)
+    pub(crate) reapers: usize,
     pub(crate) tells: Tells,
-    pub(crate) rival: Rival,
+    pub(crate) client_steps: u8,
+    /// The gateway's: each in another process, or in the same.
+    pub(crate) restarts: u8,
+    /// The reapers'.
+    pub(crate) crashes: u8,
+    /// Requests or answers that are lost.
+    pub(crate) losses: u8,
 }
 
-/// What a second run can get at.
+pub(crate) const FREELY: u8 = u8::MAX;
+
+/// One thing that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rival {
-    /// The same state directory, so that its lock turns one of them away.
-    Locked,
-    /// A state directory of its own: both act at once.
-    OwnState,
-}
-
-/// A session, if it is there, and all workers that were ever started for it.
-#[derive(Debug, Clone)]
-pub(crate) struct Sess {
-    pub(crate) is_live: bool,
-    pub(crate) is_attached: bool,
-    pub(crate) is_running: bool,
-    pub(crate) activity: u32,
-    pub(crate) detached_at: u64,
-    pub(crate) idle_at: u64,
-    /// The truth.
-    pub(crate) orphan_since: Option<u64>,
-    /// How often it was opened: its present id and worker.
-    pub(crate) generation: u32,
-}
-
-/// A worker that is not dead.
-#[derive(Debug, Clone)]
-pub(crate) struct Worker {
-    pub(crate) pid: u32,
-    pub(crate) key: String,
-    pub(crate) session: usize,
-    pub(crate) generation: u32,
-    pub(crate) parent: u32,
+pub(crate) enum Step {
+    Client(usize, Deed),
+    GatewayRestarts,
+    GatewayReloads,
+    TimePasses,
+    Killed(usize),
+    Run(usize, Luck),
 }
 
 /// Everything.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct State {
-    pub(crate) now: u64,
-    pub(crate) run: u32,
-    pub(crate) sessions: Vec<Sess>,
-    pub(crate) workers: Vec<Worker>,
-    pub(crate) runs: [Phase; 2],
-    pub(crate) ledgers: [Ledger; 2],
-    rival: Rival,
-    pub(crate) tells: Tells,
-    pub(crate) breach: Option<String>,
-    client_steps: u32,
-    restarts: u32,
-    crashes: u32,
+    pub(crate) world: World,
+    pub(crate) reapers: Vec<Reaper>,
+    tells: Tells,
+    client_steps: u8,
+    restarts: u8,
+    crashes: u8,
+    losses: u8,
+}
+
+/// A state directory, and what the run that holds its lock is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Reaper {
+    pub(crate) phase: Phase,
+    pub(crate) ledger: Option<Memory>,
+}
+
+fn spend(budget: &mut u8) {
+    if *budget != FREELY {
+        *budget -= 1;
+    }
 }
 
 impl State {
     pub(crate) fn new(bounds: &Bounds) -> Self {
-        let session = Sess {
-            is_live: false,
-            is_attached: false,
-            is_running: false,
-            activity: 0,
-            detached_at: 0,
-            idle_at: 0,
-            orphan_since: None,
-            generation: 0,
-        };
         let mut state = Self {
-            now: 0,
-            run: 0,
-            sessions: vec![session; bounds.sessions],
-            workers: Vec::new(),
-            runs: [Phase::Off, Phase::Off],
-            ledgers: [Ledger::default(), Ledger::default()],
-            rival: bounds.rival,
+            world: World::new(bounds.sessions),
+            reapers: vec![Reaper { phase: Phase::Off, ledger: None }; bounds.reapers],
             tells: bounds.tells,
-            breach: None,
             client_steps: bounds.client_steps,
             restarts: bounds.restarts,
             crashes: bounds.crashes,
+            losses: bounds.losses,
         };
-        for index in 0..bounds.sessions {
-            state.open(index);
-        }
+        state.tidy();
         state
-    }
-
-    pub(crate) fn print(&self) -> u128 {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let text = format!("{self:?}");
-        let hash = |salt: u64| {
-            let mut hasher = DefaultHasher::new();
-            (salt, &text).hash(&mut hasher);
-            u128::from(hasher.finish())
-        };
-        hash(1) << 64 | hash(2)
     }
 
     /// Everything that can happen next.
-    pub(crate) fn steps(&self, bounds: &Bounds) -> Vec<(String, Self)> {
-        let mut next = Vec::new();
-        let mut step = |name: String, change: &dyn Fn(&mut Self)| {
-            let mut state = self.clone();
-            change(&mut state);
-            next.push((name, state));
-        };
+    pub(crate) fn steps(&self, bounds: &Bounds) -> Vec<Step> {
+        let mut steps = Vec::new();
         if self.client_steps > 0 {
-            for (index, session) in self.sessions.iter().enumerate() {
-                let mut client = |what: &str, change: &dyn Fn(&mut Self)| {
-                    step(format!("at {} session {index} {what}", self.now), &|state| {
-                        state.client_steps -= 1;
-                        change(state);
-                        state.settle(index);
-                    });
-                };
-                match session {
-                    Sess { is_live: false, .. } => client("opens", &|state| state.open(index)),
-                    Sess { is_attached: true, .. } => client("drops", &|state| state.drop_client(index)),
-                    Sess { .. } => client("attaches", &|state| state.stir(index).is_attached = true),
-                }
-                if session.is_live && !session.is_running {
-                    client("prompts", &|state| state.stir(index).is_running = true);
-                }
-                if session.is_live && session.is_running {
-                    client("turn ends", &|state| {
-                        let now = state.now;
-                        let session = state.stir(index);
-                        (session.is_running, session.idle_at) = (false, now);
-                    });
-                }
+            for place in 0..self.world.sessions.len() {
+                let is_full = self.world.workers.len() >= bounds.workers;
+                let deeds = self.world.deeds(place).iter();
+                let can = deeds.filter(|deed| !(is_full && **deed == Deed::Opens));
+                steps.extend(can.map(|deed| Step::Client(place, *deed)));
             }
         }
         if self.restarts > 0 {
-            step(format!("at {} the gateway restarts", self.now), &|state| {
-                state.restarts -= 1;
-                state.restart();
-            });
+            steps.extend([Step::GatewayRestarts, Step::GatewayReloads]);
         }
-        if self.now < bounds.ticks {
-            step("time passes".to_owned(), &|state| state.now += 1);
+        if self.reapers.iter().all(|reaper| reaper.phase.can_wait()) {
+            steps.push(Step::TimePasses);
         }
-        for run in 0..self.runs.len() {
-            if self.crashes > 0 && !matches!(self.runs[run], Phase::Off) {
-                step(format!("at {} run {run} is killed", self.now), &|state| {
-                    state.crashes -= 1;
-                    state.kill(run);
-                });
+        for (index, reaper) in self.reapers.iter().enumerate() {
+            if self.crashes > 0 && reaper.phase != Phase::Off {
+                steps.push(Step::Killed(index));
+            }
+            steps.push(Step::Run(index, Luck::Good));
+            if self.losses > 0 {
+                steps.extend(reaper.phase.misfortunes().iter().map(|luck| Step::Run(index, *luck)));
             }
         }
-        for run in 0..self.runs.len() {
-            if let Some((what, state)) = self.advance(run) {
-                next.push((format!("at {} run {run} {what}", self.now), state));
+        steps
+    }
+
+    /// What comes of it, tidied.
+    pub(crate) fn after(&self, step: Step, judge: &mut Judge) -> Result<Self, String> {
+        let mut next = self.then(step, judge)?;
+        next.tidy();
+        Ok(next)
+    }
+
+    /// What comes of it.
+    pub(crate) fn then(&self, step: Step, judge: &mut Judge) -> Result<Self, String> {
+        let mut next = self.clone();
+        match step {
+            Step::Client(place, deed) => {
+                spend(&mut next.client_steps);
+                next.world.client(place, deed);
             }
-        }
-        next
-    }
-
-    pub(crate) fn is_sound(&self) -> Result<(), String> {
-        self.breach.clone().map_or(Ok(()), Err)
-    }
-
-    /// With no run in hand and no more clients, crashes or restarts, all that is an orphan now is gone after its grace and a few looks.
-    pub(crate) fn ends_clean(&self) -> Result<(), String> {
-        let mut state = self.clone();
-        for _ in 0..2 * GRACE + 3 {
-            while let Some((_, next)) = state.advance(0) {
-                state = next;
-                if matches!(state.runs[0], Phase::Off) {
-                    break;
+            Step::GatewayRestarts => {
+                spend(&mut next.restarts);
+                next.world.restart();
+            }
+            Step::GatewayReloads => {
+                spend(&mut next.restarts);
+                next.world.reload();
+            }
+            Step::TimePasses => next.age(),
+            Step::Killed(index) => {
+                spend(&mut next.crashes);
+                next.reapers[index].phase = Phase::Off;
+            }
+            Step::Run(index, luck) => {
+                if luck != Luck::Good {
+                    spend(&mut next.losses);
                 }
+                next.run(index, luck, judge)?;
             }
-            state.now += 1;
         }
-        state.is_sound()?;
-        if let Some(index) = state.sessions.iter().position(|session| session.orphan_since.is_some()) {
-            return Err(format!("session {index} is never reaped"));
-        }
-        match state.workers.iter().find(|worker| !state.is_wanted(worker)) {
-            Some(worker) => Err(format!("worker {} is never reaped", worker.pid)),
-            None => Ok(()),
-        }
+        Ok(next)
     }
 
-    fn open(&mut self, index: usize) {
-        let now = self.now;
-        let session = &mut self.sessions[index];
-        session.generation += 1;
-        session.is_live = true;
-        session.is_attached = true;
-        session.is_running = false;
-        session.activity = 0;
-        (session.detached_at, session.idle_at) = (now, now);
-        let generation = session.generation;
-        self.workers.push(Worker {
-            pid: 100 + 10 * u32::try_from(index).unwrap() + generation,
-            key: self.key(index),
-            session: index,
-            generation,
-            parent: self.gateway().pid.get(),
-        });
-        self.settle(index);
+    fn run(&mut self, index: usize, luck: Luck, judge: &mut Judge) -> Result<(), String> {
+        let (tells, reaper) = (self.tells, &mut self.reapers[index]);
+        reaper.advance(&mut self.world, tells, luck, judge)
     }
 
-    /// The session does something: its grace starts again, whatever it is.
-    fn stir(&mut self, index: usize) -> &mut Sess {
-        let session = &mut self.sessions[index];
-        session.activity += 1;
-        session.orphan_since = None;
-        session
-    }
-
-    fn drop_client(&mut self, index: usize) {
-        let now = self.now;
-        let session = self.stir(index);
-        (session.is_attached, session.detached_at) = (false, now);
-    }
-
-    pub(crate) fn settle(&mut self, index: usize) {
-        let now = self.now;
-        let session = &mut self.sessions[index];
-        let is_orphan = session.is_live && !session.is_attached && !session.is_running;
-        session.orphan_since = if is_orphan { session.orphan_since.or(Some(now)) } else { None };
-    }
-
-    fn restart(&mut self) {
-        self.run += 1;
-        for index in 0..self.sessions.len() {
-            self.sessions[index].is_live = false;
-            self.settle(index);
-        }
-        for worker in &mut self.workers {
-            worker.parent = 1;
+    fn age(&mut self) {
+        self.world.age();
+        for reaper in &mut self.reapers {
+            reaper.phase.age();
+            if let Some(ledger) = &mut reaper.ledger {
+                ledger.age();
+            }
         }
     }
 
-    fn kill(&mut self, run: usize) {
-        if !matches!(self.runs[run], Phase::Off) {
-            self.runs[run] = Phase::Off;
+    /// The same with all runs killed where they are, and nothing more to come from outside.
+    pub(crate) fn abandoned(&self) -> Self {
+        let mut state = Self { client_steps: 0, restarts: 0, crashes: 0, losses: 0, ..self.clone() };
+        for reaper in &mut state.reapers {
+            reaper.phase = Phase::Off;
         }
-    }
-
-    /// Whether the lock turns this run away. Two runs with one state directory are alike, so it is always the second; that one comes when the
-    /// other is gone is what the first does anyway.
-    pub(crate) fn is_locked_out(&self, run: usize) -> bool {
-        self.rival == Rival::Locked && run > 0
-    }
-
-    /// The same with both runs killed where they are.
-    pub(crate) fn without_runs(&self) -> Self {
-        let mut state = self.clone();
-        for run in 0..state.runs.len() {
-            state.kill(run);
-        }
+        state.tidy();
         state
     }
 
-    /// Whether a live session has this worker.
-    pub(crate) fn is_wanted(&self, worker: &Worker) -> bool {
-        let session = &self.sessions[worker.session];
-        session.is_live && session.generation == worker.generation
+    /// From there, whichever reaper is the one that goes on: what nobody needs is gone after its grace and a few looks.
+    pub(crate) fn ends_clean(&self, judge: &mut Judge) -> Result<(), String> {
+        for index in 0..self.reapers.len() {
+            let mut state = self.clone();
+            for _ in 0..2 * GRACE + 3 {
+                state.run(index, Luck::Good, judge)?;
+                while state.reapers[index].phase != Phase::Off {
+                    state.run(index, Luck::Good, judge)?;
+                }
+                state.age();
+                state.tidy();
+            }
+            if let Some(what) = state.world.leftover() {
+                return Err(what);
+            }
+        }
+        Ok(())
     }
 
-    pub(crate) fn awake(&self) -> Awake {
-        Awake::from_nanos(0) + TICK * u32::try_from(self.now).unwrap()
+    /// Renumbers names in their order, and forgets what nobody can meet any more. What can happen afterwards is what could happen before.
+    pub(crate) fn tidy(&mut self) {
+        let numbers = Numbers::of(self);
+        let Self { world, reapers, tells, .. } = self;
+        (world.process, world.run, world.next) = (numbers.run(world.process), numbers.run(world.run), FRESH);
+        for (place, session) in world.sessions.iter_mut().enumerate() {
+            let Some(session) = session else { continue };
+            let name = Name { place: u8::try_from(place).unwrap(), opening: session.opening };
+            session.opening = numbers.name(name).opening;
+            match tells {
+                Tells::Activity => (session.detached, session.idle) = (0, 0),
+                Tells::Clocks => session.activity = 0,
+            }
+            session.activity = numbers.activity(name.place, session.activity);
+        }
+        for worker in &mut world.workers {
+            worker.name = numbers.name(worker.name);
+            worker.parent = worker.parent.map(|process| numbers.run(process));
+        }
+        for reaper in reapers.iter_mut() {
+            reaper.phase.renumber(&numbers);
+            if let Some(ledger) = &mut reaper.ledger {
+                numbers.memory(ledger);
+            }
+        }
+        // One is as good as another.
+        reapers.sort();
+    }
+}
+
+/// Who is there, or was when a run looked: everything that can still be met. What only memory speaks of is number 0 to it, or forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers {
+    /// And processes of the gateway.
+    runs: BTreeSet<Token>,
+    openings: BTreeSet<Name>,
+    listed: BTreeSet<Name>,
+    started: BTreeSet<Name>,
+    activities: BTreeSet<(u8, Token)>,
+}
+
+impl Numbers {
+    fn of(state: &State) -> Self {
+        let mut numbers = Self::default();
+        numbers.runs.extend([state.world.process, state.world.run]);
+        for (place, session) in (0..).zip(&state.world.sessions) {
+            let Some(session) = session else { continue };
+            numbers.listed.insert(Name { place, opening: session.opening });
+            if state.tells == Tells::Activity {
+                numbers.activities.insert((place, session.activity));
+            }
+        }
+        numbers.started.extend(state.world.workers.iter().map(|worker| worker.name));
+        for reaper in &state.reapers {
+            let (look, table) = reaper.phase.seen();
+            if let Some(Look { process, workers }) = look {
+                numbers.runs.insert(*process);
+                numbers.runs.extend(workers.iter().filter_map(|(_, parent)| *parent));
+                numbers.started.extend(workers.iter().map(|(name, _)| *name));
+            }
+            if let Some(Table { process, run, rows }) = table {
+                numbers.runs.extend([*process, *run]);
+                numbers.listed.extend(rows.iter().map(|row| row.name));
+                numbers
+                    .activities
+                    .extend(rows.iter().filter_map(|row| Some((row.name.place, row.activity?))));
+            }
+        }
+        numbers.openings = numbers.listed.union(&numbers.started).copied().collect();
+        numbers
     }
 
-    pub(crate) fn id(&self, index: usize) -> String {
-        format!("s{index}.{}", self.sessions[index].generation)
+    pub(crate) fn run(&self, run: Token) -> Token {
+        place_in(&self.runs, |one| *one <= run, self.runs.contains(&run))
     }
 
-    pub(crate) fn key(&self, index: usize) -> String {
-        format!("k{index}.{}", self.sessions[index].generation)
+    pub(crate) fn name(&self, name: Name) -> Name {
+        let before = |one: &Name| one.place == name.place && one.opening <= name.opening;
+        Name { opening: place_in(&self.openings, before, self.openings.contains(&name)), ..name }
     }
 
-    pub(crate) fn gateway(&self) -> ProcessIdentity {
-        ProcessIdentity {
-            pid: Pid::new(u64::from(10 + self.run)).unwrap(),
-            start_ticks: u64::from(self.run),
-            inode: 0,
+    pub(crate) fn activity(&self, place: u8, activity: Token) -> Token {
+        let before = |one: &(u8, Token)| one.0 == place && one.1 <= activity;
+        place_in(&self.activities, before, self.activities.contains(&(place, activity)))
+    }
+
+    /// What memory says of sessions and workers that nobody can see again means nothing to anybody.
+    pub(crate) fn memory(&self, memory: &mut Memory) {
+        memory.process = memory.process.map(|process| self.run(process));
+        memory.run = memory.run.map(|run| self.run(run));
+        memory.sessions.retain(|clock| self.listed.contains(&clock.name));
+        memory.restart.retain(|name| self.listed.contains(name));
+        memory.workers.retain(|known| self.started.contains(&known.name));
+        for clock in &mut memory.sessions {
+            clock.activity = clock.activity.map(|activity| self.activity(clock.name.place, activity));
+            clock.name = self.name(clock.name);
+        }
+        for name in &mut memory.restart {
+            *name = self.name(*name);
+        }
+        for known in &mut memory.workers {
+            known.name = self.name(known.name);
+            if let Tie::Child(process) = &mut known.tie {
+                *process = self.run(*process);
+            }
         }
     }
 
-    pub(crate) fn identity(worker: &Worker) -> ProcessIdentity {
-        ProcessIdentity { pid: Pid::new(worker.pid.into()).unwrap(), start_ticks: 50, inode: 0 }
+    pub(crate) fn due(&self, due: &mut Due) {
+        if let Some((name, run)) = &mut due.session {
+            (*name, *run) = (self.name(*name), self.run(*run));
+        }
+        due.worker = due.worker.map(|name| self.name(name));
+    }
+}
+
+/// The first has number 1.
+fn place_in<T>(all: &BTreeSet<T>, before: impl Fn(&T) -> bool, is_in: bool) -> Token {
+    if is_in { Token::try_from(all.iter().filter(|one| before(one)).count()).unwrap() } else { 0 }
+}
+
+impl Phase {
+    /// Whether time can pass: a table isn't waited for for ever.
+    fn can_wait(&self) -> bool {
+        !matches!(self, Self::Asked { asked, .. } if *asked >= PATIENCE)
     }
 }

@@ -1,52 +1,56 @@
-//! A run of the reaper, one step at a time: lock and load, look, ask, decide and save, then each act, then settle and save.
+//! A run of the reaper, one step at a time: lock, load and look; ask; decide and save; each act; settle and save. The decision, the memory
+//! and the settling are production's own.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use gateway_reaper::domain::decide::decide;
-use gateway_reaper::domain::ledger::Ledger;
-use gateway_reaper::domain::observation::{GatewayObservation, Observation};
+use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
-use gateway_reaper::domain::process::ProcessView;
-use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::outcome::{Ending, Outcome};
 use gateway_reaper::sweep::settle::settle;
 
-use super::model::{GRACE, State, TICK};
+use super::memory::{Known, Memory, Tie};
+use super::model::{Numbers, Reaper};
+use super::print::Print;
+use super::snapshot::{Look, Row, TICK, Table, ago, name, name_of, observe, run};
+use super::world::{Age, Answer, GRACE, LONG, Luck, Name, Tells, Token, World};
 
-/// The truth about each session when its row was written: its id, and since when it had been an orphan.
-type Witness = Vec<(String, Option<u64>)>;
-
-/// Where a run is. What a decision gave can't be kept, only what went into it; the same comes out of it every time.
-#[derive(Debug, Clone)]
+/// Where a run is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Phase {
     Off,
-    Looked(Ledger, ProcessView),
+    Looked(Look),
     Asked {
-        memory: Ledger,
-        seen: Observation,
-        witness: Witness,
-        at: u64,
+        look: Look,
+        /// None: the gateway could not be asked.
+        table: Option<Table>,
+        asked: Age,
     },
     Acting {
-        memory: Ledger,
-        seen: Observation,
-        at: Awake,
-        after: Ledger,
-        place: usize,
-        answer: Option<Outcome>,
+        due: Vec<Due>,
+        after: Memory,
+        answer: Option<Answer>,
     },
 }
 
+/// What a warrant allows, as far as it matters here: the session of which run to close, and the worker to end.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Due {
+    pub(crate) session: Option<(Name, Token)>,
+    pub(crate) worker: Option<Name>,
+}
+
 static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
-    let grace = TICK * u32::try_from(GRACE).unwrap();
+    let grace = TICK * u32::from(GRACE);
     vec![Rules {
         gateway: "gw".into(),
         policy: Policy {
             grace,
-            close_on_disconnect_grace: Duration::ZERO,
+            close_on_disconnect_grace: grace,
             worker_grace: grace,
             close_timeout: TICK,
             term_timeout: TICK,
@@ -58,110 +62,220 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
     }]
 });
 
-fn warrants(memory: &Ledger, seen: &Observation, at: Awake) -> (Vec<Warrant>, Ledger) {
-    let decision = decide(seen, memory, &RULES, at);
+/// What went into a decision.
+type Case = (Option<Memory>, Look, Option<Table>, Age);
+
+/// The real decision and the real settling, each asked once for the same.
+#[derive(Debug, Default)]
+pub(crate) struct Judge {
+    decided: HashMap<Case, (Vec<Due>, Memory), BuildHasherDefault<Print>>,
+    warrants: HashMap<Due, Warrant>,
+}
+
+fn warrants((memory, look, table, asked): &Case) -> (Vec<Warrant>, Memory) {
+    let seen = observe(memory.as_ref(), look, table.as_ref(), *asked);
+    let ledger = memory.as_ref().map(Memory::ledger).unwrap_or_default();
+    let decision = decide(&seen, &ledger, &RULES, ago(0));
     let judged = decision.gateways.into_iter().flat_map(|plan| plan.judged);
     let due = judged.filter_map(|judged| match judged.verdict {
         Verdict::Reap { warrant, .. } => Some(*warrant),
         _ => None,
     });
-    (due.collect(), decision.ledger)
+    (due.collect(), Memory::of(&decision.ledger))
 }
 
-impl State {
-    /// The next step of a run, if it can take one.
-    pub(crate) fn advance(&self, run: usize) -> Option<(&'static str, Self)> {
-        let mut next = self.clone();
-        let (what, phase) = match self.runs[run].clone() {
-            Phase::Off if self.is_locked_out(run) => return None,
-            Phase::Off => ("starts and looks", Phase::Looked(self.ledgers[run].clone(), self.look())),
-            Phase::Looked(memory, view) => {
-                let witness = (0..self.sessions.len())
-                    .map(|index| (self.id(index), self.sessions[index].orphan_since))
-                    .collect();
-                ("asks", Phase::Asked { seen: self.observe(view), memory, witness, at: self.now })
+fn due(warrant: &Warrant) -> Due {
+    let session = warrant.session().map(|order| {
+        let instance = order.instance.as_ref().unwrap();
+        (name(order.id.as_str()), run(instance.as_str()))
+    });
+    Due { session, worker: warrant.worker().map(name_of) }
+}
+
+impl Judge {
+    fn decide(&mut self, case: Case) -> (Vec<Due>, Memory) {
+        let decision = self.decided.entry(case).or_insert_with_key(|case| {
+            let (warrants, after) = warrants(case);
+            (warrants.iter().map(due).collect(), after)
+        });
+        decision.clone()
+    }
+
+    fn settle(&mut self, memory: &mut Memory, due: &Due, outcome: Outcome) {
+        let warrant = self.warrants.entry(due.clone()).or_insert_with(|| warrant(due));
+        let mut ledger = memory.ledger();
+        let ending = Ending { outcome, steps: Vec::new(), reclaimed_bytes: 0, note: None };
+        settle(&mut ledger, warrant, &ending);
+        *memory = Memory::of(&ledger);
+    }
+}
+
+/// A warrant that allows just this. Only a decision makes one, so a world is made in which nothing else is due.
+fn warrant(wanted: &Due) -> Warrant {
+    let case = match (wanted.session, wanted.worker) {
+        (Some((name, run)), worker) => {
+            let row = Row {
+                name,
+                is_attached: false,
+                is_running: false,
+                detached_for: Some(GRACE),
+                idle_for: Some(GRACE),
+                activity: None,
+                has_worker: worker.is_some(),
+                orphan_for: None,
+            };
+            let workers = worker.map(|worker| (worker, Some(1))).into_iter().collect();
+            (None, Look { process: 1, workers }, Some(Table { process: 1, run, rows: vec![row] }), 0)
+        }
+        (None, worker) => {
+            let name = worker.unwrap();
+            let clock = Some((OrphanKind::ParentlessWorker, LONG));
+            let workers = vec![Known { name, tie: Tie::Child(2), clock }];
+            (
+                Some(Memory { workers, ..Memory::default() }),
+                Look { process: 1, workers: vec![(name, None)] },
+                None,
+                0,
+            )
+        }
+    };
+    let mut made = warrants(&case).0;
+    assert_eq!(made.iter().map(due).collect::<Vec<_>>(), std::slice::from_ref(wanted));
+    made.remove(0)
+}
+
+impl Reaper {
+    /// The next step of the run; if there is none, of a new one.
+    pub(crate) fn advance(
+        &mut self,
+        world: &mut World,
+        tells: Tells,
+        luck: Luck,
+        judge: &mut Judge,
+    ) -> Result<(), String> {
+        self.phase = match std::mem::replace(&mut self.phase, Phase::Off) {
+            Phase::Off => Phase::Looked(world.look()),
+            Phase::Looked(look) => {
+                let table = (luck == Luck::Good).then(|| world.table(tells));
+                Phase::Asked { look, table, asked: 0 }
             }
-            Phase::Asked { memory, seen, witness, at } => {
-                let now = self.awake();
-                let (due, after) = warrants(&memory, &seen, now);
-                for warrant in &due {
-                    next.check_close(warrant, &witness, at);
+            Phase::Asked { look, table, asked } => {
+                let case = (self.ledger.take(), look, table, asked);
+                let (due, after) = judge.decide(case.clone());
+                self.ledger = Some(after.clone());
+                for due in &due {
+                    is_right(due, world, case.2.as_ref(), asked)?;
                 }
-                next.ledgers[run] = after.clone();
-                ("decides", Phase::Acting { memory, seen, at: now, after, place: 0, answer: None })
+                acting(due, after)
             }
-            Phase::Acting { memory, seen, at, mut after, place, answer } => {
-                let (due, _) = warrants(&memory, &seen, at);
-                match (due.get(place), answer) {
-                    (None, _) => {
-                        next.ledgers[run] = after;
-                        ("is done", Phase::Off)
-                    }
-                    (Some(warrant), None) if warrant.session().is_some() => {
-                        let answer = Some(next.close(warrant));
-                        ("asks for a close", Phase::Acting { memory, seen, at, after, place, answer })
-                    }
-                    (Some(warrant), answer) => {
-                        let outcome = answer.unwrap_or(Outcome::Reaped);
-                        if outcome == Outcome::Reaped {
-                            next.signal(warrant);
-                        }
-                        let ending = Ending { outcome, steps: Vec::new(), reclaimed_bytes: 0, note: None };
-                        settle(&mut after, warrant, &ending);
-                        ("acts", Phase::Acting { memory, seen, at, after, place: place + 1, answer: None })
-                    }
+            Phase::Acting { mut due, mut after, answer } => match (due[0].session, answer) {
+                (Some((name, run)), None) => {
+                    let answer = Some(world.close(name, run, luck));
+                    Phase::Acting { due, after, answer }
                 }
+                (_, answer) => {
+                    let outcome = outcome(answer.unwrap_or(Answer::Reaped));
+                    let done = due.remove(0);
+                    if let (Outcome::Reaped, Some(worker)) = (&outcome, done.worker) {
+                        world.signal(worker)?;
+                    }
+                    judge.settle(&mut after, &done, outcome);
+                    if due.is_empty() {
+                        self.ledger = Some(after.clone());
+                    }
+                    acting(due, after)
+                }
+            },
+        };
+        Ok(())
+    }
+}
+
+fn acting(due: Vec<Due>, after: Memory) -> Phase {
+    if due.is_empty() { Phase::Off } else { Phase::Acting { due, after, answer: None } }
+}
+
+fn outcome(answer: Answer) -> Outcome {
+    match answer {
+        Answer::Reaped => Outcome::Reaped,
+        Answer::Gone => Outcome::Gone,
+        Answer::NoOrphan => Outcome::Kept { reason: "attached".into() },
+        Answer::AnotherRun => Outcome::Kept { reason: "instance".into() },
+        Answer::None => Outcome::Failed { why: "no answer".into() },
+    }
+}
+
+/// No act is even thought of on a row that wasn't an orphan's, or on a worker that somebody needed, at any time of its whole grace.
+fn is_right(due: &Due, world: &World, table: Option<&Table>, asked: Age) -> Result<(), String> {
+    if let Some((name, _)) = due.session {
+        let row = table.and_then(|table| table.rows.iter().find(|row| row.name == name));
+        let waited = row.and_then(|row| row.orphan_for);
+        return match waited.filter(|waited| *waited >= GRACE) {
+            Some(_) => Ok(()),
+            None => Err(format!("the close of {name:?}, an orphan for {waited:?}")),
+        };
+    }
+    let worker = world.workers.iter().find(|worker| Some(worker.name) == due.worker);
+    match worker.map(|worker| worker.unwanted.unwrap_or(0).saturating_sub(asked)) {
+        Some(waited) if waited < GRACE => Err(format!("the end of {worker:?} which had waited for {waited}")),
+        _ => Ok(()),
+    }
+}
+
+impl Phase {
+    /// What may go wrong with the next request.
+    pub(crate) fn misfortunes(&self) -> &'static [Luck] {
+        match self {
+            Self::Looked(_) => &[Luck::Lost],
+            Self::Acting { due, answer: None, .. } if due[0].session.is_some() => {
+                &[Luck::NoAnswer, Luck::Lost]
+            }
+            _ => &[],
+        }
+    }
+
+    pub(crate) fn seen(&self) -> (Option<&Look>, Option<&Table>) {
+        match self {
+            Self::Looked(look) => (Some(look), None),
+            Self::Asked { look, table, .. } => (Some(look), table.as_ref()),
+            Self::Off | Self::Acting { .. } => (None, None),
+        }
+    }
+
+    pub(crate) fn age(&mut self) {
+        match self {
+            Self::Asked { asked, .. } => *asked += 1,
+            Self::Acting { after, .. } => after.age(),
+            Self::Off | Self::Looked(_) => {}
+        }
+    }
+
+    pub(crate) fn renumber(&mut self, numbers: &Numbers) {
+        let look_again = |look: &mut Look| {
+            look.process = numbers.run(look.process);
+            for (name, parent) in &mut look.workers {
+                *name = numbers.name(*name);
+                *parent = parent.map(|process| numbers.run(process));
             }
         };
-        next.runs[run] = phase;
-        Some((what, next))
-    }
-
-    fn observe(&self, view: ProcessView) -> Observation {
-        let process = view.alive(&self.gateway()).map(|process| process.identity);
-        let gateway =
-            GatewayObservation { name: "gw".into(), table: self.table(), process, asked: self.awake() };
-        Observation { boot: "boot".into(), processes: view, gateways: vec![gateway] }
-    }
-
-    /// No close is even asked for on a row that wasn't an orphan's for its whole grace.
-    fn check_close(&mut self, warrant: &Warrant, witness: &Witness, at: u64) {
-        let Some(order) = warrant.session() else { return };
-        let row = witness.iter().find(|(id, _)| id == order.id.as_str());
-        let since = row.and_then(|(_, since)| *since);
-        if since.is_none_or(|since| at - since < GRACE) {
-            self.breach =
-                Some(format!("the close of {} which was an orphan since {since:?} at {at}", order.id));
+        match self {
+            Self::Off => {}
+            Self::Looked(look) => look_again(look),
+            Self::Asked { look, table, .. } => {
+                look_again(look);
+                let Some(table) = table else { return };
+                (table.process, table.run) = (numbers.run(table.process), numbers.run(table.run));
+                for row in &mut table.rows {
+                    row.activity = row.activity.map(|activity| numbers.activity(row.name.place, activity));
+                    row.name = numbers.name(row.name);
+                }
+            }
+            Self::Acting { due, after, .. } => {
+                for due in due {
+                    numbers.due(due);
+                }
+                numbers.memory(after);
+            }
         }
-    }
-
-    /// The gateway closes the session only if it is an orphan now. Its worker stays: gateways leak.
-    fn close(&mut self, warrant: &Warrant) -> Outcome {
-        let kept = |reason: &str| Outcome::Kept { reason: reason.into() };
-        let Some(order) = warrant.session() else { return Outcome::Gone };
-        if order.instance.as_ref().is_some_and(|seen| seen.as_str() != format!("run {}", self.run)) {
-            return kept("instance");
-        }
-        let found = (0..self.sessions.len())
-            .find(|index| self.sessions[*index].is_live && self.id(*index) == order.id.as_str());
-        let Some(index) = found else { return Outcome::Gone };
-        if self.sessions[index].is_attached || self.sessions[index].is_running {
-            return kept("attached");
-        }
-        self.sessions[index].is_live = false;
-        self.settle(index);
-        Outcome::Reaped
-    }
-
-    /// The worker's end, if it is still that very process.
-    fn signal(&mut self, warrant: &Warrant) {
-        let Some(identity) = warrant.worker() else { return };
-        let Some(place) = self.workers.iter().position(|worker| Self::identity(worker) == identity) else {
-            return;
-        };
-        if self.is_wanted(&self.workers[place]) {
-            self.breach = Some(format!("a signal to {identity}, the worker of a live session"));
-        }
-        self.workers.remove(place);
     }
 }

@@ -126,8 +126,13 @@ impl Kernel for Hands<'_> {
 
     fn signal(&mut self, held: &Serial, signal: Signal) -> Result<Delivery, KernelError> {
         let (serial, disk) = (*held, self.disk);
-        self.call(|world| world.signal(disk, serial, signal))
-            .unwrap_or_else(|| Err(Self::error("pidfd_send_signal", Pid::INIT)))
+        self.call(|world| {
+            if let Some(pid) = world.procs.alive(serial).map(|proc| proc.pid) {
+                world.race(pid);
+            }
+            world.signal(disk, serial, signal)
+        })
+        .unwrap_or_else(|| Err(Self::error("pidfd_send_signal", Pid::INIT)))
     }
 
     fn exited(&mut self, held: &Serial) -> Result<bool, KernelError> {
@@ -239,7 +244,7 @@ impl World {
     }
 
     /// The worst moment to die: whoever has this PID crashes between two calls of the reaper, and the PID goes to a bystander with a child.
-    fn race(&mut self, pid: u32) {
+    pub(crate) fn race(&mut self, pid: u32) {
         let rough = self.now < self.setup.calm_at && self.setup.races > 0;
         if !rough || !self.noise.percent(self.setup.races) {
             return;

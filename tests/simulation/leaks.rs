@@ -5,7 +5,8 @@
 //! - workers that a row may own without saying so (a row without a worker's PID and with the same key, or with one that is not
 //!   understood, or one that names a process which can't be its worker), that a row names although they aren't its own, or whose gateway
 //!   tells nobody its process;
-//! - workers whose gateway died before any run that remembers had seen them under it, where whoever adopted them shows nothing of it;
+//! - workers whose gateway died before any run that remembers had seen them under it and known it, where whoever adopted them shows
+//!   nothing of it;
 //! - what has strayed from its worker's tree before a run took the tree in hand, or whose run's journal was lost: nothing in the process
 //!   table leads from the one to the other;
 //! - another user's processes, and whatever is under them.
@@ -122,11 +123,8 @@ impl World {
                 setup.tells.pid || setup.found_by_argv
             }
             _ if !known_gateways => false,
-            (Some(Kind::Init), _) if self.setup.init_is_init && ADOPTION_IS_TOLD => true,
+            (Some(Kind::Init), _) if self.setup.init_is_init => true,
             _ => !toil.known_to.is_empty(),
         }
     }
 }
-
-/// Whether the crate tells adoption from process facts.
-const ADOPTION_IS_TOLD: bool = true;

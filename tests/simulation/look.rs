@@ -56,6 +56,7 @@ impl World {
             if index > 0 && index % chunk == 0 {
                 let until = self.now + self.moment(2);
                 self.pass_until(until);
+                self.race(pid);
             }
             self.look_at(pid, &mut view);
         }

@@ -1,0 +1,117 @@
+//! A ledger in the terms of the small world, and back.
+
+use gateway_reaper::domain::ids::SessionId;
+use gateway_reaper::domain::ledger::{Bond, GatewayMemory, Ledger, SessionClock, WorkerClock, WorkerMemory};
+use gateway_reaper::domain::orphan::OrphanKind;
+use gateway_reaper::domain::process::ProcessIdentity;
+
+use super::snapshot::{age, ago, gateway, id, name, name_of, run, run_name, token_of, worker};
+use super::world::{Age, Name, Token};
+
+/// What is remembered of the gateway.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct Memory {
+    pub(crate) process: Option<Token>,
+    pub(crate) run: Option<Token>,
+    pub(crate) sessions: Vec<Clock>,
+    pub(crate) restart: Vec<Name>,
+    pub(crate) workers: Vec<Known>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Clock {
+    pub(crate) name: Name,
+    pub(crate) since: Age,
+    pub(crate) activity: Option<Token>,
+    pub(crate) claims_after: Option<Age>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Known {
+    pub(crate) name: Name,
+    pub(crate) tie: Tie,
+    pub(crate) clock: Option<(OrphanKind, Age)>,
+}
+
+/// What ties a worker to its gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Tie {
+    Child(Token),
+    Listed,
+    None,
+}
+
+impl Memory {
+    /// Failures only say who comes first where there is a quota, and here is none.
+    pub(crate) fn of(ledger: &Ledger) -> Self {
+        let Some(memory) = ledger.gateways.values().next() else { return Self::default() };
+        let known = |worker: &WorkerMemory| Known {
+            name: name_of(worker.identity),
+            tie: match worker.bond {
+                Bond::Child(parent) => Tie::Child(token_of(parent)),
+                Bond::Listed => Tie::Listed,
+                Bond::None => Tie::None,
+            },
+            clock: worker.clock.map(|clock| (clock.kind, age(clock.since))),
+        };
+        let clock = |(id, clock): (&SessionId, &SessionClock)| Clock {
+            name: name(id.as_str()),
+            since: age(clock.since),
+            activity: clock.activity.as_deref().map(|token| token.parse().unwrap()),
+            claims_after: clock.claims_after.map(age),
+        };
+        Self {
+            process: memory.process.map(token_of),
+            run: memory.run.as_deref().map(run),
+            sessions: memory.sessions.iter().map(clock).collect(),
+            restart: memory.restart.iter().map(|id| name(id.as_str())).collect(),
+            workers: memory.workers.iter().map(known).collect(),
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        let known = |known: &Known| WorkerMemory {
+            identity: worker(known.name),
+            bond: match known.tie {
+                Tie::Child(process) => Bond::Child(gateway(process)),
+                Tie::Listed => Bond::Listed,
+                Tie::None => Bond::None,
+            },
+            clock: known.clock.map(|(kind, since)| WorkerClock { kind, since: ago(since), failures: 0 }),
+        };
+        let clock = |clock: &Clock| {
+            let remembered = SessionClock {
+                since: ago(clock.since),
+                activity: clock.activity.map(|token| token.to_string().into()),
+                claims_after: clock.claims_after.map(ago),
+                failures: 0,
+            };
+            (id(clock.name).into(), remembered)
+        };
+        let memory = GatewayMemory {
+            process: self.process.map(gateway),
+            run: self.run.map(|run| run_name(run).into()),
+            sessions: self.sessions.iter().map(clock).collect(),
+            restart: self.restart.iter().map(|name| id(*name).into()).collect(),
+            workers: self.workers.iter().map(known).collect(),
+        };
+        Ledger { boot: Some("boot".into()), gateways: [("gw".into(), memory)].into(), ..Ledger::default() }
+    }
+
+    /// Everybody who is remembered.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = ProcessIdentity> {
+        let workers = self.workers.iter().map(|known| worker(known.name));
+        workers.chain(self.process.map(gateway))
+    }
+
+    pub(crate) fn age(&mut self) {
+        let older = |age: &mut Age| *age = super::world::LONG.min(*age + 1);
+        for clock in &mut self.sessions {
+            older(&mut clock.since);
+            clock.claims_after.as_mut().map(older);
+        }
+        for (_, since) in self.workers.iter_mut().filter_map(|known| known.clock.as_mut()) {
+            older(since);
+        }
+    }
+}
