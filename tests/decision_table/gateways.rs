@@ -188,6 +188,6 @@ fn a_gateway_without_a_table_keeps_every_session_that_it_can_name() {
     world.of("gw").table = TableView::Listed { sessions: [id("a"), id("b")].into(), why: "no table".into() };
     let looked = world.look();
     for session in ["a", "b"] {
-        assert_eq!(looked.why(session), "unknown state: no table");
+        assert_eq!(looked.why(session), "unknown state: no session table says whether it is in use");
     }
 }
