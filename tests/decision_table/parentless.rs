@@ -92,6 +92,21 @@ fn seen_reparented_and_named_by_a_table_in_between() {
 }
 
 #[test]
+fn seen_reparented_and_named_by_another_gateways_table_in_between() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.gateway("other", 110);
+    world.worker(200, "a", 100);
+    world.look();
+    world.of("gw").process = None;
+    world.table("other").sessions = vec![Session { worker: Told::Known(pid(200)), ..attached("a") }];
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    world.table("other").sessions.clear();
+    world.unreachable("gw").die(100, 60);
+    assert_eq!(world.fate_of_worker(200), WAIT);
+}
+
+#[test]
 fn under_init_and_never_seen_before() {
     let mut world = World::new();
     world.worker(99, "a", 1);

@@ -291,3 +291,33 @@ fn a_child_that_has_the_number_of_a_dead_one_is_ended_like_any_other() {
     play.exits(201).done();
     assert_eq!(play.pass(ms(2_500)).done(), "take 200+201+201, announce SIGTERM 201, Term 201");
 }
+
+#[test]
+fn a_tree_that_does_not_grow_is_listed_twice_before_it_is_touched() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    assert_eq!(cast.begin().kernel.listed, 2);
+}
+
+#[test]
+fn a_worker_among_its_own_remnants_is_ended_once() {
+    let mut cast = Cast::new();
+    cast.actor(200, 1, "worker 200");
+    cast.actor(201, 1, "child");
+    cast.left_in_hand(200, &[200, 201]);
+    let done =
+        "take 200+201, announce SIGTERM 200, Term 200, announce SIGTERM 201, Term 201, reaped, put 200";
+    assert_eq!(cast.begin().done(), done);
+}
+
+#[test]
+fn a_group_s_number_in_use_again_leads_to_nobody_in_the_gateway_s_session() {
+    let mut cast = Cast::new();
+    let worker = cast.worker(200);
+    (worker.process.group, worker.manner) = (200, Manner::Deaf);
+    cast.actor(203, 200, "child, in the gateway's group").manner = Manner::Deaf;
+    cast.actor(205, 1, "of the group 200 that is there by now").process.group = 200;
+    let mut play = cast.begin();
+    ended_one_after_the_other(&mut play);
+    assert!(play.kernel.is_alive(205), "it was started at tick 205, and the worker was gone at tick 204");
+}

@@ -61,6 +61,7 @@ pub(crate) struct FakeKernel {
     pub(crate) refusal: io::ErrorKind,
     pub(crate) combed: usize,
     pub(crate) looked: usize,
+    pub(crate) listed: usize,
     /// Those whom actors that fork will start.
     pub(crate) unborn: BTreeMap<u32, Actor>,
     /// Who gets the number of a process that ends.
@@ -85,6 +86,7 @@ impl FakeKernel {
             refusal: io::ErrorKind::PermissionDenied,
             combed: 0,
             looked: 0,
+            listed: 0,
             unborn: BTreeMap::new(),
             heirs: BTreeMap::new(),
             log: Rc::clone(log),
@@ -172,6 +174,7 @@ impl Kernel for FakeKernel {
     }
 
     fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
+        self.listed += 1;
         if self.unlistable.contains(&of.get()) {
             return Err(self.refused("a look in /proc", of));
         }
