@@ -236,7 +236,10 @@ impl Gateway {
 
     /// The plugin's table.
     pub(crate) async fn table(&self) -> Value {
-        let (status, body) = self.get("/api/plugins/gateway-reaper/sessions").await.expect("an answer");
+        let Some((status, body)) = self.get("/api/plugins/gateway-reaper/sessions").await else {
+            let state = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
+            panic!("the gateway has no answer; its process: {state}");
+        };
         assert_eq!(status, 200, "{body}");
         serde_json::from_str(&body).unwrap_or_else(|_| panic!("no table: {body}"))
     }

@@ -14,13 +14,16 @@ The gateway mounts this file behind its own auth and runs it in its own process,
   with them nor stall them. The gateway's session locks it takes in the gateway's own order, each with a
   timeout, and never while it tears something down.
 """
+import gc
 import hashlib
 import os
 import secrets
 import sys
+import threading
 from collections import namedtuple
 from contextlib import ExitStack
 from functools import partial
+from itertools import accumulate, chain, islice, repeat, takewhile
 
 from fastapi import APIRouter, Body
 from fastapi.responses import JSONResponse
@@ -28,6 +31,7 @@ from fastapi.responses import JSONResponse
 PLUGIN_VERSION = "1.0.0"
 INSTANCE = f"{os.getpid()}-{secrets.token_hex(8)}"  # this run of the gateway
 LOCK_TIMEOUT_S = 1.0  # short: others wait behind the locks we already hold
+ONE_WALK = threading.Lock()
 
 # Whose rows in state.db may be ended from here. Everything else (telegram, discord, ...) belongs to a
 # messaging platform, and a client only viewed it. "tool" is the dashboard's own sidebar.
@@ -191,18 +195,33 @@ def _records_in_hand(server):
     prompt, or the tail of a turn, which may yet start the next one: none of these shows in the record."""
     if not hasattr(sys, "_current_frames"):  # CPython's
         return None
-    found = set()
-    for frame in sys._current_frames().values():
-        in_hand = set()
-        while frame is not None:
-            if frame.f_globals is vars(server):
-                if frame.f_code.co_name == "_notification_poller_loop":
-                    in_hand.clear()  # it holds its session for life; undelivered_result speaks for it
-                    break
-                in_hand.update(id(value) for value in list(frame.f_locals.values()) if isinstance(value, dict))
-            frame = frame.f_back
-        found |= in_hand
+    found, stacks = set(), _stacks()
+    while stacks:
+        frames = [frame for frame in stacks.pop() if frame.f_globals is vars(server)]
+        if any(frame.f_code.co_name == "_notification_poller_loop" for frame in frames):
+            continue  # it holds its session for life; undelivered_result speaks for it
+        for frame in frames:
+            found.update(id(value) for value in list(frame.f_locals.values()) if isinstance(value, dict))
     return found
+
+
+def _stacks():
+    """The frames of each thread, all of the same instant.
+
+    They are followed in one call that runs no Python code, and so keeps the interpreter's lock from its first
+    step to its last: `f_back` of a frame that went on meanwhile may lead into freed memory, and the gateway is
+    gone. That is why this isn't a loop, and why no garbage is collected during it, which may run anything."""
+    tops = chain.from_iterable(map(dict.values, islice(iter(sys._current_frames, None), 1)))
+    steps = map(chain, zip(tops), repeat(repeat("f_back")))  # frame, "f_back", "f_back", ...
+    stacks = map(list, map(takewhile, repeat(bool), map(accumulate, steps, repeat(getattr))))
+    with ONE_WALK:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return list(stacks)
+        finally:
+            if collects:
+                gc.enable()
 
 
 def table():

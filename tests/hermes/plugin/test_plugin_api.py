@@ -5,6 +5,7 @@
 import ast
 import collections
 import copy
+import gc
 import importlib.util
 import inspect
 import json
@@ -539,6 +540,40 @@ class HoldTest(Case):
         self.plugin._records_in_hand = lambda server: walks.append(1) or walk(server)
         self.plugin.table()
         self.assertEqual(len(walks), 1)
+
+    def test_threads_are_looked_into_at_one_instant_and_the_collector_is_left_as_it_was(self):
+        """Two threads take turns inside one lock: a look that lets them go on could see both in it."""
+        turn, done = threading.Lock(), threading.Event()
+
+        def inside():
+            return [number for number in range(50)]
+
+        def take_turns():
+            while not done.is_set():
+                with turn:
+                    inside()
+
+        threads = [threading.Thread(target=take_turns) for _ in range(2)]
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        self.addCleanup(sys.setswitchinterval, interval)
+        try:
+            for thread in threads:
+                thread.start()
+            for collects in (True, False) * 500:
+                gc.enable() if collects else gc.disable()
+                stacks = self.plugin._stacks()
+                self.assertEqual(gc.isenabled(), collects)
+                me = sys._getframe()
+                mine = next(stack for stack in stacks if me in stack)
+                self.assertIs(mine[mine.index(me) + 1], me.f_back)
+                names = [[frame.f_code.co_name for frame in stack] for stack in stacks]
+                self.assertLessEqual(sum("inside" in stack for stack in names), 1)
+        finally:
+            gc.enable()
+            done.set()
+            for thread in threads:
+                thread.join()
 
     def test_threads_that_cannot_be_looked_into(self):
         gateway = Gateway("0.19")
