@@ -1,46 +1,28 @@
 //! One victim's way through the teardown, as a state machine: events in, acts out. It never waits by itself.
 
+mod acts;
+mod vigil;
+
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::domain::ids::Pid;
-use crate::domain::ledger::Unfinished;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
 use crate::domain::warrant::Warrant;
 
-use super::kernel::{Delivery, Kernel, KernelError, Signal};
+use super::kernel::{Kernel, KernelError};
 use super::outcome::{Ending, Outcome, Step};
 use super::record::{Case, Record};
 use super::tree::{Listing, Tree};
+use vigil::Vigil;
 
 /// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How often stragglers of a finished tree are gone after before it is called unfinished.
 const ROUNDS: u32 = 5;
-
-/// The first look at a dying tree comes after this, each further one after a quarter of the time that it has been dying for.
-const FIRST_LOOK: Duration = Duration::from_millis(2);
-
-/// Looks at a tree while its worker is dying: what it starts on its way out is its child only until it is gone (a child forks as its
-/// parent dies), and in a group and a session shared with the gateway nothing leads to it afterwards.
-#[derive(Debug, Clone, Copy)]
-struct Vigil {
-    since: Awake,
-    next: Awake,
-}
-
-impl Vigil {
-    fn from(now: Awake) -> Self {
-        Self { since: now, next: now + FIRST_LOOK }
-    }
-
-    fn looked(&mut self, now: Awake) {
-        self.next = now + (now.since(self.since) / 4).max(FIRST_LOOK);
-    }
-}
 
 /// Where a victim is.
 #[derive(Debug)]
@@ -379,34 +361,6 @@ impl<H> Victim<H> {
         }
     }
 
-    /// Signals the root alone, or everybody who is left and hasn't had this signal yet.
-    fn signal<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        step: Step,
-        root_only: bool,
-    ) {
-        let signal = if step == Step::Kill { Signal::Kill } else { Signal::Term };
-        for index in 0..self.tree.members.len() {
-            let member = &self.tree.members[index];
-            let had_it = member.exited || (step == Step::Term && member.termed);
-            if had_it || (root_only && index > 0) {
-                continue;
-            }
-            let identity = member.identity;
-            if !self.announce(hands, step, Some(identity)) {
-                return;
-            }
-            let member = &mut self.tree.members[index];
-            member.termed = true;
-            match hands.kernel.signal(&member.held, signal) {
-                Ok(Delivery::Sent) => self.signalled = true,
-                Ok(Delivery::Gone) => member.has_exited(hands.kernel),
-                Err(error) => return self.fail(hands, chain(&error)),
-            }
-        }
-    }
-
     /// Takes in what the comb found: processes that came from this tree and lost their way to it.
     pub(super) fn stragglers<K: Kernel<Held = H>, R: Record>(
         &mut self,
@@ -450,81 +404,6 @@ impl<H> Victim<H> {
         error: &KernelError,
     ) {
         self.fail(hands, chain(error));
-    }
-
-    fn keep_in_hand<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        asked: bool,
-    ) -> bool {
-        let Some(first) = self.tree.members.first() else { return true };
-        let worker = self.case.worker.unwrap_or(first.identity);
-        let tree = Unfinished {
-            gateway: self.case.gateway.clone(),
-            orphan: self.case.orphan,
-            asked: self.case.session.clone().filter(|_| asked),
-            worker,
-            members: self.tree.identities(),
-        };
-        self.in_hand = Some(worker);
-        match hands.record.take_in_hand(&tree) {
-            Ok(()) => true,
-            Err(error) => {
-                self.fail(
-                    hands,
-                    format!("the tree in hand can't be written down, so it is not touched: {error}"),
-                );
-                false
-            }
-        }
-    }
-
-    fn announce<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        step: Step,
-        on: Option<ProcessIdentity>,
-    ) -> bool {
-        match hands.record.announce(&self.case, step, on) {
-            Ok(()) => {
-                if !self.steps.contains(&step) {
-                    self.steps.push(step);
-                }
-                true
-            }
-            Err(error) => {
-                self.fail(
-                    hands,
-                    format!("{step} can't be written to the audit log, so it is not done: {error}"),
-                );
-                false
-            }
-        }
-    }
-
-    fn fail<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        why: impl Into<Box<str>>,
-    ) {
-        self.finish(hands, Outcome::failed(why));
-    }
-
-    fn finish<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>, outcome: Outcome) {
-        if self.is_done() {
-            return;
-        }
-        self.phase = Phase::Done;
-        hands.record.conclude(&self.case, &outcome);
-        // What failed stays in hand for the next run: a close without an answer may have worked, a signal may still be on its way.
-        if !matches!(outcome, Outcome::Failed { .. })
-            && let Some(worker) = self.in_hand.take()
-        {
-            hands.record.put_down(&worker);
-        }
-        let reclaimed_bytes = self.tree.ended_bytes();
-        let note = self.note.take();
-        self.ending = Some(Ending { outcome, steps: std::mem::take(&mut self.steps), reclaimed_bytes, note });
     }
 }
 
