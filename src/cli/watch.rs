@@ -60,11 +60,16 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     tracing::info!(interval = %humantime::format_duration(watch.interval), config = %config.source.display(), "watching");
 
     let mut first = true;
+    let mut told = Vec::new();
     loop {
         // A signal that comes while a run is under way is answered after it: the reap in hand is finished.
         let pause = match sweep.run(&mut store, Mode::Enforce).await {
             Ok(run) => {
-                if first || run.report.has_acts() {
+                let would_reap = run.report.would_reap();
+                let is_news =
+                    run.report.has_deeds() || would_reap.iter().any(|subject| !told.contains(subject));
+                told = would_reap;
+                if first || is_news {
                     let detail = if first && !args.quiet { Detail::All } else { Detail::Acts };
                     // Nothing is left unreaped because a log is full.
                     if let Err(failure) = output::print_as(args, &run.report, detail) {

@@ -219,6 +219,17 @@ impl Report {
         })
     }
 
+    /// Who would be reaped, were there no dry run. A watcher tells of them when they change, not at every look.
+    pub fn would_reap(&self) -> Vec<Subject> {
+        let would = self.lines().filter(|line| matches!(line.fate, Fate::WouldReap { .. }));
+        would.map(|line| line.subject.clone()).collect()
+    }
+
+    /// Whether something was done, or put off to a later run.
+    pub fn has_deeds(&self) -> bool {
+        self.lines().any(|line| matches!(line.fate, Fate::Reap { .. } | Fate::Deferred { .. }))
+    }
+
     /// Whether something due could not be reaped.
     pub fn has_failures(&self) -> bool {
         self.lines().any(|line| {

@@ -184,6 +184,23 @@ fn the_same_lines_are_json_documents_when_asked_for() {
 }
 
 #[test]
+fn what_a_dry_run_would_reap_is_said_once_and_again_when_there_is_more() {
+    let (gateway, place) = desk("grace = \"0s\"\ndry_run = true");
+    gateway.publish(&table(None, &[orphan("a")]));
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("a few looks were made", || gateway.looks() > 6);
+    gateway.publish(&table(None, &[orphan("a"), orphan("b")]));
+    running.eventually("the other was told of", || running.out().contains("session b"));
+    let looks = gateway.looks();
+    running.eventually("a few more were made", || gateway.looks() > looks + 4);
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    assert_eq!(ran.out.matches("session a").count(), 2, "at first and beside the other: {}", ran.out);
+    assert_eq!(ran.out.matches("session b").count(), 1, "{}", ran.out);
+    assert!(gateway.reaps().is_empty());
+}
+
+#[test]
 fn a_new_token_in_the_token_file_is_used_without_a_restart() {
     let (gateway, place) = desk("grace = \"0s\"");
     place.write("token", "one\n");
