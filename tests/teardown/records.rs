@@ -85,6 +85,23 @@ fn nor_a_straggler() {
 }
 
 #[test]
+fn what_is_stopped_is_killed_though_who_forked_meanwhile_cannot_be_written_down_and_that_is_told() {
+    let mut cast = worker();
+    cast.actors.get_mut(&200).unwrap().manner = Manner::Deaf;
+    let late = cast.actor(201, 200, "born late").clone();
+    let mut play = play(cast, |play| {
+        play.record.journal_takes = 1;
+        play.kernel.actors.remove(&201);
+        play.kernel.unborn.insert(201, late);
+    });
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.get_mut(&200).unwrap().forks = Some(201);
+    let done = play.pass(ms(1)).done();
+    assert!(done.contains("Kill 200") && done.contains("Kill 201"), "{done}");
+    assert!(play.failure().starts_with("who turned up in the tree can't be written down: "));
+}
+
+#[test]
 fn a_session_without_a_worker_leaves_nothing_in_hand() {
     let mut cast = session();
     cast.worker(300);

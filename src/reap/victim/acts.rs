@@ -1,5 +1,7 @@
 //! What a victim does to processes, and what it writes down of it: every act is announced before it is done.
 
+use std::io;
+
 use super::{Hands, Phase, Victim, chain};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
@@ -36,12 +38,29 @@ impl<H> Victim<H> {
         }
     }
 
+    /// Writes the tree down as being in hand; without that it isn't touched.
     pub(super) fn keep_in_hand<K: Kernel<Held = H>, R: Record>(
         &mut self,
         hands: &mut Hands<'_, K, R>,
         asked: bool,
     ) -> bool {
-        let Some(first) = self.tree.members.first() else { return true };
+        let written = self.write_down(hands, asked);
+        if let Err(error) = &written {
+            self.fail(
+                hands,
+                format!("the tree in hand can't be written down, so it is not touched: {error}"),
+            );
+        }
+        written.is_ok()
+    }
+
+    /// `asked`: whether its session was to be closed, and no answer is known.
+    pub(super) fn write_down<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        asked: bool,
+    ) -> io::Result<()> {
+        let Some(first) = self.tree.members.first() else { return Ok(()) };
         let worker = self.case.worker.unwrap_or(first.identity);
         let tree = Unfinished {
             gateway: self.case.gateway.clone(),
@@ -51,16 +70,7 @@ impl<H> Victim<H> {
             members: self.tree.identities(),
         };
         self.in_hand = Some(worker);
-        match hands.record.take_in_hand(&tree) {
-            Ok(()) => true,
-            Err(error) => {
-                self.fail(
-                    hands,
-                    format!("the tree in hand can't be written down, so it is not touched: {error}"),
-                );
-                false
-            }
-        }
+        hands.record.take_in_hand(&tree)
     }
 
     pub(super) fn announce<K: Kernel<Held = H>, R: Record>(

@@ -301,11 +301,20 @@ impl<H> Victim<H> {
     }
 
     fn terminate<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        let limits = self.warrant.limits().clone();
-        match self.tree.list(hands.kernel, &limits, Listing::Again) {
-            Ok(()) => self.ask(hands),
-            Err(error) => self.fail(hands, chain(&error)),
+        if self.list_again(hands) {
+            self.ask(hands);
         }
+    }
+
+    /// Lists the tree, and writes down who is new: if this run ends here, its successor has to know them.
+    fn list_again<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) -> bool {
+        let limits = self.warrant.limits().clone();
+        let known = self.tree.members.len();
+        if let Err(error) = self.tree.list(hands.kernel, &limits, Listing::Again) {
+            self.fail(hands, chain(&error));
+            return false;
+        }
+        self.tree.members.len() == known || self.keep_in_hand(hands, false)
     }
 
     /// SIGTERM to the worker of a tree that has just been listed.
@@ -322,10 +331,8 @@ impl<H> Victim<H> {
     }
 
     fn term_rest<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        let limits = self.warrant.limits().clone();
-        match self.tree.list(hands.kernel, &limits, Listing::Again) {
-            Ok(()) => self.signal(hands, Step::Term, false),
-            Err(error) => self.fail(hands, chain(&error)),
+        if self.list_again(hands) {
+            self.signal(hands, Step::Term, false);
         }
         self.refresh_quietly(hands);
         if matches!(self.phase, Phase::Terminating { .. }) && self.tree.is_dead() {
@@ -339,12 +346,17 @@ impl<H> Victim<H> {
         if !self.announce(hands, Step::Kill, None) {
             return;
         }
+        let known = self.tree.members.len();
         let listed = self.tree.list(hands.kernel, &limits, Listing::Stopped);
+        let written = if self.tree.members.len() > known { self.write_down(hands, false) } else { Ok(()) };
         // Whatever the listing said: nothing that was stopped is left stopped.
         self.phase = Phase::Killing { until: hands.kernel.now() + KILL_TIMEOUT };
         self.signal(hands, Step::Kill, false);
         if let Err(error) = listed {
             return self.fail(hands, chain(&error));
+        }
+        if let Err(error) = written {
+            return self.fail(hands, format!("who turned up in the tree can't be written down: {error}"));
         }
         self.refresh_quietly(hands);
         if matches!(self.phase, Phase::Killing { .. }) && self.tree.is_dead() {
