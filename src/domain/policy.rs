@@ -69,9 +69,12 @@ impl WorkerMatch {
     pub fn new(pattern: &str) -> Result<Self, String> {
         // The bare pattern first, so that a message points into what the user wrote.
         regex_lite::Regex::new(pattern).map_err(|error| error.to_string())?;
-        let anchored = regex_lite::Regex::new(&format!("^(?:{pattern})"));
+        // Limits a little above those that it was held to: what is put around it is no reason to refuse it.
+        let build =
+            |text: &str| regex_lite::RegexBuilder::new(text).nest_limit(52).size_limit(11 << 20).build();
+        let anchored = build(&format!("^(?:{pattern})"));
         // With `(?x)` a comment at its end goes to the end of the line.
-        let anchored = anchored.or_else(|_| regex_lite::Regex::new(&format!("^(?:{pattern}\n)")));
+        let anchored = anchored.or_else(|_| build(&format!("^(?:{pattern}\n)")));
         let pattern = anchored.map_err(|error| error.to_string())?;
         Ok(Self { pattern: Arc::new(pattern) })
     }
@@ -102,6 +105,11 @@ mod tests {
     #[test]
     fn a_pattern_may_end_in_a_comment() {
         assert_eq!(key(r"(?x) worker\ (?P<session>\S+)  # and its key", "worker a"), Some(Some("a")));
+    }
+
+    #[test]
+    fn a_pattern_that_is_as_deep_as_patterns_may_be_is_not_refused_for_what_is_put_around_it() {
+        assert_eq!(key(&format!("y{}", "*".repeat(50)), "y"), Some(None));
     }
 
     #[test]
