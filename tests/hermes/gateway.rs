@@ -1,6 +1,7 @@
 //! A real gateway in a home of its own, ended with everything that it started, also when the test fails.
 
 use std::fs::{self, File};
+use std::hash::{BuildHasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -69,8 +70,7 @@ impl Gateway {
         let venv = release.venv()?;
         let home = tempfile::Builder::new().prefix("hermes-home-").tempdir().unwrap();
         let model = Model::start();
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port());
         let this = Self { model, home, address, running: None };
         // The first thing that reads the configuration makes the home.
         let made = this.hermes(&venv).args(["config", "show"]).output().unwrap();
@@ -125,6 +125,7 @@ impl Gateway {
             self.get("/api/status").await.filter(|(status, _)| *status == 200)
         })
         .await;
+        assert!(self.is_alive(), "somebody else answers at {}:\n{}", self.address, self.log());
         let page = self.get("/").await.expect("a page").1;
         let page = gateway_reaper::sources::gateway::hermes::page::Page::read(page.as_bytes());
         if let (Some(running), Some(token)) = (&mut self.running, page.token) {
@@ -234,62 +235,6 @@ impl Gateway {
         self.running.as_mut().expect("the gateway runs").cookies = cookies;
     }
 
-    /// The plugin's table.
-    pub(crate) async fn table(&self) -> Value {
-        let Some((status, body)) = self.get("/api/plugins/gateway-reaper/sessions").await else {
-            let state = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap_or_default();
-            panic!("the gateway has no answer; its process: {state}");
-        };
-        assert_eq!(status, 200, "{body}");
-        serde_json::from_str(&body).unwrap_or_else(|_| panic!("no table: {body}"))
-    }
-
-    pub(crate) async fn row(&self, session: &str) -> Option<Value> {
-        let table = self.table().await;
-        table["sessions"].as_array().unwrap().iter().find(|row| row["id"] == session).cloned()
-    }
-
-    /// The session's row as soon as it is as wanted.
-    pub(crate) async fn row_where(
-        &self,
-        session: &str,
-        what: &str,
-        wanted: impl Fn(&Value) -> bool,
-    ) -> Value {
-        let mut last = None;
-        until(what, async || {
-            let row = self.row(session).await;
-            if row != last {
-                last.clone_from(&row);
-                // Shown only if the test fails.
-                println!("{session}, until {what}: {}", row.as_ref().unwrap_or(&Value::Null));
-            }
-            row.filter(&wanted)
-        })
-        .await
-    }
-
-    /// The session's row once it is built, idle, and has its worker.
-    pub(crate) async fn built(&self, session: &str) -> Value {
-        self.row_where(session, "the session is built", |row| {
-            row["turn"] == "idle" && row["worker"]["pid"].is_u64()
-        })
-        .await
-    }
-
-    /// The session's row once nothing in the gateway has it in hand any more.
-    pub(crate) async fn settled(&self, session: &str) -> Value {
-        let is_settled =
-            |row: &Value| row["turn"] == "idle" && row["holds"].as_array().is_some_and(Vec::is_empty);
-        self.row_where(session, "the session rests", is_settled).await
-    }
-
-    /// The session's worker, held.
-    pub(crate) async fn worker(&self, session: &str) -> Pinned {
-        let row = self.built(session).await;
-        Pinned::new(u32::try_from(row["worker"]["pid"].as_u64().unwrap()).unwrap()).unwrap()
-    }
-
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
         self.request(hyper::Request::get(path), String::new()).await
     }
@@ -363,6 +308,16 @@ impl Gateway {
         };
         self.family().into_iter().filter(is_worker).collect()
     }
+}
+
+/// One that stays free until the gateway listens there, also while it is away: not of those that the kernel gives to whoever wants any.
+fn free_port() -> u16 {
+    const LOWEST: u64 = 15_000;
+    const HOW_MANY: u64 = 15_000;
+    let random = || RandomState::new().hash_one(0);
+    let ports = std::iter::repeat_with(|| u16::try_from(LOWEST + random() % HOW_MANY).unwrap());
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    ports.take(1000).find(is_free).expect("a free port")
 }
 
 impl Drop for Gateway {

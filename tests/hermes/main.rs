@@ -20,6 +20,7 @@ mod plugin_tests;
 mod reaper;
 mod releases;
 mod returning;
+mod rows;
 mod rpc;
 mod story;
 
