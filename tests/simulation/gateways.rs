@@ -7,7 +7,7 @@ use gateway_reaper::domain::table::{CloseAnswer, SessionTable, TableView, Transp
 
 use super::event::TableFault;
 use super::procs::{Birth, Kind, OnTerm, Serial};
-use super::session::Life;
+use super::session::{Life, Sess};
 use super::setup::USER;
 use super::world::{Happening, Toil, World};
 
@@ -121,7 +121,11 @@ impl World {
         let tells = &self.setup.gateways[index].tells;
         let anonymous = fault == Some(TableFault::Anonymous);
         let listed = self.sessions.iter().filter(|session| {
-            let omitted = fault == Some(TableFault::Omits(session.slot));
+            // Of two rows with one key, the one that is left would be said to own both workers, and that can't be told from the truth.
+            let shares_key = |other: &Sess| other.serial != session.serial && other.key == session.key;
+            let is_alone =
+                || !self.sessions.iter().any(|other| other.life != Life::Closed && shares_key(other));
+            let omitted = fault == Some(TableFault::Omits(session.slot)) && is_alone();
             session.gateway == index && session.life == Life::Live && !omitted
         });
         TableView::Current(SessionTable {
