@@ -1,4 +1,5 @@
-//! Ending stubborn worker trees: all of them ignore SIGTERM, so each takes the whole term timeout; together they should take no longer.
+//! Ending stubborn workers, alone and with a tree each: all of them ignore SIGTERM, so each takes the whole term timeout; together they
+//! should take no longer.
 
 use std::time::Duration;
 
@@ -23,9 +24,9 @@ pub(crate) struct Ending {
     pub(crate) cpu_ms: f64,
 }
 
-pub(crate) fn measure(trees: usize, effort: Effort) -> Ending {
+pub(crate) fn measure(trees: usize, flavour: Flavour, effort: Effort) -> Ending {
     let rounds = effort.choose(1, 3);
-    let runs: Vec<(usize, run::Cost)> = (0..rounds).map(|_| end(trees)).collect();
+    let runs: Vec<(usize, run::Cost)> = (0..rounds).map(|_| end(trees, flavour)).collect();
     let ratios: Vec<f64> =
         runs.iter().map(|(_, cost)| cost.wall_ms / 1e3 / TERM_TIMEOUT.as_secs_f64()).collect();
     Ending {
@@ -37,17 +38,13 @@ pub(crate) fn measure(trees: usize, effort: Effort) -> Ending {
 }
 
 /// The gateway closes the sessions and leaves their workers alone, so that they fall to the reaper.
-fn end(trees: usize) -> (usize, run::Cost) {
+fn end(trees: usize, flavour: Flavour) -> (usize, run::Cost) {
     let policy = format!(
         "grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"{}s\"\nmax_reaps = 1000\n",
         TERM_TIMEOUT.as_secs()
     );
     let mut scene = Scene::new(Options { close: CloseManner::Lazy, ..Options::default() }, &policy);
-    let worker = WorkerSpec {
-        flavour: Flavour::StubbornFamily,
-        at_end_of_input: AtEndOfInput::LiveOn,
-        ..WorkerSpec::default()
-    };
+    let worker = WorkerSpec { flavour, at_end_of_input: AtEndOfInput::LiveOn, ..WorkerSpec::default() };
     for _ in 0..trees {
         scene.add_session(NewSession { worker, ..NewSession::default() }, None);
     }

@@ -31,6 +31,7 @@ mod scene;
 #[path = "../../tests/support/strangers.rs"]
 mod strangers;
 
+use gateway_reaper::demo::flavour::Flavour;
 use page::Page;
 use scene::Scene;
 use strangers::Strangers;
@@ -84,9 +85,11 @@ fn main() {
         page.linear(&linear::measure(effort));
     }
     if wanted("ending") {
-        for trees in [1, 100, 1_000] {
-            eprintln!("ending {trees} stubborn trees");
-            page.ending(&ending::measure(trees, effort));
+        for flavour in [Flavour::Stubborn, Flavour::StubbornFamily] {
+            for trees in [1, 100, 1_000] {
+                eprintln!("ending {trees} stubborn workers, {flavour:?}");
+                page.ending(&ending::measure(trees, flavour, effort));
+            }
         }
     }
     if wanted("overshoot") {

@@ -100,10 +100,10 @@ impl Page {
     pub(crate) fn ending(&mut self, ending: &Ending) {
         if !self.text.contains("## Ending") {
             self.say(
-                "\n## Ending stubborn worker trees\n\n\
-                 Each tree is a worker and two descendants, one of them in a session of its own, and none of them heeds SIGTERM. One \
-                 `once`, from start to exit; the term timeout is 5 s.\n\n\
-                 | trees | processes | time by term timeout | CPU, ms |\n| ---: | ---: | ---: | ---: |",
+                "\n## Ending stubborn workers\n\n\
+                 None of them heeds SIGTERM. Each is alone, or has two descendants, one of them in a session of its own. One `once`, from \
+                 start to exit; the term timeout is 5 s.\n\n\
+                 | workers | processes | time by term timeout | CPU, ms |\n| ---: | ---: | ---: | ---: |",
             );
         }
         self.row(&[

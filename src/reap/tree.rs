@@ -12,11 +12,11 @@ const PASSES: usize = 16;
 /// How carefully a tree is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listing {
-    /// For the first time or for the last. A listing can miss a live child, so one more pass than needed is made.
+    /// For the first time. A listing can miss a live child, so everybody's children are listed twice at least.
     Whole,
     /// What may have been added since: there is another listing before anybody of it is killed.
     Again,
-    /// Each member is stopped before its children are listed: what is stopped can't fork. Whole.
+    /// Each member is stopped before its children are listed: what is stopped can't fork. As often.
     Stopped,
 }
 
@@ -165,12 +165,10 @@ impl<H> Tree<H> {
         limits: &Limits,
         listing: Listing,
     ) -> Result<(), KernelError> {
-        let enough = if listing == Listing::Again { 1 } else { 2 };
-        let mut quiet = 0;
-        for _ in 0..PASSES {
+        let least = if listing == Listing::Again { 1 } else { 2 };
+        for pass in 1..=PASSES {
             let grew = self.pass(kernel, limits, listing)?;
-            quiet = if grew { 0 } else { quiet + 1 };
-            if quiet == enough || self.is_dead() {
+            if (!grew && pass >= least) || self.is_dead() {
                 break;
             }
         }

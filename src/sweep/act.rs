@@ -50,6 +50,8 @@ pub(super) async fn carry_out<R: Record>(
             }
         };
         let victim = tokio::select! {
+            // Whoever is to be asked to end comes before another look at those who were.
+            biased;
             Some((victim, answer)) = answers.next(), if !answers.is_empty() => {
                 teardown.answered(victim, answer, kernel, record);
                 Some(victim)
