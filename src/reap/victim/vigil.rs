@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::time::Awake;
 
-/// The first look at a dying tree comes after this, each further one after a quarter of the time that it has been dying for.
+/// The first look at a dying tree comes after this, each further one after half of the time that it has been dying for.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 
 /// Looks at a tree while its worker is dying: what it starts on its way out is its child only until it is gone (a child forks as its
@@ -21,6 +21,6 @@ impl Vigil {
     }
 
     pub(super) fn looked(&mut self, now: Awake) {
-        self.next = now + (now.since(self.since) / 4).max(FIRST_LOOK);
+        self.next = now + (now.since(self.since) / 2).max(FIRST_LOOK);
     }
 }
