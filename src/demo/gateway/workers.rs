@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, ChildStdin, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::net::unix::pipe;
 
 use super::options::{Exited, Lifeline, Options};
@@ -20,6 +20,8 @@ pub(super) struct Workers {
     running: BTreeMap<u32, Worker>,
     /// Descendants of workers, also of those that have exited.
     families: Vec<Pinned>,
+    /// Workers that have exited since the dead were last taken out of the families.
+    since_sorted_out: usize,
     /// Inherited by every worker.
     lifeline: Option<OwnedFd>,
     options: Options,
@@ -43,7 +45,13 @@ impl Workers {
             Lifeline::Stdin => Some(rustix::io::dup(io::stdin())?),
             Lifeline::None => None,
         };
-        Ok(Self { running: BTreeMap::new(), families: Vec::new(), lifeline, options: options.clone() })
+        Ok(Self {
+            running: BTreeMap::new(),
+            families: Vec::new(),
+            since_sorted_out: 0,
+            lifeline,
+            options: options.clone(),
+        })
     }
 
     /// Starts a worker. What comes out of the pipe says when it is ready.
@@ -95,15 +103,17 @@ impl Workers {
         if self.options.exited == Exited::StayZombies {
             return Vec::new();
         }
-        let exited: Vec<u32> = self
-            .running
-            .iter_mut()
-            .filter_map(|(pid, worker)| matches!(worker.child.try_wait(), Ok(Some(_))).then_some(*pid))
-            .collect();
-        for pid in &exited {
-            self.running.remove(pid);
+        // Who has exited is asked for, not everybody whether it has: of a thousand at once that would be a million questions.
+        let mut exited = Vec::new();
+        while let Ok(Some((pid, _))) = wait(WaitOptions::NOHANG) {
+            let pid = pid.as_raw_nonzero().get().unsigned_abs();
+            exited.extend(self.running.remove(&pid).map(|_| pid));
         }
-        self.families.retain(Pinned::alive);
+        self.since_sorted_out += exited.len();
+        if self.since_sorted_out * 4 >= self.families.len() {
+            self.since_sorted_out = 0;
+            self.families.retain(Pinned::alive);
+        }
         exited
     }
 
