@@ -162,6 +162,22 @@ fn worker_absent_is_matched_by_key_in_argv() {
 }
 
 #[test]
+fn a_match_by_key_proves_nothing_while_another_rows_key_or_worker_is_not_understood() {
+    let mut world = World::new();
+    world.worker(201, "a", 100);
+    for other in
+        [Session { key: gibberish(), ..attached("b") }, Session { worker: gibberish(), ..attached("b") }]
+    {
+        world.rows([detached("a"), other]).look();
+        let looked = world.look_after(20);
+        assert!(looked.fate("a").starts_with("reap"), "{}", looked.fate("a"));
+        assert_eq!(looked.goes_along("a"), None, "it may be that row's");
+        assert_eq!(looked.fate_of_worker(201), "keep: unknown-state");
+        world.rows([attached("a")]).look();
+    }
+}
+
+#[test]
 fn a_session_is_told_with_the_worker_that_was_found_by_key_and_what_that_one_weighs() {
     let mut world = World::new();
     world.worker(200, "a", 100).rss_bytes = Some(7);

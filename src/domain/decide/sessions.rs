@@ -175,12 +175,15 @@ fn claim_by_pid<'a>(scene: &Scene<'a>, session: &Session, pid: Pid) -> Claim<'a>
     }
 }
 
-/// The same key twice is no proof of anything (0.13: two live sessions may carry one key), so only an unambiguous match counts.
+/// The same key twice is no proof of anything (0.13: two live sessions may carry one key), so only an unambiguous match counts. It isn't one
+/// while another row's key or worker is not understood.
 fn claim_by_key<'a>(scene: &Scene<'a>, session: &'a Session) -> Claim<'a> {
     let Some(key) = session.worker_key() else { return Claim::CloseOnly };
     match scene.workers_by_key(key) {
         [process]
             if scene.rows.with_key(key) == 1
+                && !scene.rows.has_obscure_key
+                && !scene.rows.has_obscure_worker
                 && !scene.context.is_named(process.identity.pid)
                 && !scene.shares_process
                 && scene.contradiction().is_none()

@@ -11,6 +11,15 @@ use super::{Fate, Oracle, first};
 use crate::random::Pattern;
 
 impl Oracle<'_> {
+    /// Whether nobody can tell which worker this row has.
+    fn is_obscure(row: &Session) -> bool {
+        match row.worker {
+            Told::Known(_) => false,
+            Told::NotUnderstood(_) => true,
+            Told::Absent => row.worker_key().is_none(),
+        }
+    }
+
     /// Whether another row of this table carries a key, in a way that is understood.
     fn carries(row: &Session, key: &str) -> bool {
         row.worker_key() == Some(key) && !matches!(row.worker, Told::NotUnderstood(_))
@@ -61,6 +70,10 @@ impl Oracle<'_> {
             }
             Told::Absent => {
                 let Some(key) = row.worker_key() else { return Ok(None) };
+                // Another row whose worker can't be told may have this one.
+                if self.rows(gateway).iter().any(Self::is_obscure) {
+                    return Ok(None);
+                }
                 let rows = self.rows(gateway).iter().filter(|row| Self::carries(row, key)).count();
                 let processes = self.0.world.seen.processes.processes.values();
                 let carriers: Vec<&Process> = processes
