@@ -70,7 +70,8 @@ impl LedgerFile {
             Remembered::Kept(ledger) => Some(ledger.clone()),
             Remembered::Nothing | Remembered::StartedAgain(_) => None,
         };
-        Ok((Self { on_disk, sequence: expected.unwrap_or(0) }, remembered))
+        // A new count begins where no earlier one of this boot has been: a copy put back from before the loss must not fit by chance.
+        Ok((Self { on_disk, sequence: expected.unwrap_or(now.as_nanos()) }, remembered))
     }
 
     /// Writes it, if it isn't what is there already.
@@ -184,6 +185,24 @@ mod tests {
         std::fs::write(dir.path().join(NAME), copy).unwrap();
         assert_eq!(why(run(dir.path(), &ledger(3))), "it is not the one that was written last");
         assert_eq!(kept(run(dir.path(), &ledger(4))), ledger(3));
+    }
+
+    #[test]
+    fn nor_is_a_copy_from_before_everything_was_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let life = |now: Awake| {
+            let lock = Lock::take(dir.path()).unwrap();
+            let (mut file, _) = LedgerFile::load(dir.path(), &lock, &boot(), now).unwrap();
+            file.save(dir.path(), &lock, &ledger(1)).unwrap();
+        };
+        life(NOW);
+        let copy = std::fs::read(dir.path().join(NAME)).unwrap();
+        for file in std::fs::read_dir(&dir).unwrap() {
+            std::fs::remove_file(file.unwrap().path()).unwrap();
+        }
+        life(NOW + std::time::Duration::from_secs(1));
+        std::fs::write(dir.path().join(NAME), copy).unwrap();
+        assert_eq!(why(peek(dir.path(), &boot(), NOW)), "it is not the one that was written last");
     }
 
     #[test]

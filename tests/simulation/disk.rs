@@ -80,7 +80,9 @@ impl Disk {
         if self.before.len() > 4 {
             self.before.remove(0);
         }
-        let seq = self.now.lock + 1;
+        // A new count begins where no earlier one has been, as the real one does.
+        let last = if self.now.lock == 0 { self.losses << 32 } else { self.now.lock };
+        let seq = last + 1;
         let mut kept = ledger.clone();
         if afresh {
             self.now.journal =
