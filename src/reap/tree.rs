@@ -63,6 +63,14 @@ impl<H> Member<H> {
         self.leads |= group == pid || session == pid;
     }
 
+    /// Whether it has exited by now.
+    fn is_gone<K: Kernel<Held = H>>(&mut self, kernel: &mut K) -> Result<bool, KernelError> {
+        if !self.exited && kernel.exited(&self.held)? {
+            self.has_exited(kernel);
+        }
+        Ok(self.exited)
+    }
+
     /// It was found to have exited.
     pub(super) fn has_exited<K: Kernel<Held = H>>(&mut self, kernel: &K) {
         self.exited = true;
@@ -131,10 +139,8 @@ impl<H> Tree<H> {
 
     /// Asks who has exited since.
     pub(super) fn refresh<K: Kernel<Held = H>>(&mut self, kernel: &mut K) -> Result<(), KernelError> {
-        for member in self.members.iter_mut().filter(|member| !member.exited) {
-            if kernel.exited(&member.held)? {
-                member.has_exited(kernel);
-            }
+        for member in &mut self.members {
+            member.is_gone(kernel)?;
         }
         Ok(())
     }
@@ -221,10 +227,10 @@ impl<H> Tree<H> {
         let parent = member.identity.pid;
         let family = kernel.family(parent)?;
         // What was read is this process's only if it was still there afterwards.
-        if self.is_gone(index, kernel)? {
+        if member.is_gone(kernel)? {
             return Ok(false);
         }
-        let (Some(family), Some(member)) = (family, self.members.get_mut(index)) else { return Ok(false) };
+        let Some(family) = family else { return Ok(false) };
         member.is_in(family.group, family.session);
         let mut grew = false;
         for pid in family.children {
@@ -235,21 +241,13 @@ impl<H> Tree<H> {
             let found = kernel.look(pid)?.filter(|child| child.parent == Some(parent));
             let Some(child) = found.filter(|child| limits.protects(child).is_none()) else { continue };
             // As above: of whom it is a child is known only now.
-            if self.is_gone(index, kernel)? {
+            let Some(member) = self.members.get_mut(index) else { break };
+            if member.is_gone(kernel)? {
                 break;
             }
             grew |= self.add(kernel, limits, child.identity)?;
         }
         Ok(grew)
-    }
-
-    /// Whether a member has exited by now.
-    fn is_gone<K: Kernel<Held = H>>(&mut self, index: usize, kernel: &mut K) -> Result<bool, KernelError> {
-        let Some(member) = self.members.get_mut(index) else { return Ok(true) };
-        if !member.exited && kernel.exited(&member.held)? {
-            member.has_exited(kernel);
-        }
-        Ok(member.exited)
     }
 
     /// Whether the process with this PID is a member that has not exited.

@@ -128,10 +128,8 @@ async fn prompt(
     waits: (Duration, Duration),
 ) -> Winner {
     let session = row["id"].as_str().unwrap();
-    let (said, answer) = tokio::join!(after(waits.0, reaper.once()), async {
-        tokio::time::sleep(waits.1).await;
-        client.prompt(session, "again").await
-    });
+    let (said, answer) =
+        tokio::join!(after(waits.0, reaper.once()), after(waits.1, client.prompt(session, "again")));
     assert_eq!(said.exit, 0, "{}", said.report);
     match (was_reaped(&said, session), answer) {
         (true, Err(refusal)) => {

@@ -10,7 +10,7 @@ use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
-use crate::domain::warrant::Warrant;
+use crate::domain::warrant::{Limits, Warrant};
 
 use super::kernel::{Kernel, KernelError};
 use super::outcome::{Ending, Outcome, Step};
@@ -271,14 +271,22 @@ impl<H> Victim<H> {
         let dying = self.is_dying();
         let Some(vigil) = self.vigil.as_mut().filter(|vigil| dying && now >= vigil.next) else { return };
         vigil.looked(now);
-        let known = self.tree.members.len();
+        self.look_again(hands, Tree::glance);
+    }
+
+    /// Looks at the tree, and writes down who is new: if this run ends here, its successor has to know them.
+    fn look_again<K: Kernel<Held = H>, R: Record>(
+        &mut self,
+        hands: &mut Hands<'_, K, R>,
+        look: impl FnOnce(&mut Tree<H>, &mut K, &Limits) -> Result<(), KernelError>,
+    ) -> bool {
         let limits = self.warrant.limits().clone();
-        if let Err(error) = self.tree.glance(hands.kernel, &limits) {
-            return self.fail(hands, chain(&error));
+        let known = self.tree.members.len();
+        if let Err(error) = look(&mut self.tree, hands.kernel, &limits) {
+            self.fail(hands, chain(&error));
+            return false;
         }
-        if self.tree.members.len() > known {
-            self.keep_in_hand(hands, false);
-        }
+        self.tree.members.len() == known || self.keep_in_hand(hands, false)
     }
 
     fn left(&self) -> impl Iterator<Item = String> {
@@ -306,15 +314,8 @@ impl<H> Victim<H> {
         }
     }
 
-    /// Lists the tree, and writes down who is new: if this run ends here, its successor has to know them.
     fn list_again<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) -> bool {
-        let limits = self.warrant.limits().clone();
-        let known = self.tree.members.len();
-        if let Err(error) = self.tree.list(hands.kernel, &limits, Listing::Again) {
-            self.fail(hands, chain(&error));
-            return false;
-        }
-        self.tree.members.len() == known || self.keep_in_hand(hands, false)
+        self.look_again(hands, |tree, kernel, limits| tree.list(kernel, limits, Listing::Again))
     }
 
     /// SIGTERM to the worker of a tree that has just been listed.
