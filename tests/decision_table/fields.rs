@@ -178,6 +178,25 @@ fn a_match_by_key_proves_nothing_while_another_rows_key_or_worker_is_not_underst
 }
 
 #[test]
+fn a_worker_that_doesnt_say_whose_it_is_proves_nothing_while_another_rows_key_or_worker_is_not_understood() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "nobody's", 100);
+    for other in
+        [Session { key: gibberish(), ..attached("b") }, Session { worker: gibberish(), ..attached("b") }]
+    {
+        let a = |named| Session { worker: Told::Known(pid(named)), ..detached("a") };
+        world.rows([a(201), other.clone()]).look();
+        let looked = world.look_after(20);
+        assert!(looked.fate("a").starts_with("reap"), "{}", looked.fate("a"));
+        assert_eq!(looked.goes_along("a"), None, "it may be that row's");
+        world.rows([a(200), other]);
+        assert_eq!(world.look_after(20).goes_along("a"), Some(200), "it says that it is this row's");
+        world.rows([attached("a")]).look();
+    }
+}
+
+#[test]
 fn a_session_is_told_with_the_worker_that_was_found_by_key_and_what_that_one_weighs() {
     let mut world = World::new();
     world.worker(200, "a", 100).rss_bytes = Some(7);

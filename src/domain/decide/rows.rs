@@ -44,6 +44,11 @@ impl<'a> Rows<'a> {
         self.named_by_key.iter().map(|(key, pids)| (*key, pids.as_slice()))
     }
 
+    /// Whether nobody can tell which worker one of the rows has.
+    pub(super) fn has_obscure(&self) -> bool {
+        self.has_obscure_worker || self.has_obscure_key
+    }
+
     /// Whether any row leaves its worker to be found by key.
     pub(super) fn find_by_key(&self) -> bool {
         self.has_obscure_key || !self.found_by_key.is_empty()

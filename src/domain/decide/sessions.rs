@@ -168,11 +168,11 @@ fn claim_by_pid<'a>(scene: &Scene<'a>, session: &Session, pid: Pid) -> Claim<'a>
         return Claim::Untouchable(Protection::Shared(pid));
     }
     // A worker that left its gateway's tree (double-forked) has to say itself whose it is.
-    if is_under() || (says_so && !scene.context.is_under_a_gateway(process)) {
-        Claim::Worker(process)
-    } else {
-        Claim::Untouchable(Protection::NotUnderGateway(pid))
+    if !is_under() && (!says_so || scene.context.is_under_a_gateway(process)) {
+        return Claim::Untouchable(Protection::NotUnderGateway(pid));
     }
+    // One that doesn't say whose it is may be the worker of that row.
+    if !says_so && scene.rows.has_obscure() { Claim::CloseOnly } else { Claim::Worker(process) }
 }
 
 /// The same key twice is no proof of anything (0.13: two live sessions may carry one key), so only an unambiguous match counts. It isn't one
@@ -182,8 +182,7 @@ fn claim_by_key<'a>(scene: &Scene<'a>, session: &'a Session) -> Claim<'a> {
     match scene.workers_by_key(key) {
         [process]
             if scene.rows.with_key(key) == 1
-                && !scene.rows.has_obscure_key
-                && !scene.rows.has_obscure_worker
+                && !scene.rows.has_obscure()
                 && !scene.context.is_named(process.identity.pid)
                 && !scene.shares_process
                 && scene.contradiction().is_none()

@@ -66,6 +66,10 @@ impl Oracle<'_> {
                 if (!says_so && (is_anothers || is_under_anothers)) || !is_ours {
                     return Err(());
                 }
+                // It may be the worker of that row.
+                if !says_so && self.rows(gateway).iter().any(Self::is_obscure) {
+                    return Ok(None);
+                }
                 pid
             }
             Told::Absent => {
