@@ -1,10 +1,11 @@
 //! Nothing leaked: when all has been calm for long enough, no orphan is left that the tool can possibly know.
 //!
 //! Not known, and so not asked for:
-//! - sessions whose row makes no sense, or names a process that can't be its worker: they are kept, and that is said;
+//! - sessions whose row makes no sense, or names a process that can't be its worker, or whose worker has
+//!   under it whom another row names: they are kept, and that is said;
 //! - workers that a row may own without saying so (a row without a worker's PID and with the same key, or with one that is not
-//!   understood, or one that names a process which can't be its worker), that a row names although they aren't its own, or whose gateway
-//!   tells nobody its process;
+//!   understood, or one that names a process which can't be its worker), that a row names although they, or who is under them, aren't
+//!   its own, or whose gateway tells nobody its process;
 //! - workers whose gateway died before any run that remembers had seen them under it and known it, where whoever adopted them shows
 //!   nothing of it;
 //! - what has strayed from its worker's tree before a run took the tree in hand, or whose run's journal was lost: nothing in the process
@@ -53,7 +54,17 @@ impl World {
     }
 
     fn is_knowable_session(&self, session: &Sess) -> bool {
-        session.obscured.is_none() && !self.is_impostor(session)
+        session.obscured.is_none()
+            && !self.is_impostor(session)
+            && !session.worker.is_some_and(|worker| self.is_above_named(worker))
+    }
+
+    /// A row names, by mistake, a process under this worker.
+    fn is_above_named(&self, worker: Serial) -> bool {
+        let rows = self.sessions.iter().filter(|session| session.life == Life::Live);
+        let rows = rows.filter(|session| self.setup.gateways[session.gateway].tells.worker_pids);
+        let mut named = rows.filter_map(|session| session.misnamed);
+        named.any(|pid| self.procs.tree(worker).any(|proc| proc.pid == pid && proc.serial != worker))
     }
 
     /// Its row names a process that can't be its worker, or another row names the same.
@@ -111,7 +122,7 @@ impl World {
                 Told::NotUnderstood(_) => true,
             }
         };
-        if rows().any(hides) {
+        if rows().any(hides) || self.is_above_named(worker.serial) {
             return false;
         }
         let known_gateways =
