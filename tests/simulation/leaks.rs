@@ -6,8 +6,8 @@
 //! - workers that a row may own without saying so (a row without a worker's PID and with the same key, or with one that is not
 //!   understood, or one that names a process which can't be its worker), that a row names although they, or who is under them, aren't
 //!   its own, or whose gateway tells nobody its process;
-//! - workers whose gateway died before any run that remembers had seen them under it and known it, where whoever adopted them shows
-//!   nothing of it;
+//! - workers whose gateway died before any run that remembers had seen them under it and known it, or that a row of another gateway
+//!   named by mistake meanwhile, where whoever adopted them shows nothing of it;
 //! - what has strayed from its worker's tree before a run took the tree in hand, or whose run's journal was lost: nothing in the process
 //!   table leads from the one to the other;
 //! - another user's processes, and whatever is under them.
@@ -107,7 +107,7 @@ impl World {
     }
 
     fn is_knowable_worker(&self, toil: &Toil, worker: &Proc) -> bool {
-        let key = worker.argv.rsplit(' ').next().unwrap_or_default();
+        let key = worker.key();
         let rows = || self.sessions.iter().filter(|session| session.life == Life::Live);
         let hides = |session: &Sess| {
             let tells = &self.setup.gateways[session.gateway].tells;
@@ -135,7 +135,7 @@ impl World {
             }
             _ if !known_gateways => false,
             (Some(Kind::Init), _) if self.setup.init_is_init => true,
-            _ => !toil.known_to.is_empty(),
+            _ => !toil.known_to.is_empty() && !toil.claimed,
         }
     }
 }

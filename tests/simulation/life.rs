@@ -59,7 +59,7 @@ impl World {
                     // Once nobody needs that one any more, it goes with the session that claims it.
                     let named = self.procs.get(pid).map(|proc| proc.serial);
                     if let Some(toil) = named.and_then(|serial| self.toils.get_mut(&serial)) {
-                        toil.blurred = true;
+                        (toil.blurred, toil.claimed) = (true, true);
                     }
                 }
                 return;
@@ -127,18 +127,19 @@ impl World {
     }
 
     fn wrong_pid(&self, slot: Slot, wrong: Wrong) -> Option<u32> {
-        let gateway = self.sessions.at(slot)?.gateway;
+        let Sess { gateway, key, .. } = self.sessions.at(slot)?;
         let of = |kind| self.procs.iter().find(|proc| proc.kind == kind).map(|proc| proc.pid);
         match wrong {
             Wrong::Init => Some(1),
             Wrong::Reaper => of(Kind::Reaper),
-            Wrong::Gateway => of(Kind::Gateway(gateway)),
+            Wrong::Gateway => of(Kind::Gateway(*gateway)),
             Wrong::Bystander => of(Kind::Bystander),
             // That it names its own is no lie, also once it has got another one.
             Wrong::Another(other) if other == slot => None,
             Wrong::Another(other) => {
-                let worker = self.sessions.at(other)?.worker?;
-                Some(self.procs.alive(worker)?.pid)
+                let worker = self.procs.alive(self.sessions.at(other)?.worker?)?;
+                // Where that one carries its key as well, nothing tells the lie from the truth: it is its newer worker.
+                (worker.key() != key).then_some(worker.pid)
             }
             Wrong::Nobody => Some(self.setup.pid_max + 7),
         }

@@ -91,6 +91,13 @@ pub(crate) struct Procs {
     in_this_tick: (u64, BTreeSet<u32>),
 }
 
+impl Proc {
+    /// The key that its argv carries, if it is a worker.
+    pub(crate) fn key(&self) -> &str {
+        self.argv.rsplit(' ').next().unwrap_or_default()
+    }
+}
+
 impl Procs {
     pub(crate) fn new(pid_max: u32, pidfs: bool) -> Self {
         Self {

@@ -59,6 +59,8 @@ pub(crate) struct Toil {
     /// It was needed while no table named it (its session was being built, or left out): to polls it may have looked like nobody's
     /// for longer than it was.
     pub(crate) blurred: bool,
+    /// A row that isn't its own has named it.
+    pub(crate) claimed: bool,
     /// It has led a session of its own from the beginning.
     pub(crate) leads: bool,
     /// It was rightly condemned before: whoever finishes it need not wait again.
@@ -75,6 +77,7 @@ impl Toil {
             session,
             orphan_since: None,
             blurred: false,
+            claimed: false,
             leads: false,
             condemned: false,
             known_to: Vec::new(),
