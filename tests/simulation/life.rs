@@ -118,10 +118,14 @@ impl World {
             taken: false,
         });
         let worker = self.start_worker(serial);
+        let fault = self.gateways[gateway].table_fault.filter(|(_, until)| now < *until);
+        let is_omitted = matches!(fault, Some((TableFault::Omits(omitted), _)) if omitted == slot);
+        if (built > 0 || is_omitted)
+            && let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker))
+        {
+            toil.blurred = true;
+        }
         if built > 0 {
-            if let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker)) {
-                toil.blurred = true;
-            }
             self.plan(built, Happening::Listed(serial));
         }
     }
