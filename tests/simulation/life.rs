@@ -131,19 +131,19 @@ impl World {
     }
 
     fn wrong_pid(&self, slot: Slot, wrong: Wrong) -> Option<u32> {
-        let Sess { gateway, key, .. } = self.sessions.at(slot)?;
+        let row = self.sessions.at(slot)?;
         let of = |kind| self.procs.iter().find(|proc| proc.kind == kind).map(|proc| proc.pid);
         match wrong {
             Wrong::Init => Some(1),
             Wrong::Reaper => of(Kind::Reaper),
-            Wrong::Gateway => of(Kind::Gateway(*gateway)),
+            Wrong::Gateway => of(Kind::Gateway(row.gateway)),
             Wrong::Bystander => of(Kind::Bystander),
             // That it names its own is no lie, also once it has got another one.
             Wrong::Another(other) if other == slot => None,
             Wrong::Another(other) => {
-                let worker = self.procs.alive(self.sessions.at(other)?.worker?)?;
-                // Where that one carries its key as well, nothing tells the lie from the truth: it is its newer worker.
-                (worker.key() != key).then_some(worker.pid)
+                let other = self.sessions.at(other)?;
+                let worker = self.procs.alive(other.worker?)?;
+                (other.life == Life::Live || worker.key() != row.key).then_some(worker.pid)
             }
             Wrong::Nobody => Some(self.setup.pid_max + 7),
         }
