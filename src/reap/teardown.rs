@@ -19,6 +19,8 @@ use super::victim::{Hands, Victim};
 #[derive(Debug)]
 pub struct Teardown<H> {
     victims: Vec<Victim<H>>,
+    /// So many of them are in hand.
+    begun: usize,
 }
 
 /// A session that a gateway is to be asked to close.
@@ -35,27 +37,38 @@ pub struct CloseRequest {
 }
 
 impl<H> Teardown<H> {
-    /// Takes warrants, each with the time its subject had waited, and makes the first acts. Returns the sessions to close.
-    pub fn begin<K: Kernel<Held = H>, R: Record>(
-        warrants: Vec<(Warrant, Duration)>,
+    /// Takes warrants, each with the time its subject had waited. Nothing is done yet.
+    #[must_use]
+    pub fn new(warrants: Vec<(Warrant, Duration)>) -> Self {
+        let victims = warrants.into_iter().map(|(warrant, waited)| Victim::new(warrant, waited)).collect();
+        Self { victims, begun: 0 }
+    }
+
+    /// The next victim to begin with, if there is one left.
+    pub fn next(&self) -> Option<usize> {
+        (self.begun < self.victims.len()).then_some(self.begun)
+    }
+
+    /// Takes hold of the next victim and makes the first act. Returns its session, if that is to be closed. One by one, so that gateways can
+    /// close the first while the last is still being listed.
+    pub fn begin_next<K: Kernel<Held = H>, R: Record>(
+        &mut self,
         kernel: &mut K,
         record: &mut R,
-    ) -> (Self, Vec<CloseRequest>) {
-        let mut victims: Vec<_> =
-            warrants.into_iter().map(|(warrant, waited)| Victim::new(warrant, waited)).collect();
-        let mut requests = Vec::new();
-        for (index, victim) in victims.iter_mut().enumerate() {
-            let ask = victim.begin(&mut Hands { kernel, record });
-            if let (true, Some(order)) = (ask, victim.warrant().session()) {
-                requests.push(CloseRequest {
-                    victim: index,
-                    gateway: victim.warrant().gateway().clone(),
-                    order: order.clone(),
-                    within: victim.warrant().close_timeout(),
-                });
-            }
+    ) -> Option<CloseRequest> {
+        let index = self.begun;
+        let victim = self.victims.get_mut(index)?;
+        self.begun += 1;
+        if !victim.begin(&mut Hands { kernel, record }) {
+            return None;
         }
-        (Self { victims }, requests)
+        let warrant = victim.warrant();
+        Some(CloseRequest {
+            victim: index,
+            gateway: warrant.gateway().clone(),
+            order: warrant.session()?.clone(),
+            within: warrant.close_timeout(),
+        })
     }
 
     /// A gateway answered.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -27,17 +28,15 @@ pub(super) async fn carry_out<R: Record>(
     kernel: &mut LinuxKernel,
     record: &mut R,
 ) -> Vec<Ending> {
-    let (mut teardown, requests) = Teardown::begin(warrants, kernel, record);
-    let mut answers: FuturesUnordered<_> =
-        requests.into_iter().map(|request| ask(gateways, request)).collect();
-    let mut exits = FuturesUnordered::new();
-    let mut waited_for: HashSet<Place> = HashSet::new();
-    for (place, held) in teardown.alive() {
-        if waited_for.insert(place) {
-            exits.push(exit_of(place, held));
-        }
-    }
+    let mut teardown = Teardown::new(warrants);
+    let mut answers = FuturesUnordered::new();
+    let mut exits = Exits::default();
     loop {
+        // One at each turn: those who are in hand don't wait for all the others.
+        if let Some(victim) = teardown.next() {
+            answers.extend(teardown.begin_next(kernel, record).map(|request| ask(gateways, request)));
+            exits.add(teardown.alive_of(victim));
+        }
         teardown.comb(kernel, record);
         if teardown.is_done() {
             break;
@@ -49,32 +48,23 @@ pub(super) async fn carry_out<R: Record>(
                 None => std::future::pending().await,
             }
         };
-        let victim = tokio::select! {
+        // Whoever turns up on the way is waited for, too.
+        tokio::select! {
             // Whoever is to be asked to end comes before another look at those who were.
             biased;
             Some((victim, answer)) = answers.next(), if !answers.is_empty() => {
                 teardown.answered(victim, answer, kernel, record);
-                Some(victim)
+                exits.add(teardown.alive_of(victim));
             }
-            Some((victim, _)) = exits.next(), if !exits.is_empty() => {
+            Some((victim, _)) = exits.coming.next(), if !exits.coming.is_empty() => {
                 teardown.woken(victim, kernel, record);
-                Some(victim)
+                exits.add(teardown.alive_of(victim));
             }
             () = timer => {
                 teardown.tick(kernel, record);
-                None
+                exits.add(teardown.alive());
             }
-        };
-        // Whoever turned up on the way is waited for, too.
-        let new: Vec<_> = match victim {
-            Some(victim) => {
-                teardown.alive_of(victim).filter(|(place, _)| !waited_for.contains(place)).collect()
-            }
-            None => teardown.alive().filter(|(place, _)| !waited_for.contains(place)).collect(),
-        };
-        for (place, held) in new {
-            waited_for.insert(place);
-            exits.push(exit_of(place, held));
+            () = tokio::task::yield_now(), if teardown.next().is_some() => {}
         }
     }
     let lost = || Ending {
@@ -97,6 +87,24 @@ async fn ask(gateways: &[Watched], request: CloseRequest) -> (usize, CloseAnswer
         None => CloseAnswer::Failed { why: "its gateway is not configured any more".into() },
     };
     (victim, answer)
+}
+
+/// The exits that are waited for.
+#[derive(Default)]
+struct Exits {
+    coming: FuturesUnordered<LocalBoxFuture<'static, Place>>,
+    waited_for: HashSet<Place>,
+}
+
+impl Exits {
+    /// Waits for these as well, unless it does.
+    fn add<'a>(&mut self, alive: impl Iterator<Item = (Place, &'a Held)>) {
+        for (place, held) in alive {
+            if self.waited_for.insert(place) {
+                self.coming.push(Box::pin(exit_of(place, held)));
+            }
+        }
+    }
 }
 
 /// Waits until a held process has exited. Without a descriptor to wait on, the deadlines have to do.

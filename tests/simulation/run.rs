@@ -207,17 +207,7 @@ impl Sim {
         world.note_known(disk, &run.memory, &seen.processes);
         drop(world);
         run.warrants = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
-        let world = std::rc::Rc::clone(&self.world);
-        let (mut kernel, mut record) = (Hands { world: &world, disk }, Hands { world: &world, disk });
-        let (teardown, requests) = Teardown::begin(warrants, &mut kernel, &mut record);
-        run.teardown = Some(teardown);
-        // A run that died meanwhile sends nothing any more.
-        let dead = world.borrow().grips[disk].dead;
-        for request in requests.into_iter().filter(|_| !dead) {
-            world.borrow_mut().check_close(disk, &request);
-            let delay = world.borrow_mut().moment(5);
-            self.plan(disk, run.number, delay, Step::CloseAt(request));
-        }
+        run.teardown = Some(Teardown::new(warrants));
         self.drive(disk, run, None)
     }
 
@@ -274,6 +264,15 @@ impl Sim {
             }
             teardown.answered(victim, answer, &mut kernel, &mut record);
         }
+        if let Some(request) = teardown.begin_next(&mut kernel, &mut record) {
+            // A run that died meanwhile sends nothing any more.
+            if world.borrow().grips[disk].dead {
+                return true;
+            }
+            world.borrow_mut().check_close(disk, &request);
+            let delay = world.borrow_mut().moment(5);
+            self.plan(disk, run.number, delay, Step::CloseAt(request));
+        }
         loop {
             let exits = world.borrow().exits;
             let exited = |held: &Serial| world.borrow().procs.alive(*held).is_none();
@@ -294,6 +293,9 @@ impl Sim {
             }
         }
         if !teardown.is_done() {
+            if teardown.next().is_some() {
+                self.plan(disk, run.number, 0, Step::Poll);
+            }
             if let Some(at) = teardown.deadline() {
                 let wait = at.since(world.borrow().awake());
                 self.plan(disk, run.number, u64::try_from(wait.as_millis()).unwrap() + 1, Step::Poll);

@@ -176,9 +176,11 @@ pub(crate) struct Play {
 impl Play {
     pub(crate) fn begin(mut self) -> Self {
         let warrants = std::mem::take(&mut self.warrants);
-        let (teardown, requests) = Teardown::begin(warrants, &mut self.kernel, &mut self.record);
+        let mut teardown = Teardown::new(warrants);
+        while teardown.next().is_some() {
+            self.requests.extend(teardown.begin_next(&mut self.kernel, &mut self.record));
+        }
         self.teardown = Some(teardown);
-        self.requests = requests;
         self.settle();
         self
     }
