@@ -123,9 +123,19 @@ fn naming_what_runs_under_another_sessions_worker() {
 fn a_worker_under_a_wrapper_is_under_its_gateway() {
     let mut world = World::new();
     world.process(199, 100, "env PYTHONUNBUFFERED=1");
-    world.worker(200, "whatever", 199);
+    world.process(200, 199, "python3 -m worker");
     fate(&mut world, 200);
     assert_eq!(world.peek().goes_along("a"), Some(200));
+}
+
+#[test]
+fn a_worker_that_carries_a_key_of_nobody_may_be_of_a_session_that_isnt_listed_yet() {
+    let mut world = World::new();
+    world.worker(200, "b", 100);
+    assert!(fate(&mut world, 200).starts_with("reap"), "{}", fate(&mut world, 200));
+    assert_eq!(world.peek().goes_along("a"), None, "it is left to its gateway");
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(200), "reap: ownerless-worker, after 60s");
 }
 
 #[test]
@@ -166,6 +176,9 @@ fn a_worker_with_another_sessions_worker_under_it_is_left_alone() {
     world.rows([naming(detached("a"), 200), naming(attached("b"), 201)]).look();
     let why = "protected: process 200 has process 201 under it, a gateway or a listed session's worker";
     assert_eq!(world.look_after(60).why("a"), why);
+    world.worker(200, "nobody's", 100);
+    assert_eq!(world.look().why("a"), why, "closing the session may end both");
+    world.worker(200, "a", 100);
     world.rows([naming(attached("b"), 201)]);
     assert_eq!(world.look().why_worker(200), why, "and when its session is gone");
     world.rows([]).look();

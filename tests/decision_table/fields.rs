@@ -181,7 +181,7 @@ fn a_match_by_key_proves_nothing_while_another_rows_key_or_worker_is_not_underst
 fn a_worker_that_doesnt_say_whose_it_is_proves_nothing_while_another_rows_key_or_worker_is_not_understood() {
     let mut world = World::new();
     world.worker(200, "a", 100);
-    world.worker(201, "nobody's", 100);
+    world.process(201, 100, "python3 -m worker");
     for other in
         [Session { key: gibberish(), ..attached("b") }, Session { worker: gibberish(), ..attached("b") }]
     {

@@ -125,13 +125,13 @@ fn claim<'a>(scene: &Scene<'a>, session: &'a Session) -> Claim<'a> {
         Told::Absent => claim_by_key(scene, session),
         Told::NotUnderstood(_) => Claim::CloseOnly,
     };
-    if let Claim::Worker(process) = &claim
-        && let pid = process.identity.pid
-        && let Some(other) = scene.context.above(pid)
-    {
-        return Claim::Untouchable(Protection::Above { pid, other });
-    }
-    claim
+    let worker = match &claim {
+        Claim::Worker(process) => Some(process.identity.pid),
+        Claim::CloseOnly => session.worker.known().copied(),
+        Claim::Untouchable(_) => None,
+    };
+    let above = |pid| scene.context.above(pid).map(|other| Protection::Above { pid, other });
+    worker.and_then(above).map_or(claim, Claim::Untouchable)
 }
 
 fn claim_by_pid<'a>(scene: &Scene<'a>, session: &Session, pid: Pid) -> Claim<'a> {
@@ -171,8 +171,12 @@ fn claim_by_pid<'a>(scene: &Scene<'a>, session: &Session, pid: Pid) -> Claim<'a>
     if !is_under() && (!says_so || scene.context.is_under_a_gateway(process)) {
         return Claim::Untouchable(Protection::NotUnderGateway(pid));
     }
-    // One that doesn't say whose it is may be the worker of that row.
-    if !says_so && scene.rows.has_obscure() { Claim::CloseOnly } else { Claim::Worker(process) }
+    // It says that it is another's, whom the table may not list yet; or it doesn't say whose it is, and may be the worker of a row that
+    // nobody understands. If it is this one's after all, its gateway ends it with its session.
+    if !says_so && (key.is_some() || scene.rows.has_obscure()) {
+        return Claim::CloseOnly;
+    }
+    Claim::Worker(process)
 }
 
 /// The same key twice is no proof of anything (0.13: two live sessions may carry one key), so only an unambiguous match counts. It isn't one

@@ -51,8 +51,9 @@ impl Oracle<'_> {
                 if self.is_protected(process) {
                     return Err(());
                 }
+                let close_only = || if self.is_above(pid) { Err(()) } else { Ok(None) };
                 if !can_check {
-                    return Ok(None);
+                    return close_only();
                 }
                 let key = self.key(gateway, process).ok_or(())?;
                 let says_so = key.is_some() && key == row.worker_key();
@@ -66,9 +67,10 @@ impl Oracle<'_> {
                 if (!says_so && (is_anothers || is_under_anothers)) || !is_ours {
                     return Err(());
                 }
-                // It may be the worker of that row.
-                if !says_so && self.rows(gateway).iter().any(Self::is_obscure) {
-                    return Ok(None);
+                // It may be the worker of a row that isn't there yet, or of one that nobody understands.
+                let may_be_anothers = key.is_some() || self.rows(gateway).iter().any(Self::is_obscure);
+                if !says_so && may_be_anothers {
+                    return close_only();
                 }
                 pid
             }
