@@ -94,6 +94,9 @@ impl World {
             return;
         }
         let (now, serial) = (self.now, self.sessions.next_serial());
+        let fault = self.gateways[gateway].table_fault.filter(|(_, until)| now < *until);
+        let is_omitted = matches!(fault, Some((TableFault::Omits(omitted), _)) if omitted == slot);
+        let built = if is_omitted { 0 } else { built };
         let id = format!("{slot}{serial}");
         self.sessions.add(Sess {
             serial,
@@ -118,8 +121,6 @@ impl World {
             taken: false,
         });
         let worker = self.start_worker(serial);
-        let fault = self.gateways[gateway].table_fault.filter(|(_, until)| now < *until);
-        let is_omitted = matches!(fault, Some((TableFault::Omits(omitted), _)) if omitted == slot);
         if (built > 0 || is_omitted)
             && let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker))
         {
@@ -305,13 +306,15 @@ impl World {
             }
             Turnabout::Hangs(span) => self.gateways[index].hangs_until = now + span,
             Turnabout::Table(fault, span) => {
-                self.gateways[index].table_fault = Some((fault, now + span));
                 if let TableFault::Omits(slot) = fault
                     && let Some(worker) = self.sessions.at(slot).and_then(|session| session.worker)
                     && let Some(toil) = self.toils.get_mut(&worker)
+                    // Left out a second time, it may look to polls as if it had been left out ever since the first.
+                    && std::mem::replace(&mut toil.blurred, true)
                 {
-                    toil.blurred = true;
+                    return;
                 }
+                self.gateways[index].table_fault = Some((fault, now + span));
             }
             Turnabout::Close(fault, span) => self.gateways[index].close_fault = Some((fault, now + span)),
             Turnabout::Leaks => self.gateways[index].leaks = true,
