@@ -174,24 +174,10 @@ impl World {
         session.settles(now);
         let (index, worker) = (session.gateway, session.worker);
         let exit = self.setup.gateways[index].exit_ms;
-        if let Some(worker) = worker {
-            self.set_right(worker);
-        }
         if let Some(worker) = worker.filter(|_| !worker_stays && !self.gateways[index].leaks) {
             self.plan(exit, Happening::Exits(worker));
         }
         self.weigh();
-    }
-
-    /// Its own row is gone. From now on nothing would tell another row that names it by mistake, and has its very key, from the truth; so
-    /// there is none.
-    fn set_right(&mut self, worker: Serial) {
-        let Some(worker) = self.procs.alive(worker) else { return };
-        let names_it = |row: &&Sess| row.misnamed == Some(worker.pid) && row.key == worker.key();
-        let rows: Vec<u64> = self.sessions.iter().filter(names_it).map(|row| row.serial).collect();
-        for row in rows {
-            self.sessions.get_mut(row).unwrap().misnamed = None;
-        }
     }
 }
 

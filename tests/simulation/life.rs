@@ -62,6 +62,7 @@ impl World {
                         (toil.blurred, toil.claimed) = (true, true);
                     }
                 }
+                self.weigh();
                 return;
             }
             _ => {}
@@ -132,19 +133,18 @@ impl World {
     }
 
     fn wrong_pid(&self, slot: Slot, wrong: Wrong) -> Option<u32> {
-        let row = self.sessions.at(slot)?;
+        let gateway = self.sessions.at(slot)?.gateway;
         let of = |kind| self.procs.iter().find(|proc| proc.kind == kind).map(|proc| proc.pid);
         match wrong {
             Wrong::Init => Some(1),
             Wrong::Reaper => of(Kind::Reaper),
-            Wrong::Gateway => of(Kind::Gateway(row.gateway)),
+            Wrong::Gateway => of(Kind::Gateway(gateway)),
             Wrong::Bystander => of(Kind::Bystander),
             // That it names its own is no lie, also once it has got another one.
             Wrong::Another(other) if other == slot => None,
             Wrong::Another(other) => {
-                let other = self.sessions.at(other)?;
-                let worker = self.procs.alive(other.worker?)?;
-                (other.life == Life::Live || worker.key() != row.key).then_some(worker.pid)
+                let worker = self.sessions.at(other)?.worker?;
+                Some(self.procs.alive(worker)?.pid)
             }
             Wrong::Nobody => Some(self.setup.pid_max + 7),
         }

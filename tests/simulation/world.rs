@@ -15,7 +15,7 @@ use super::event::{CloseFault, Event, TableFault};
 use super::hands::Grip;
 use super::procs::{Birth, Kind, OnTerm, Procs, Serial};
 use super::rng::Rng;
-use super::session::{Life, Sessions};
+use super::session::{Life, Sess, Sessions};
 use super::setup::{Setup, USER, rules};
 
 /// What is going to happen by itself.
@@ -315,6 +315,22 @@ impl World {
                     .is_some_and(|session| session.life != Life::Closed && session.worker == Some(*serial)),
             };
             toil.orphan_since = if needed { None } else { toil.orphan_since.or(Some(now)) };
+        }
+        self.set_right();
+    }
+
+    /// Ends the lies that nothing tells from the truth: a row that names a worker with its very key, which no other row names.
+    fn set_right(&mut self) {
+        let is_hidden = |row: &&Sess| {
+            let named =
+                row.misnamed.and_then(|pid| self.procs.get(pid)).filter(|named| named.key() == row.key);
+            let is_its =
+                |other: &Sess| other.life == Life::Live && other.worker == named.map(|named| named.serial);
+            named.is_some() && !self.sessions.iter().any(is_its)
+        };
+        let rows: Vec<u64> = self.sessions.iter().filter(is_hidden).map(|row| row.serial).collect();
+        for row in rows {
+            self.sessions.get_mut(row).unwrap().misnamed = None;
         }
     }
 }
