@@ -42,14 +42,16 @@ impl World {
         let Some(toil) = root.and_then(|root| self.toils.get(&root)) else {
             return self.breach(format!("{what}, which is of no worker's tree"));
         };
-        let Some(since) = toil.orphan_since else {
+        // One whose end was due, and asked for, is not alive only because its gateway failed to close it.
+        let own = toil.gateway.and_then(|_| self.sessions.get(toil.session));
+        let refused_since = own.filter(|own| own.condemned).and_then(|own| own.orphan_since);
+        let Some(since) = toil.orphan_since.or(refused_since) else {
             return self.breach(format!("{what}, of the tree of a live session's worker"));
         };
         let grace =
             toil.gateway.map_or(Duration::ZERO, |index| self.setup.gateways[index].policy.worker_grace);
         let waited = Duration::from_millis(self.now - since);
         // It goes with its session, or with another of the same key, which finds it by that.
-        let own = toil.gateway.and_then(|_| self.sessions.get(toil.session));
         let shares_key = |session: &&Sess| own.is_some_and(|own| own.key == session.key);
         let with_session =
             self.sessions.iter().filter(shares_key).any(|session| session.taken || session.condemned);
