@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 
-use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -56,9 +56,14 @@ pub(super) async fn carry_out<R: Record>(
                 teardown.answered(victim, answer, kernel, record);
                 exits.add(teardown.alive_of(victim));
             }
-            Some((victim, _)) = exits.coming.next(), if !exits.coming.is_empty() => {
-                teardown.woken(victim, kernel, record);
-                exits.add(teardown.alive_of(victim));
+            Some((mut victim, _)) = exits.coming.next(), if !exits.coming.is_empty() => {
+                // Whoever else has exited by now: a thousand of them are often gone at once.
+                loop {
+                    teardown.woken(victim, kernel, record);
+                    exits.add(teardown.alive_of(victim));
+                    let Some(Some((next, _))) = exits.coming.next().now_or_never() else { break };
+                    victim = next;
+                }
             }
             () = timer => {
                 teardown.tick(kernel, record);
