@@ -17,7 +17,7 @@ use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{
-    Kinship, Pidfds, Proc, ProcessesError, Stat, exists, glance, open_pidfd, read,
+    Pidfds, Proc, ProcessesError, exists, full_scan, glance, open_pidfd, read, read_held,
 };
 
 /// Linux.
@@ -76,7 +76,7 @@ impl Kernel for LinuxKernel {
         let opened = open_pidfd(pid).map_err(|errno| refused("pidfd_open", pid, errno))?;
         let Some(fd) = opened else { return Ok(None) };
         let held = Held { fd, pid };
-        let process = read(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+        let process = read_held(&mut self.proc, pid, &held.fd).map_err(|error| unreadable(pid, error))?;
         if process.is_none() && !self.exited(&held)? {
             return Err(hidden(pid));
         }
@@ -109,19 +109,15 @@ impl Kernel for LinuxKernel {
 
     fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
         let failed = |error| unreadable(of, error);
-        let Some(dir) = self.proc.process(of).map_err(failed)? else {
+        let Some(stat) = self.proc.standing(of).map_err(failed)? else {
             return if exists(of) { Err(hidden(of)) } else { Ok(None) };
         };
-        let Some(Stat { group, session, .. }) = self.proc.standing(&dir).map_err(failed)? else {
-            return if exists(of) { Err(hidden(of)) } else { Ok(None) };
-        };
-        let kinship = if self.has_children_files {
-            Kinship::ChildrenFiles
+        let children = if self.has_children_files {
+            self.proc.children_of(of, &stat).map_err(failed)?
         } else {
-            Kinship::full_scan().map_err(failed)?
+            full_scan().map_err(failed)?.remove(&of).unwrap_or_default()
         };
-        let children = kinship.children(&mut self.proc, &dir).map_err(failed)?;
-        Ok(Some(Family { group, session, children }))
+        Ok(Some(Family { group: stat.group, session: stat.session, children }))
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {

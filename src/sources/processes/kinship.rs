@@ -18,30 +18,9 @@ pub(crate) enum Kinship {
 }
 
 impl Kinship {
-    /// All of the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`, which keeps the dead.
-    pub(crate) fn full_scan() -> Result<Self, ProcessesError> {
-        let mut system = System::new().map_err(|error| ProcessesError::Read {
-            what: "/proc, through sysinfo,".into(),
-            source: std::io::Error::other(error),
-        })?;
-        let bare = ProcessRefreshKind::nothing().without_tasks();
-        system.refresh_processes_specifics(ProcessesToUpdate::All, true, bare);
-        // It skips what it can't read without a word.
-        if system.process(sysinfo::Pid::from_u32(std::process::id())).is_none() {
-            return Err(ProcessesError::EmptyScan);
-        }
-        let pid = |pid: sysinfo::Pid| Pid::new(pid.as_u32().into());
-        let pairs = system.processes().iter();
-        Ok(Self::table(pairs.filter_map(|(&child, process)| Some((pid(child)?, pid(process.parent()?)?)))))
-    }
-
     /// From pairs of child and parent.
     pub(super) fn table(pairs: impl Iterator<Item = (Pid, Pid)>) -> Self {
-        let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
-        for (child, parent) in pairs {
-            children.entry(parent).or_default().push(child);
-        }
-        Self::Table(children)
+        Self::Table(by_parent(pairs))
     }
 
     /// The children of a process, whichever thread started them.
@@ -60,4 +39,30 @@ impl Kinship {
             Self::Table(children) => Ok(children.get(&dir.pid()).cloned().unwrap_or_default()),
         }
     }
+}
+
+/// The children of everybody on the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`, which
+/// keeps the dead.
+pub(crate) fn full_scan() -> Result<HashMap<Pid, Vec<Pid>>, ProcessesError> {
+    let mut system = System::new().map_err(|error| ProcessesError::Read {
+        what: "/proc, through sysinfo,".into(),
+        source: std::io::Error::other(error),
+    })?;
+    let bare = ProcessRefreshKind::nothing().without_tasks();
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, bare);
+    // It skips what it can't read without a word.
+    if system.process(sysinfo::Pid::from_u32(std::process::id())).is_none() {
+        return Err(ProcessesError::EmptyScan);
+    }
+    let pid = |pid: sysinfo::Pid| Pid::new(pid.as_u32().into());
+    let pairs = system.processes().iter();
+    Ok(by_parent(pairs.filter_map(|(&child, process)| Some((pid(child)?, pid(process.parent()?)?)))))
+}
+
+fn by_parent(pairs: impl Iterator<Item = (Pid, Pid)>) -> HashMap<Pid, Vec<Pid>> {
+    let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
+    for (child, parent) in pairs {
+        children.entry(parent).or_default().push(child);
+    }
+    children
 }

@@ -25,6 +25,7 @@ mod proc;
 mod stat;
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 
 pub use error::ProcessesError;
 
@@ -35,10 +36,12 @@ use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use adopters::Adopters;
 use argv::ArgvCache;
 use gathering::Gathering;
-pub(crate) use kinship::Kinship;
+use kinship::Kinship;
+pub(crate) use kinship::full_scan;
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
+use proc::ProcessDir;
 pub(crate) use proc::{Proc, exists};
-pub(crate) use stat::Stat;
+use stat::{ExecGeneration, Stat};
 
 /// How far to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,7 +110,7 @@ impl Processes {
     pub fn look(&mut self, look: Look, roots: &Roots<'_>) -> Result<ProcessView, ProcessesError> {
         let (kinship, adopted) = match look {
             Look::Near if self.source == Source::Kernel => (Kinship::ChildrenFiles, Vec::new()),
-            Look::Near => (Kinship::full_scan()?, Vec::new()),
+            Look::Near => (Kinship::Table(full_scan()?), Vec::new()),
             Look::Whole => {
                 self.argvs.forget();
                 self.all_processes()?
@@ -209,9 +212,30 @@ pub(crate) fn glance(proc: &mut Proc, pid: Pid) -> Result<Option<Process>, Proce
 /// One process with its argv, read now. `None`: nobody has this PID, or it's hidden.
 pub(crate) fn read(proc: &mut Proc, pid: Pid) -> Result<Option<Process>, ProcessesError> {
     let Some(dir) = proc.process(pid)? else { return Ok(None) };
-    let Some((mut process, _)) = proc.describe(&dir)? else { return Ok(None) };
+    let described = proc.describe(&dir)?;
+    with_argv(proc, &dir, described)
+}
+
+/// The same for who holds the process by this pidfd, and asks it afterwards whether that is still there.
+pub(crate) fn read_held(
+    proc: &mut Proc,
+    pid: Pid,
+    pidfd: &OwnedFd,
+) -> Result<Option<Process>, ProcessesError> {
+    let inode = proc.pidfds().inode_of(pidfd, pid)?;
+    let Some(dir) = proc.process(pid)? else { return Ok(None) };
+    let described = proc.describe_as(&dir, inode)?;
+    with_argv(proc, &dir, described)
+}
+
+fn with_argv(
+    proc: &mut Proc,
+    dir: &ProcessDir,
+    described: Option<(Process, Option<ExecGeneration>)>,
+) -> Result<Option<Process>, ProcessesError> {
+    let Some((mut process, _)) = described else { return Ok(None) };
     if !process.zombie && !process.kernel {
-        process.argv = proc.argv(&dir)?.map(Into::into);
+        process.argv = proc.argv(dir)?.map(Into::into);
     }
     Ok(Some(process))
 }

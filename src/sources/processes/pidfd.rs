@@ -40,9 +40,17 @@ impl Pidfds {
         if self != Self::Pidfs {
             return Ok(Some(0));
         }
-        let failed = |errno: Errno| ProcessesError::Pidfd { pid, source: errno.into() };
-        let Some(fd) = open(pid).map_err(failed)? else { return Ok(None) };
-        Ok(Some(fstat(&fd).map_err(failed)?.st_ino))
+        let opened = open(pid).map_err(|errno| ProcessesError::Pidfd { pid, source: errno.into() })?;
+        opened.map(|fd| self.inode_of(&fd, pid)).transpose()
+    }
+
+    /// The inode of a pidfd that is open already, 0 without pidfs.
+    pub(crate) fn inode_of(self, fd: &OwnedFd, pid: Pid) -> Result<u64, ProcessesError> {
+        if self != Self::Pidfs {
+            return Ok(0);
+        }
+        let stat = fstat(fd).map_err(|errno| ProcessesError::Pidfd { pid, source: errno.into() })?;
+        Ok(stat.st_ino)
     }
 }
 

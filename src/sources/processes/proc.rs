@@ -101,10 +101,20 @@ impl Proc {
         &mut self,
         dir: &ProcessDir,
     ) -> Result<Option<(Process, Option<ExecGeneration>)>, ProcessesError> {
+        let Some(inode) = self.pidfds.inode(dir.pid)? else { return Ok(None) };
+        self.describe_as(dir, inode)
+    }
+
+    /// The same where the inode is known: of a pidfd that was opened before the directory, and which says afterwards that its process is
+    /// still there.
+    pub(crate) fn describe_as(
+        &mut self,
+        dir: &ProcessDir,
+        inode: u64,
+    ) -> Result<Option<(Process, Option<ExecGeneration>)>, ProcessesError> {
         let pid = dir.pid;
         let owner = fstat(&dir.fd);
         let Some(owner) = self.visible(pid, sort(&pid.to_string(), owner)?) else { return Ok(None) };
-        let Some(inode) = self.pidfds.inode(pid)? else { return Ok(None) };
         let Some(stat) = self.stat(&dir.fd, "stat", pid)? else { return Ok(None) };
         let process = Process {
             identity: ProcessIdentity { pid, start_ticks: stat.start_ticks, inode },
@@ -121,9 +131,11 @@ impl Proc {
         Ok(Some((process, stat.exec)))
     }
 
-    /// What its `stat` line says. `None`: it is gone, or hidden.
-    pub(crate) fn standing(&mut self, dir: &ProcessDir) -> Result<Option<Stat>, ProcessesError> {
-        self.stat(&dir.fd, "stat", dir.pid)
+    /// The `stat` line of whoever has this PID now. `None`: nobody, or it is hidden. By its path, which takes fewer calls than a directory:
+    /// for whoever holds a process and asks afterwards whether it was still there.
+    pub(crate) fn standing(&mut self, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
+        let read = read_line(&self.root, &format!("{pid}/stat"), &mut self.buffer);
+        self.stat_read(read, pid)
     }
 
     /// Its argv, joined by single spaces. `None`: it has none, or it can't be read whole.
@@ -144,30 +156,14 @@ impl Proc {
         dir: &ProcessDir,
         threads: Threads,
     ) -> Result<Vec<Pid>, ProcessesError> {
-        let what = format!("{}/task", dir.pid);
-        let mut children = Vec::new();
-        // A directory for each thread, beside `.` and `..`: asking how many there are is cheaper than listing one.
-        let Some(links) = seen(&what, statat(&dir.fd, "task", AtFlags::empty()))? else {
-            return Ok(children);
-        };
-        let threads = match threads {
-            Threads::All if links.st_nlink != 3 => {
-                let Some(task) = seen(&what, openat(&dir.fd, "task", DIRECTORY, Mode::empty()))? else {
-                    return Ok(children);
-                };
-                seen(&what, numbers(&task))?.unwrap_or_default()
-            }
-            Threads::All | Threads::Main => vec![dir.pid],
-        };
-        for thread in threads {
-            let file = format!("task/{thread}/children");
-            let read = read_file(&dir.fd, &file, &mut self.buffer, usize::MAX);
-            if seen(&format!("{}/{file}", dir.pid), read)?.is_some() {
-                let text = String::from_utf8_lossy(&self.buffer);
-                children.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
-            }
-        }
-        Ok(children)
+        children(&dir.fd, "task", dir.pid, threads, &mut self.buffer)
+    }
+
+    /// The same of whoever has this PID now, by its path as in [`standing`](Self::standing), whose line is asked whether there is more than
+    /// one thread.
+    pub(crate) fn children_of(&mut self, pid: Pid, stat: &Stat) -> Result<Vec<Pid>, ProcessesError> {
+        let threads = if stat.threads > 1 { Threads::All } else { Threads::Main };
+        children(&self.root, &format!("{pid}/task"), pid, threads, &mut self.buffer)
     }
 
     /// One `stat` line of every process that is to be seen, three system calls each.
@@ -185,6 +181,10 @@ impl Proc {
 
     fn stat(&mut self, at: impl AsFd, path: &str, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
         let read = read_line(at, path, &mut self.buffer);
+        self.stat_read(read, pid)
+    }
+
+    fn stat_read(&mut self, read: Result<(), Errno>, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
         let Some(()) = self.visible(pid, sort(&format!("{pid}/stat"), read)?) else { return Ok(None) };
         Stat::parse(&self.buffer).map_err(|_| ProcessesError::Malformed { pid })
     }
@@ -280,6 +280,39 @@ fn read_file(at: impl AsFd, path: &str, buffer: &mut Vec<u8>, limit: usize) -> R
         }
     }
     Ok(false)
+}
+
+/// The children of the main thread or of all, below a directory `task`.
+fn children(
+    at: &OwnedFd,
+    task: &str,
+    pid: Pid,
+    threads: Threads,
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<Pid>, ProcessesError> {
+    let what = format!("{pid}/task");
+    let mut children = Vec::new();
+    let mut read = |at: &OwnedFd, file: &str, thread: Pid| {
+        let read = read_file(at, file, buffer, usize::MAX);
+        if seen(&format!("{what}/{thread}/children"), read)?.is_some() {
+            let text = String::from_utf8_lossy(buffer);
+            children.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
+        }
+        Ok(())
+    };
+    // A directory for each thread, beside `.` and `..`: asking how many there are is cheaper than listing one.
+    let has_more = threads == Threads::All && {
+        let links = seen(&what, statat(at, task, AtFlags::empty()))?;
+        links.is_some_and(|links| links.st_nlink != 3)
+    };
+    if !has_more {
+        read(at, &format!("{task}/{pid}/children"), pid)?;
+    } else if let Some(dir) = seen(&what, openat(at, task, DIRECTORY, Mode::empty()))? {
+        for thread in seen(&what, numbers(&dir))?.unwrap_or_default() {
+            read(&dir, &format!("{thread}/children"), thread)?;
+        }
+    }
+    Ok(children)
 }
 
 /// The entries of a directory that are numbers.

@@ -14,6 +14,7 @@ pub(crate) struct Stat {
     pub(crate) session: u32,
     pub(super) zombie: bool,
     pub(super) kernel: bool,
+    pub(super) threads: u64,
     pub(super) start_ticks: u64,
     pub(super) rss_pages: u64,
     pub(super) exec: Option<ExecGeneration>,
@@ -44,7 +45,8 @@ impl Stat {
         }
         // A main thread that ended before the others also shows as Z: its process lives on.
         let ended = matches!(fields.text(3)?, "Z" | "X" | "x");
-        let zombie = ended && fields.number::<u64>(20)? <= 1;
+        let threads = fields.number(20)?;
+        let zombie = ended && threads <= 1;
         Ok(Some(Self {
             comm: String::from_utf8_lossy(comm).into(),
             parent: Pid::new(fields.number(4)?),
@@ -52,6 +54,7 @@ impl Stat {
             session: u32::try_from(session).map_err(|_| Malformed)?,
             zombie,
             kernel: fields.number::<u64>(9)? & PF_KTHREAD != 0,
+            threads,
             start_ticks: fields.number(22)?,
             rss_pages: fields.number(24)?,
             exec: ExecGeneration::from(&fields),
