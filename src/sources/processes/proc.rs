@@ -2,7 +2,8 @@
 //!
 //! A directory `/proc/PID` that is held open belongs to one process for good: once that is gone, reading below it fails, whoever has the
 //! PID then. So the directory is opened first, then the pidfd for the inode, then `stat` is read through the directory: that it can still
-//! be read proves that the PID had not changed hands in between.
+//! be read proves that the PID had not changed hands in between. Where a process is held by a pidfd anyway, that is the proof, and it is read
+//! by its path.
 //!
 //! The effective user is the directory's owner. (Files below it go to root when a process isn't dumpable; the directory never does.)
 
