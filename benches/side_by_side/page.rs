@@ -102,14 +102,16 @@ impl Page {
             self.say(
                 "\n## Ending stubborn workers\n\n\
                  None of them heeds SIGTERM. Each is alone, or has two descendants, one of them in a session of its own. One `once`, from \
-                 start to exit; the term timeout is 5 s.\n\n\
-                 | workers | processes | time by term timeout | CPU, ms |\n| ---: | ---: | ---: | ---: |",
+                 start to exit; the term timeout is 5 s. The floor is that timeout and what the kernel takes for SIGKILL alone, sent to \
+                 as many of the same processes at once.\n\n\
+                 | workers | processes | time by term timeout | floor | CPU, ms |\n| ---: | ---: | ---: | ---: | ---: |",
             );
         }
         self.row(&[
             &ending.trees.to_string(),
             &ending.processes.to_string(),
             &format!("{:.3}", ending.ratio),
+            &format!("{:.3}", ending.floor),
             &format!("{:.0}", ending.cpu_ms),
         ]);
     }
