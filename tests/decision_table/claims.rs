@@ -132,10 +132,21 @@ fn a_worker_under_a_wrapper_is_under_its_gateway() {
 fn a_worker_that_carries_a_key_of_nobody_may_be_of_a_session_that_isnt_listed_yet() {
     let mut world = World::new();
     world.worker(200, "b", 100);
-    assert!(fate(&mut world, 200).starts_with("reap"), "{}", fate(&mut world, 200));
-    assert_eq!(world.peek().goes_along("a"), None, "it is left to its gateway");
+    let row = Session { key: Told::Known("a".into()), ..naming(detached("a"), 200) };
+    world.rows([row]).look();
+    let looked = world.look_after(20);
+    assert!(looked.fate("a").starts_with("reap"), "{}", looked.fate("a"));
+    assert_eq!(looked.goes_along("a"), None, "it is left to its gateway");
     world.rows([]).look();
     assert_eq!(world.look_after(60).fate_of_worker(200), "reap: ownerless-worker, after 60s");
+}
+
+#[test]
+fn a_row_without_a_key_doesnt_say_what_the_worker_it_names_carries() {
+    let mut world = World::new();
+    world.worker(200, "whatever", 100);
+    fate(&mut world, 200);
+    assert_eq!(world.peek().goes_along("a"), Some(200));
 }
 
 #[test]

@@ -171,9 +171,10 @@ fn claim_by_pid<'a>(scene: &Scene<'a>, session: &Session, pid: Pid) -> Claim<'a>
     if !is_under() && (!says_so || scene.context.is_under_a_gateway(process)) {
         return Claim::Untouchable(Protection::NotUnderGateway(pid));
     }
-    // It says that it is another's, whom the table may not list yet; or it doesn't say whose it is, and may be the worker of a row that
-    // nobody understands. If it is this one's after all, its gateway ends it with its session.
-    if !says_so && (key.is_some() || scene.rows.has_obscure()) {
+    // It carries another key than the row says, and may be of a session that isn't listed yet; or it doesn't say whose it is, and may be the
+    // worker of a row that nobody understands. If it is this one's after all, its gateway ends it with its session.
+    let contradicts = key.is_some() && session.key.known().is_some();
+    if !says_so && (contradicts || scene.rows.has_obscure()) {
         return Claim::CloseOnly;
     }
     Claim::Worker(process)

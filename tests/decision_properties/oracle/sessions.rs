@@ -68,7 +68,8 @@ impl Oracle<'_> {
                     return Err(());
                 }
                 // It may be the worker of a row that isn't there yet, or of one that nobody understands.
-                let may_be_anothers = key.is_some() || self.rows(gateway).iter().any(Self::is_obscure);
+                let is_not_its_key = key.is_some() && row.key.known().is_some();
+                let may_be_anothers = is_not_its_key || self.rows(gateway).iter().any(Self::is_obscure);
                 if !says_so && may_be_anothers {
                     return close_only();
                 }
