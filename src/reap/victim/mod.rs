@@ -1,13 +1,14 @@
 //! One victim's way through the teardown, as a state machine: events in, acts out. It never waits by itself.
 
 mod acts;
+mod comb;
 mod vigil;
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::domain::ids::Pid;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
 use crate::domain::warrant::{Limits, Warrant};
@@ -20,9 +21,6 @@ use vigil::Vigil;
 
 /// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often stragglers of a finished tree are gone after before it is called unfinished.
-const ROUNDS: u32 = 5;
 
 /// Where a victim is.
 #[derive(Debug)]
@@ -372,51 +370,6 @@ impl<H> Victim<H> {
         if let Err(error) = self.tree.refresh(hands.kernel) {
             self.fail(hands, chain(&error));
         }
-    }
-
-    /// Takes in what the comb found: processes that came from this tree and lost their way to it.
-    pub(super) fn stragglers<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        found: &[Process],
-    ) {
-        let limits = self.warrant.limits().clone();
-        let mut grew = false;
-        for process in found {
-            let from = |pid: u32| self.tree.led(pid, process);
-            // A leader's number that is in use again leads another family.
-            let reused = |pid: u32| found.iter().any(|other| other.identity.pid.get() == pid);
-            let group = from(process.group) && !reused(process.group);
-            let session = from(process.session) && !reused(process.session);
-            if !(group || session) || limits.protects(process).is_some() {
-                continue;
-            }
-            match self.tree.add(hands.kernel, &limits, process.identity) {
-                Ok(added) => grew |= added,
-                Err(error) => return self.fail(hands, chain(&error)),
-            }
-        }
-        if !grew {
-            let by_us = if self.signalled { Outcome::Reaped } else { Outcome::Gone };
-            let outcome = self.closed.clone().unwrap_or(by_us);
-            return self.finish(hands, outcome);
-        }
-        self.rounds += 1;
-        if self.rounds > ROUNDS {
-            return self.fail(hands, "its tree grows faster than it can be ended");
-        }
-        if self.keep_in_hand(hands, false) {
-            self.terminate(hands);
-        }
-    }
-
-    /// Nobody can say whether something of the tree is left.
-    pub(super) fn fail_comb<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        error: &KernelError,
-    ) {
-        self.fail(hands, chain(error));
     }
 }
 
