@@ -79,7 +79,7 @@ impl World {
     /// Starts a worker for a session.
     pub(crate) fn start_worker(&mut self, session: u64) -> Option<Serial> {
         let found = self.sessions.get(session)?;
-        let (index, key) = (found.gateway, found.key.clone());
+        let (index, slot, key) = (found.gateway, found.slot, found.key.clone());
         let gateway = self.procs.by_serial(self.gateways[index].process?)?.pid;
         let worker = self.spawn(Birth {
             parent: gateway,
@@ -96,7 +96,9 @@ impl World {
             proc.follows_parent = true;
         }
         let leads = !self.setup.gateways[index].shares_group;
-        self.toils.insert(worker, Toil { leads, ..Toil::new(Some(index), session) });
+        // It is needed from now on, and its row isn't there.
+        let blurred = self.table_fault(index) == Some(TableFault::Omits(slot));
+        self.toils.insert(worker, Toil { leads, blurred, ..Toil::new(Some(index), session) });
         self.sessions.get_mut(session)?.worker = Some(worker);
         self.weigh();
         Some(worker)

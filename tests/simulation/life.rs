@@ -95,8 +95,7 @@ impl World {
             return;
         }
         let (now, serial) = (self.now, self.sessions.next_serial());
-        let fault = self.gateways[gateway].table_fault.filter(|(_, until)| now < *until);
-        let is_omitted = matches!(fault, Some((TableFault::Omits(omitted), _)) if omitted == slot);
+        let is_omitted = self.table_fault(gateway) == Some(TableFault::Omits(slot));
         let built = if is_omitted { 0 } else { built };
         let id = format!("{slot}{serial}");
         self.sessions.add(Sess {
@@ -122,7 +121,7 @@ impl World {
             taken: false,
         });
         let worker = self.start_worker(serial);
-        if (built > 0 || is_omitted)
+        if built > 0
             && let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker))
         {
             toil.blurred = true;
