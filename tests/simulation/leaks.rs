@@ -87,10 +87,14 @@ impl World {
         if proc.uid != USER || self.is_under_another_user(proc) {
             return false;
         }
-        // What was in hand is gone after without its worker; while that lives, the two are judged together.
+        // What was in hand is gone after without its worker; while that lives, the two are judged together. Where the close was refused, it
+        // waits for its session.
         let worker = self.procs.alive(root);
         if self.inventory.contains_key(&proc.serial) {
-            return worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
+            let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
+            let live = session.filter(|session| session.life == Life::Live);
+            return live.is_none_or(|live| self.is_knowable_session(live))
+                && worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }
         !proc.strayed && worker.is_some_and(|worker| self.is_knowable_worker(toil, worker))
     }
