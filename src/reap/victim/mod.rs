@@ -2,6 +2,7 @@
 
 mod acts;
 mod comb;
+mod escalation;
 mod vigil;
 
 use std::io::ErrorKind;
@@ -18,9 +19,6 @@ use super::outcome::{Ending, Outcome, Step};
 use super::record::{Case, Record};
 use super::tree::{Listing, Tree};
 use vigil::Vigil;
-
-/// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
-const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where a victim is.
 #[derive(Debug)]
@@ -304,72 +302,6 @@ impl<H> Victim<H> {
             }
         }
         self.phase = Phase::Combing;
-    }
-
-    fn terminate<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        if self.list_again(hands) {
-            self.ask(hands);
-        }
-    }
-
-    fn list_again<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) -> bool {
-        self.look_again(hands, |tree, kernel, limits| tree.list(kernel, limits, Listing::Again))
-    }
-
-    /// SIGTERM to the worker of a tree that has just been listed.
-    fn ask<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        let term_timeout = self.warrant.term_timeout();
-        let now = hands.kernel.now();
-        self.vigil = Some(Vigil::from(now));
-        // One common deadline for the whole tree: the worker has all of it, the rest at least half.
-        self.phase = Phase::Terminating { give_up: now + term_timeout / 2, until: now + term_timeout };
-        if self.tree.root_is_alive() {
-            self.signal(hands, Step::Term, true);
-        }
-        self.step(hands);
-    }
-
-    fn term_rest<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        if self.list_again(hands) {
-            self.signal(hands, Step::Term, false);
-        }
-        self.refresh_quietly(hands);
-        if matches!(self.phase, Phase::Terminating { .. }) && self.tree.is_dead() {
-            self.phase = Phase::Combing;
-        }
-    }
-
-    fn kill<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        let limits = self.warrant.limits().clone();
-        // What is stopped can't fork, so the listing is complete once it is quiet. Stopping is part of the kill, and announced with it.
-        if !self.announce(hands, Step::Kill, None) {
-            return;
-        }
-        let known = self.tree.members.len();
-        let listed = self.tree.list(hands.kernel, &limits, Listing::Stopped);
-        let written = if self.tree.members.len() > known { self.write_down(hands, false) } else { Ok(()) };
-        // Whatever the listing said: nothing that was stopped is left stopped.
-        self.phase = Phase::Killing { until: hands.kernel.now() + KILL_TIMEOUT };
-        self.signal(hands, Step::Kill, false);
-        if let Err(error) = listed {
-            return self.fail(hands, chain(&error));
-        }
-        if let Err(error) = written {
-            return self.fail(hands, format!("who turned up in the tree can't be written down: {error}"));
-        }
-        self.refresh_quietly(hands);
-        if matches!(self.phase, Phase::Killing { .. }) && self.tree.is_dead() {
-            self.phase = Phase::Combing;
-        }
-    }
-
-    fn refresh_quietly<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        if self.is_done() {
-            return;
-        }
-        if let Err(error) = self.tree.refresh(hands.kernel) {
-            self.fail(hands, chain(&error));
-        }
     }
 }
 
