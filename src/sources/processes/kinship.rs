@@ -10,7 +10,7 @@ use crate::domain::ids::Pid;
 
 /// Where a look learns of children.
 #[derive(Debug)]
-pub(crate) enum Kinship {
+pub(super) enum Kinship {
     /// From the parent's own files, whatever else there is on the machine.
     ChildrenFiles,
     /// From a table of all processes, already read.
@@ -18,13 +18,8 @@ pub(crate) enum Kinship {
 }
 
 impl Kinship {
-    /// From pairs of child and parent.
-    pub(super) fn table(pairs: impl Iterator<Item = (Pid, Pid)>) -> Self {
-        Self::Table(by_parent(pairs))
-    }
-
     /// The children of a process, whichever thread started them.
-    pub(crate) fn children(&self, proc: &mut Proc, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
+    pub(super) fn children(&self, proc: &mut Proc, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
         self.of(proc, dir, Threads::All)
     }
 
@@ -59,7 +54,8 @@ pub(crate) fn full_scan() -> Result<HashMap<Pid, Vec<Pid>>, ProcessesError> {
     Ok(by_parent(pairs.filter_map(|(&child, process)| Some((pid(child)?, pid(process.parent()?)?)))))
 }
 
-fn by_parent(pairs: impl Iterator<Item = (Pid, Pid)>) -> HashMap<Pid, Vec<Pid>> {
+/// From pairs of child and parent.
+pub(super) fn by_parent(pairs: impl Iterator<Item = (Pid, Pid)>) -> HashMap<Pid, Vec<Pid>> {
     let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
     for (child, parent) in pairs {
         children.entry(parent).or_default().push(child);

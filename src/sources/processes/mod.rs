@@ -36,8 +36,8 @@ use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use adopters::Adopters;
 use argv::ArgvCache;
 use gathering::Gathering;
-use kinship::Kinship;
 pub(crate) use kinship::full_scan;
+use kinship::{Kinship, by_parent};
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
 use proc::ProcessDir;
 pub(crate) use proc::{Proc, exists};
@@ -199,7 +199,7 @@ impl Processes {
             .map(|(&pid, _)| pid)
             .collect();
         let pairs = table.iter().filter_map(|(&pid, stat)| Some((pid, stat.parent?)));
-        Ok((Kinship::table(pairs), adopted))
+        Ok((Kinship::Table(by_parent(pairs)), adopted))
     }
 }
 

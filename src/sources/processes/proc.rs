@@ -116,7 +116,8 @@ impl Proc {
         let pid = dir.pid;
         let owner = fstat(&dir.fd);
         let Some(owner) = self.visible(pid, sort(&pid.to_string(), owner)?) else { return Ok(None) };
-        let Some(stat) = self.stat(&dir.fd, "stat", pid)? else { return Ok(None) };
+        let read = read_line(&dir.fd, "stat", &mut self.buffer);
+        let Some(stat) = self.stat(read, pid)? else { return Ok(None) };
         let process = Process {
             identity: ProcessIdentity { pid, start_ticks: stat.start_ticks, inode },
             parent: stat.parent,
@@ -136,7 +137,7 @@ impl Proc {
     /// for whoever holds a process and asks afterwards whether it was still there.
     pub(crate) fn standing(&mut self, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
         let read = read_line(&self.root, &format!("{pid}/stat"), &mut self.buffer);
-        self.stat_read(read, pid)
+        self.stat(read, pid)
     }
 
     /// Its argv, joined by single spaces. `None`: it has none, or it can't be read whole.
@@ -173,19 +174,15 @@ impl Proc {
         let root = openat(&self.root, ".", DIRECTORY, Mode::empty()).map_err(failed)?;
         let pids = numbers(&root).map_err(failed)?;
         for pid in pids {
-            if let Some(stat) = self.stat(&root, &format!("{pid}/stat"), pid)? {
+            if let Some(stat) = self.standing(pid)? {
                 each(pid, stat);
             }
         }
         Ok(())
     }
 
-    fn stat(&mut self, at: impl AsFd, path: &str, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
-        let read = read_line(at, path, &mut self.buffer);
-        self.stat_read(read, pid)
-    }
-
-    fn stat_read(&mut self, read: Result<(), Errno>, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
+    /// What the line in the buffer says, if it could be read.
+    fn stat(&mut self, read: Result<(), Errno>, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
         let Some(()) = self.visible(pid, sort(&format!("{pid}/stat"), read)?) else { return Ok(None) };
         Stat::parse(&self.buffer).map_err(|_| ProcessesError::Malformed { pid })
     }
