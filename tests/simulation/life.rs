@@ -121,12 +121,10 @@ impl World {
             taken: false,
         });
         let worker = self.start_worker(serial);
-        if built > 0
-            && let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker))
-        {
-            toil.blurred = true;
-        }
         if built > 0 {
+            if let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker)) {
+                toil.blurred = true;
+            }
             self.plan(built, Happening::Listed(serial));
         }
     }
