@@ -9,13 +9,10 @@ mod scene;
 mod strace;
 
 use std::process::Stdio;
-use std::thread::sleep;
 use std::time::Duration;
 
 use gateway_reaper::demo::flavour::Flavour;
-use gateway_reaper::demo::gateway::Options;
 use gateway_reaper::demo::pinned::Pinned;
-use gateway_reaper::demo::protocol::{AtEndOfInput, CloseManner, NewSession, WorkerSpec};
 use scene::Scene;
 use serde_json::{Value, json};
 use strace::Trace;
@@ -24,27 +21,8 @@ const TREES: usize = 10;
 /// For a tree of three processes with three threads each, from the first look to the last.
 const MOST_CALLS: usize = 2_500;
 
-/// Sessions that are detached already, whose gateway closes them and leaves their workers alone, and whose workers ignore SIGTERM, with
-/// all their descendants.
 fn stubborn(trees: usize) -> (Scene, Vec<Pinned>) {
-    let policy = "grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"1s\"\n";
-    let mut scene = Scene::new(Options { close: CloseManner::Lazy, ..Options::default() }, policy);
-    let worker = WorkerSpec {
-        flavour: Flavour::StubbornFamily,
-        at_end_of_input: AtEndOfInput::LiveOn,
-        ..WorkerSpec::default()
-    };
-    for _ in 0..trees {
-        scene.add_session(NewSession { worker, ..NewSession::default() }, None);
-    }
-    let families = scene.created.iter().map(|created| &created.worker);
-    let all = families
-        .flat_map(|worker| worker.family.iter().chain([&worker.pid]))
-        .map(|&pid| Pinned::new(pid).unwrap())
-        .collect();
-    // Until the gateway has heard that the last client is gone.
-    sleep(Duration::from_millis(500));
-    (scene, all)
+    Scene::stubborn(trees, Flavour::StubbornFamily, Duration::from_secs(1))
 }
 
 #[test]

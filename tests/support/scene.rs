@@ -7,9 +7,11 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use gateway_reaper::demo::client::Client;
+use gateway_reaper::demo::flavour::Flavour;
 use gateway_reaper::demo::gateway::Options;
 use gateway_reaper::demo::launch::{GatewayProcess, spawn_gateway, worker_match};
-use gateway_reaper::demo::protocol::{Created, NewSession};
+use gateway_reaper::demo::pinned::Pinned;
+use gateway_reaper::demo::protocol::{AtEndOfInput, CloseManner, Created, NewSession, WorkerSpec};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -34,6 +36,28 @@ impl Scene {
             scene.add_session(NewSession::default(), keep);
         }
         scene
+    }
+
+    /// Leaked sessions, whose gateway closes them and leaves their workers alone, so that those fall to the reaper; and the workers with
+    /// all their descendants, none of whom heeds SIGTERM.
+    pub(crate) fn stubborn(sessions: usize, flavour: Flavour, term_timeout: Duration) -> (Self, Vec<Pinned>) {
+        let policy = format!(
+            "grace = \"0s\"\nclose_timeout = \"0s\"\nterm_timeout = \"{}s\"\nmax_reaps = 1000\n",
+            term_timeout.as_secs()
+        );
+        let mut scene = Self::new(Options { close: CloseManner::Lazy, ..Options::default() }, &policy);
+        let worker = WorkerSpec { flavour, at_end_of_input: AtEndOfInput::LiveOn, ..WorkerSpec::default() };
+        for _ in 0..sessions {
+            scene.add_session(NewSession { worker, ..NewSession::default() }, None);
+        }
+        let families = scene.created.iter().map(|created| &created.worker);
+        let all = families
+            .flat_map(|worker| worker.family.iter().chain([&worker.pid]))
+            .map(|&pid| Pinned::new(pid).unwrap())
+            .collect();
+        // Until the gateway has heard that the last client is gone.
+        std::thread::sleep(Duration::from_millis(500));
+        (scene, all)
     }
 
     /// A gateway without sessions; `policy` is the body of that section.
