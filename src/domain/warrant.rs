@@ -8,7 +8,12 @@ use super::ids::{GatewayName, Instance, Pid, SessionId};
 use super::orphan::OrphanKind;
 use super::policy::WorkerMatch;
 use super::process::{Process, ProcessIdentity};
+use super::time::Awake;
 use super::verdict::Protection;
+
+/// How long a warrant is good for, counted from when the table that it rests on was asked for: what is signalled later than that is judged
+/// again first.
+pub const GOOD_FOR: Duration = Duration::from_secs(2);
 
 /// What a warrant says. Readable by all, made by the decision alone.
 #[derive(Debug, Clone)]
@@ -20,6 +25,7 @@ pub(super) struct Terms {
     pub(super) remnants: Vec<ProcessIdentity>,
     pub(super) remnants_of: Option<ProcessIdentity>,
     pub(super) limits: Limits,
+    pub(super) valid_until: Awake,
     pub(super) close_timeout: Duration,
     pub(super) term_timeout: Duration,
 }
@@ -126,6 +132,11 @@ impl Warrant {
     /// Whom it doesn't cover, whatever was said.
     pub fn limits(&self) -> &Limits {
         &self.terms.limits
+    }
+
+    /// Until when the first signal may be sent without another look at what the decision rested on.
+    pub fn valid_until(&self) -> Awake {
+        self.terms.valid_until
     }
 
     /// How long the worker of a closed session has to exit by itself.

@@ -7,7 +7,7 @@ use super::scene::Scene;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
-use crate::domain::warrant::{CloseOrder, Terms, Warrant};
+use crate::domain::warrant::{CloseOrder, GOOD_FOR, Terms, Warrant};
 
 /// A subject and what was found of it.
 pub(super) struct Found {
@@ -94,6 +94,7 @@ pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
             remnants: due.remnants,
             remnants_of: due.remnants_of,
             limits: scene.limits.clone(),
+            valid_until: scene.gateway.asked + GOOD_FOR,
             close_timeout: policy.close_timeout,
             term_timeout: policy.term_timeout,
         }))
