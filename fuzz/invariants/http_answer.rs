@@ -62,9 +62,7 @@ fn check_table(answer: &[u8], view: TableView) {
             assert!(has(answer, b"HTTP/1.") && has(answer, b"200"), "a table comes with a 200");
             assert!(answer.len() > 2 * table.sessions.len());
         }
-        TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
-            check_message(&why);
-        }
+        TableView::Not(missing) => check_message(&missing.why),
     }
 }
 

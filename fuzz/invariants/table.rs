@@ -79,7 +79,7 @@ fn decide_on(table: SessionTable) {
                 let pid = worker.pid.get();
                 assert!(world::WORKERS.iter().any(|(known, _)| *known == pid), "{pid} is nobody's worker");
                 assert!(!world::BYSTANDERS.contains(&pid));
-                let in_use = |row: &&Session| row.worker == Told::Known(worker.pid);
+                let in_use = |row: &&Session| row.worker == Told::Known(Some(worker.pid));
                 let rows: Vec<&Session> = sessions.iter().filter(in_use).collect();
                 let orphan = |row: &&Session| row.transport == Told::Known(Transport::Detached);
                 assert!(rows.iter().all(orphan), "{pid} is the worker of a session that is in use");
@@ -124,7 +124,14 @@ fn row(session: &Session) -> Value {
     put(&mut row, "activity", session.activity.as_ref().map(|text| json!(text)));
     put(&mut row, "close_on_disconnect", told(&session.close_on_disconnect, |it| json!(it)));
     put(&mut row, "holds", told(&session.holds, |holds| json!(holds)));
-    put(&mut row, "worker", told(&session.worker, |pid| json!({ "pid": pid })));
+    put(
+        &mut row,
+        "worker",
+        match &session.worker {
+            Told::Known(None) => Some(Value::Null),
+            worker => told(worker, |pid| json!({ "pid": pid })),
+        },
+    );
     row
 }
 

@@ -71,8 +71,8 @@ pub struct Session {
     pub close_on_disconnect: Told<bool>,
     /// The gateway's reasons to keep it now. Known and empty means none.
     pub holds: Told<Vec<Box<str>>>,
-    /// The worker process of this session.
-    pub worker: Told<Pid>,
+    /// The worker process of this session; known and `None`: it has none now.
+    pub worker: Told<Option<Pid>>,
 }
 
 impl Session {
@@ -83,6 +83,11 @@ impl Session {
             Told::Absent => Some(self.id.as_str()),
             Told::NotUnderstood(_) => None,
         }
+    }
+
+    /// The process that the row names as its worker.
+    pub fn named_worker(&self) -> Option<Pid> {
+        self.worker.known().copied().flatten()
     }
 }
 
@@ -102,31 +107,70 @@ pub struct SessionTable {
 pub enum TableView {
     /// Read whole and valid, in this run.
     Current(SessionTable),
-    /// The gateway could not be asked.
-    Unreachable {
-        /// What happened, and what to do about it.
-        why: Box<str>,
-    },
-    /// The gateway answered, with something that is not to be trusted.
-    Refused {
-        /// What happened, and what to do about it.
-        why: Box<str>,
-    },
-    /// The gateway answered, publishes no table, and could still say which sessions there are. Nothing else is known of them.
-    Listed {
-        /// Which.
-        sessions: Box<[SessionId]>,
-        /// Why there is no table, and what to do about it.
-        why: Box<str>,
-    },
+    /// There is none to rely on.
+    Not(NoTable),
+}
+
+/// No current table, and what is known all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoTable {
+    /// What happened, and what to do about it.
+    pub why: Box<str>,
+    /// Whether the gateway is there.
+    pub answer: Answer,
+    /// The sessions that it could still name. Nothing else is known of them.
+    pub listed: Box<[SessionId]>,
+}
+
+/// What came back instead of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answer {
+    /// Nothing listens at the gateway's address: no run of it is there that could know of its sessions.
+    NothingListens,
+    /// No answer: the gateway may be there, and busy, stopped or hanging.
+    Missing,
+    /// An answer that is not to be trusted: a refusal, a page, half a table.
+    Untrusted,
 }
 
 impl TableView {
+    /// The gateway answered, with something that is not to be trusted.
+    pub fn refused(why: impl Into<Box<str>>) -> Self {
+        Self::not(why, Answer::Untrusted)
+    }
+
+    /// The gateway could not be asked; it may be there all the same.
+    pub fn unreachable(why: impl Into<Box<str>>) -> Self {
+        Self::not(why, Answer::Missing)
+    }
+
+    /// Nothing listens at the gateway's address.
+    pub fn nothing_listens(why: impl Into<Box<str>>) -> Self {
+        Self::not(why, Answer::NothingListens)
+    }
+
+    /// The gateway answered, publishes no table, and could still say which sessions there are.
+    pub fn listed(sessions: impl Into<Box<[SessionId]>>, why: impl Into<Box<str>>) -> Self {
+        Self::Not(NoTable { why: why.into(), answer: Answer::Untrusted, listed: sessions.into() })
+    }
+
+    fn not(why: impl Into<Box<str>>, answer: Answer) -> Self {
+        Self::Not(NoTable { why: why.into(), answer, listed: Box::default() })
+    }
+
     /// The table, if it is current.
     pub fn current(&self) -> Option<&SessionTable> {
         match self {
             Self::Current(table) => Some(table),
-            Self::Unreachable { .. } | Self::Refused { .. } | Self::Listed { .. } => None,
+            Self::Not(_) => None,
+        }
+    }
+
+    /// What is known where there is no current table.
+    pub fn missing(&self) -> Option<&NoTable> {
+        match self {
+            Self::Current(_) => None,
+            Self::Not(missing) => Some(missing),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::observation::Observation;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Mode;
-use crate::domain::table::TableView;
+use crate::domain::table::{Answer, TableView};
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Keep, Subject, Verdict};
 use crate::domain::warrant::Warrant;
@@ -44,6 +44,15 @@ pub(crate) enum TableState {
     Ok,
     Unreachable,
     Refused,
+}
+
+impl From<Answer> for TableState {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::NothingListens | Answer::Missing => Self::Unreachable,
+            Answer::Untrusted => Self::Refused,
+        }
+    }
 }
 
 impl TableState {
@@ -136,10 +145,7 @@ impl Report {
                 seen.gateways.iter().find(|gateway| gateway.name == plan.name).map(|gateway| &gateway.table);
             let (table, error) = match table {
                 Some(TableView::Current(_)) => (TableState::Ok, None),
-                Some(TableView::Refused { why } | TableView::Listed { why, .. }) => {
-                    (TableState::Refused, Some(why.clone()))
-                }
-                Some(TableView::Unreachable { why }) => (TableState::Unreachable, Some(why.clone())),
+                Some(TableView::Not(missing)) => (missing.answer.into(), Some(missing.why.clone())),
                 None => (TableState::Unreachable, None),
             };
             let lines = plan.judged.into_iter().map(|judged| Line {

@@ -51,9 +51,7 @@ impl Backoff {
                 }
                 return;
             }
-            TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
-                why
-            }
+            TableView::Not(missing) => &missing.why,
         };
         let known = self.down.as_ref().is_some_and(|down| same_trouble(&down.view, view));
         if !known {
@@ -72,5 +70,6 @@ impl Backoff {
 
 /// Whether it is the same kind of trouble as before. The words may carry figures that change.
 fn same_trouble(before: &TableView, now: &TableView) -> bool {
-    std::mem::discriminant(before) == std::mem::discriminant(now)
+    let kind = |view: &TableView| view.missing().map(|missing| (missing.answer, missing.listed.is_empty()));
+    kind(before) == kind(now)
 }

@@ -13,7 +13,7 @@ use crate::domain::ids::Pid;
 use crate::domain::ledger::{Bond, Ledger};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::{ProcessIdentity, ProcessView};
-use crate::domain::table::{TableView, Told};
+use crate::domain::table::{Session, TableView};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{Look, Processes, ProcessesError, Roots};
@@ -181,10 +181,7 @@ fn lost(memory: &Ledger, view: &ProcessView) -> BTreeSet<ProcessIdentity> {
 
 fn named(tables: &[TableView], roots: &[Option<Pid>]) -> Vec<Pid> {
     let rows = tables.iter().filter_map(TableView::current).flat_map(|table| &table.sessions);
-    let workers = rows.filter_map(|session| match session.worker {
-        Told::Known(pid) => Some(pid),
-        Told::Absent | Told::NotUnderstood(_) => None,
-    });
+    let workers = rows.filter_map(Session::named_worker);
     workers.chain(roots.iter().flatten().copied()).collect()
 }
 

@@ -12,7 +12,7 @@ use crate::config::user::UserError;
 use crate::config::{Config, GatewayConfig, GatewayKind, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
-use crate::domain::table::TableView;
+use crate::domain::table::{Answer, TableView};
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::Gateway;
 use crate::sources::gateway::hermes::HermesGateway;
@@ -36,7 +36,9 @@ impl Watched {
     /// Reads the table; once more if it was refused and the token file has another token by now: tokens are replaced while `watch` runs.
     pub(super) async fn read_table(&mut self) -> TableView {
         let view = self.gateway.read_table().await;
-        if !(matches!(view, TableView::Refused { .. }) && matches!(self.source, TokenSource::File(_))) {
+        if !(view.missing().is_some_and(|missing| missing.answer == Answer::Untrusted)
+            && matches!(self.source, TokenSource::File(_)))
+        {
             return view;
         }
         match self.source.read() {

@@ -61,7 +61,7 @@ proptest! {
                     table.sessions = rows;
                     table.instance = Some(instance.into());
                 }
-                None => world.of("gw").table = TableView::Unreachable { why: "down".into() },
+                None => world.of("gw").table = TableView::unreachable("down"),
             }
             let looked = world.look();
             let orphans = rows.into_iter().flatten().filter(|row| !looked.fate(row.id.as_str()).starts_with("keep"));

@@ -153,7 +153,7 @@ proptest! {
             prop_assert!(!taken.contains(&worker.pid), "{} twice", worker.pid);
             taken.push(worker.pid);
             let rows = random.world.seen.gateways.iter().filter_map(|seen| seen.table.current()).flat_map(|table| &table.sessions);
-            for row in rows.filter(|row| row.worker == Told::Known(worker.pid)) {
+            for row in rows.filter(|row| row.worker == Told::Known(Some(worker.pid))) {
                 prop_assert_eq!(warrant.session().map(|order| &order.id), Some(&row.id));
             }
         }

@@ -5,7 +5,7 @@ use gateway_reaper::domain::table::{Session, Told};
 use crate::world::*;
 
 fn naming(row: Session, raw: u32) -> Session {
-    Session { worker: Told::Known(pid(raw)), ..row }
+    Session { worker: Told::Known(Some(pid(raw))), ..row }
 }
 
 /// The verdict on the detached session `a` that has named `raw` as its worker for long enough.

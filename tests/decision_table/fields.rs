@@ -185,7 +185,7 @@ fn a_worker_that_doesnt_say_whose_it_is_proves_nothing_while_another_rows_key_or
     for other in
         [Session { key: gibberish(), ..attached("b") }, Session { worker: gibberish(), ..attached("b") }]
     {
-        let a = |named| Session { worker: Told::Known(pid(named)), ..detached("a") };
+        let a = |named| Session { worker: Told::Known(Some(pid(named))), ..detached("a") };
         world.rows([a(201), other.clone()]).look();
         let looked = world.look_after(20);
         assert!(looked.fate("a").starts_with("reap"), "{}", looked.fate("a"));
@@ -211,7 +211,7 @@ fn a_session_is_told_with_the_worker_that_was_found_by_key_and_what_that_one_wei
 fn worker_pid_is_the_worker_of_the_session() {
     let mut world = World::new();
     world.worker(200, "a", 100);
-    world.rows([Session { worker: Told::Known(pid(200)), ..detached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..detached("a") }]).look();
     let looked = world.look_after(20);
     assert_eq!(looked.goes_along("a"), Some(200));
     assert_eq!(looked.fate_of_worker(200), "not judged", "a session's worker is not listed again");
@@ -238,7 +238,7 @@ fn gateway_pid_absent_means_no_claims_on_processes_but_the_session_is_closed() {
     world.worker(200, "a", 100);
     world.worker(201, "nobody", 100);
     world.of("gw").process = None;
-    world.rows([Session { worker: Told::Known(pid(200)), ..detached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..detached("a") }]).look();
     let looked = world.look_after(60);
     assert_eq!(looked.warrant("a").session().map(|order| order.id.clone()), Some(id("a")));
     assert_eq!(looked.goes_along("a"), None);
@@ -250,7 +250,7 @@ fn without_worker_match_no_process_is_a_worker_but_the_session_is_closed() {
     let mut world = World::new();
     world.rules[0].worker_match = None;
     world.worker(200, "a", 100);
-    world.rows([Session { worker: Told::Known(pid(200)), ..detached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..detached("a") }]).look();
     assert_eq!(world.look_after(20).goes_along("a"), None);
 }
 

@@ -5,7 +5,7 @@ use gateway_reaper::domain::table::{Session, TableView, Told};
 use crate::world::*;
 
 fn naming(row: Session, raw: u32) -> Session {
-    Session { worker: Told::Known(pid(raw)), ..row }
+    Session { worker: Told::Known(Some(pid(raw))), ..row }
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn strangers_change_nothing() {
 #[test]
 fn a_gateway_without_a_table_keeps_every_session_that_it_can_name() {
     let mut world = World::new();
-    world.of("gw").table = TableView::Listed { sessions: [id("a"), id("b")].into(), why: "no table".into() };
+    world.of("gw").table = TableView::listed([id("a"), id("b")], "no table");
     let looked = world.look();
     for session in ["a", "b"] {
         assert_eq!(looked.why(session), "unknown state: no session table says whether it is in use");

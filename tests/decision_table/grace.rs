@@ -215,7 +215,7 @@ fn a_worker_that_becomes_another_kind_of_orphan_starts_again() {
     world.worker(200, "a", 100);
     world.look();
     let other = world.worker(201, "a", 100).identity.pid;
-    world.rows([Session { worker: Told::Known(other), ..attached("a") }]);
+    world.rows([Session { worker: Told::Known(Some(other)), ..attached("a") }]);
     assert_eq!(world.look_after(30).fate_of_worker(200), "wait: superseded-worker, 0s of 60s");
     assert_eq!(world.look_after(30).fate_of_worker(200), "wait: superseded-worker, 30s of 60s");
 }

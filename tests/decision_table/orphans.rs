@@ -5,7 +5,7 @@ use gateway_reaper::domain::table::{Session, Told};
 use crate::world::*;
 
 fn with_worker(row: Session, raw: u32) -> Session {
-    Session { worker: Told::Known(pid(raw)), ..row }
+    Session { worker: Told::Known(Some(pid(raw))), ..row }
 }
 
 const OWNERLESS: &str = "reap: ownerless-worker, after 60s";

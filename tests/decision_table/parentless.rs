@@ -64,7 +64,7 @@ fn born_while_its_gateway_was_not_known() {
 fn listed_by_another_gateway_than_the_one_that_adopted_it() {
     let mut world = born_of_one_that_is_not_known();
     world.gateway("other", 110);
-    world.table("other").sessions = vec![Session { worker: Told::Known(pid(200)), ..attached("x") }];
+    world.table("other").sessions = vec![Session { worker: Told::Known(Some(pid(200))), ..attached("x") }];
     assert_eq!(world.fate_of_worker(200), "not judged");
     world.unreachable("other").die(100, 60);
     assert_eq!(world.fate_of_worker(200), "keep: table-not-trusted");
@@ -86,7 +86,7 @@ fn seen_reparented_and_named_by_a_table_in_between() {
     world.worker(200, "a", 100);
     world.look();
     world.of("gw").process = None;
-    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..attached("a") }]).look();
     world.unreachable("gw").die(100, 60);
     assert_eq!(world.fate_of_worker(200), WAIT);
 }
@@ -99,7 +99,7 @@ fn seen_reparented_and_named_by_another_gateways_table_in_between() {
     world.worker(200, "a", 100);
     world.look();
     world.of("gw").process = None;
-    world.table("other").sessions = vec![Session { worker: Told::Known(pid(200)), ..attached("a") }];
+    world.table("other").sessions = vec![Session { worker: Told::Known(Some(pid(200))), ..attached("a") }];
     assert_eq!(world.fate_of_worker(200), "not judged");
     world.table("other").sessions.clear();
     world.unreachable("gw").die(100, 60);
@@ -243,7 +243,7 @@ fn a_new_gateway_doesnt_start_its_grace_again() {
 fn a_worker_that_a_table_names_is_wanted_wherever_it_is() {
     let mut world = World::new();
     world.worker(200, "a", 1);
-    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]);
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..attached("a") }]);
     assert_eq!(world.fate_of_worker(200), "not judged");
     world.rows([]);
     assert_eq!(world.look_after(60).fate_of_worker(200), WAIT);
@@ -269,7 +269,7 @@ fn a_worker_that_is_older_than_the_gateway_is_of_an_earlier_run() {
 fn a_worker_that_left_its_gateways_tree_waits_for_the_table() {
     let mut world = World::new();
     world.worker(200, "a", 1);
-    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..attached("a") }]).look();
     let why = "its gateway's table can't be trusted: connection refused";
     assert_eq!(world.unreachable("gw").look_after(60).why_worker(200), why);
     world.of("gw").process = None;
@@ -304,7 +304,7 @@ fn a_worker_off_the_tree_that_a_table_named_and_names_no_longer_is_kept_under_a_
     let mut world = World::new();
     world.process(150, 100, "a wrapper");
     world.worker(200, "a", 150);
-    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..attached("a") }]).look();
     let why = "unknown state: it is under a gateway, but not its child: only a table can say whose it is";
     assert_eq!(world.rows([]).look_after(60).why_worker(200), why);
 }

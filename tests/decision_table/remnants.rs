@@ -74,7 +74,7 @@ fn a_worker_among_it_that_is_the_gateways_child_is_judged_like_any_other() {
 fn nobody_who_is_wanted_or_protected_is_a_remnant() {
     let mut named = interrupted();
     named.worker(300, "b", 1);
-    named.rows([Session { worker: Told::Known(pid(300)), ..attached("b") }]);
+    named.rows([Session { worker: Told::Known(Some(pid(300))), ..attached("b") }]);
     let mut others = interrupted();
     others.process(300, 1, "node mcp.js").uid = 0;
     let mut own = interrupted();
@@ -110,7 +110,7 @@ fn while_the_worker_lives_and_may_be_one_of_two_sessions_the_rest_is_wanted() {
 fn once_its_session_is_wanted_again_so_is_the_rest() {
     let mut world = interrupted();
     world.worker(200, "a", 100);
-    world.rows([Session { worker: Told::Known(pid(200)), ..attached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..attached("a") }]).look();
     assert!(world.ledger.unfinished.is_empty());
 }
 
@@ -120,7 +120,7 @@ fn while_nobody_can_say_whether_its_worker_is_wanted_it_is_not_forgotten() {
     world.worker(200, "a", 100);
     world.unreachable("gw").look();
     assert_eq!(world.ledger.unfinished.len(), 1);
-    world.rows([Session { worker: Told::Known(pid(200)), turn: gibberish(), ..detached("a") }]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), turn: gibberish(), ..detached("a") }]).look();
     assert_eq!(world.ledger.unfinished.len(), 1);
 }
 

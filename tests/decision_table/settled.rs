@@ -11,7 +11,7 @@ use crate::world::*;
 fn settled(outcome: Outcome) -> World {
     let mut world = World::new();
     world.worker(200, "a", 100);
-    world.rows([Session { worker: Told::Known(pid(200)), ..detached("a") }, detached("b")]).look();
+    world.rows([Session { worker: Told::Known(Some(pid(200))), ..detached("a") }, detached("b")]).look();
     let looked = world.look_after(20);
     let ending = Ending { outcome, steps: Vec::new(), reclaimed_bytes: 0, note: None };
     settle(&mut world.ledger, looked.warrant("a"), &ending);

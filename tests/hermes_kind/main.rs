@@ -6,7 +6,7 @@ mod dashboard;
 use std::time::Duration;
 
 use gateway_reaper::config::token::Token;
-use gateway_reaper::domain::table::TableView;
+use gateway_reaper::domain::table::{Answer, NoTable, TableView};
 use gateway_reaper::hermes::plugin;
 use gateway_reaper::sources::gateway::hermes::HermesGateway;
 
@@ -36,7 +36,7 @@ fn gateway(dashboard: &Dashboard, token: Option<&str>) -> HermesGateway {
 /// What the refusal says, behind the address.
 async fn refusal(dashboard: &Dashboard, token: Option<&str>) -> String {
     match gateway(dashboard, token).read_table().await {
-        TableView::Refused { why } => {
+        TableView::Not(NoTable { why, answer: Answer::Untrusted, .. }) => {
             why.strip_prefix(&format!("{}: ", dashboard.url())).unwrap_or(&why).to_owned()
         }
         other => panic!("{other:?}"),
@@ -72,7 +72,9 @@ async fn a_configured_token_is_used_and_the_page_never_asked_for() {
 async fn an_address_that_is_not_loopback_is_never_asked_for_a_page() {
     let url = "http://gateway.invalid:9119".parse().unwrap();
     let mut gateway = HermesGateway::new(&url, None, Duration::from_secs(10), 65536).unwrap();
-    let TableView::Unreachable { why } = gateway.read_table().await else { panic!() };
+    let TableView::Not(NoTable { why, answer: Answer::Missing, .. }) = gateway.read_table().await else {
+        panic!()
+    };
     assert!(why.starts_with("gateway.invalid:9119"), "{why}");
 }
 
@@ -185,6 +187,8 @@ async fn no_message_ever_shows_a_token() {
     let dashboard = Dashboard::start();
     dashboard.says("/api/status", 200, STATUS);
     dashboard.says(TABLE, 500, "no: s3cret");
-    let TableView::Refused { why } = gateway(&dashboard, Some("s3cret")).read_table().await else { panic!() };
+    let TableView::Not(NoTable { why, .. }) = gateway(&dashboard, Some("s3cret")).read_table().await else {
+        panic!()
+    };
     assert!(!why.contains("s3cret"), "{why}");
 }

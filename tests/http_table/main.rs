@@ -41,9 +41,9 @@ fn is_current(view: &TableView) -> bool {
 }
 
 fn refused(why: &str) -> TableView {
-    TableView::Refused { why: why.into() }
+    TableView::refused(why)
 }
 
 fn unreachable(why: &str) -> TableView {
-    TableView::Unreachable { why: why.into() }
+    TableView::unreachable(why)
 }

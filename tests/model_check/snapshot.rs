@@ -132,7 +132,7 @@ fn row(row: &Row) -> Session {
         activity: row.activity.map(|token| token.to_string().into()),
         close_on_disconnect: Told::Absent,
         holds: Told::Absent,
-        worker: if row.has_worker { Told::Known(worker(row.name).pid) } else { Told::Absent },
+        worker: if row.has_worker { Told::Known(Some(worker(row.name).pid)) } else { Told::Absent },
     }
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn observe(
             instance: Some(run_name(table.run).into()),
             sessions: table.rows.iter().map(row).collect(),
         }),
-        None => TableView::Unreachable { why: "no answer".into() },
+        None => TableView::unreachable("no answer"),
     };
     let gateway = GatewayObservation { name: "gw".into(), table, process, asked: ago(asked) };
     Observation { boot: "boot".into(), processes, gateways: vec![gateway] }

@@ -113,11 +113,11 @@ impl World {
         let gateway = &self.gateways[index];
         let fault = self.table_fault(index);
         let Some(process) = gateway.process.and_then(|serial| self.procs.alive(serial)) else {
-            return TableView::Unreachable { why: "connection refused".into() };
+            return TableView::nothing_listens("connection refused");
         };
         match fault {
-            Some(TableFault::Unreachable) => return TableView::Unreachable { why: "no answer".into() },
-            Some(TableFault::Refused) => return TableView::Refused { why: "the table is truncated".into() },
+            Some(TableFault::Unreachable) => return TableView::unreachable("no answer"),
+            Some(TableFault::Refused) => return TableView::refused("the table is truncated"),
             _ => {}
         }
         let tells = &self.setup.gateways[index].tells;

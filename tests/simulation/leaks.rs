@@ -118,7 +118,8 @@ impl World {
             let alive = session.worker.and_then(|serial| self.procs.alive(serial));
             let row = session.row(tells, alive.map(|proc| proc.pid), self.now);
             match row.worker {
-                Told::Known(pid) => {
+                Told::Known(None) => false,
+                Told::Known(Some(pid)) => {
                     let is_its_row = session.key == key || session.obscured == Some(Field::Key);
                     pid.get() == worker.pid || (is_its_row && self.is_impostor(session))
                 }

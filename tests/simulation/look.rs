@@ -156,7 +156,7 @@ impl World {
         let mut named: Vec<Pid> = Vec::new();
         if let Some(table) = table.current() {
             named.extend(table.gateway_pid);
-            named.extend(table.sessions.iter().filter_map(|session: &Session| session.worker.known()));
+            named.extend(table.sessions.iter().filter_map(|session: &Session| session.named_worker()));
         }
         for pid in named {
             if view.get(pid).is_none() {

@@ -150,7 +150,7 @@ impl Sim {
         };
         let (delay, table, seen) = match answer {
             Some(delay) => (delay.max(1), world.table(index), world.witness(index)),
-            None => (TABLE_TIMEOUT, TableView::Unreachable { why: "no answer in time".into() }, Vec::new()),
+            None => (TABLE_TIMEOUT, TableView::unreachable("no answer in time"), Vec::new()),
         };
         drop(world);
         self.plan(disk, number, delay, Step::Arrives(index, table, seen));
@@ -160,7 +160,7 @@ impl Sim {
         let mut world = self.world.borrow_mut();
         let tables = std::mem::take(&mut run.tables);
         let gateways = tables.into_iter().enumerate().map(|(index, table)| {
-            let table = table.unwrap_or(TableView::Unreachable { why: "not asked".into() });
+            let table = table.unwrap_or(TableView::unreachable("not asked"));
             world.gather(index, (table, run.asked), &run.memory, &mut run.view)
         });
         let gateways: Vec<_> = gateways.collect();

@@ -123,10 +123,12 @@ impl Sess {
     }
 }
 
-fn told_worker(odd: Told<()>, worker: Option<u32>, tells: &Tells) -> Told<Pid> {
+fn told_worker(odd: Told<()>, worker: Option<u32>, tells: &Tells) -> Told<Option<Pid>> {
     match (odd, worker) {
         (Told::NotUnderstood(what), _) => Told::NotUnderstood(what),
-        (_, Some(pid)) if tells.worker_pids => Pid::new(pid.into()).map_or(Told::Absent, Told::Known),
+        (_, Some(pid)) if tells.worker_pids => {
+            Pid::new(pid.into()).map_or(Told::Absent, |pid| Told::Known(Some(pid)))
+        }
         _ => Told::Absent,
     }
 }

@@ -46,7 +46,7 @@ impl Crowd {
                     GATEWAY,
                     &format!("worker --session-key {}", session.id),
                 );
-                session.worker = Told::Known(worker.identity.pid);
+                session.worker = Told::Known(Some(worker.identity.pid));
                 view.processes.insert(worker.identity.pid, worker);
             }
             table.sessions.push(session);

@@ -198,12 +198,12 @@ impl World {
     }
 
     pub(crate) fn unreachable(&mut self, gateway: &str) -> &mut Self {
-        self.of(gateway).table = TableView::Unreachable { why: "connection refused".into() };
+        self.of(gateway).table = TableView::nothing_listens("connection refused");
         self
     }
 
     pub(crate) fn refused(&mut self, gateway: &str) -> &mut Self {
-        self.of(gateway).table = TableView::Refused { why: "not JSON".into() };
+        self.of(gateway).table = TableView::refused("not JSON");
         self
     }
 

@@ -85,7 +85,7 @@ impl Cast {
             activity: None,
             close_on_disconnect: Told::Absent,
             holds: Told::Absent,
-            worker: Told::Known(pid(raw)),
+            worker: Told::Known(Some(pid(raw))),
         });
         self.actor(raw, GATEWAY, &format!("worker {id}"))
     }

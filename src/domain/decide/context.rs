@@ -10,6 +10,7 @@ use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::Rules;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use crate::domain::table::Session;
 use crate::domain::time::Awake;
 
 /// The world as one run sees it.
@@ -62,8 +63,8 @@ impl<'a> Context<'a> {
         let mut named: HashMap<Pid, Vec<&GatewayName>> = HashMap::new();
         for gateway in &seen.gateways {
             let rows = gateway.table.current().into_iter().flat_map(|table| &table.sessions);
-            for pid in rows.filter_map(|session| session.worker.known()) {
-                named.entry(*pid).or_default().push(&gateway.name);
+            for pid in rows.filter_map(Session::named_worker) {
+                named.entry(pid).or_default().push(&gateway.name);
             }
         }
         let gateways: BTreeSet<Pid> =

@@ -180,8 +180,8 @@ fn claim_of(entry: &Entry<'_>, key: Option<&str>, seen_to_lose_its_parent: bool)
         (TableView::Current(_), _) if key.is_none() && entry.rows.find_by_key() => {
             unknown("the table doesn't name its workers and worker.match has no group `session`")
         }
-        (TableView::Unreachable { why } | TableView::Refused { why }, Some(_)) => {
-            Some(Claim::Unclear(Keep::TableNotTrusted(why.clone())))
+        (TableView::Not(missing), Some(_)) => {
+            Some(Claim::Unclear(Keep::TableNotTrusted(missing.why.clone())))
         }
         _ => None,
     }

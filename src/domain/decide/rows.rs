@@ -31,8 +31,9 @@ impl<'a> Rows<'a> {
             match (&session.worker, session.worker_key()) {
                 (Told::Absent, Some(key)) => *rows.found_by_key.entry(key).or_default() += 1,
                 (Told::Absent, None) => rows.has_obscure_key = true,
-                (Told::Known(pid), Some(key)) => rows.named_by_key.entry(key).or_default().push(*pid),
-                (Told::Known(pid), None) => rows.named_without_key.push(*pid),
+                (Told::Known(Some(pid)), Some(key)) => rows.named_by_key.entry(key).or_default().push(*pid),
+                (Told::Known(Some(pid)), None) => rows.named_without_key.push(*pid),
+                (Told::Known(None), _) => {}
                 (Told::NotUnderstood(_), _) => rows.has_obscure_worker = true,
             }
         }

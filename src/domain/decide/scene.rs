@@ -155,17 +155,15 @@ impl<'a> Scene<'a> {
     pub(super) fn distrust(&self) -> Option<&'a str> {
         match &self.gateway.table {
             TableView::Current(_) => None,
-            TableView::Unreachable { why } | TableView::Refused { why } | TableView::Listed { why, .. } => {
-                Some(why)
-            }
+            TableView::Not(missing) => Some(&missing.why),
         }
     }
 
     /// The sessions that are there without a table that says more of them.
     pub(super) fn listed(&self) -> &'a [SessionId] {
         match &self.gateway.table {
-            TableView::Listed { sessions, .. } => sessions,
-            TableView::Current(_) | TableView::Unreachable { .. } | TableView::Refused { .. } => &[],
+            TableView::Not(missing) => &missing.listed,
+            TableView::Current(_) => &[],
         }
     }
 

@@ -42,7 +42,7 @@ fn judge_one<'a>(scene: &Scene<'a>, session: &'a Session, remembered: &mut Gatew
     let claim = claim(scene, session);
     let worker = match &claim {
         Claim::Worker(process) => Some(process.identity.pid),
-        _ => session.worker.known().copied(),
+        _ => session.named_worker(),
     };
     let subject = Subject::Session { id: session.id.clone(), worker };
     let rss_bytes = match &claim {
@@ -121,13 +121,14 @@ fn must_make_sense<T>(field: &str, told: &Told<T>) -> Option<String> {
 
 fn claim<'a>(scene: &Scene<'a>, session: &'a Session) -> Claim<'a> {
     let claim = match session.worker {
-        Told::Known(pid) => claim_by_pid(scene, session, pid),
+        Told::Known(Some(pid)) => claim_by_pid(scene, session, pid),
+        Told::Known(None) => Claim::CloseOnly,
         Told::Absent => claim_by_key(scene, session),
         Told::NotUnderstood(_) => Claim::CloseOnly,
     };
     let worker = match &claim {
         Claim::Worker(process) => Some(process.identity.pid),
-        Claim::CloseOnly => session.worker.known().copied(),
+        Claim::CloseOnly => session.named_worker(),
         Claim::Untouchable(_) => None,
     };
     let above = |pid| scene.context.above(pid).map(|other| Protection::Above { pid, other });

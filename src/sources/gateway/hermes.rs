@@ -101,7 +101,7 @@ impl HermesGateway {
         match self.read().await {
             Ok(view) => view,
             Err(trouble) => {
-                let why = format!("{}: {trouble}", self.at).into();
+                let why = format!("{}: {trouble}", self.at);
                 let sessions = match self.token.token() {
                     Some(token) if trouble.leaves_a_list() => {
                         active_list::read(&self.http, &self.host, &self.root, token, self.timeout).await
@@ -109,8 +109,8 @@ impl HermesGateway {
                     _ => None,
                 };
                 match sessions {
-                    Some(sessions) => TableView::Listed { sessions, why },
-                    None => TableView::Refused { why },
+                    Some(sessions) => TableView::listed(sessions, why),
+                    None => TableView::refused(why),
                 }
             }
         }

@@ -143,7 +143,7 @@ impl<'a> Oracle<'a> {
     }
 
     fn times_named_by(&self, gateway: usize, pid: Pid) -> usize {
-        self.rows(gateway).iter().filter(|row| row.worker == Told::Known(pid)).count()
+        self.rows(gateway).iter().filter(|row| row.worker == Told::Known(Some(pid))).count()
     }
 
     // Never signalled, whatever a table says.

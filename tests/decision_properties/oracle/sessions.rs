@@ -43,7 +43,8 @@ impl Oracle<'_> {
             && !self.contradicts(gateway);
         let worker = match row.worker {
             Told::NotUnderstood(_) => return Ok(None),
-            Told::Known(pid) => {
+            Told::Known(None) => return Ok(None),
+            Told::Known(Some(pid)) => {
                 if self.is_protected_pid(pid) || self.times_named(pid) > 1 {
                     return Err(());
                 }

@@ -42,7 +42,7 @@ impl<'a> Oracle<'a> {
     /// One of these rows names a process that can't be its worker.
     fn misnames(&self, gateway: usize, which: impl Fn(&Session) -> bool) -> bool {
         self.rows(gateway).iter().filter(|row| which(row)).any(|row| {
-            let Told::Known(named) = row.worker else { return false };
+            let Some(named) = row.named_worker() else { return false };
             let carried = self.find(named).and_then(|named| self.key(gateway, named));
             let key = row.worker_key();
             let is_shared = self.times_named(named) > 1;
@@ -55,7 +55,7 @@ impl<'a> Oracle<'a> {
         let is_listed = self.finds_by(gateway, key);
         let keep = |reason| Some(Fate::Keep(reason));
         let is_superseded = self.rows(gateway).iter().any(|row| {
-            let named = row.worker.known().and_then(|named| self.find(*named));
+            let named = row.named_worker().and_then(|named| self.find(named));
             key.is_some()
                 && row.worker_key() == key
                 && named.is_some_and(|named| {

@@ -90,7 +90,11 @@ pub(crate) fn row(id: &'static str) -> impl Strategy<Value = Session> {
             activity: activity.map(Into::into),
             close_on_disconnect: quick,
             key: worker.0.into_key(),
-            worker: worker.1,
+            worker: match worker.1 {
+                Told::Known(pid) => Told::Known(Some(pid)),
+                Told::Absent => Told::Absent,
+                Told::NotUnderstood(words) => Told::NotUnderstood(words),
+            },
         }
     })
 }
@@ -242,7 +246,7 @@ fn build(
                 table.gateway_pid = gateway.said.map(pid);
                 table.instance = gateway.instance.map(Into::into);
             }
-            None => world.of(name).table = TableView::Unreachable { why: "down".into() },
+            None => world.of(name).table = TableView::unreachable("down"),
         }
         world.of(name).process = gateway.process.map(identity);
     }

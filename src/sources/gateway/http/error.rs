@@ -78,6 +78,11 @@ impl HttpError {
         std::error::Error::source(self).map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
     }
 
+    /// The machine that was asked says that nothing listens there.
+    pub fn nothing_listens(&self) -> bool {
+        matches!(&self.problem, HttpProblem::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     /// The gateway did answer, with something that is no answer: not to be trusted, rather than not there.
     pub fn reached(&self) -> bool {
         match self.problem {

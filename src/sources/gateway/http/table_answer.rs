@@ -15,14 +15,15 @@ pub(super) fn judge(client: &HttpClient, answer: Result<Response, HttpError>, li
             let why = format!(
                 "the table is larger than max_table_bytes = {limit}: raise it if the gateway really has that many sessions"
             );
-            return TableView::Refused { why: why.into() };
+            return TableView::refused(why);
         }
-        Err(error) if error.reached() => return TableView::Refused { why: error.in_full().into() },
-        Err(error) => return TableView::Unreachable { why: error.in_full().into() },
+        Err(error) if error.reached() => return TableView::refused(error.in_full()),
+        Err(error) if error.nothing_listens() => return TableView::nothing_listens(error.in_full()),
+        Err(error) => return TableView::unreachable(error.in_full()),
     };
     match table(client, &response) {
         Ok(table) => TableView::Current(table),
-        Err(why) => TableView::Refused { why: why.into() },
+        Err(why) => TableView::refused(why),
     }
 }
 

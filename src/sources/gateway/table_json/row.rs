@@ -39,8 +39,13 @@ pub(super) struct RawRow<'a> {
     close_on_disconnect: Raw<'a>,
     #[serde(borrow)]
     holds: Raw<'a>,
-    #[serde(borrow)]
-    worker: Raw<'a>,
+    #[serde(borrow, default, deserialize_with = "also_null")]
+    worker: Option<&'a RawValue>,
+}
+
+/// A value that tells `null` from nothing at all.
+fn also_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Some)
 }
 
 impl RawRow<'_> {
@@ -112,13 +117,16 @@ fn holds(raw: &RawValue) -> Option<Vec<Box<str>>> {
 }
 
 /// `None`: two pids.
-fn worker(raw: Raw<'_>) -> Option<Told<Pid>> {
+fn worker(raw: Option<&RawValue>) -> Option<Told<Option<Pid>>> {
     let Some(raw) = raw else { return Some(Told::Absent) };
+    if raw.get() == "null" {
+        return Some(Told::Known(None));
+    }
     if !raw.get().starts_with('{') {
         return Some(not_understood(raw));
     }
     let worker: RawWorker<'_> = object(raw)?;
-    Some(told(worker.pid, |raw| pid(raw.get())))
+    Some(told(worker.pid, |raw| pid(raw.get()).map(Some)))
 }
 
 #[derive(Deserialize)]

@@ -54,7 +54,7 @@ fn the_example_of_the_contract_is_read_to_the_letter() {
         activity: Some("opaque, changes whenever the session does anything".into()),
         close_on_disconnect: Told::Known(false),
         holds: Told::Known(vec![]),
-        worker: Told::Known(pid(6627)),
+        worker: Told::Known(Some(pid(6627))),
     };
     assert_eq!(table.sessions, [session]);
 }

@@ -9,7 +9,7 @@ fn not_understood<T>(text: &str) -> Told<T> {
 #[test]
 fn what_is_absent_or_null_is_absent() {
     let nulls = r#","key":null,"transport":null,"detached_for_s":null,"turn":null,"idle_for_s":null,
-        "activity":null,"close_on_disconnect":null,"holds":null,"worker":null"#;
+        "activity":null,"close_on_disconnect":null,"holds":null"#;
     for session in [row(""), row(nulls)] {
         assert_eq!(session.key, Told::Absent);
         assert_eq!(session.transport, Told::Absent);
@@ -135,9 +135,11 @@ fn holds_that_are_no_array_are_not_understood() {
 }
 
 #[test]
-fn a_worker_is_an_object_with_a_pid_or_not_understood() {
-    assert_eq!(row(r#","worker":{"pid":1}"#).worker, Told::Known(pid(1)));
-    assert_eq!(row(r#","worker":{"pid":2147483647}"#).worker, Told::Known(pid(2_147_483_647)));
+fn a_worker_is_an_object_with_a_pid_or_null_or_not_understood() {
+    assert_eq!(row(r#","worker":null"#).worker, Told::Known(None));
+    assert_eq!(row(r#","worker":{"pid":1}"#).worker, Told::Known(Some(pid(1))));
+    assert_eq!(row(r#","worker":{"pid":2147483647}"#).worker, Told::Known(Some(pid(2_147_483_647))));
+    assert_eq!(row("").worker, Told::Absent);
     assert_eq!(row(r#","worker":{}"#).worker, Told::Absent);
     assert_eq!(row(r#","worker":{"pid":null}"#).worker, Told::Absent);
     for text in ["0", "-1", "-0", "1.0", "1e3", r#""6627""#, "true", "2147483648", "1e999", "[7]"] {

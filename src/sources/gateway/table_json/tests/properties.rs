@@ -74,10 +74,11 @@ fn span(value: Option<&Value>) -> Option<Duration> {
         .then(|| Duration::from_secs_f64(seconds))
 }
 
-fn worker(value: Option<&Value>) -> Option<Result<Pid, ()>> {
+fn worker(value: Option<&Value>) -> Option<Result<Option<Pid>, ()>> {
     match value {
-        None | Some(Value::Null) => None,
-        Some(Value::Object(worker)) => told(worker.get("pid"), known_pid),
+        None => None,
+        Some(Value::Null) => Some(Ok(None)),
+        Some(Value::Object(worker)) => told(worker.get("pid"), |pid| known_pid(pid).map(Some)),
         Some(_) => Some(Err(())),
     }
 }
