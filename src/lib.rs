@@ -47,3 +47,4 @@ pub mod report;
 pub mod sources;
 pub mod state;
 pub mod sweep;
+mod text;

@@ -47,16 +47,9 @@ fn check_config(config: &Config) {
             policy.term_timeout,
         ];
         assert!(spans.iter().all(|span| *span <= duration::LONGEST), "{policy:?}");
-        let url = &gateway.url;
-        assert_eq!(url.scheme_str(), Some("http"));
-        assert!(url.host().is_some_and(|host| !host.is_empty()), "{url}");
-        assert!(url.query().is_none() && !url.to_string().contains(['@', '#']), "{url}");
-        let client = gateway_reaper::sources::gateway::http::HttpGateway::new(
-            url.clone(),
-            None,
-            gateway.timeout,
-            gateway.max_table_bytes,
-        );
-        assert!(client.is_ok(), "whatever url is taken can be asked: {url}");
+        let address = &gateway.kind.endpoint().expect("every kind so far has one").address;
+        let again = address.to_string().parse();
+        assert_eq!(Ok(address), again.as_ref(), "what is shown of an address is that address");
+        assert!(address.path().starts_with('/') && !address.path().contains(['?', '#']), "{address}");
     }
 }

@@ -7,6 +7,7 @@ use gateway_reaper::config::token::Token;
 use gateway_reaper::domain::table::{CloseAnswer, TableView};
 use gateway_reaper::domain::warrant::CloseOrder;
 use gateway_reaper::sources::gateway::http::HttpGateway;
+use gateway_reaper::sources::http::{Credential, HttpClient};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::is_harmless;
@@ -25,8 +26,9 @@ pub(crate) fn check(data: &[u8]) {
         let (ours, theirs) = duplex(1 << 16);
         tokio::spawn(gateway(theirs, answer.to_vec(), usize::from(*pieces) + 1, stays_open));
         // Nobody listens at port 1, and nobody is asked there: the stream is all there is.
-        let Ok(url) = "http://127.0.0.1:1/sessions".parse() else { return };
-        let Ok(mut client) = HttpGateway::new(url, Token::new(TOKEN), WITHIN, LIMIT) else { return };
+        let Ok(address) = "http://127.0.0.1:1/sessions".parse() else { return };
+        let client = HttpClient::new(address, Credential::of(Token::new(TOKEN)), WITHIN);
+        let mut client = HttpGateway::new(client, LIMIT);
         let order = CloseOrder { id: "a".into(), instance: None, activity: None };
         if is_reap {
             check_reap(answer, client.reap_over(ours, &order, WITHIN).await);

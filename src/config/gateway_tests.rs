@@ -37,7 +37,7 @@ fn a_gateway_that_says_nothing_else_gets_the_defaults() {
     assert_eq!(gateway.policy, defaults::policy());
     assert_eq!(gateway.timeout, Duration::from_secs(5));
     assert_eq!(gateway.max_table_bytes, 16_777_216);
-    assert_eq!(gateway.token, TokenSource::None);
+    assert_eq!(gateway.kind.endpoint().unwrap().token, TokenSource::None);
     assert!(gateway.worker_user.is_none() && gateway.process.is_none());
 }
 
@@ -76,7 +76,7 @@ fn hermes_has_its_worker_match_built_in_and_http_has_none() {
     assert_eq!(own.matches("worker 7").unwrap().key, Some("7"));
 
     let http = taken(&GATEWAY.replace("hermes", "http")).gateways.remove(0);
-    assert_eq!(http.kind, GatewayKind::Http);
+    assert!(matches!(http.kind, GatewayKind::Http(_)));
     assert!(http.worker_match.is_none());
 }
 
@@ -178,11 +178,12 @@ fn a_url_is_plain_http_with_a_host() {
 
 #[test]
 fn a_token_comes_from_a_variable_or_a_file() {
-    assert_eq!(gateway("token_env = \"T_1\"").token, TokenSource::Env("T_1".to_owned()));
+    let token = |line: &str| gateway(line).kind.endpoint().unwrap().token.clone();
+    assert_eq!(token("token_env = \"T_1\""), TokenSource::Env("T_1".to_owned()));
     let file = |path: &str| TokenSource::File(PathBuf::from(path));
-    assert_eq!(gateway("token_file = \"/run/token\"").token, file("/run/token"));
+    assert_eq!(token("token_file = \"/run/token\""), file("/run/token"));
     // Relative to the folder of the configuration.
-    assert_eq!(gateway("token_file = \"token\"").token, file("/etc/reaper/token"));
+    assert_eq!(token("token_file = \"token\""), file("/etc/reaper/token"));
     refused(
         "token_env = \"A\"\ntoken_file = \"/b\"",
         "6: gateway.token_file: token_env stands here too; keep one of them",

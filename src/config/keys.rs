@@ -3,6 +3,8 @@
 use strsim::osa_distance;
 use toml::de::DeValue;
 
+use super::kinds;
+
 /// A table of the configuration and its keys.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -30,17 +32,7 @@ pub(super) const POLICY: Table = Table { place: "in [policy]", keys: POLICY_KEYS
 pub(super) const STATE: Table = Table { place: "in [state]", keys: &["dir"], shared: &[] };
 pub(super) const GATEWAY: Table = Table {
     place: "in [[gateway]]",
-    keys: &[
-        "name",
-        "kind",
-        "url",
-        "token_env",
-        "token_file",
-        "timeout",
-        "max_table_bytes",
-        "worker",
-        "process",
-    ],
+    keys: &["name", "kind", "timeout", "max_table_bytes", "worker", "process"],
     shared: POLICY_KEYS,
 };
 pub(super) const WORKER: Table =
@@ -52,7 +44,8 @@ const TABLES: [&Table; 6] = [&ROOT, &POLICY, &STATE, &GATEWAY, &WORKER, &PROCESS
 
 impl Table {
     fn all(&self) -> impl Iterator<Item = &'static str> {
-        self.keys.iter().chain(self.shared).copied()
+        let of_kinds = (self.place == GATEWAY.place).then(kinds::keys);
+        self.keys.iter().copied().chain(of_kinds.into_iter().flatten()).chain(self.shared.iter().copied())
     }
 
     pub(super) fn knows(&self, key: &str) -> bool {
@@ -83,7 +76,8 @@ impl Table {
         if let Some((near, place)) = elsewhere {
             return format!("unknown {what}; did you mean {near:?}, which belongs {place}?");
         }
-        let known: Vec<&str> = self.all().collect();
+        let mut known: Vec<&str> = Vec::new();
+        self.all().for_each(|key| known.extend((!known.contains(&key)).then_some(key)));
         format!("unknown {what}; known {} are {}", self.place, known.join(", "))
     }
 }
@@ -106,7 +100,8 @@ fn normal(word: &str) -> String {
 /// Every table's own keys, with its place.
 #[cfg(test)]
 pub(super) fn own_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
-    TABLES.iter().flat_map(|table| table.keys.iter().map(|key| (table.place, *key)))
+    let of_tables = TABLES.iter().flat_map(|table| table.keys.iter().map(|key| (table.place, *key)));
+    of_tables.chain(kinds::keys().map(|key| (GATEWAY.place, key)))
 }
 
 #[cfg(test)]

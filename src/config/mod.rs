@@ -6,6 +6,7 @@
 //!
 //! Everything that is wrong with a file is told at once, one line each, with its line and its key. Nothing runs on half a configuration.
 
+pub mod address;
 pub mod defaults;
 pub mod duration;
 pub mod token;
@@ -14,6 +15,7 @@ pub mod user;
 mod errors;
 mod gateway;
 mod keys;
+mod kinds;
 mod locate;
 mod policy;
 mod problems;
@@ -21,7 +23,6 @@ mod process;
 mod read;
 mod section;
 mod syntax;
-mod url;
 mod value;
 
 #[cfg(test)]
@@ -36,7 +37,8 @@ mod token_tests;
 use std::path::{Path, PathBuf};
 
 pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
-pub use gateway::{GatewayConfig, GatewayKind};
+pub use gateway::GatewayConfig;
+pub use kinds::{Endpoint, GatewayKind};
 pub use locate::{Environment, locate};
 pub use process::ProcessSource;
 pub use read::load;

@@ -13,9 +13,10 @@ use std::path::{Path, PathBuf};
 const LIMIT: u64 = 16 * 1024;
 
 /// Where a gateway's token comes from. Never the configuration file itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum TokenSource {
     /// No token is configured.
+    #[default]
     None,
     /// The environment variable of this name.
     Env(String),

@@ -2,4 +2,5 @@
 
 pub mod clock;
 pub mod gateway;
+pub mod http;
 pub mod processes;

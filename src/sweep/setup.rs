@@ -7,48 +7,31 @@ use std::time::Duration;
 
 use super::backoff::{Backoff, Patience};
 use super::{Sweep, SweepError};
-use crate::config::token::{Token, TokenError, TokenSource};
+use crate::config::token::TokenError;
 use crate::config::user::UserError;
-use crate::config::{Config, GatewayConfig, GatewayKind, ProcessSource};
+use crate::config::{Config, GatewayConfig, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
-use crate::domain::table::{Answer, TableView};
+use crate::domain::table::TableView;
 use crate::sources::clock::{self, BootIdError};
-use crate::sources::gateway::Gateway;
-use crate::sources::gateway::hermes::HermesGateway;
-use crate::sources::gateway::http::{HttpGateway, NotAnAddress};
+use crate::sources::gateway::{self, Gateway};
 use crate::sources::processes::Processes;
 
 /// A gateway of the configuration, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) name: GatewayName,
-    pub(super) gateway: Gateway,
+    pub(super) gateway: Box<dyn Gateway>,
     pub(super) process: Option<ProcessSource>,
     pub(super) backoff: Backoff,
     /// How long it has to answer.
     pub(super) timeout: Duration,
-    source: TokenSource,
-    token: Option<Token>,
 }
 
 impl Watched {
-    /// Reads the table; once more if it was refused and the token file has another token by now: tokens are replaced while `watch` runs.
+    /// Reads the table.
     pub(super) async fn read_table(&mut self) -> TableView {
-        let view = self.gateway.read_table().await;
-        if !(view.missing().is_some_and(|missing| missing.answer == Answer::Untrusted)
-            && matches!(self.source, TokenSource::File(_)))
-        {
-            return view;
-        }
-        match self.source.read() {
-            Ok(token) if token != self.token => {
-                self.gateway.set_token(token.clone());
-                self.token = token;
-                self.gateway.read_table().await
-            }
-            _ => view,
-        }
+        gateway::read_table(self.gateway.as_mut()).await
     }
 }
 
@@ -59,8 +42,6 @@ pub enum SetupError {
     Token(GatewayName, TokenError),
     /// The user of a gateway's workers isn't known here.
     User(GatewayName, UserError),
-    /// A gateway's url can't be spoken to.
-    Url(GatewayName, NotAnAddress),
     /// Nothing remembered can be trusted without it.
     Boot(BootIdError),
     /// The processes can't be looked at.
@@ -72,7 +53,6 @@ impl fmt::Display for SetupError {
         match self {
             Self::Token(gateway, error) => write!(f, "gateway {gateway}: {error}"),
             Self::User(gateway, error) => write!(f, "gateway {gateway}: {error}"),
-            Self::Url(gateway, error) => write!(f, "gateway {gateway}: {error}"),
             Self::Boot(error) => error.fmt(f),
             Self::Processes(error) => error.fmt(f),
         }
@@ -84,7 +64,6 @@ impl Error for SetupError {
         match self {
             Self::Token(_, error) => error.source(),
             Self::User(_, error) => error.source(),
-            Self::Url(_, error) => error.source(),
             Self::Boot(error) => error.source(),
             Self::Processes(error) => error.source(),
         }
@@ -121,26 +100,7 @@ fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> 
 
 fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
     let name = config.name.clone();
-    let token = config.token.read().map_err(|error| SetupError::Token(name.clone(), error))?;
-    let gateway = match config.kind {
-        GatewayKind::Http => {
-            HttpGateway::new(config.url.clone(), token.clone(), config.timeout, config.max_table_bytes)
-                .map(Gateway::Http)
-        }
-        GatewayKind::Hermes => {
-            HermesGateway::new(&config.url, token.clone(), config.timeout, config.max_table_bytes)
-                .map(Gateway::Hermes)
-        }
-    };
-    let gateway = gateway.map_err(|error| SetupError::Url(name.clone(), error))?;
-    let (process, source) = (config.process.clone(), config.token.clone());
-    Ok(Watched {
-        name,
-        gateway,
-        process,
-        backoff: Backoff::default(),
-        timeout: config.timeout,
-        source,
-        token,
-    })
+    let gateway = gateway::open(config).map_err(|error| SetupError::Token(name.clone(), error))?;
+    let (process, timeout) = (config.process.clone(), config.timeout);
+    Ok(Watched { name, gateway, process, backoff: Backoff::default(), timeout })
 }

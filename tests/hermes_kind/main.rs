@@ -8,7 +8,9 @@ use std::time::Duration;
 use gateway_reaper::config::token::Token;
 use gateway_reaper::domain::table::{Answer, NoTable, TableView};
 use gateway_reaper::hermes::plugin;
+use gateway_reaper::sources::gateway::Gateway as _;
 use gateway_reaper::sources::gateway::hermes::HermesGateway;
+use gateway_reaper::sources::http::{Credential, HttpClient};
 
 use self::dashboard::Dashboard;
 
@@ -29,8 +31,12 @@ fn page(token: &str) -> String {
 }
 
 fn gateway(dashboard: &Dashboard, token: Option<&str>) -> HermesGateway {
-    let url = dashboard.url().parse().unwrap();
-    HermesGateway::new(&url, token.and_then(Token::new), Duration::from_secs(10), 65536).unwrap()
+    gateway_at(&dashboard.url(), token)
+}
+
+fn gateway_at(url: &str, token: Option<&str>) -> HermesGateway {
+    let credential = Credential::of(token.and_then(Token::new));
+    HermesGateway::new(HttpClient::new(url.parse().unwrap(), credential, Duration::from_secs(10)), 65536)
 }
 
 /// What the refusal says, behind the address.
@@ -70,8 +76,7 @@ async fn a_configured_token_is_used_and_the_page_never_asked_for() {
 
 #[tokio::test]
 async fn an_address_that_is_not_loopback_is_never_asked_for_a_page() {
-    let url = "http://gateway.invalid:9119".parse().unwrap();
-    let mut gateway = HermesGateway::new(&url, None, Duration::from_secs(10), 65536).unwrap();
+    let mut gateway = gateway_at("http://gateway.invalid:9119", None);
     let TableView::Not(NoTable { why, answer: Answer::Missing, .. }) = gateway.read_table().await else {
         panic!()
     };
@@ -176,8 +181,7 @@ async fn the_dashboard_may_live_under_a_path() {
     dashboard.says("/hermes/", 200, &page("t"));
     dashboard.says_with_token(&format!("/hermes{TABLE}"), "t", 200, &table());
     for url in ["/hermes", "/hermes/"] {
-        let url = format!("{}{url}", dashboard.url()).parse().unwrap();
-        let mut gateway = HermesGateway::new(&url, None, Duration::from_secs(10), 65536).unwrap();
+        let mut gateway = gateway_at(&format!("{}{url}", dashboard.url()), None);
         assert!(gateway.read_table().await.current().is_some());
     }
 }

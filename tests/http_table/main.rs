@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use gateway_reaper::config::token::Token;
 use gateway_reaper::domain::table::TableView;
+use gateway_reaper::sources::gateway::Gateway as _;
 use gateway_reaper::sources::gateway::http::HttpGateway;
+use gateway_reaper::sources::http::{Credential, HttpClient};
 
 use self::server::Server;
 
@@ -27,13 +29,20 @@ fn ok(body: &str) -> String {
     format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
 }
 
+fn client(url: &str, timeout: Duration, token: Option<Token>) -> HttpClient {
+    HttpClient::new(url.parse().unwrap(), Credential::of(token), timeout)
+}
+
+fn gateway_at(url: &str, timeout: Duration) -> HttpGateway {
+    HttpGateway::new(client(url, timeout, None), LIMIT)
+}
+
 fn gateway(server: &Server, timeout: Duration) -> HttpGateway {
-    HttpGateway::new(server.url("/table").parse().unwrap(), None, timeout, LIMIT).unwrap()
+    gateway_at(&server.url("/table"), timeout)
 }
 
 fn gateway_with_token(server: &Server, token: &str) -> HttpGateway {
-    let url = server.url("/table").parse().unwrap();
-    HttpGateway::new(url, Token::new(token), PATIENT, LIMIT).unwrap()
+    HttpGateway::new(client(&server.url("/table"), PATIENT, Token::new(token)), LIMIT)
 }
 
 fn is_current(view: &TableView) -> bool {

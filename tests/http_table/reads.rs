@@ -1,7 +1,8 @@
 //! Reads that succeed, and what they ask.
 
-use gateway_reaper::config::token::Token;
-use gateway_reaper::sources::gateway::http::HttpGateway;
+use gateway_reaper::config::token::TokenSource;
+use gateway_reaper::domain::table::Answer;
+use gateway_reaper::sources::gateway;
 
 use super::server::Step::{Drip, Read, Say, Silence};
 use super::*;
@@ -9,11 +10,10 @@ use super::*;
 #[tokio::test]
 async fn a_read_asks_for_the_table_and_nothing_else() {
     let server = Server::saying(ok(TABLE)).await;
-    let url = server.url("/api/table?who=reaper").parse().unwrap();
-    let mut gateway = HttpGateway::new(url, None, PATIENT, LIMIT).unwrap();
+    let mut gateway = gateway_at(&server.url("/api/table"), PATIENT);
     assert!(is_current(&gateway.read_table().await));
     let expected = format!(
-        "GET /api/table?who=reaper HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\n\r\n",
+        "GET /api/table HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\n\r\n",
         server.at(),
         env!("CARGO_PKG_VERSION")
     );
@@ -30,11 +30,11 @@ async fn a_configured_token_goes_along_as_bearer() {
 #[tokio::test]
 async fn a_token_learnt_later_goes_along_from_then_on() {
     let server = Server::start([vec![Read, Say(ok("page")), Read, Say(ok(TABLE))]]).await;
-    let mut gateway = gateway(&server, PATIENT);
-    let page = gateway.get("/", LIMIT).await.unwrap();
+    let mut client = client(&server.url("/table"), PATIENT, None);
+    let page = client.get("/", LIMIT).await.unwrap();
     assert_eq!((page.status.as_u16(), &*page.body), (200, &b"page"[..]));
-    gateway.set_token(Token::new("learnt"));
-    assert!(is_current(&gateway.read_table().await));
+    client.learn_token(Token::new("learnt"));
+    assert!(is_current(&HttpGateway::new(client, LIMIT).read_table().await));
     let requests = server.requests();
     assert!(requests[0].starts_with("GET / HTTP/1.1\r\n") && !requests[0].contains("authorization"));
     assert!(requests[1].contains("\r\nauthorization: Bearer learnt\r\n"));
@@ -43,8 +43,7 @@ async fn a_token_learnt_later_goes_along_from_then_on() {
 #[tokio::test]
 async fn a_name_that_needs_no_look_up_connects() {
     let server = Server::saying(ok(TABLE)).await;
-    let url = server.url("/").replace("127.0.0.1", "localhost").parse().unwrap();
-    let mut gateway = HttpGateway::new(url, None, PATIENT, LIMIT).unwrap();
+    let mut gateway = gateway_at(&server.url("/").replace("127.0.0.1", "localhost"), PATIENT);
     assert!(is_current(&gateway.read_table().await));
 }
 
@@ -127,11 +126,37 @@ async fn a_refused_answer_leaves_the_next_read_a_fresh_start() {
     assert!(is_current(&gateway.read_table().await));
 }
 
-#[test]
-fn a_url_that_no_gateway_can_be_asked_by_is_said_at_once() {
-    let error = HttpGateway::new("https://h/".parse().unwrap(), None, PATIENT, LIMIT).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "expected a url such as http://127.0.0.1:9119/…: plain HTTP, a host, no user name or password"
-    );
+#[tokio::test]
+async fn a_socket_in_the_file_system_is_asked_like_a_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("gw.sock");
+    let server = Server::at_socket(&socket, [vec![Read, Say(ok(TABLE))]]);
+    let mut gateway = gateway_at(&format!("unix://{}:/api/table", socket.display()), PATIENT);
+    assert!(is_current(&gateway.read_table().await));
+    assert!(server.requests()[0].starts_with("GET /api/table HTTP/1.1\r\nhost: localhost\r\n"));
+    drop(server);
+    std::fs::remove_file(&socket).unwrap();
+    let view = gateway.read_table().await;
+    let missing = view.missing().unwrap();
+    assert_eq!(missing.answer, Answer::Missing, "a gateway may be there without its file");
+    assert!(missing.why.starts_with(&format!("no connection to unix://{}", socket.display())), "{missing:?}");
+}
+
+#[tokio::test]
+async fn a_token_that_was_replaced_in_its_file_is_read_again_when_the_old_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "old").unwrap();
+    let no = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_owned();
+    let server =
+        Server::start([vec![Read, Say(no.clone())], vec![Read, Say(ok(TABLE))], vec![Read, Say(no)]]).await;
+    let credential = Credential::fetch(TokenSource::File(file.clone())).unwrap();
+    let client = HttpClient::new(server.url("/table").parse().unwrap(), credential, PATIENT);
+    let mut gateway = HttpGateway::new(client, LIMIT);
+    std::fs::write(&file, "new").unwrap();
+    assert!(is_current(&gateway::read_table(&mut gateway).await));
+    // Once: a file that says the same again is no reason to ask again.
+    assert!(!is_current(&gateway::read_table(&mut gateway).await));
+    let said: Vec<bool> = server.requests().iter().map(|request| request.contains("Bearer new")).collect();
+    assert_eq!(said, [false, true, true]);
 }

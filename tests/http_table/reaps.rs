@@ -167,7 +167,7 @@ async fn a_hundred_reaps_are_under_way_at_once() {
             });
         }
     });
-    let gateway = HttpGateway::new(url.parse().unwrap(), None, HASTY, LIMIT).unwrap();
+    let gateway = gateway_at(&url, HASTY);
     let orders: Vec<_> = (0..100).map(|n| order(&n.to_string())).collect();
     let said = join_all(orders.iter().map(|order| gateway.reap(order, PATIENT))).await;
     accepting.abort();

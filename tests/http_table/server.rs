@@ -1,11 +1,12 @@
 //! A TCP server on loopback that follows a script, connection by connection.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::task::JoinHandle;
 
 /// What the server does on a connection. After the last step it closes it.
@@ -61,6 +62,21 @@ impl Server {
         Self { port, requests, connections, accepting }
     }
 
+    /// The same at a socket in the file system.
+    pub(crate) fn at_socket<const N: usize>(socket: &Path, scripts: [Vec<Step>; N]) -> Self {
+        let listener = UnixListener::bind(socket).unwrap();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&requests);
+        let accepting = tokio::spawn(async move {
+            let mut open = tokio::task::JoinSet::new();
+            let mut scripts = scripts.into_iter();
+            while let Ok((stream, _)) = listener.accept().await {
+                open.spawn(follow(scripts.next().unwrap_or_default(), stream, Arc::clone(&seen)));
+            }
+        });
+        Self { port: 0, requests, connections: Arc::default(), accepting }
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
@@ -85,7 +101,11 @@ impl Drop for Server {
     }
 }
 
-async fn follow(script: Vec<Step>, mut stream: TcpStream, requests: Arc<Mutex<Vec<String>>>) {
+async fn follow<S: AsyncRead + AsyncWrite + Unpin>(
+    script: Vec<Step>,
+    mut stream: S,
+    requests: Arc<Mutex<Vec<String>>>,
+) {
     for step in script {
         // A client that has hung up ends the script.
         let going_on = match step {
@@ -113,7 +133,7 @@ async fn follow(script: Vec<Step>, mut stream: TcpStream, requests: Arc<Mutex<Ve
     }
 }
 
-async fn drip(stream: &mut TcpStream, text: &str) -> bool {
+async fn drip(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> bool {
     for byte in text.bytes() {
         if stream.write_all(&[byte]).await.is_err() {
             return false;
@@ -123,7 +143,7 @@ async fn drip(stream: &mut TcpStream, text: &str) -> bool {
     true
 }
 
-async fn read_request(stream: &mut TcpStream) -> Option<String> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut request = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&request);

@@ -9,8 +9,7 @@ async fn nothing_listens() {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let at = socket.local_addr().unwrap();
-    let mut gateway =
-        HttpGateway::new(format!("http://{at}/").parse().unwrap(), None, PATIENT, LIMIT).unwrap();
+    let mut gateway = gateway_at(&format!("http://{at}/"), PATIENT);
     let why = format!("nothing listens at {at}: is the gateway running, and is this its address?");
     assert_eq!(gateway.read_table().await, unreachable(&why));
 }

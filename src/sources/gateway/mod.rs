@@ -1,55 +1,67 @@
 //! Where session tables come from: the seam at which a kind of gateway plugs in.
 
-mod excerpt;
+pub mod contract;
 pub mod hermes;
 pub mod http;
 mod json;
 pub mod table_json;
 
+use std::fmt::Debug;
 use std::time::Duration;
+
+use futures_util::future::LocalBoxFuture;
 
 use self::hermes::HermesGateway;
 use self::http::HttpGateway;
-use crate::config::token::Token;
-use crate::domain::table::{CloseAnswer, TableView};
+use super::http::{Credential, HttpClient};
+use crate::config::token::TokenError;
+use crate::config::{Endpoint, GatewayConfig, GatewayKind};
+use crate::domain::table::{Answer, CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
 
-/// A configured gateway, whatever its kind.
-///
-/// A new kind supplies two things. `read_table`: its sessions, whole and validated, or why not; never an error, never a partial table,
-/// never an empty one for one that couldn't be read, and an end within its timeout. `reap`: the conditional close of one session, which
-/// the gateway must check once more itself at that instant; a kind that can't ask for that answers [`CloseAnswer::Failed`] and says so.
-/// Reaps of several sessions run at the same time, hence `&self`.
-#[derive(Debug)]
-pub enum Gateway {
-    /// Publishes the session table of the contract over HTTP.
-    Http(HttpGateway),
-    /// A Hermes dashboard with the plugin.
-    Hermes(HermesGateway),
+/// A gateway that can be asked, whatever its kind. Reaps of several sessions run at the same time, hence `&self` there.
+pub trait Gateway: Debug {
+    /// What the gateway publishes now: its sessions, whole and validated, or why not. Never an error, never a partial table, never an
+    /// empty one for one that couldn't be read, and an end within its timeout.
+    fn read_table(&mut self) -> LocalBoxFuture<'_, TableView>;
+
+    /// Fetches the token anew from where it is configured; whether there is another one now.
+    fn renew_token(&mut self) -> bool {
+        false
+    }
+
+    /// Asks the gateway to close the session if it is still an orphan, which the gateway must check once more itself at that instant. A
+    /// kind that can't ask for that answers [`CloseAnswer::Failed`] and says so. The exchange takes no longer than `within`.
+    fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer>;
 }
 
-impl Gateway {
-    /// What the gateway publishes now.
-    pub async fn read_table(&mut self) -> TableView {
-        match self {
-            Self::Http(gateway) => gateway.read_table().await,
-            Self::Hermes(gateway) => gateway.read_table().await,
-        }
+/// Reads the table; once more if it was refused and there is another token by now: tokens are replaced while `watch` runs.
+pub async fn read_table(gateway: &mut dyn Gateway) -> TableView {
+    let view = gateway.read_table().await;
+    let is_refused = view.missing().is_some_and(|missing| missing.answer == Answer::Untrusted);
+    if is_refused && gateway.renew_token() {
+        return gateway.read_table().await;
     }
+    view
+}
 
-    /// Another token from now on.
-    pub fn set_token(&mut self, token: Option<Token>) {
-        match self {
-            Self::Http(gateway) => gateway.set_token(token),
-            Self::Hermes(gateway) => gateway.set_token(token),
+/// A gateway as it is configured, ready to be asked. Nothing is asked yet.
+///
+/// # Errors
+/// A token is configured and can't be had.
+pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, TokenError> {
+    Ok(match &config.kind {
+        GatewayKind::Http(endpoint) => {
+            Box::new(HttpGateway::new(client(endpoint, config)?, config.max_table_bytes))
         }
-    }
+        GatewayKind::Hermes(endpoint) => {
+            Box::new(HermesGateway::new(client(endpoint, config)?, config.max_table_bytes))
+        }
+    })
+}
 
-    /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
-    pub async fn reap(&self, order: &CloseOrder, within: Duration) -> CloseAnswer {
-        match self {
-            Self::Http(gateway) => gateway.reap(order, within).await,
-            Self::Hermes(gateway) => gateway.reap(order, within).await,
-        }
-    }
+/// The client of a kind that is spoken to over HTTP.
+fn client(endpoint: &Endpoint, config: &GatewayConfig) -> Result<HttpClient, TokenError> {
+    let credential = Credential::fetch(endpoint.token.clone())?;
+    Ok(HttpClient::new(endpoint.address.clone(), credential, config.timeout))
 }

@@ -18,10 +18,10 @@ use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
 
 pub use self::error::TableError;
 use self::row::RawRow;
-use super::excerpt::excerpt;
 use super::json::{Object, Raw, object, opaque};
 use crate::domain::ids::{Instance, Pid};
 use crate::domain::table::{Session, SessionTable};
+use crate::text::excerpt;
 
 /// Reads a session table.
 ///

@@ -1,17 +1,15 @@
 //! Which sessions there are, from a dashboard without the plugin: `session.active_list` over its WebSocket, from 0.16 on. Asking binds
 //! nothing and refreshes nothing. The list is for a report; nothing is ever reaped by it.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt, StreamExt};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
-use super::super::http::HttpGateway;
 use crate::config::token::Token;
 use crate::domain::ids::SessionId;
+use crate::sources::http::HttpClient;
 
 /// A list of some ten thousand sessions.
 const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
@@ -19,18 +17,13 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 const MAX_EVENTS: usize = 100;
 
 /// `None`: this release has no list, or it could not be had; why is of no interest to anybody.
-pub(super) async fn read(
-    http: &HttpGateway,
-    host: &str,
-    root: &str,
-    token: &Token,
-    timeout: Duration,
-) -> Option<Box<[SessionId]>> {
-    tokio::time::timeout(timeout, ask(http, host, root, token)).await.ok()?
+pub(super) async fn read(client: &HttpClient, root: &str, token: &Token) -> Option<Box<[SessionId]>> {
+    tokio::time::timeout(client.timeout(), ask(client, root, token)).await.ok()?
 }
 
-async fn ask(http: &HttpGateway, host: &str, root: &str, token: &Token) -> Option<Box<[SessionId]>> {
-    let stream = http.connect().await.ok()?;
+async fn ask(client: &HttpClient, root: &str, token: &Token) -> Option<Box<[SessionId]>> {
+    let stream = client.connect().await.ok()?;
+    let host = client.address().authority();
     let token = utf8_percent_encode(token.expose(), NON_ALPHANUMERIC);
     let url = format!("ws://{host}{root}/api/ws?token={token}");
     let config = WebSocketConfig::default()

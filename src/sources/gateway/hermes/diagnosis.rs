@@ -3,10 +3,10 @@
 use hyper::StatusCode;
 use serde_json::Value;
 
-use super::super::http::Response;
 use super::trouble::Trouble;
-use super::{HermesGateway, MAX_ANSWER_BYTES, Secret};
+use super::{HermesGateway, MAX_ANSWER_BYTES, TokenFrom};
 use crate::hermes::plugin;
+use crate::sources::http::Response;
 
 /// What any Hermes dashboard tells anybody.
 pub(super) struct Status {
@@ -25,9 +25,9 @@ impl HermesGateway {
         }
         match response.status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Some(match self.token {
-                Secret::Configured(_) => Trouble::WrongToken,
-                Secret::FromPage(_) => Trouble::WrongTokenOnPage,
-                Secret::None => Trouble::NoToken,
+                TokenFrom::Configuration => Trouble::WrongToken,
+                TokenFrom::Page => Trouble::WrongTokenOnPage,
+                TokenFrom::Nowhere => Trouble::NoToken,
             }),
             StatusCode::OK | StatusCode::NOT_FOUND => Some(self.plugin_trouble(response).await),
             _ => None,
@@ -60,7 +60,7 @@ impl HermesGateway {
 
     async fn ask(&mut self, path: &str) -> Option<Value> {
         let path = format!("{}{path}", self.root);
-        let response = self.http.get(&path, MAX_ANSWER_BYTES).await.ok()?;
+        let response = self.client.get(&path, MAX_ANSWER_BYTES).await.ok()?;
         let answer = (response.status == StatusCode::OK).then(|| serde_json::from_slice(&response.body));
         answer?.ok()
     }

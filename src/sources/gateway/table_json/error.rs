@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::sources::gateway::excerpt::excerpt;
 use crate::sources::gateway::json::Raw;
+use crate::text::excerpt;
 
 /// Characters of a value that a message shows.
 pub(super) const VALUE_SHOWN: usize = 60;

@@ -11,8 +11,8 @@ use super::error::{ID_SHOWN, TableError, VALUE_SHOWN};
 use super::pid;
 use crate::domain::ids::{Pid, WorkerKey};
 use crate::domain::table::{Session, Told, Transport, Turn};
-use crate::sources::gateway::excerpt::excerpt;
 use crate::sources::gateway::json::{Raw, object, opaque, string};
+use crate::text::excerpt;
 
 /// No session has been detached or idle for longer than a gateway runs: ten years.
 const ABSURD_S: f64 = 10.0 * 365.25 * 86_400.0;

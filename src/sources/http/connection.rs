@@ -1,8 +1,6 @@
-//! One TCP connection that speaks HTTP/1.1.
+//! One connection that speaks HTTP/1.1.
 
 use std::error::Error as _;
-use std::io;
-use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -11,29 +9,32 @@ use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::error::HttpProblem;
-use super::target::{Host, Target};
+use super::stream::Stream;
+use crate::config::address::Address;
 
 /// Also the most that the head of an answer may have.
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// A connection, closed when dropped.
 #[derive(Debug)]
-pub(super) struct Connection {
+pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
 }
 
 impl Connection {
-    pub(super) async fn open(target: &Target) -> Result<Self, HttpProblem> {
-        Self::over(connect(target).await?).await
+    pub(super) async fn open(address: &Address) -> Result<Self, HttpProblem> {
+        Self::over(Stream::open(address).await?).await
     }
 
     /// Over a stream that is there already.
-    pub(super) async fn over<S>(stream: S) -> Result<Self, HttpProblem>
+    ///
+    /// # Errors
+    /// It can't carry a request.
+    pub async fn over<S>(stream: S) -> Result<Self, HttpProblem>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -59,26 +60,6 @@ impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
     }
-}
-
-/// The first address that takes it; else what the first one said.
-pub(super) async fn connect(target: &Target) -> Result<TcpStream, HttpProblem> {
-    let port = target.port();
-    let addresses: Vec<SocketAddr> = match target.host() {
-        Host::Addresses(addresses) => addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
-        Host::Name(name) => {
-            tokio::net::lookup_host((&**name, port)).await.map_err(HttpProblem::Unresolved)?.collect()
-        }
-    };
-    let mut first_error = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => _ = first_error.get_or_insert(error),
-        }
-    }
-    Err(first_error
-        .map_or_else(|| HttpProblem::Unresolved(io::ErrorKind::NotFound.into()), HttpProblem::Connect))
 }
 
 /// Before the head of an answer was whole.

@@ -3,16 +3,16 @@
 use hyper::StatusCode;
 use serde::Deserialize;
 
-use super::client::{HttpClient, Response};
-use super::error::HttpError;
 use super::table_answer::refusal;
+use crate::config::address::Address;
 use crate::domain::table::CloseAnswer;
 use crate::sources::gateway::json::{Object, Raw, string};
+use crate::sources::http::{HttpClient, HttpError, Response};
 
 /// The contract's answers have a few dozen bytes.
 pub(super) const MAX_BYTES: usize = 64 * 1024;
 
-pub(super) fn judge(client: &HttpClient, answer: Result<Response, HttpError>) -> CloseAnswer {
+pub(super) fn judge(client: &HttpClient, at: &Address, answer: Result<Response, HttpError>) -> CloseAnswer {
     let response = match answer {
         Ok(response) => response,
         Err(error) => return CloseAnswer::Failed { why: error.in_full().into() },
@@ -26,17 +26,16 @@ pub(super) fn judge(client: &HttpClient, answer: Result<Response, HttpError>) ->
             CloseAnswer::Kept { reason }
         }
         (StatusCode::PRECONDITION_FAILED, _) => CloseAnswer::Kept { reason: "instance".into() },
-        (StatusCode::OK, _) => failed(client, "200 without the outcome \"reaped\": nothing is assumed"),
-        (StatusCode::NOT_FOUND, _) => failed(
-            client,
-            "404 without the outcome \"gone\": is that the path at which the gateway takes reaps?",
-        ),
-        _ => CloseAnswer::Failed { why: refusal(client, &response, "the reap").into() },
+        (StatusCode::OK, _) => failed(at, "200 without the outcome \"reaped\": nothing is assumed"),
+        (StatusCode::NOT_FOUND, _) => {
+            failed(at, "404 without the outcome \"gone\": is that the path at which the gateway takes reaps?")
+        }
+        _ => CloseAnswer::Failed { why: refusal(client, at, &response, "the reap").into() },
     }
 }
 
-fn failed(client: &HttpClient, what: &str) -> CloseAnswer {
-    CloseAnswer::Failed { why: format!("{} answered {what}", client.target().shown()).into() }
+fn failed(at: &Address, what: &str) -> CloseAnswer {
+    CloseAnswer::Failed { why: format!("{at} answered {what}").into() }
 }
 
 /// What a body says in the contract's words; nothing, if it isn't in them.

@@ -9,14 +9,16 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
 };
-use hyper::{Method, Request, StatusCode, Uri};
+use hyper::{Method, Request, StatusCode};
 
 use super::connection::Connection;
+use super::credential::Credential;
 use super::deadline::Deadline;
-use super::error::{HttpError, HttpProblem, NotAnAddress, Phase};
-use super::target::Target;
+use super::error::{HttpError, HttpProblem, Phase};
+use super::stream::Stream;
+use crate::config::address::Address;
 use crate::config::token::Token;
-use crate::sources::gateway::excerpt::excerpt;
+use crate::text::excerpt;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("gateway-reaper/", env!("CARGO_PKG_VERSION")));
@@ -40,62 +42,90 @@ pub struct Response {
 
 /// A gateway's HTTP side.
 #[derive(Debug)]
-pub(super) struct HttpClient {
-    target: Target,
-    token: Option<Token>,
+pub struct HttpClient {
+    address: Address,
+    credential: Credential,
     bearer: Option<HeaderValue>,
     timeout: Duration,
     kept: Option<Connection>,
 }
 
 impl HttpClient {
-    pub(super) fn new(url: &Uri, token: Option<Token>, timeout: Duration) -> Result<Self, NotAnAddress> {
-        let target = Target::new(url)?;
-        let mut client = Self { target, token: None, bearer: None, timeout, kept: None };
-        client.set_token(token);
-        Ok(client)
+    /// `timeout` covers one whole read, from connecting to the last byte.
+    pub fn new(address: Address, credential: Credential, timeout: Duration) -> Self {
+        let bearer = credential.header();
+        Self { address, credential, bearer, timeout, kept: None }
     }
 
-    pub(super) fn set_token(&mut self, token: Option<Token>) {
-        self.bearer = token.as_ref().and_then(bearer);
-        self.token = token;
+    /// Where the gateway is.
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
-    pub(super) fn target(&self) -> &Target {
-        &self.target
+    /// How long a read may take.
+    pub fn timeout(&self) -> Duration {
+        self.timeout
     }
 
-    pub(super) fn has_token(&self) -> bool {
-        self.token.is_some()
+    /// The token that requests carry.
+    pub fn token(&self) -> Option<&Token> {
+        self.credential.token()
+    }
+
+    /// Another token from now on, learnt from the gateway.
+    pub fn learn_token(&mut self, token: Option<Token>) {
+        self.credential.learn(token);
+        self.bearer = self.credential.header();
+    }
+
+    /// Fetches the token anew from where it is configured; whether it is another one now.
+    pub fn renew_token(&mut self) -> bool {
+        let is_new = self.credential.renew();
+        self.bearer = self.credential.header();
+        is_new
     }
 
     /// The text without the token, which an error page may have echoed.
-    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match &self.token {
-            Some(token) => text.replace(token.expose(), "…").into(),
-            None => text.into(),
-        }
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.credential.redact(text)
     }
 
-    /// Somebody else's text for a message: short, harmless and without the token.
-    pub(super) fn quote(&self, text: &str) -> Box<str> {
+    /// Text from outside for a message: short, harmless and without the token.
+    pub fn quote(&self, text: &str) -> Box<str> {
         excerpt(&self.redact(text), QUOTED)
     }
 
-    /// The body of a 2xx whole, of anything else only its beginning, as far as it came.
-    pub(super) async fn get(&mut self, path: &str, limit: usize) -> Result<Response, HttpError> {
+    /// A bare connection to the gateway, for what isn't HTTP.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn connect(&self) -> Result<Stream, HttpError> {
+        let deadline = Deadline::after(self.timeout);
+        let stream = deadline.within(Phase::Connect, Stream::open(&self.address)).await;
+        stream.and_then(|stream| stream).map_err(|problem| self.error(problem))
+    }
+
+    /// Reads a path, within the client's timeout. The body of a 2xx comes whole, of anything else only its beginning, as far as it came:
+    /// an excerpt for messages.
+    ///
+    /// # Errors
+    /// No whole answer within the timeout and `limit` bytes.
+    pub async fn get(&mut self, path: &str, limit: usize) -> Result<Response, HttpError> {
         let deadline = Deadline::after(self.timeout);
         self.get_by(path, limit, deadline).await.map_err(|problem| self.error(problem))
     }
 
     /// The next read goes over this connection.
-    pub(super) fn keep(&mut self, connection: Connection) {
+    pub fn keep(&mut self, connection: Connection) {
         self.kept = Some(connection);
     }
 
-    /// The body whole, whatever the status. On a connection of its own, so that many can be under way; never sent twice. `over`: a
-    /// connection that is there already.
-    pub(super) async fn post(
+    /// Posts JSON; the body of the answer comes whole, whatever the status. On a connection of its own, so that many can be under way;
+    /// never sent twice. `over`: a connection that is there already.
+    ///
+    /// # Errors
+    /// No whole answer within the span and `limit` bytes.
+    pub async fn post(
         &self,
         over: Option<Connection>,
         path: &str,
@@ -170,7 +200,7 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         deadline: Deadline,
     ) -> Result<(Connection, hyper::Response<Incoming>), HttpProblem> {
-        let mut connection = deadline.within(Phase::Connect, Connection::open(&self.target)).await??;
+        let mut connection = deadline.within(Phase::Connect, Connection::open(&self.address)).await??;
         let answer = deadline.within(Phase::Answer, connection.send(request)).await??;
         Ok((connection, answer))
     }
@@ -181,8 +211,9 @@ impl HttpClient {
             .uri(path)
             .body(Full::new(body))
             .map_err(|_| HttpProblem::Unaskable)?;
+        let host = HeaderValue::from_str(self.address.authority()).map_err(|_| HttpProblem::Unaskable)?;
         let headers = request.headers_mut();
-        headers.insert(HOST, self.target.host_header());
+        headers.insert(HOST, host);
         headers.insert(ACCEPT, JSON);
         headers.insert(USER_AGENT, AGENT);
         if let Some(bearer) = &self.bearer {
@@ -192,15 +223,8 @@ impl HttpClient {
     }
 
     fn error(&self, problem: HttpProblem) -> HttpError {
-        HttpError { at: self.target.authority().into(), problem }
+        HttpError { at: self.address.at().into(), problem }
     }
-}
-
-/// Always one: a token is made of what can stand in a header.
-fn bearer(token: &Token) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// The whole body. A length beyond the limit is refused before a byte is read, a body without one when it gets there.

@@ -3,12 +3,17 @@
 use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
 
-use super::client::{HttpClient, Response};
-use super::error::{HttpError, HttpProblem};
+use crate::config::address::Address;
 use crate::domain::table::{SessionTable, TableView};
 use crate::sources::gateway::table_json;
+use crate::sources::http::{HttpClient, HttpError, HttpProblem, Response};
 
-pub(super) fn judge(client: &HttpClient, answer: Result<Response, HttpError>, limit: usize) -> TableView {
+pub(super) fn judge(
+    client: &HttpClient,
+    at: &Address,
+    answer: Result<Response, HttpError>,
+    limit: usize,
+) -> TableView {
     let response = match answer {
         Ok(response) => response,
         Err(HttpError { problem: HttpProblem::TooLarge { .. }, .. }) => {
@@ -21,18 +26,17 @@ pub(super) fn judge(client: &HttpClient, answer: Result<Response, HttpError>, li
         Err(error) if error.nothing_listens() => return TableView::nothing_listens(error.in_full()),
         Err(error) => return TableView::unreachable(error.in_full()),
     };
-    match table(client, &response) {
+    match table(client, at, &response) {
         Ok(table) => TableView::Current(table),
         Err(why) => TableView::refused(why),
     }
 }
 
-fn table(client: &HttpClient, response: &Response) -> Result<SessionTable, String> {
+fn table(client: &HttpClient, at: &Address, response: &Response) -> Result<SessionTable, String> {
     let status = response.status;
     if status != StatusCode::OK {
-        return Err(refusal(client, response, "a read of the session table"));
+        return Err(refusal(client, at, response, "a read of the session table"));
     }
-    let at = client.target().shown();
     if let Some(encoding) = text_of(&response.headers, CONTENT_ENCODING).filter(|name| *name != "identity") {
         let encoding = client.quote(encoding);
         return Err(format!("{at} answered with Content-Encoding {encoding}, which was not asked for"));
@@ -46,11 +50,10 @@ fn table(client: &HttpClient, response: &Response) -> Result<SessionTable, Strin
 }
 
 /// What a status other than the expected ones says, and the remedy where there is one.
-pub(super) fn refusal(client: &HttpClient, response: &Response, what: &str) -> String {
-    let at = client.target().shown();
+pub(super) fn refusal(client: &HttpClient, at: &Address, response: &Response, what: &str) -> String {
     let status = response.status;
     match status {
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if client.has_token() => {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if client.token().is_some() => {
             format!("{at} did not accept the token ({status}): check what token_env or token_file names")
         }
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {

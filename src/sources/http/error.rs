@@ -6,20 +6,6 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
-/// A url that no gateway can be asked by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotAnAddress;
-
-impl fmt::Display for NotAnAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "expected a url such as http://127.0.0.1:9119/…: plain HTTP, a host, no user name or password",
-        )
-    }
-}
-
-impl std::error::Error for NotAnAddress {}
-
 /// An exchange that came to nothing.
 #[derive(Debug)]
 pub struct HttpError {

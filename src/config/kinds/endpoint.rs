@@ -1,0 +1,57 @@
+//! Where a gateway is asked over HTTP, and with which token: for every kind that is.
+
+use crate::config::address::{Address, NotAnAddress};
+use crate::config::section::Section;
+use crate::config::token::TokenSource;
+
+/// Where a gateway is asked, and with which token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// What it addresses depends on the kind.
+    pub address: Address,
+    /// Where the token comes from.
+    pub token: TokenSource,
+}
+
+/// The keys that [`read`] reads.
+pub(super) const KEYS: &[&str] = &["url", "token_env", "token_file"];
+
+const EXPECTED_URL: &str = "the gateway's address in quotes, such as \"http://127.0.0.1:9119\"";
+
+/// Reads everything before it gives up on anything, so that every mistake is told.
+pub(super) fn read(section: &Section<'_>) -> Option<Endpoint> {
+    section.require("url", EXPECTED_URL);
+    let address = address(section);
+    let token = token(section);
+    Some(Endpoint { address: address?, token })
+}
+
+fn address(section: &Section<'_>) -> Option<Address> {
+    let text = section.discreet_text("url", EXPECTED_URL)?;
+    text.parse().map_err(|error: NotAnAddress| section.refuse("url", error.to_string())).ok()
+}
+
+fn token(section: &Section<'_>) -> TokenSource {
+    if section.value("token_env").is_some() && section.value("token_file").is_some() {
+        section.refuse("token_file", "token_env stands here too; keep one of them");
+    }
+    let variable = variable(section).map(TokenSource::Env);
+    let file = section.path("token_file").map(TokenSource::File);
+    variable.or(file).unwrap_or(TokenSource::None)
+}
+
+/// Who puts the token itself here by mistake must not find it in a log.
+fn variable(section: &Section<'_>) -> Option<String> {
+    const EXPECTED: &str = "the name of an environment variable in quotes, such as \"GATEWAY_TOKEN\"";
+    let text = section.discreet_text("token_env", EXPECTED)?;
+    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if fits {
+        return Some(text.to_owned());
+    }
+    section.mismatch(
+        "token_env",
+        EXPECTED,
+        "something else (not repeated here: it might be the token itself)",
+    )
+}

@@ -1,0 +1,104 @@
+//! The kinds of gateways, each with its own keys and settings. A new kind adds a file here with its [`Kind`], and one line to each of
+//! the two lists below.
+
+mod endpoint;
+mod hermes;
+mod http;
+
+use std::fmt;
+
+use super::keys;
+use super::section::Section;
+use super::value::quoted;
+use crate::domain::policy::WorkerMatch;
+
+pub use endpoint::Endpoint;
+
+/// How a gateway is spoken to, with the settings of that kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GatewayKind {
+    /// It publishes the session table itself; the address is the table's.
+    Http(Endpoint),
+    /// A Hermes dashboard; the address is its base.
+    Hermes(Endpoint),
+}
+
+const KINDS: [&Kind; 2] = [&hermes::KIND, &http::KIND];
+
+/// Words of the contract that other versions may serve.
+const RESERVED: [&str; 3] = ["jupyter", "file", "command"];
+
+/// What a kind adds to the configuration.
+pub(super) struct Kind {
+    /// Its word.
+    word: &'static str,
+    /// Its own keys under `[[gateway]]`.
+    pub(super) keys: &'static [&'static str],
+    /// Reads them. `None`: something is wrong with them, and was noted.
+    read: fn(&Section<'_>) -> Option<GatewayKind>,
+    /// How its workers are recognised where the configuration doesn't say.
+    worker_match: Option<&'static str>,
+}
+
+impl GatewayKind {
+    /// The word in the configuration.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Http(_) => http::KIND.word,
+            Self::Hermes(_) => hermes::KIND.word,
+        }
+    }
+
+    /// Where it is asked, for a kind that is spoken to over HTTP.
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        match self {
+            Self::Http(endpoint) | Self::Hermes(endpoint) => Some(endpoint),
+        }
+    }
+}
+
+impl fmt::Display for GatewayKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The keys of all kinds.
+pub(super) fn keys() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().flat_map(|kind| kind.keys).copied()
+}
+
+/// Reads the kind that a gateway names. Without one the keys of every kind are taken, so that its other mistakes are told as well.
+pub(super) fn read(section: &Section<'_>) -> Option<(GatewayKind, Option<WorkerMatch>)> {
+    let Some(kind) = named(section) else {
+        endpoint::read(section);
+        return None;
+    };
+    for key in keys().filter(|key| !kind.keys.contains(key) && section.value(key).is_some()) {
+        section.refuse(key, format!("kind = {:?} has no {key}; take it out", kind.word));
+    }
+    let built_in = kind.worker_match.and_then(|pattern| WorkerMatch::new(pattern).ok());
+    Some(((kind.read)(section)?, built_in))
+}
+
+fn named(section: &Section<'_>) -> Option<&'static Kind> {
+    let words = || KINDS.iter().map(|kind| kind.word);
+    let expected = words().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or ");
+    section.require("kind", &expected);
+    let text = section.text("kind", &expected)?;
+    let known = KINDS.into_iter().find(|kind| kind.word == text);
+    if known.is_none() {
+        let found = quoted(text);
+        section.refuse(
+            "kind",
+            if RESERVED.contains(&text) {
+                format!("{found} is not served by this version; it serves {expected}")
+            } else if let Some(near) = keys::nearest(text, words()) {
+                format!("expected {expected}; found {found}; did you mean {near:?}?")
+            } else {
+                format!("expected {expected}; found {found}")
+            },
+        );
+    }
+    known
+}

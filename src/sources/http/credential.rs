@@ -1,0 +1,71 @@
+//! The token that requests carry, and the one place where it is fetched anew.
+
+use std::borrow::Cow;
+
+use hyper::header::HeaderValue;
+
+use crate::config::token::{Token, TokenError, TokenSource};
+
+/// A token, and where the next one comes from.
+#[derive(Debug, Default)]
+pub struct Credential {
+    source: TokenSource,
+    token: Option<Token>,
+}
+
+impl Credential {
+    /// Fetches the token as it is configured.
+    ///
+    /// # Errors
+    /// One is configured and can't be had.
+    pub fn fetch(source: TokenSource) -> Result<Self, TokenError> {
+        let token = source.read()?;
+        Ok(Self { source, token })
+    }
+
+    /// A token that is there already; none comes after it.
+    pub fn of(token: Option<Token>) -> Self {
+        Self { source: TokenSource::None, token }
+    }
+
+    /// The token.
+    pub fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
+    }
+
+    /// Takes another token, learnt from the gateway.
+    pub fn learn(&mut self, token: Option<Token>) {
+        self.token = token;
+    }
+
+    /// Reads the token's file again, because tokens are replaced while `watch` runs. Whether there is another token now. A file that
+    /// can't be read leaves the token as it is: the refusal that led here is the news.
+    pub fn renew(&mut self) -> bool {
+        if !matches!(self.source, TokenSource::File(_)) {
+            return false;
+        }
+        match self.source.read() {
+            Ok(token) if token != self.token => {
+                self.token = token;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The text without the token, which an error page may have echoed.
+    pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.token {
+            Some(token) => text.replace(token.expose(), "…").into(),
+            None => text.into(),
+        }
+    }
+
+    /// Always one where there is a token: it is made of what can stand in a header.
+    pub(super) fn header(&self) -> Option<HeaderValue> {
+        let token = self.token.as_ref()?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+}
