@@ -191,6 +191,6 @@ async fn no_message_and_no_debug_output_has_the_token() {
         let server = Server::saying(answer).await;
         let mut gateway = gateway_with_token(&server, secret);
         let view = format!("{:?} {gateway:?}", gateway.read_table().await);
-        assert!(view.contains("Refused") && view.contains('…') && !view.contains(secret), "{view}");
+        assert!(view.contains("Untrusted") && view.contains('…') && !view.contains(secret), "{view}");
     }
 }
