@@ -1,4 +1,4 @@
-//! What a teardown writes down, and when: each act before it is done, each end after it, and the tree in hand for a successor.
+//! What a teardown writes down, and when: each act before it is done, each end after it, and the unfinished tree for the next run.
 
 use std::io;
 use std::time::Duration;
@@ -36,12 +36,12 @@ pub trait Record {
     /// Writes an end down.
     fn conclude(&mut self, case: &Case, outcome: &Outcome);
 
-    /// Writes down the tree in hand, so that a successor can finish it if this run is killed.
+    /// Writes down a tree whose teardown is begun, so that the next run can finish it if this one is killed.
     ///
     /// # Errors
     /// It could not be written; then nothing of it must be signalled.
-    fn take_in_hand(&mut self, tree: &Unfinished) -> io::Result<()>;
+    fn begun(&mut self, tree: &Unfinished) -> io::Result<()>;
 
-    /// The tree is not in hand any more.
-    fn put_down(&mut self, worker: &ProcessIdentity);
+    /// The teardown of this worker's tree is finished.
+    fn finished(&mut self, worker: &ProcessIdentity);
 }

@@ -12,9 +12,9 @@ const PASSES: usize = 16;
 /// How carefully a tree is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Listing {
-    /// For the first time. A listing can miss a live child, so everybody's children are listed twice at least.
+    /// For the first time. A listing can miss a live child, so the children of each member are listed twice at least.
     Whole,
-    /// What may have been added since: there is another listing before anybody of it is killed.
+    /// What may have been added since: there is another listing before any of it is killed.
     Again,
     /// Each member is stopped before its children are listed: what is stopped can't fork. As often.
     Stopped,
@@ -124,8 +124,8 @@ impl<H> Tree<H> {
         self.members.iter().filter(|member| member.leads).map(|member| member.identity.pid)
     }
 
-    /// Whether this process came from the group or session with this number that a member led. The number is nobody else's for as long as
-    /// anybody is in it; what started after the last of those known may be of another family that it leads by now.
+    /// Whether this process came from the group or session with this number that a member led. The number isn't reused for as long as
+    /// a process is in it; what started after the last of those known may be of another family that it leads by now.
     pub(super) fn led(&self, number: u32, process: &Process) -> bool {
         let is_led = self.members.iter().any(|member| member.leads && member.identity.pid.get() == number);
         let in_it = self.members.iter().filter(|member| [member.group, member.session].contains(&number));
@@ -164,7 +164,7 @@ impl<H> Tree<H> {
         }
     }
 
-    /// Lists what is under the tree, again and again until nothing new turns up. What is protected is left out, and so is all under it.
+    /// Lists what is under the tree, again and again until nothing new is found. What is protected is left out, and so is all under it.
     pub(super) fn list<K: Kernel<Held = H>>(
         &mut self,
         kernel: &mut K,
@@ -183,7 +183,7 @@ impl<H> Tree<H> {
 
     /// Looks once at the children of the worker, while it is alive; if one is new, at the whole tree. A full listing at every look would be
     /// a tree's worth of work, and of a thousand trees more than a machine can do.
-    pub(super) fn glance<K: Kernel<Held = H>>(
+    pub(super) fn look_at_children<K: Kernel<Held = H>>(
         &mut self,
         kernel: &mut K,
         limits: &Limits,

@@ -1,5 +1,5 @@
-//! The journal of trees in hand: written before the first signal of a teardown, so that a run that is killed in the middle of one leaves
-//! word of processes that nothing else would lead to any more. Empty whenever no teardown is under way.
+//! The journal of unfinished teardowns: written before the first signal of each, so that a run that is killed in the middle of one leaves
+//! word of processes that nothing else tells of any more. Empty whenever no teardown is under way.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,9 +19,9 @@ const NAME: &str = "in-hand.jsonl";
 enum Line {
     /// The boot that all identities below belong to.
     Boot(BootId),
-    /// A tree is taken in hand; the last word on its worker counts.
+    /// The teardown of a tree is begun; the last word on its worker counts.
     Take(Unfinished),
-    /// A tree is done with.
+    /// It is finished.
     Put(ProcessIdentity),
 }
 
@@ -31,35 +31,35 @@ pub struct Journal {
     path: PathBuf,
     boot: BootId,
     open: Option<File>,
-    in_hand: Vec<Unfinished>,
+    unfinished: Vec<Unfinished>,
 }
 
 impl Journal {
-    /// Reads what an earlier run left in hand. What is damaged or of another boot is left out: the processes it speaks of can't be told.
+    /// Reads what an earlier run left unfinished. What is damaged or of another boot is left out: the processes it speaks of can't be told.
     ///
     /// # Errors
     /// The file is there and can't be read.
     pub fn load(dir: &Path, boot: &BootId) -> io::Result<Self> {
         let path = dir.join(NAME);
         let bytes = files::read(&path)?.unwrap_or_default();
-        let (in_hand, damaged) = parse(&bytes, boot);
+        let (unfinished, damaged) = parse(&bytes, boot);
         if damaged > 0 {
             tracing::warn!(
                 path = %path.display(),
-                "the journal of trees in hand is damaged ({damaged} lines); what only they speak of is not gone after"
+                "the journal of unfinished teardowns is damaged ({damaged} lines); what only they tell of is not ended"
             );
         }
-        Ok(Self { path, boot: boot.clone(), open: None, in_hand })
+        Ok(Self { path, boot: boot.clone(), open: None, unfinished })
     }
 
-    /// Reads it without the lock, for somebody who only looks.
+    /// Reads it without the lock, for a command that only looks.
     pub fn peek(dir: &Path, boot: &BootId) -> Vec<Unfinished> {
-        Self::load(dir, boot).map(|journal| journal.in_hand).unwrap_or_default()
+        Self::load(dir, boot).map(|journal| journal.unfinished).unwrap_or_default()
     }
 
-    /// What is in hand.
-    pub fn in_hand(&self) -> &[Unfinished] {
-        &self.in_hand
+    /// What is unfinished.
+    pub fn unfinished(&self) -> &[Unfinished] {
+        &self.unfinished
     }
 
     /// Keeps only these, as the decision found them.
@@ -67,30 +67,31 @@ impl Journal {
     /// # Errors
     /// It could not be written.
     pub fn keep(&mut self, left: Vec<Unfinished>) -> io::Result<()> {
-        if self.in_hand == left {
+        if self.unfinished == left {
             return Ok(());
         }
-        self.in_hand = left;
+        self.unfinished = left;
         self.rewrite()
     }
 
-    /// Takes a tree in hand.
+    /// The teardown of a tree is begun.
     ///
     /// # Errors
     /// It could not be written; then nothing of it must be signalled.
-    pub fn take(&mut self, tree: &Unfinished) -> io::Result<()> {
+    pub fn begun(&mut self, tree: &Unfinished) -> io::Result<()> {
         self.append(&Line::Take(tree.clone()))?;
-        self.in_hand.retain(|known| known.worker != tree.worker);
-        self.in_hand.push(tree.clone());
+        self.unfinished.retain(|known| known.worker != tree.worker);
+        self.unfinished.push(tree.clone());
         Ok(())
     }
 
-    /// Done with a tree. If that can't be written, the next run finds its processes gone, or judges them anew.
-    pub fn put(&mut self, worker: &ProcessIdentity) {
-        self.in_hand.retain(|known| known.worker != *worker);
-        let written = if self.in_hand.is_empty() { self.rewrite() } else { self.append(&Line::Put(*worker)) };
+    /// The teardown of a tree is finished. If that can't be written, the next run finds its processes gone, or judges them anew.
+    pub fn finished(&mut self, worker: &ProcessIdentity) {
+        self.unfinished.retain(|known| known.worker != *worker);
+        let written =
+            if self.unfinished.is_empty() { self.rewrite() } else { self.append(&Line::Put(*worker)) };
         if let Err(error) = written {
-            tracing::warn!(path = %self.path.display(), %error, "the journal of trees in hand could not be updated");
+            tracing::warn!(path = %self.path.display(), %error, "the journal of unfinished teardowns could not be updated");
         }
     }
 
@@ -98,7 +99,7 @@ impl Journal {
         let file = match &mut self.open {
             Some(file) => file,
             none => {
-                files::replace(&self.path, &image(&self.boot, &self.in_hand)?)?;
+                files::replace(&self.path, &image(&self.boot, &self.unfinished)?)?;
                 none.insert(files::open_to_append(&self.path)?)
             }
         };
@@ -112,8 +113,8 @@ impl Journal {
 
     fn rewrite(&mut self) -> io::Result<()> {
         self.open = None;
-        if !self.in_hand.is_empty() {
-            return files::replace(&self.path, &image(&self.boot, &self.in_hand)?);
+        if !self.unfinished.is_empty() {
+            return files::replace(&self.path, &image(&self.boot, &self.unfinished)?);
         }
         match std::fs::remove_file(&self.path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -122,10 +123,10 @@ impl Journal {
     }
 }
 
-/// The whole file: the boot, and what is in hand.
-fn image(boot: &BootId, in_hand: &[Unfinished]) -> io::Result<Vec<u8>> {
+/// The whole file: the boot, and what is unfinished.
+fn image(boot: &BootId, unfinished: &[Unfinished]) -> io::Result<Vec<u8>> {
     let mut bytes = bytes_of(&Line::Boot(boot.clone()))?;
-    for tree in in_hand {
+    for tree in unfinished {
         bytes.extend(bytes_of(&Line::Take(tree.clone()))?);
     }
     Ok(bytes)
@@ -137,24 +138,24 @@ fn bytes_of(line: &Line) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What of these bytes is in hand in this boot, and how many lines say nothing.
+/// What of these bytes is unfinished in this boot, and how many lines say nothing.
 pub fn parse(bytes: &[u8], boot: &BootId) -> (Vec<Unfinished>, usize) {
-    let mut in_hand: Vec<Unfinished> = Vec::new();
+    let mut unfinished: Vec<Unfinished> = Vec::new();
     let mut of_this_boot = false;
     let mut damaged = 0;
     for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
         match serde_json::from_slice(line) {
             Ok(Line::Boot(of)) => of_this_boot = of == *boot,
             Ok(Line::Take(tree)) if of_this_boot => {
-                in_hand.retain(|known| known.worker != tree.worker);
-                in_hand.push(tree);
+                unfinished.retain(|known| known.worker != tree.worker);
+                unfinished.push(tree);
             }
-            Ok(Line::Put(worker)) => in_hand.retain(|known| known.worker != worker),
+            Ok(Line::Put(worker)) => unfinished.retain(|known| known.worker != worker),
             Ok(Line::Take(_)) => {}
             Err(_) => damaged += 1,
         }
     }
-    (in_hand, damaged)
+    (unfinished, damaged)
 }
 
 #[cfg(test)]
@@ -175,38 +176,38 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_is_in_hand_for_a_successor_until_it_is_put_down() {
+    fn what_is_begun_is_unfinished_for_the_next_run_until_it_is_finished() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::load(dir.path(), &boot()).unwrap();
-        journal.take(&tree(1)).unwrap();
-        journal.take(&tree(2)).unwrap();
+        journal.begun(&tree(1)).unwrap();
+        journal.begun(&tree(2)).unwrap();
         let grown = Unfinished { members: Vec::new(), ..tree(2) };
-        journal.take(&grown).unwrap();
-        assert_eq!(journal.in_hand(), [tree(1), grown.clone()]);
-        assert_eq!(Journal::load(dir.path(), &boot()).unwrap().in_hand(), journal.in_hand());
-        journal.put(&tree(1).worker);
-        assert_eq!(journal.in_hand(), std::slice::from_ref(&grown));
+        journal.begun(&grown).unwrap();
+        assert_eq!(journal.unfinished(), [tree(1), grown.clone()]);
+        assert_eq!(Journal::load(dir.path(), &boot()).unwrap().unfinished(), journal.unfinished());
+        journal.finished(&tree(1).worker);
+        assert_eq!(journal.unfinished(), std::slice::from_ref(&grown));
         assert_eq!(Journal::peek(dir.path(), &boot()), [grown]);
-        journal.put(&tree(2).worker);
+        journal.finished(&tree(2).worker);
         assert!(!dir.path().join(NAME).exists());
         assert_eq!(Journal::peek(dir.path(), &boot()), []);
     }
 
     #[test]
-    fn another_boot_has_nothing_in_hand() {
+    fn another_boot_has_nothing_unfinished() {
         let dir = tempfile::tempdir().unwrap();
-        Journal::load(dir.path(), &boot()).unwrap().take(&tree(1)).unwrap();
+        Journal::load(dir.path(), &boot()).unwrap().begun(&tree(1)).unwrap();
         assert_eq!(Journal::peek(dir.path(), &"another boot".into()), []);
     }
 
     #[test]
-    fn what_is_kept_is_all_that_a_successor_finds() {
+    fn what_is_kept_is_all_that_the_next_run_finds() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::load(dir.path(), &boot()).unwrap();
-        journal.take(&tree(1)).unwrap();
+        journal.begun(&tree(1)).unwrap();
         journal.keep(vec![tree(2)]).unwrap();
         assert_eq!(Journal::peek(dir.path(), &boot()), [tree(2)]);
-        journal.take(&tree(3)).unwrap();
+        journal.begun(&tree(3)).unwrap();
         assert_eq!(Journal::peek(dir.path(), &boot()), [tree(2), tree(3)]);
         journal.keep(Vec::new()).unwrap();
         assert!(!dir.path().join(NAME).exists());
@@ -216,13 +217,13 @@ mod tests {
     fn half_a_line_that_a_full_disk_left_does_not_spoil_the_next() {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = Journal::load(dir.path(), &boot()).unwrap();
-        journal.take(&tree(1)).unwrap();
+        journal.begun(&tree(1)).unwrap();
         let path = dir.path().join(NAME);
         files::open_to_append(&path).unwrap().write_all(b"{\"take\":{\"gate").unwrap();
         journal.open = Some(File::open(&path).unwrap());
-        journal.take(&tree(2)).unwrap_err();
-        assert_eq!(journal.in_hand(), [tree(1)]);
-        journal.take(&tree(3)).unwrap();
+        journal.begun(&tree(2)).unwrap_err();
+        assert_eq!(journal.unfinished(), [tree(1)]);
+        journal.begun(&tree(3)).unwrap();
         assert_eq!(Journal::peek(dir.path(), &boot()), [tree(1), tree(3)]);
     }
 
@@ -231,17 +232,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(NAME);
         let mut journal = Journal::load(dir.path(), &boot()).unwrap();
-        journal.take(&tree(1)).unwrap();
+        journal.begun(&tree(1)).unwrap();
         std::fs::remove_file(&path).unwrap();
         journal.keep(Vec::new()).unwrap();
-        journal.take(&tree(1)).unwrap();
+        journal.begun(&tree(1)).unwrap();
         std::fs::remove_file(&path).unwrap();
         std::fs::create_dir(&path).unwrap();
         journal.keep(Vec::new()).unwrap_err();
     }
 
     #[test]
-    fn damaged_lines_are_counted_and_what_is_of_no_boot_or_put_down_is_not_in_hand() {
+    fn damaged_lines_are_counted_and_what_is_of_no_boot_or_finished_is_not_unfinished() {
         let line = |line: Line| serde_json::to_string(&line).unwrap();
         let [of, other] = [boot(), "another boot".into()].map(|boot| line(Line::Boot(boot)));
         let [one, two, three] = [1, 2, 3].map(|pid| line(Line::Take(tree(pid))));
@@ -263,6 +264,6 @@ mod tests {
         };
         assert_eq!(told(""), "");
         let said = told("half\na line");
-        assert!(said.contains("the journal of trees in hand is damaged (2 lines)"), "{said}");
+        assert!(said.contains("the journal of unfinished teardowns is damaged (2 lines)"), "{said}");
     }
 }

@@ -1,6 +1,6 @@
 //! Drives a teardown in real time: answers, exits and deadlines come in as they happen, and nothing is polled.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, OwnedFd};
 
 use futures_util::future::LocalBoxFuture;
@@ -12,14 +12,16 @@ use tokio::io::unix::AsyncFd;
 use super::setup::Watched;
 use crate::domain::table::CloseAnswer;
 use crate::domain::warrant::Warrant;
+use crate::reap::event::{CloseRequest, Event, Place, Then};
 use crate::reap::kernel::Kernel;
 use crate::reap::linux::{Held, LinuxKernel};
 use crate::reap::outcome::{Ending, Outcome};
 use crate::reap::record::Record;
-use crate::reap::teardown::{CloseRequest, Teardown};
+use crate::reap::teardown::Teardown;
+use crate::reap::world::Hands;
 
-/// Who is waited for: a victim, and a place in its tree.
-type Place = (usize, usize);
+/// The exits that are waited for.
+type Exits = FuturesUnordered<LocalBoxFuture<'static, Place>>;
 
 /// Carries out the warrants, all at once, and returns their endings in the same order.
 pub(super) async fn carry_out<R: Record>(
@@ -28,49 +30,37 @@ pub(super) async fn carry_out<R: Record>(
     kernel: &mut LinuxKernel,
     record: &mut R,
 ) -> Vec<Ending> {
+    let mut world = Hands { kernel, record };
     let mut teardown = Teardown::new(warrants);
     let mut answers = FuturesUnordered::new();
-    let mut exits = Exits::default();
+    let mut exits = Exits::new();
+    let mut event = Event::Begin;
     loop {
-        // One at each turn: those who are in hand don't wait for all the others.
-        if let Some(victim) = teardown.next() {
-            answers.extend(teardown.begin_next(kernel, record).map(|request| ask(gateways, request)));
-            exits.add(teardown.alive_of(victim));
-        }
-        teardown.comb(kernel, record);
-        if teardown.is_done() {
-            break;
-        }
-        let deadline = teardown.deadline().map(|deadline| deadline.since(kernel.now()));
+        let was_begin = event == Event::Begin;
+        let next = teardown.handle(event, &mut world);
+        answers.extend(next.close.map(|request| ask(gateways, request)));
+        let to_wait_for = next.wait_for.into_iter();
+        exits.extend(to_wait_for.filter_map(|place| Some(exit_of(place, teardown.held(place)?))));
+        let deadline = next.deadline.map(|deadline| deadline.since(world.now()));
         let timer = async {
             match deadline {
                 Some(span) => tokio::time::sleep(span).await,
                 None => std::future::pending().await,
             }
         };
-        // Whoever turns up on the way is waited for, too.
-        tokio::select! {
-            // Whoever is to be asked to end comes before another look at those who were.
-            biased;
-            Some((victim, answer)) = answers.next(), if !answers.is_empty() => {
-                teardown.answered(victim, answer, kernel, record);
-                exits.add(teardown.alive_of(victim));
-            }
-            Some((mut victim, _)) = exits.coming.next(), if !exits.coming.is_empty() => {
-                // Whoever else has exited by now: a thousand of them are often gone at once.
-                loop {
-                    teardown.woken(victim, kernel, record);
-                    exits.add(teardown.alive_of(victim));
-                    let Some(Some((next, _))) = exits.coming.next().now_or_never() else { break };
-                    victim = next;
-                }
-            }
-            () = timer => {
-                teardown.tick(kernel, record);
-                exits.add(teardown.alive());
-            }
-            () = tokio::task::yield_now(), if teardown.next().is_some() => {}
-        }
+        event = match next.then {
+            Then::Done => break,
+            // One victim is started per iteration, so that running ones stay responsive.
+            Then::Begin if !was_begin => Event::Begin,
+            then => tokio::select! {
+                // Answers before exits.
+                biased;
+                Some((victim, answer)) = answers.next(), if !answers.is_empty() => Event::Answered { victim, answer },
+                Some(first) = exits.next(), if !exits.is_empty() => all_exited(first, &mut exits),
+                () = timer => Event::Tick,
+                () = tokio::task::yield_now(), if then == Then::Begin => Event::Begin,
+            },
+        };
     }
     let lost = || Ending {
         outcome: Outcome::Failed { why: "the teardown ended without an end for it".into() },
@@ -94,28 +84,17 @@ async fn ask(gateways: &[Watched], request: CloseRequest) -> (usize, CloseAnswer
     (victim, answer)
 }
 
-/// The exits that are waited for.
-#[derive(Default)]
-struct Exits {
-    coming: FuturesUnordered<LocalBoxFuture<'static, Place>>,
-    waited_for: HashSet<Place>,
-}
-
-impl Exits {
-    /// Waits for these as well, unless it does.
-    fn add<'a>(&mut self, alive: impl Iterator<Item = (Place, &'a Held)>) {
-        for (place, held) in alive {
-            if self.waited_for.insert(place) {
-                self.coming.push(Box::pin(exit_of(place, held)));
-            }
-        }
-    }
+/// All that have exited by now: a thousand of them often go together.
+fn all_exited(first: Place, exits: &mut Exits) -> Event {
+    let more = std::iter::from_fn(|| exits.next().now_or_never().flatten());
+    let victims: BTreeSet<usize> = std::iter::once(first).chain(more).map(|place| place.victim).collect();
+    Event::Exited { victims: victims.into_iter().collect() }
 }
 
 /// Waits until a held process has exited. Without a descriptor to wait on, the deadlines have to do.
-fn exit_of(place: Place, held: &Held) -> impl Future<Output = Place> + use<> {
+fn exit_of(place: Place, held: &Held) -> LocalBoxFuture<'static, Place> {
     let registered = held.as_fd().try_clone_to_owned().and_then(register);
-    async move {
+    Box::pin(async move {
         match registered {
             Ok(fd) if fd.readable().await.is_ok() => place,
             Ok(_) => std::future::pending().await,
@@ -124,7 +103,7 @@ fn exit_of(place: Place, held: &Held) -> impl Future<Output = Place> + use<> {
                 std::future::pending().await
             }
         }
-    }
+    })
 }
 
 #[expect(

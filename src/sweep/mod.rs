@@ -130,7 +130,7 @@ impl Sweep {
                 settle::settle(&mut ledger, warrant, &ending);
                 report.conclude(place, ending);
             }
-            ledger.unfinished = store.in_hand();
+            ledger.unfinished = store.unfinished();
             if let Err(error) = store.remember(ledger) {
                 tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
             }

@@ -1,4 +1,4 @@
-//! The record of a run: the audit log for people, the journal of trees in hand for a successor.
+//! The record of a run: the audit log for people, the journal of unfinished teardowns for the next run.
 
 use std::io;
 
@@ -28,11 +28,11 @@ impl Record for Recorder<'_> {
         }
     }
 
-    fn take_in_hand(&mut self, tree: &Unfinished) -> io::Result<()> {
-        self.journal.take(tree)
+    fn begun(&mut self, tree: &Unfinished) -> io::Result<()> {
+        self.journal.begun(tree)
     }
 
-    fn put_down(&mut self, worker: &ProcessIdentity) {
-        self.journal.put(worker);
+    fn finished(&mut self, worker: &ProcessIdentity) {
+        self.journal.finished(worker);
     }
 }

@@ -61,19 +61,19 @@ impl Store {
         Ok(())
     }
 
-    /// The record of a run's acts. What they leave in hand is known to the next run.
+    /// The record of a run's acts. What they leave unfinished is known to the next run.
     pub fn recorder(&mut self, run: &str) -> Recorder<'_> {
         Recorder { audit: Audit::new(&self.dir, run), journal: &mut self.journal }
     }
 
-    /// What acts left in hand.
-    pub fn in_hand(&self) -> Vec<Unfinished> {
-        self.journal.in_hand().to_vec()
+    /// What acts left unfinished.
+    pub fn unfinished(&self) -> Vec<Unfinished> {
+        self.journal.unfinished().to_vec()
     }
 }
 
 fn with_unfinished(ledger: Ledger, journal: &Journal) -> Ledger {
-    Ledger { unfinished: journal.in_hand().to_vec(), ..ledger }
+    Ledger { unfinished: journal.unfinished().to_vec(), ..ledger }
 }
 
 fn tell(dir: &Path, remembered: Remembered) -> Ledger {

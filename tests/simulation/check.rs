@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::reap::event::CloseRequest;
 use gateway_reaper::reap::kernel::Signal;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::Case;
-use gateway_reaper::reap::teardown::CloseRequest;
 
 use super::hands::Seen;
 use super::procs::{Kind, Serial};

@@ -199,7 +199,7 @@ impl Record for Hands<'_> {
         });
     }
 
-    fn take_in_hand(&mut self, tree: &Unfinished) -> io::Result<()> {
+    fn begun(&mut self, tree: &Unfinished) -> io::Result<()> {
         let disk = self.disk;
         self.call(|world| {
             world.writable(disk)?;
@@ -212,7 +212,7 @@ impl Record for Hands<'_> {
         .unwrap_or_else(|| Err(gone()))
     }
 
-    fn put_down(&mut self, worker: &ProcessIdentity) {
+    fn finished(&mut self, worker: &ProcessIdentity) {
         let disk = self.disk;
         self.call(|world| {
             if world.writable(disk).is_ok() {

@@ -12,7 +12,8 @@ use gateway_reaper::domain::table::{CloseAnswer, TableView};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
-use gateway_reaper::reap::teardown::{CloseRequest, Teardown};
+use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Then};
+use gateway_reaper::reap::teardown::Teardown;
 use gateway_reaper::sweep::settle::settle;
 
 use super::event::{CloseFault, TableFault};
@@ -50,6 +51,12 @@ pub(crate) struct Run {
     asked: Awake,
     tables: Vec<Option<TableView>>,
     teardown: Option<Teardown<Serial>>,
+    /// Processes of it whose exit is waited for.
+    waits: Vec<Place>,
+    /// When it is told of a deadline.
+    deadline: Option<Awake>,
+    /// How it goes on.
+    then: Then,
     warrants: Vec<Warrant>,
     exits: u64,
     /// When somebody will be due.
@@ -85,6 +92,9 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> 
         asked: world.awake(),
         tables: vec![None; world.gateways.len()],
         teardown: None,
+        waits: Vec::new(),
+        deadline: None,
+        then: Then::Begin,
         warrants: Vec::new(),
         exits: 0,
         due: None,
@@ -253,50 +263,55 @@ impl Sim {
         self.plan(disk, number, delay, Step::Answered(request.victim, answer));
     }
 
-    /// Passes on what happened, until the run has nothing more to do now.
+    /// Passes on what happened, in the order of the runtime, until the run has nothing more to do now.
     fn drive(&mut self, disk: usize, run: &mut Run, answer: Option<(usize, CloseAnswer)>) -> bool {
         let Some(mut teardown) = run.teardown.take() else { return false };
         let world = std::rc::Rc::clone(&self.world);
-        let (mut kernel, mut record) = (Hands { world: &world, disk }, Hands { world: &world, disk });
+        let mut hands = Hands { world: &world, disk };
         if let Some((victim, answer)) = answer {
             if world.borrow().story.is_some() {
                 world.borrow_mut().say(|_| format!("    gateway answers {answer:?}"));
             }
-            teardown.answered(victim, answer, &mut kernel, &mut record);
+            let next = teardown.handle(Event::Answered { victim, answer }, &mut hands);
+            self.take_up(disk, run, next);
         }
-        if let Some(request) = teardown.begin_next(&mut kernel, &mut record) {
+        if run.then == Then::Begin {
+            let next = teardown.handle(Event::Begin, &mut hands);
             // A run that died meanwhile sends nothing any more.
             if world.borrow().grips[disk].dead {
                 return true;
             }
-            world.borrow_mut().check_close(disk, &request);
-            let delay = world.borrow_mut().moment(5);
-            self.plan(disk, run.number, delay, Step::CloseAt(request));
+            self.take_up(disk, run, next);
         }
         loop {
             let exits = world.borrow().exits;
-            let exited = |held: &Serial| world.borrow().procs.alive(*held).is_none();
-            let woken: Vec<usize> =
-                teardown.alive().filter(|(_, held)| exited(held)).map(|((victim, _), _)| victim).collect();
-            for victim in woken {
-                teardown.woken(victim, &mut kernel, &mut record);
+            let has_exited = |place: &Place| {
+                teardown.held(*place).is_none_or(|held| world.borrow().procs.alive(*held).is_none())
+            };
+            let (exited, waits) = std::mem::take(&mut run.waits).into_iter().partition(has_exited);
+            run.waits = waits;
+            let exited: Vec<Place> = exited;
+            if !exited.is_empty() {
+                let victims = exited.into_iter().map(|place| place.victim).collect();
+                let next = teardown.handle(Event::Exited { victims }, &mut hands);
+                self.take_up(disk, run, next);
             }
-            teardown.tick(&mut kernel, &mut record);
-            teardown.comb(&mut kernel, &mut record);
+            let next = teardown.handle(Event::Tick, &mut hands);
+            self.take_up(disk, run, next);
             run.exits = exits;
             if world.borrow().grips[disk].dead {
                 return true;
             }
-            let due = teardown.deadline().is_some_and(|at| at <= world.borrow().awake());
+            let due = run.deadline.is_some_and(|at| at <= world.borrow().awake());
             if !due && world.borrow().exits == exits {
                 break;
             }
         }
-        if !teardown.is_done() {
-            if teardown.next().is_some() {
+        if run.then != Then::Done {
+            if run.then == Then::Begin {
                 self.plan(disk, run.number, 0, Step::Poll);
             }
-            if let Some(at) = teardown.deadline() {
+            if let Some(at) = run.deadline {
                 let wait = at.since(world.borrow().awake());
                 self.plan(disk, run.number, u64::try_from(wait.as_millis()).unwrap() + 1, Step::Poll);
             }
@@ -323,6 +338,20 @@ impl Sim {
             world.disks[disk].save(&boot, &run.memory, false);
         }
         true
+    }
+
+    /// Does what the teardown says.
+    fn take_up(&mut self, disk: usize, run: &mut Run, next: Next) {
+        if let Some(request) = next.close {
+            let delay = {
+                let mut world = self.world.borrow_mut();
+                world.check_close(disk, &request);
+                world.moment(5)
+            };
+            self.plan(disk, run.number, delay, Step::CloseAt(request));
+        }
+        run.waits.extend(next.wait_for);
+        (run.deadline, run.then) = (next.deadline, next.then);
     }
 
     /// Whether somebody has exited since the run last looked.

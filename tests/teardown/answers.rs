@@ -121,7 +121,7 @@ fn without_an_answer_nothing_is_assumed_and_the_tree_stays_in_hand() {
     play.answer(CloseAnswer::Failed { why: "no answer".into() });
     assert_eq!(play.done(), "failed");
     assert_eq!(play.failure(), "no answer");
-    assert!(play.record.in_hand.contains_key(&200));
+    assert!(play.record.unfinished.contains_key(&200));
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
 }
 

@@ -107,7 +107,7 @@ fn what_outlives_sigkill_is_told_and_stays_in_hand() {
         Outcome::Failed { why: "still there after SIGKILL: 200 (started at tick 200)".into() }
     );
     assert_eq!(ending.reclaimed_bytes, 201, "the child went");
-    assert!(play.record.in_hand.contains_key(&200));
+    assert!(play.record.unfinished.contains_key(&200));
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn a_hundred_stubborn_ones_take_as_long_as_one() {
         play.pass(span);
     }
     assert_eq!(play.kernel.now.since(from), ms(5_000));
-    assert_eq!(play.kernel.combed, 0, "none leads anything, so nobody is looked for");
+    assert_eq!(play.kernel.searched, 0, "none leads anything, so nobody is looked for");
     assert!(play.endings().iter().all(|ending| ending.outcome == Outcome::Reaped));
 }
 

@@ -47,7 +47,7 @@ fn what_an_earlier_run_had_in_hand_is_ended_without_its_worker() {
     cast.actor(201, 1, "child");
     cast.actor(202, 201, "grandchild");
     cast.actor(203, 1, "another child").manner = Manner::Deaf;
-    cast.left_in_hand(200, &[201, 203]);
+    cast.left_unfinished(200, &[201, 203]);
     let mut play = cast.begin();
     assert_eq!(
         play.done(),
@@ -94,11 +94,11 @@ fn what_lost_its_way_to_the_tree_is_found_by_the_session_that_the_tree_led() {
          take 200+201, announce SIGTERM 201, Term 201, reaped, put 200"
     );
     assert_eq!(play.ending().steps, [Step::Term]);
-    assert_eq!(play.kernel.combed, 2, "until nothing more turns up");
+    assert_eq!(play.kernel.searched, 2, "until nothing more is found");
 }
 
 #[test]
-fn or_by_the_process_group() {
+fn what_lost_its_way_to_the_tree_is_found_by_the_process_group_too() {
     let mut cast = leader();
     cast.actor(202, 1, "only its group").process.group = 200;
     cast.actor(203, 1, "only its session").process.session = 200;
@@ -109,11 +109,11 @@ fn or_by_the_process_group() {
 }
 
 #[test]
-fn a_straggler_that_is_protected_stays() {
+fn a_re_parented_descendant_that_is_protected_stays() {
     let mut cast = leader();
     cast.actor(201, 1, "another user's").process.uid = 0;
-    let straggler = cast.actor(201, 1, "another user's");
-    (straggler.process.session, straggler.process.uid) = (200, 0);
+    let descendant = cast.actor(201, 1, "another user's");
+    (descendant.process.session, descendant.process.uid) = (200, 0);
     let mut play = cast.begin();
     assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, reaped, put 200");
     assert!(play.kernel.is_alive(201));
@@ -131,7 +131,7 @@ fn a_leader_s_number_that_is_in_use_again_leads_another_family() {
 }
 
 #[test]
-fn so_does_one_whose_new_holder_is_gone_too() {
+fn a_leader_s_number_whose_new_holder_is_gone_too_leads_another_family() {
     let mut play = leader().rehearse();
     play.kernel.ticks = 200;
     let mut play = play.begin();
@@ -169,7 +169,7 @@ fn a_dead_leader_s_number_is_its_family_s_for_as_long_as_one_is_there() {
 }
 
 #[test]
-fn and_not_for_as_long_as_one_is_there_who_left_it() {
+fn a_dead_leader_s_number_is_not_its_family_s_once_the_last_known_member_left_it() {
     let mut play = in_one_session();
     let left = &mut play.kernel.actors.get_mut(&203).unwrap().process;
     (left.session, left.group) = (203, 203);
@@ -178,14 +178,14 @@ fn and_not_for_as_long_as_one_is_there_who_left_it() {
 }
 
 #[test]
-fn somebody_who_leads_nothing_has_no_stragglers() {
+fn for_a_worker_that_leads_no_group_nothing_is_searched() {
     let mut cast = Cast::new();
     cast.worker(200);
     cast.actor(201, 1, "of the gateway's group, like the worker");
     let mut play = cast.begin();
     assert_eq!(play.ending().outcome, Outcome::Reaped);
     assert!(play.kernel.is_alive(201));
-    assert_eq!(play.kernel.combed, 0);
+    assert_eq!(play.kernel.searched, 0);
 }
 
 #[test]
@@ -202,19 +202,19 @@ fn a_tree_that_grows_faster_than_it_can_be_ended_is_told() {
     }
     let mut play = play.begin();
     assert_eq!(play.failure(), "its tree grows faster than it can be ended");
-    assert!(play.record.in_hand.contains_key(&200));
+    assert!(play.record.unfinished.contains_key(&200));
     assert!(!play.kernel.is_alive(205) && play.kernel.is_alive(206), "after five rounds");
 }
 
 #[test]
-fn all_are_combed_for_together_when_the_last_is_through() {
+fn re_parented_descendants_of_all_are_searched_for_together_when_the_last_is_through() {
     let mut cast = leader();
     let deaf = cast.worker(300);
     (deaf.process.session, deaf.manner) = (300, Manner::Deaf);
     let mut play = cast.begin();
-    assert_eq!(play.kernel.combed, 0, "the other one is still there");
+    assert_eq!(play.kernel.searched, 0, "the other one is still there");
     play.pass(ms(5_000));
-    assert_eq!(play.kernel.combed, 2);
+    assert_eq!(play.kernel.searched, 2);
     assert!(play.endings().iter().all(|ending| ending.outcome == Outcome::Reaped));
     assert!(!play.kernel.is_alive(201));
 }
@@ -236,7 +236,7 @@ fn a_child_that_one_listing_misses_is_found_by_the_next() {
 fn a_remnant_that_became_another_users_is_left_alone() {
     let mut cast = Cast::new();
     cast.actor(201, 1, "child");
-    cast.left_in_hand(200, &[201]);
+    cast.left_unfinished(200, &[201]);
     let mut play = cast.rehearse();
     play.kernel.actors.get_mut(&201).unwrap().process.uid = 0;
     assert_eq!(play.begin().done(), "gone");
@@ -304,14 +304,14 @@ fn a_worker_among_its_own_remnants_is_ended_once() {
     let mut cast = Cast::new();
     cast.actor(200, 1, "worker 200");
     cast.actor(201, 1, "child");
-    cast.left_in_hand(200, &[200, 201]);
+    cast.left_unfinished(200, &[200, 201]);
     let done =
         "take 200+201, announce SIGTERM 200, Term 200, announce SIGTERM 201, Term 201, reaped, put 200";
     assert_eq!(cast.begin().done(), done);
 }
 
 #[test]
-fn a_group_s_number_in_use_again_leads_to_nobody_in_the_gateway_s_session() {
+fn a_group_s_number_in_use_again_condemns_no_process_of_the_gateway_s_session() {
     let mut cast = Cast::new();
     let worker = cast.worker(200);
     (worker.process.group, worker.manner) = (200, Manner::Deaf);

@@ -14,8 +14,10 @@ use gateway_reaper::domain::table::{CloseAnswer, Session, SessionTable, TableVie
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
+use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Then};
 use gateway_reaper::reap::outcome::{Ending, Outcome};
-use gateway_reaper::reap::teardown::{CloseRequest, Teardown};
+use gateway_reaper::reap::teardown::Teardown;
+use gateway_reaper::reap::world::Hands;
 
 use crate::stage::{Actor, FakeKernel, FakeRecord, Log, Manner, gateway, ms, pid};
 
@@ -90,8 +92,8 @@ impl Cast {
         self.actor(raw, GATEWAY, &format!("worker {id}"))
     }
 
-    /// What an earlier run left in hand: members of a worker that is gone.
-    pub(crate) fn left_in_hand(&mut self, worker: u32, members: &[u32]) {
+    /// What an earlier run left unfinished: members of a worker that is gone.
+    pub(crate) fn left_unfinished(&mut self, worker: u32, members: &[u32]) {
         let identity = |raw: u32| ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: 0 };
         self.unfinished.push(Unfinished {
             gateway: gateway(),
@@ -154,6 +156,9 @@ impl Cast {
             warrants,
             teardown: None,
             requests: Vec::new(),
+            waits: Vec::new(),
+            deadline: None,
+            then: Then::Begin,
         }
     }
 
@@ -171,33 +176,44 @@ pub(crate) struct Play {
     warrants: Vec<(Warrant, Duration)>,
     teardown: Option<Teardown<ProcessIdentity>>,
     pub(crate) requests: Vec<CloseRequest>,
+    waits: Vec<Place>,
+    deadline: Option<Awake>,
+    then: Then,
 }
 
 impl Play {
     pub(crate) fn begin(mut self) -> Self {
-        let warrants = std::mem::take(&mut self.warrants);
-        let mut teardown = Teardown::new(warrants);
-        while teardown.next().is_some() {
-            self.requests.extend(teardown.begin_next(&mut self.kernel, &mut self.record));
-        }
-        self.teardown = Some(teardown);
+        self.teardown = Some(Teardown::new(std::mem::take(&mut self.warrants)));
+        self.tell(Event::Begin);
         self.settle();
+        while self.then == Then::Begin {
+            self.tell(Event::Begin);
+            self.settle();
+        }
         self
     }
 
-    /// Tells of every exit, as the runtime does, and combs when it is time.
+    fn tell(&mut self, event: Event) {
+        let mut hands = Hands { kernel: &mut self.kernel, record: &mut self.record };
+        let next = self.teardown.as_mut().unwrap().handle(event, &mut hands);
+        let Next { close, wait_for, deadline, then } = next;
+        self.requests.extend(close);
+        self.waits.extend(wait_for);
+        (self.deadline, self.then) = (deadline, then);
+    }
+
+    /// Tells of every exit, as the runtime does.
     fn settle(&mut self) {
-        let Some(teardown) = &mut self.teardown else { return };
         for round in 0.. {
-            assert!(round < 1_000, "it is woken by the same exits again and again");
-            teardown.comb(&mut self.kernel, &mut self.record);
-            let kernel = &self.kernel;
-            let has_exited = |held: &ProcessIdentity| {
+            assert!(round < 1_000, "there are always more exits");
+            let (teardown, kernel) = (self.teardown.as_ref().unwrap(), &self.kernel);
+            let has_exited = |place: &Place| {
+                let held = teardown.held(*place).unwrap();
                 !kernel.is_there(held) && !kernel.unaskable.contains(&held.pid.get())
             };
-            let exited = teardown.alive().find(|(_, held)| has_exited(held));
-            let Some(((victim, _), _)) = exited else { break };
-            teardown.woken(victim, &mut self.kernel, &mut self.record);
+            let Some(first) = self.waits.iter().position(has_exited) else { break };
+            let victim = self.waits.remove(first).victim;
+            self.tell(Event::Exited { victims: vec![victim] });
         }
     }
 
@@ -206,8 +222,7 @@ impl Play {
     }
 
     pub(crate) fn answer_for(&mut self, victim: usize, answer: CloseAnswer) -> &mut Self {
-        let teardown = self.teardown.as_mut().unwrap();
-        teardown.answered(victim, answer, &mut self.kernel, &mut self.record);
+        self.tell(Event::Answered { victim, answer });
         self.settle();
         self
     }
@@ -224,8 +239,7 @@ impl Play {
         let end = self.kernel.now + span;
         while let Some(deadline) = self.deadline().filter(|deadline| *deadline <= end) {
             self.kernel.now = self.kernel.now.max(deadline);
-            let teardown = self.teardown.as_mut().unwrap();
-            teardown.tick(&mut self.kernel, &mut self.record);
+            self.tell(Event::Tick);
             self.settle();
             assert!(self.deadline().is_none_or(|next| next > deadline), "a deadline that is met is over");
         }
@@ -234,7 +248,7 @@ impl Play {
     }
 
     pub(crate) fn deadline(&self) -> Option<Awake> {
-        self.teardown.as_ref().and_then(Teardown::deadline)
+        self.deadline
     }
 
     /// What was done since the last time.
@@ -245,12 +259,13 @@ impl Play {
     /// Whose exit is waited for: of all victims, and of this one alone.
     pub(crate) fn waited_for(&self, victim: usize) -> [Vec<u32>; 2] {
         let teardown = self.teardown.as_ref().unwrap();
-        let of_all = teardown.alive().map(|(_, held)| held.pid.get()).collect();
-        [of_all, teardown.alive_of(victim).map(|(_, held)| held.pid.get()).collect()]
+        let pid_of = |place: &Place| teardown.held(*place).unwrap().pid.get();
+        let of_all = self.waits.iter().map(pid_of).collect();
+        [of_all, self.waits.iter().filter(|place| place.victim == victim).map(pid_of).collect()]
     }
 
     pub(crate) fn is_over(&self) -> bool {
-        self.teardown.as_ref().unwrap().is_done()
+        self.then == Then::Done
     }
 
     pub(crate) fn endings(&mut self) -> Vec<Ending> {

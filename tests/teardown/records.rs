@@ -56,18 +56,18 @@ fn a_tree_that_cannot_be_written_down_is_not_touched() {
     let mut play = play(worker(), |play| play.record.journal_takes = 0);
     assert_eq!(play.done(), "failed");
     let why = play.failure();
-    assert!(why.starts_with("the tree in hand can't be written down, so it is not touched: "), "{why}");
+    assert!(why.starts_with("its tree can't be written down, so it is not touched: "), "{why}");
 }
 
 #[test]
-fn nor_is_its_session_asked_for() {
+fn the_session_of_a_tree_that_cannot_be_written_down_is_not_closed() {
     let mut play = play(session(), |play| play.record.journal_takes = 0);
     assert!(play.requests.is_empty());
     assert_eq!(play.done(), "failed");
 }
 
 #[test]
-fn nor_what_is_left_of_a_closed_session() {
+fn the_worker_of_a_closed_session_is_not_signalled_if_its_tree_cannot_be_written_down() {
     let mut play = play(session(), |play| play.record.journal_takes = 1);
     play.done();
     assert_eq!(play.answer(CloseAnswer::Reaped).pass(ms(60_000)).done(), "failed");
@@ -75,10 +75,10 @@ fn nor_what_is_left_of_a_closed_session() {
 }
 
 #[test]
-fn nor_a_straggler() {
+fn a_re_parented_descendant_that_cannot_be_written_down_is_not_signalled() {
     let mut cast = Cast::new();
     cast.worker(200).process.session = 200;
-    cast.actor(201, 1, "straggler").process.session = 200;
+    cast.actor(201, 1, "re-parented").process.session = 200;
     let mut play = play(cast, |play| play.record.journal_takes = 1);
     assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, failed");
     assert!(play.kernel.is_alive(201));
@@ -98,7 +98,7 @@ fn what_is_stopped_is_killed_though_who_forked_meanwhile_cannot_be_written_down_
     play.kernel.actors.get_mut(&200).unwrap().forks = Some(201);
     let done = play.pass(ms(1)).done();
     assert!(done.contains("Kill 200") && done.contains("Kill 201"), "{done}");
-    assert!(play.failure().starts_with("who turned up in the tree can't be written down: "));
+    assert!(play.failure().starts_with("new processes of the tree can't be written down: "));
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub(crate) struct FakeKernel {
     pub(crate) blind: bool,
     /// How the system refuses.
     pub(crate) refusal: io::ErrorKind,
-    pub(crate) combed: usize,
+    pub(crate) searched: usize,
     pub(crate) looked: usize,
     pub(crate) listed: usize,
     /// Those whom actors that fork will start.
@@ -84,7 +84,7 @@ impl FakeKernel {
             unaskable: BTreeSet::new(),
             blind: false,
             refusal: io::ErrorKind::PermissionDenied,
-            combed: 0,
+            searched: 0,
             looked: 0,
             listed: 0,
             unborn: BTreeMap::new(),
@@ -200,7 +200,7 @@ impl Kernel for FakeKernel {
     }
 
     fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
-        self.combed += 1;
+        self.searched += 1;
         if self.blind {
             return Err(self.refused("a look in /proc", Pid::INIT));
         }
@@ -218,12 +218,12 @@ pub(crate) struct FakeRecord {
     pub(crate) mute: Option<Step>,
     /// The journal can't be written from this many entries on.
     pub(crate) journal_takes: usize,
-    pub(crate) in_hand: BTreeMap<u32, Unfinished>,
+    pub(crate) unfinished: BTreeMap<u32, Unfinished>,
 }
 
 impl FakeRecord {
     pub(crate) fn new(log: &Log) -> Self {
-        Self { log: Rc::clone(log), mute: None, journal_takes: usize::MAX, in_hand: BTreeMap::new() }
+        Self { log: Rc::clone(log), mute: None, journal_takes: usize::MAX, unfinished: BTreeMap::new() }
     }
 
     fn say(&self, line: String) {
@@ -248,7 +248,7 @@ impl Record for FakeRecord {
         self.say(outcome.as_str().to_owned());
     }
 
-    fn take_in_hand(&mut self, tree: &Unfinished) -> io::Result<()> {
+    fn begun(&mut self, tree: &Unfinished) -> io::Result<()> {
         if self.journal_takes == 0 {
             return Err(io::ErrorKind::StorageFull.into());
         }
@@ -257,13 +257,13 @@ impl Record for FakeRecord {
         let asked =
             tree.asked.as_ref().map(|session| format!(" while {session} is asked for")).unwrap_or_default();
         self.say(format!("take {}{asked}", members.join("+")));
-        self.in_hand.insert(tree.worker.pid.get(), tree.clone());
+        self.unfinished.insert(tree.worker.pid.get(), tree.clone());
         Ok(())
     }
 
-    fn put_down(&mut self, worker: &ProcessIdentity) {
+    fn finished(&mut self, worker: &ProcessIdentity) {
         self.say(format!("put {}", worker.pid));
-        self.in_hand.remove(&worker.pid.get());
+        self.unfinished.remove(&worker.pid.get());
     }
 }
 

@@ -47,7 +47,7 @@ fn a_session_is_closed_all_the_same_and_its_worker_asked_after_when_its_time_is_
 }
 
 #[test]
-fn unless_the_trouble_may_pass_because_then_its_worker_would_leave_its_children_behind() {
+fn a_session_is_not_closed_while_its_worker_can_not_be_held_for_a_reason_that_may_pass() {
     let mut play = play(session(), |play| {
         play.kernel.refusal = io::ErrorKind::OutOfMemory;
         play.kernel.unlistable.insert(200);
@@ -58,7 +58,7 @@ fn unless_the_trouble_may_pass_because_then_its_worker_would_leave_its_children_
 }
 
 #[test]
-fn it_is_gone_by_then() {
+fn a_worker_that_could_not_be_held_and_is_gone_later_is_reaped() {
     let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
     play.answer(CloseAnswer::Reaped);
     play.kernel.unholdable.clear();
@@ -68,7 +68,7 @@ fn it_is_gone_by_then() {
 }
 
 #[test]
-fn it_is_still_there() {
+fn a_worker_that_could_not_be_held_and_is_still_there_later_is_a_failure() {
     let mut play = play(session(), |play| _ = play.kernel.unholdable.insert(200));
     play.answer(CloseAnswer::Reaped);
     play.kernel.unholdable.clear();
@@ -126,20 +126,20 @@ fn a_hold_that_cannot_be_asked_ends_it() {
 }
 
 #[test]
-fn whoever_cannot_be_looked_for_is_not_taken_for_gone() {
+fn a_tree_whose_rest_cannot_be_searched_for_is_not_taken_for_gone() {
     let mut cast = Cast::new();
     cast.worker(200).process.session = 200;
     let mut play = play(cast, |play| play.kernel.blind = true);
     assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, failed");
     assert_eq!(play.failure(), "a look in /proc of process 1 failed: permission denied");
-    assert!(play.record.in_hand.contains_key(&200));
+    assert!(play.record.unfinished.contains_key(&200));
 }
 
 #[test]
-fn a_straggler_that_cannot_be_held_is_told_of() {
+fn a_re_parented_descendant_that_cannot_be_held_is_told_of() {
     let mut cast = Cast::new();
     cast.worker(200).process.session = 200;
-    cast.actor(201, 1, "straggler").process.session = 200;
+    cast.actor(201, 1, "re-parented").process.session = 200;
     let mut play = play(cast, |play| _ = play.kernel.unholdable.insert(201));
     assert_eq!(play.failure(), "pidfd_open of process 201 failed: permission denied");
 }

@@ -2,21 +2,16 @@
 
 use std::io;
 
-use super::{Hands, Phase, Victim, chain};
+use super::{Phase, Victim};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
-use crate::reap::kernel::{Delivery, Kernel, Signal};
+use crate::reap::kernel::{Delivery, Signal};
 use crate::reap::outcome::{Ending, Outcome, Step};
-use crate::reap::record::Record;
+use crate::reap::world::World;
 
 impl<H> Victim<H> {
-    /// Signals the root alone, or everybody who is left and hasn't had this signal yet.
-    pub(super) fn signal<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        step: Step,
-        root_only: bool,
-    ) {
+    /// Signals the root alone, or all that are left and haven't had this signal yet.
+    pub(super) fn signal<W: World<Held = H>>(&mut self, world: &mut W, step: Step, root_only: bool) {
         let signal = if step == Step::Kill { Signal::Kill } else { Signal::Term };
         for index in 0..self.tree.members.len() {
             let member = &self.tree.members[index];
@@ -25,41 +20,30 @@ impl<H> Victim<H> {
                 continue;
             }
             let identity = member.identity;
-            if !self.announce(hands, step, Some(identity)) {
+            if !self.announce(world, step, Some(identity)) {
                 return;
             }
             let member = &mut self.tree.members[index];
             member.termed = true;
-            match hands.kernel.signal(&member.held, signal) {
+            match world.signal(&member.held, signal) {
                 Ok(Delivery::Sent) => self.signalled = true,
-                Ok(Delivery::Gone) => member.has_exited(hands.kernel),
-                Err(error) => return self.fail(hands, chain(&error)),
+                Ok(Delivery::Gone) => member.has_exited(world),
+                Err(error) => return self.fail_with(world, &error),
             }
         }
     }
 
-    /// Writes the tree down as being in hand; without that it isn't touched.
-    pub(super) fn keep_in_hand<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        asked: bool,
-    ) -> bool {
-        let written = self.write_down(hands, asked);
+    /// Writes down that the teardown of the tree is begun; without that it isn't touched.
+    pub(super) fn note_begun<W: World<Held = H>>(&mut self, world: &mut W, asked: bool) -> bool {
+        let written = self.write_down(world, asked);
         if let Err(error) = &written {
-            self.fail(
-                hands,
-                format!("the tree in hand can't be written down, so it is not touched: {error}"),
-            );
+            self.fail(world, format!("its tree can't be written down, so it is not touched: {error}"));
         }
         written.is_ok()
     }
 
     /// `asked`: whether its session was to be closed, and no answer is known.
-    pub(super) fn write_down<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        asked: bool,
-    ) -> io::Result<()> {
+    pub(super) fn write_down<W: World<Held = H>>(&mut self, world: &mut W, asked: bool) -> io::Result<()> {
         let Some(first) = self.tree.members.first() else { return Ok(()) };
         let worker = self.case.worker.unwrap_or(first.identity);
         let tree = Unfinished {
@@ -69,17 +53,17 @@ impl<H> Victim<H> {
             worker,
             members: self.tree.identities(),
         };
-        self.in_hand = Some(worker);
-        hands.record.take_in_hand(&tree)
+        self.noted = Some(worker);
+        world.begun(&tree)
     }
 
-    pub(super) fn announce<K: Kernel<Held = H>, R: Record>(
+    pub(super) fn announce<W: World<Held = H>>(
         &mut self,
-        hands: &mut Hands<'_, K, R>,
+        world: &mut W,
         step: Step,
         on: Option<ProcessIdentity>,
     ) -> bool {
-        match hands.record.announce(&self.case, step, on) {
+        match world.announce(&self.case, step, on) {
             Ok(()) => {
                 if !self.steps.contains(&step) {
                     self.steps.push(step);
@@ -88,7 +72,7 @@ impl<H> Victim<H> {
             }
             Err(error) => {
                 self.fail(
-                    hands,
+                    world,
                     format!("{step} can't be written to the audit log, so it is not done: {error}"),
                 );
                 false
@@ -96,32 +80,26 @@ impl<H> Victim<H> {
         }
     }
 
-    pub(super) fn fail<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        why: impl Into<Box<str>>,
-    ) {
-        self.finish(hands, Outcome::failed(why));
+    pub(super) fn fail<W: World<Held = H>>(&mut self, world: &mut W, why: impl Into<Box<str>>) {
+        self.finish(world, Outcome::failed(why));
     }
 
-    pub(super) fn finish<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        outcome: Outcome,
-    ) {
+    pub(super) fn finish<W: World<Held = H>>(&mut self, world: &mut W, outcome: Outcome) {
         if self.is_done() {
             return;
         }
-        self.phase = Phase::Done;
-        hands.record.conclude(&self.case, &outcome);
-        // What failed stays in hand for the next run: a close without an answer may have worked, a signal may still be on its way.
+        world.conclude(&self.case, &outcome);
+        // What failed stays unfinished for the next run: a close without an answer may have worked, a signal may still be on its way.
         if !matches!(outcome, Outcome::Failed { .. })
-            && let Some(worker) = self.in_hand.take()
+            && let Some(worker) = self.noted.take()
         {
-            hands.record.put_down(&worker);
+            world.finished(&worker);
         }
-        let reclaimed_bytes = self.tree.ended_bytes();
-        let note = self.note.take();
-        self.ending = Some(Ending { outcome, steps: std::mem::take(&mut self.steps), reclaimed_bytes, note });
+        self.phase = Phase::Done(Ending {
+            outcome,
+            steps: std::mem::take(&mut self.steps),
+            reclaimed_bytes: self.tree.ended_bytes(),
+            note: self.note.take(),
+        });
     }
 }

@@ -2,80 +2,77 @@
 
 use std::time::Duration;
 
-use super::vigil::Vigil;
-use super::{Hands, Phase, Victim, chain};
-use crate::reap::kernel::Kernel;
+use super::polling::Polling;
+use super::{Course, Phase, Victim};
 use crate::reap::outcome::Step;
-use crate::reap::record::Record;
 use crate::reap::tree::Listing;
+use crate::reap::world::World;
 
 /// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<H> Victim<H> {
-    pub(super) fn terminate<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        if self.list_again(hands) {
-            self.ask(hands);
+    pub(super) fn terminate<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
+        if self.list_again(world) {
+            self.ask(world, course);
         }
     }
 
-    fn list_again<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) -> bool {
-        self.look_again(hands, |tree, kernel, limits| tree.list(kernel, limits, Listing::Again))
+    fn list_again<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
+        self.look_again(world, |tree, world, limits| tree.list(world, limits, Listing::Again))
     }
 
     /// SIGTERM to the worker of a tree that has just been listed.
-    pub(super) fn ask<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+    pub(super) fn ask<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         let term_timeout = self.warrant.term_timeout();
-        let now = hands.kernel.now();
-        self.vigil = Some(Vigil::from(now));
+        let now = world.now();
         // One common deadline for the whole tree: the worker has all of it, the rest at least half.
-        self.phase = Phase::Terminating { give_up: now + term_timeout / 2, until: now + term_timeout };
+        let (give_up, until) = (now + term_timeout / 2, now + term_timeout);
+        self.phase = Phase::Terminating { course, give_up, until, polling: Polling::from(now) };
         if self.tree.root_is_alive() {
-            self.signal(hands, Step::Term, true);
+            self.signal(world, Step::Term, true);
         }
-        self.step(hands);
+        self.step(world);
     }
 
-    pub(super) fn term_rest<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        if self.list_again(hands) {
-            self.signal(hands, Step::Term, false);
+    pub(super) fn term_rest<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
+        if self.list_again(world) {
+            self.signal(world, Step::Term, false);
         }
-        self.refresh_quietly(hands);
-        if matches!(self.phase, Phase::Terminating { .. }) && self.tree.is_dead() {
-            self.phase = Phase::Combing;
-        }
+        self.search_if_dead(world, course);
     }
 
-    pub(super) fn kill<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+    pub(super) fn kill<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         let limits = self.warrant.limits().clone();
         // What is stopped can't fork, so the listing is complete once it is quiet. Stopping is part of the kill, and announced with it.
-        if !self.announce(hands, Step::Kill, None) {
+        if !self.announce(world, Step::Kill, None) {
             return;
         }
         let known = self.tree.members.len();
-        let listed = self.tree.list(hands.kernel, &limits, Listing::Stopped);
-        let written = if self.tree.members.len() > known { self.write_down(hands, false) } else { Ok(()) };
+        let listed = self.tree.list(world, &limits, Listing::Stopped);
+        let written = if self.tree.members.len() > known { self.write_down(world, false) } else { Ok(()) };
         // Whatever the listing said: nothing that was stopped is left stopped.
-        self.phase = Phase::Killing { until: hands.kernel.now() + KILL_TIMEOUT };
-        self.signal(hands, Step::Kill, false);
+        self.phase = Phase::Killing { course, until: world.now() + KILL_TIMEOUT };
+        self.signal(world, Step::Kill, false);
         if let Err(error) = listed {
-            return self.fail(hands, chain(&error));
+            return self.fail_with(world, &error);
         }
         if let Err(error) = written {
-            return self.fail(hands, format!("who turned up in the tree can't be written down: {error}"));
+            return self.fail(world, format!("new processes of the tree can't be written down: {error}"));
         }
-        self.refresh_quietly(hands);
-        if matches!(self.phase, Phase::Killing { .. }) && self.tree.is_dead() {
-            self.phase = Phase::Combing;
-        }
+        self.search_if_dead(world, course);
     }
 
-    fn refresh_quietly<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+    /// After signals: asks who is gone by now, and goes on to the search if all are.
+    fn search_if_dead<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         if self.is_done() {
             return;
         }
-        if let Err(error) = self.tree.refresh(hands.kernel) {
-            self.fail(hands, chain(&error));
+        if let Err(error) = self.tree.refresh(world) {
+            return self.fail_with(world, &error);
+        }
+        if self.tree.is_dead() {
+            self.phase = Phase::Searching { course };
         }
     }
 }

@@ -1,40 +1,70 @@
 //! One victim's way through the teardown, as a state machine: events in, acts out. It never waits by itself.
 
 mod acts;
-mod comb;
+mod closing;
 mod escalation;
-mod vigil;
+mod polling;
+mod search;
 
 use std::io::ErrorKind;
 use std::time::Duration;
 
 use crate::domain::ids::Pid;
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
 use crate::domain::warrant::{Limits, Warrant};
 
-use super::kernel::{Kernel, KernelError};
+use super::kernel::KernelError;
 use super::outcome::{Ending, Outcome, Step};
-use super::record::{Case, Record};
+use super::record::Case;
 use super::tree::{Listing, Tree};
-use vigil::Vigil;
+use super::world::World;
+use polling::Polling;
 
 /// Where a victim is.
 #[derive(Debug)]
 enum Phase {
-    /// The gateway was asked to close its session.
-    Closing,
+    /// Not begun.
+    Waiting,
+    /// The gateway was asked to close its session. `unheld`: its worker could not be held, so it can't be signalled.
+    Closing { unheld: Option<KernelError> },
     /// Closed (or gone already); its worker has until then to exit by itself.
-    Exiting { until: Awake, answer: Outcome },
+    Exiting { until: Awake, closed: Closed, unheld: Option<KernelError>, polling: Option<Polling> },
     /// SIGTERM to the worker, and from `give_up` on (or once it is gone) to the rest; SIGKILL at `until`.
-    Terminating { give_up: Awake, until: Awake },
+    Terminating { course: Course, give_up: Awake, until: Awake, polling: Polling },
     /// SIGKILL was sent.
-    Killing { until: Awake },
-    /// All known of the tree are gone; whatever else came from it is looked for together with the other victims'.
-    Combing,
+    Killing { course: Course, until: Awake },
+    /// All known of the tree are gone; its re-parented descendants are searched for together with the other victims'.
+    Searching { course: Course },
     /// Over.
-    Done,
+    Done(Ending),
+}
+
+/// Which way led to the signals.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    /// How its session was closed, if it is one.
+    closed: Option<Closed>,
+    /// So often re-parented descendants were found.
+    rounds: u32,
+}
+
+/// Who closed the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    /// Its gateway, because this run asked for it.
+    ByUs,
+    /// It was gone when this run asked.
+    Before,
+}
+
+impl From<Closed> for Outcome {
+    fn from(closed: Closed) -> Self {
+        match closed {
+            Closed::ByUs => Self::Reaped,
+            Closed::Before => Self::Gone,
+        }
+    }
 }
 
 /// One victim.
@@ -44,25 +74,13 @@ pub(super) struct Victim<H> {
     case: Case,
     phase: Phase,
     tree: Tree<H>,
-    /// The worker could not be held, so it can't be signalled.
-    unheld: Option<KernelError>,
+    /// So many members of the tree are waited for.
+    waited_for: usize,
     steps: Vec<Step>,
     signalled: bool,
-    /// The root of the tree that was written down as being in hand.
-    in_hand: Option<ProcessIdentity>,
-    rounds: u32,
-    /// While its worker is dying.
-    vigil: Option<Vigil>,
-    /// The gateway's answer, if it was a good one.
-    closed: Option<Outcome>,
+    /// The root of the tree that was written down as begun.
+    noted: Option<ProcessIdentity>,
     note: Option<Box<str>>,
-    pub(super) ending: Option<Ending>,
-}
-
-/// The hands of a victim: the system and the record.
-pub(super) struct Hands<'a, K: Kernel, R: Record> {
-    pub(super) kernel: &'a mut K,
-    pub(super) record: &'a mut R,
 }
 
 impl<H> Victim<H> {
@@ -77,37 +95,45 @@ impl<H> Victim<H> {
         Self {
             warrant,
             case,
-            phase: Phase::Closing,
+            phase: Phase::Waiting,
             tree: Tree::default(),
-            unheld: None,
+            waited_for: 0,
             steps: Vec::new(),
             signalled: false,
-            in_hand: None,
-            rounds: 0,
-            vigil: None,
-            closed: None,
+            noted: None,
             note: None,
-            ending: None,
         }
     }
 
     pub(super) fn is_done(&self) -> bool {
-        matches!(self.phase, Phase::Done)
+        matches!(self.phase, Phase::Done(_))
     }
 
-    pub(super) fn is_combing(&self) -> bool {
-        matches!(self.phase, Phase::Combing)
+    pub(super) fn is_searching(&self) -> bool {
+        matches!(self.phase, Phase::Searching { .. })
     }
 
     pub(super) fn warrant(&self) -> &Warrant {
         &self.warrant
     }
 
-    /// The holds of those who are still there, by their place in the tree.
-    pub(super) fn alive(&self) -> impl Iterator<Item = (usize, &H)> {
-        let done = self.is_done();
-        let alive = self.tree.members.iter().enumerate().filter(move |(_, member)| !done && !member.exited);
-        alive.map(|(index, member)| (index, &member.held))
+    pub(super) fn into_ending(self) -> Option<Ending> {
+        match self.phase {
+            Phase::Done(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// The hold of a member of the tree.
+    pub(super) fn held(&self, member: usize) -> Option<&H> {
+        self.tree.members.get(member).map(|member| &member.held)
+    }
+
+    /// The members whose exit nobody waits for yet, by their place in the tree.
+    pub(super) fn not_waited_for(&mut self) -> impl Iterator<Item = usize> {
+        let from = std::mem::replace(&mut self.waited_for, self.tree.members.len());
+        let members = self.tree.members.iter().enumerate().skip(from);
+        members.filter(|(_, member)| !member.exited).map(|(index, _)| index)
     }
 
     pub(super) fn leaders(&self) -> impl Iterator<Item = Pid> {
@@ -116,23 +142,26 @@ impl<H> Victim<H> {
 
     /// When it wants to be woken at the latest.
     pub(super) fn deadline(&self) -> Option<Awake> {
-        let look = self.vigil.filter(|_| self.is_dying()).map(|vigil| vigil.next);
+        let look = self.polling().filter(|_| self.tree.root_is_alive()).map(|polling| polling.next);
         self.end_of_phase().into_iter().chain(look).min()
     }
 
-    /// Its worker is still there and on its way out.
-    fn is_dying(&self) -> bool {
-        matches!(self.phase, Phase::Exiting { .. } | Phase::Terminating { .. }) && self.tree.root_is_alive()
+    fn polling(&self) -> Option<Polling> {
+        match self.phase {
+            Phase::Exiting { polling, .. } => polling,
+            Phase::Terminating { polling, .. } => Some(polling),
+            _ => None,
+        }
     }
 
     fn end_of_phase(&self) -> Option<Awake> {
         match self.phase {
-            Phase::Exiting { until, .. } | Phase::Killing { until } => Some(until),
+            Phase::Exiting { until, .. } | Phase::Killing { until, .. } => Some(until),
             Phase::Terminating { give_up, .. } if self.tree.root_is_alive() && !self.rest_is_termed() => {
                 Some(give_up)
             }
             Phase::Terminating { until, .. } => Some(until),
-            Phase::Closing | Phase::Combing | Phase::Done => None,
+            Phase::Waiting | Phase::Closing { .. } | Phase::Searching { .. } | Phase::Done(_) => None,
         }
     }
 
@@ -141,36 +170,35 @@ impl<H> Victim<H> {
     }
 
     /// Takes hold of the tree and makes the first act. Returns whether the gateway is to be asked to close the session.
-    pub(super) fn begin<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) -> bool {
-        match self.take_hold(hands.kernel) {
-            Ok(()) => {}
-            Err(error) if self.warrant.session().is_some() && is_lasting(&error) => {
-                self.unheld = Some(error);
-            }
+    pub(super) fn begin<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
+        let unheld = match self.take_hold(world) {
+            Ok(()) => None,
+            Err(error) if self.warrant.session().is_some() && is_lasting(&error) => Some(error),
             Err(error) => {
-                self.fail(hands, chain(&error));
+                self.fail_with(world, &error);
                 return false;
             }
-        }
-        if !self.keep_in_hand(hands, self.case.session.is_some()) {
+        };
+        if !self.note_begun(world, self.case.session.is_some()) {
             return false;
         }
         if self.warrant.session().is_some() {
-            return self.announce(hands, Step::Close, None);
+            self.phase = Phase::Closing { unheld };
+            return self.announce(world, Step::Close, None);
         }
         if self.tree.members.is_empty() {
-            self.finish(hands, Outcome::Gone);
+            self.finish(world, Outcome::Gone);
         } else {
             // Listed a moment ago, and nothing was waited for since.
-            self.ask(hands);
+            self.ask(world, Course { closed: None, rounds: 0 });
         }
         false
     }
 
-    fn take_hold<K: Kernel<Held = H>>(&mut self, kernel: &mut K) -> Result<(), KernelError> {
+    fn take_hold<W: World<Held = H>>(&mut self, world: &mut W) -> Result<(), KernelError> {
         let limits = self.warrant.limits().clone();
         if let Some(worker) = self.warrant.worker()
-            && let Some((held, process)) = kernel.hold(worker)?
+            && let Some((held, process)) = world.hold(worker)?
         {
             match limits.protects_worker(&process) {
                 None => self.tree.plant(held, &process),
@@ -179,129 +207,83 @@ impl<H> Victim<H> {
             }
         }
         for remnant in self.warrant.remnants() {
-            self.tree.add(kernel, &limits, *remnant)?;
+            self.tree.add(world, &limits, *remnant)?;
         }
-        self.tree.list(kernel, &limits, Listing::Whole)
-    }
-
-    /// The gateway's answer.
-    pub(super) fn answered<K: Kernel<Held = H>, R: Record>(
-        &mut self,
-        hands: &mut Hands<'_, K, R>,
-        answer: CloseAnswer,
-    ) {
-        if !matches!(self.phase, Phase::Closing) {
-            return;
-        }
-        let answer = match answer {
-            CloseAnswer::Reaped => Outcome::Reaped,
-            CloseAnswer::Gone => Outcome::Gone,
-            CloseAnswer::Kept { reason } => return self.finish(hands, Outcome::Kept { reason }),
-            CloseAnswer::Failed { why } => return self.finish(hands, Outcome::Failed { why }),
-        };
-        self.closed = Some(answer.clone());
-        // Closed for certain: from here on what is left of its tree is ours to end, also for a successor.
-        if answer == Outcome::Reaped && !self.keep_in_hand(hands, false) {
-            return;
-        }
-        let now = hands.kernel.now();
-        // Who was not closed by this run may be another's by now, and is left alone.
-        self.vigil = (answer == Outcome::Reaped).then(|| Vigil::from(now));
-        self.phase = Phase::Exiting { until: now + self.warrant.close_timeout(), answer };
-        self.step(hands);
+        self.tree.list(world, &limits, Listing::Whole)
     }
 
     /// Looks at the tree and goes on as far as possible.
-    pub(super) fn step<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
+    pub(super) fn step<W: World<Held = H>>(&mut self, world: &mut W) {
         if self.is_done() {
             return;
         }
-        if let Err(error) = self.tree.refresh(hands.kernel) {
-            return self.fail(hands, chain(&error));
+        if let Err(error) = self.tree.refresh(world) {
+            return self.fail_with(world, &error);
         }
-        let now = hands.kernel.now();
-        self.keep_vigil(hands, now);
-        match &self.phase {
-            Phase::Exiting { until, answer } => {
-                if !self.tree.root_is_alive() {
-                    let late = self.unheld.is_some() && now < *until;
-                    match (late, self.tree.is_dead()) {
-                        (true, _) => {}
-                        (false, true) => self.exited(hands),
-                        (false, false) => self.terminate(hands),
-                    }
-                } else if now >= *until {
-                    if *answer == Outcome::Reaped {
-                        self.terminate(hands);
-                    } else {
-                        // Not this run closed the session, so its worker may have been given to another; the next runs will see.
-                        self.note =
-                            Some("its worker is still there and is judged by itself from now on".into());
-                        self.finish(hands, Outcome::Gone);
-                    }
+        let now = world.now();
+        self.poll_children(world, now);
+        match &mut self.phase {
+            Phase::Exiting { until, closed, unheld, .. } => {
+                // The exit of what could not be held is not seen.
+                let is_gone = !self.tree.root_is_alive() && unheld.is_none();
+                if is_gone || now >= *until {
+                    let (closed, unheld) = (*closed, unheld.take());
+                    self.exiting(world, closed, unheld);
                 }
             }
-            Phase::Terminating { give_up, until } => {
-                let (give_up, until) = (*give_up, *until);
+            Phase::Terminating { course, give_up, until, .. } => {
+                let (course, give_up, until) = (*course, *give_up, *until);
                 if self.tree.is_dead() {
-                    self.phase = Phase::Combing;
+                    self.phase = Phase::Searching { course };
                 } else if now >= until {
-                    self.kill(hands);
+                    self.kill(world, course);
                 } else if (!self.tree.root_is_alive() || now >= give_up) && !self.rest_is_termed() {
-                    self.term_rest(hands);
+                    self.term_rest(world, course);
                 }
             }
-            Phase::Killing { until } => {
+            Phase::Killing { course, until } => {
+                let (course, until) = (*course, *until);
                 if self.tree.is_dead() {
-                    self.phase = Phase::Combing;
-                } else if now >= *until {
+                    self.phase = Phase::Searching { course };
+                } else if now >= until {
                     let left: Vec<String> = self.left().collect();
-                    self.fail(hands, format!("still there after SIGKILL: {}", left.join(", ")));
+                    self.fail(world, format!("still there after SIGKILL: {}", left.join(", ")));
                 }
             }
-            Phase::Closing | Phase::Combing | Phase::Done => {}
+            Phase::Waiting | Phase::Closing { .. } | Phase::Searching { .. } | Phase::Done(_) => {}
         }
     }
 
-    fn keep_vigil<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>, now: Awake) {
-        let dying = self.is_dying();
-        let Some(vigil) = self.vigil.as_mut().filter(|vigil| dying && now >= vigil.next) else { return };
-        vigil.looked(now);
-        self.look_again(hands, Tree::glance);
+    /// Looks at the children of a dying worker, when it is time to.
+    fn poll_children<W: World<Held = H>>(&mut self, world: &mut W, now: Awake) {
+        let dying = self.tree.root_is_alive();
+        let polling = match &mut self.phase {
+            Phase::Exiting { polling, .. } => polling.as_mut(),
+            Phase::Terminating { polling, .. } => Some(polling),
+            _ => None,
+        };
+        let Some(polling) = polling.filter(|polling| dying && now >= polling.next) else { return };
+        polling.looked(now);
+        self.look_again(world, Tree::look_at_children);
     }
 
-    /// Looks at the tree, and writes down who is new: if this run ends here, its successor has to know them.
-    fn look_again<K: Kernel<Held = H>, R: Record>(
+    /// Looks at the tree, and writes down what is new: if this run ends here, the next one has to know it.
+    fn look_again<W: World<Held = H>>(
         &mut self,
-        hands: &mut Hands<'_, K, R>,
-        look: impl FnOnce(&mut Tree<H>, &mut K, &Limits) -> Result<(), KernelError>,
+        world: &mut W,
+        look: impl FnOnce(&mut Tree<H>, &mut W, &Limits) -> Result<(), KernelError>,
     ) -> bool {
         let limits = self.warrant.limits().clone();
         let known = self.tree.members.len();
-        if let Err(error) = look(&mut self.tree, hands.kernel, &limits) {
-            self.fail(hands, chain(&error));
+        if let Err(error) = look(&mut self.tree, world, &limits) {
+            self.fail_with(world, &error);
             return false;
         }
-        self.tree.members.len() == known || self.keep_in_hand(hands, false)
+        self.tree.members.len() == known || self.note_begun(world, false)
     }
 
     fn left(&self) -> impl Iterator<Item = String> {
         self.tree.members.iter().filter(|member| !member.exited).map(|member| member.identity.to_string())
-    }
-
-    /// The worker of a closed session is gone, and nothing is known of it any more.
-    fn exited<K: Kernel<Held = H>, R: Record>(&mut self, hands: &mut Hands<'_, K, R>) {
-        // What could not be held is asked after once more: without that nothing says that it is gone.
-        if let (Some(_), Some(worker)) = (&self.unheld, self.warrant.worker()) {
-            match hands.kernel.hold(worker) {
-                Ok(None) => {}
-                Ok(Some(_)) => {
-                    return self.fail(hands, format!("closed, but its worker {worker} is still there"));
-                }
-                Err(error) => return self.fail(hands, chain(&error)),
-            }
-        }
-        self.phase = Phase::Combing;
     }
 }
 

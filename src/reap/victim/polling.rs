@@ -1,4 +1,4 @@
-//! When to look at a worker that is dying.
+//! When to poll a dying worker's children: what it forks while it exits can't be found later.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use crate::domain::time::Awake;
 /// The first look at a dying tree comes after this, each further one after half of the time that it has been dying for.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 
-/// Looks at a tree while its worker is dying: what it starts on its way out is its child only until it is gone (a child forks as its
-/// parent dies), and in a group and a session shared with the gateway nothing leads to it afterwards.
+/// The schedule of the looks at a dying worker. What it starts on its way out is its child only until it is gone; in a process group and a
+/// session shared with the gateway nothing tells afterwards whose it was.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Vigil {
+pub(super) struct Polling {
     since: Awake,
     pub(super) next: Awake,
 }
 
-impl Vigil {
+impl Polling {
     pub(super) fn from(now: Awake) -> Self {
         Self { since: now, next: now + FIRST_LOOK }
     }

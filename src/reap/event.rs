@@ -1,0 +1,75 @@
+//! What a teardown is told, and what it answers: the whole of what its driver has to know.
+
+use std::time::Duration;
+
+use crate::domain::ids::GatewayName;
+use crate::domain::table::CloseAnswer;
+use crate::domain::time::Awake;
+use crate::domain::warrant::CloseOrder;
+
+/// One process of a teardown: which victim's, and its place in that victim's tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// Whose.
+    pub victim: usize,
+    /// Which process of its tree.
+    pub member: usize,
+}
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// It is time for the next victim. One per iteration of the driver, so that running ones stay responsive.
+    Begin,
+    /// A gateway answered the close of this victim's session.
+    Answered {
+        /// Whose session.
+        victim: usize,
+        /// The answer.
+        answer: CloseAnswer,
+    },
+    /// Processes of these victims have exited. Many at once, because the exits of a thousand often come together.
+    Exited {
+        /// Whose.
+        victims: Vec<usize>,
+    },
+    /// A deadline may have come.
+    Tick,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub struct Next {
+    /// A session that its gateway is to be asked to close.
+    pub close: Option<CloseRequest>,
+    /// Processes whose exit is to be waited for, in addition to those named before.
+    pub wait_for: Vec<Place>,
+    /// When to tell of a [`Event::Tick`] at the latest.
+    pub deadline: Option<Awake>,
+    /// How to go on.
+    pub then: Then,
+}
+
+/// How a driver goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    /// A victim waits for [`Event::Begin`]; whatever has happened until then is told first.
+    Begin,
+    /// Wait for what happens.
+    Wait,
+    /// All of it is over.
+    Done,
+}
+
+/// A session that a gateway is to be asked to close.
+#[derive(Debug, Clone)]
+pub struct CloseRequest {
+    /// Whose answer it will be.
+    pub victim: usize,
+    /// Which gateway.
+    pub gateway: GatewayName,
+    /// Which session.
+    pub order: CloseOrder,
+    /// How long the gateway may take.
+    pub within: Duration,
+}

@@ -1,0 +1,50 @@
+//! The search for re-parented descendants of a finished tree, by process group or session that one of its members led.
+
+use super::{Phase, Victim, chain};
+use crate::domain::process::Process;
+use crate::reap::kernel::KernelError;
+use crate::reap::outcome::Outcome;
+use crate::reap::world::World;
+
+/// How often re-parented descendants are ended before the tree is called unfinished.
+const ROUNDS: u32 = 5;
+
+impl<H> Victim<H> {
+    /// Takes in what the search found, and ends what of it came from this tree.
+    pub(in crate::reap) fn found<W: World<Held = H>>(&mut self, world: &mut W, found: &[Process]) {
+        let Phase::Searching { mut course } = self.phase else { return };
+        let limits = self.warrant.limits().clone();
+        let mut grew = false;
+        for process in found {
+            let from = |pid: u32| self.tree.led(pid, process);
+            // A leader's number that is in use again leads another family.
+            let reused = |pid: u32| found.iter().any(|other| other.identity.pid.get() == pid);
+            let group = from(process.group) && !reused(process.group);
+            let session = from(process.session) && !reused(process.session);
+            if !(group || session) || limits.protects(process).is_some() {
+                continue;
+            }
+            match self.tree.add(world, &limits, process.identity) {
+                Ok(added) => grew |= added,
+                Err(error) => return self.fail_with(world, &error),
+            }
+        }
+        if !grew {
+            let by_us = if self.signalled { Outcome::Reaped } else { Outcome::Gone };
+            let outcome = course.closed.map_or(by_us, Into::into);
+            return self.finish(world, outcome);
+        }
+        course.rounds += 1;
+        if course.rounds > ROUNDS {
+            return self.fail(world, "its tree grows faster than it can be ended");
+        }
+        if self.note_begun(world, false) {
+            self.terminate(world, course);
+        }
+    }
+
+    /// Nothing can say whether something of the tree is left.
+    pub(in crate::reap) fn fail_with<W: World<Held = H>>(&mut self, world: &mut W, error: &KernelError) {
+        self.fail(world, chain(error));
+    }
+}

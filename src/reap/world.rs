@@ -1,0 +1,79 @@
+//! All that a teardown touches, as one value: the operating system and the memory of acts.
+
+use std::io;
+
+use super::kernel::{Delivery, Family, Kernel, KernelError, Signal};
+use super::outcome::{Outcome, Step};
+use super::record::{Case, Record};
+use crate::domain::ids::Pid;
+use crate::domain::ledger::Unfinished;
+use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::time::Awake;
+
+/// The operating system and the memory of acts.
+pub trait World: Kernel + Record {}
+
+impl<T: Kernel + Record> World for T {}
+
+/// A world that is put together from its two halves.
+#[derive(Debug)]
+pub struct Hands<'a, K, R> {
+    /// The operating system.
+    pub kernel: &'a mut K,
+    /// The memory of acts.
+    pub record: &'a mut R,
+}
+
+impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
+    type Held = K::Held;
+
+    fn now(&self) -> Awake {
+        self.kernel.now()
+    }
+
+    fn ticks(&self) -> u64 {
+        self.kernel.ticks()
+    }
+
+    fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(K::Held, Process)>, KernelError> {
+        self.kernel.hold(who)
+    }
+
+    fn signal(&mut self, held: &K::Held, signal: Signal) -> Result<Delivery, KernelError> {
+        self.kernel.signal(held, signal)
+    }
+
+    fn exited(&mut self, held: &K::Held) -> Result<bool, KernelError> {
+        self.kernel.exited(held)
+    }
+
+    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
+        self.kernel.family(of)
+    }
+
+    fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
+        self.kernel.look(pid)
+    }
+
+    fn led_by(&mut self, leaders: &[Pid]) -> Result<Vec<Process>, KernelError> {
+        self.kernel.led_by(leaders)
+    }
+}
+
+impl<K, R: Record> Record for Hands<'_, K, R> {
+    fn announce(&mut self, case: &Case, step: Step, on: Option<ProcessIdentity>) -> io::Result<()> {
+        self.record.announce(case, step, on)
+    }
+
+    fn conclude(&mut self, case: &Case, outcome: &Outcome) {
+        self.record.conclude(case, outcome);
+    }
+
+    fn begun(&mut self, tree: &Unfinished) -> io::Result<()> {
+        self.record.begun(tree)
+    }
+
+    fn finished(&mut self, worker: &ProcessIdentity) {
+        self.record.finished(worker);
+    }
+}
