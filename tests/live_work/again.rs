@@ -1,0 +1,80 @@
+//! Between the decision and a signal the world goes on: what was decided on is read again.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use crate::place::Ran;
+use crate::privileges::left_out;
+use crate::reapers::{BEYOND_THE_GRACE, By, POLICY, Reaper, Told, at_once, by_pid_and_by_key};
+use crate::stage::{SOMEBODY, Stage, is_possible};
+
+/// Whether system calls can be delayed here.
+fn has_strace(test: &str) -> bool {
+    let stage = Stage::start();
+    let tried = stage.place().program("strace", ["-f", "-o", "/dev/null", "true"]).command.output();
+    let there = tried.is_ok_and(|tried| tried.status.success());
+    if !there {
+        left_out(test, "strace, and leave to trace");
+    }
+    there
+}
+
+/// A run that finds an ownerless worker due, and whose every write to its audit log takes that long: the first comes after the decision
+/// and before the first signal. Returns once it is in that first write.
+fn held_still(stage: &Stage, delay: Duration) -> Reaper<'_> {
+    let first = stage.once("state");
+    assert_eq!(first.json()["totals"]["reap"], 0, "{first:#?}");
+    std::thread::sleep(BEYOND_THE_GRACE);
+    let log = stage.place().write("state/audit.jsonl", "");
+    fs::set_permissions(&log, Permissions::from_mode(0o600)).unwrap();
+    let inject = format!("inject=write,writev,pwrite64:delay_exit={}", delay.as_micros());
+    let strace = [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-P",
+        log.to_str().unwrap(),
+        "-e",
+        "trace=write,writev,pwrite64",
+        "-e",
+        inject.as_str(),
+    ];
+    let run = stage.reaper_under(&strace, "state", &["--json", "once"]);
+    stage.eventually("it is between decision and signal", || !run.acts().is_empty());
+    run
+}
+
+/// Nothing was signalled, and nothing is said to be gone.
+fn did_nothing(ran: &Ran, to: &str) {
+    let steps = |subject: &Value| subject["steps"].as_array().is_some_and(|steps| !steps.is_empty());
+    assert!(!Told(ran.json()).subjects().any(steps), "{to}: {ran:#?}");
+    assert_eq!(ran.json()["totals"]["reaped"], 0, "{to}: {ran:#?}");
+}
+
+#[test]
+fn a_reaper_that_was_stopped_while_it_read_the_table_reads_it_again() {
+    by_pid_and_by_key("a_reaper_that_was_stopped_while_it_read_the_table_reads_it_again", |stage, by| {
+        stage.configure(&POLICY.replace("worker_grace = \"500ms\"", "worker_grace = \"0s\""));
+        stage.gateway("gateway");
+        stage.worker("gateway", "worker", "k");
+        let running = by.row(stage, "k", "worker", &json!({ "transport": "attached", "turn": "running" }));
+        stage.publish("gateway", std::slice::from_ref(&running));
+        let watching = stage.reaper("watching", &["watch", "--interval", "150ms"]);
+        stage.eventually("it has looked", || stage.looks("gateway") > 2);
+        stage.publish_and_signal("gateway", &[], watching.pid, Signal::STOP);
+        let stopped = || stage.tell("init", &json!(["state", watching.pid])) == "T";
+        stage.eventually("it has stopped", stopped);
+        std::thread::sleep(Duration::from_millis(2500));
+        stage.publish("gateway", &[running]);
+        watching.signal(Signal::CONT);
+        std::thread::sleep(Duration::from_millis(800));
+        assert!(stage.lives("worker"), "{:#?}", watching.acts());
+        assert_eq!(watching.stop().code, Some(0));
+    });
+}
