@@ -4,6 +4,7 @@
 Each order is a JSON list, a verb and what it takes; the answer is a JSON value. A name that can be connected to is a process that lives.
 """
 
+import ctypes
 import fcntl
 import json
 import mmap
@@ -260,6 +261,12 @@ def obey(order):
         # SIOCSIFFLAGS with IFF_UP.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
             fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 1))
+        return None
+    if verb == "adopts":
+        # PR_SET_CHILD_SUBREAPER, and the name of one that is known for it.
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+        with open("/proc/self/comm", "w") as comm:
+            comm.write(rest[0])
         return None
     if verb == "ended":
         reap_children()

@@ -27,6 +27,7 @@ mod reapers;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "../cli/running.rs"]
 mod running;
+mod shared;
 mod stage;
 mod truth;
 mod unknown;
