@@ -1,6 +1,7 @@
 //! Exit codes, and which failure has which. They are part of the interface.
 
 use std::error::Error;
+use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -84,6 +85,13 @@ impl Failure {
 
     /// Says it on stderr, once, with its causes.
     pub(super) fn tell(&self) {
+        say(&self.to_string());
+    }
+}
+
+impl fmt::Display for Failure {
+    /// With its causes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let error: &dyn Error = match self {
             Self::Config(error) => error,
             Self::Setup(error) => error,
@@ -91,9 +99,9 @@ impl Failure {
             Self::Sweep(error) => error,
             Self::Hermes(error) => error,
             Self::Demo(error) => error.as_ref(),
-            Self::System(what, error) => return say(&format!("{what}: {error}")),
+            Self::System(what, error) => return write!(f, "{what}: {error}"),
             Self::NoStateDir => {
-                return say(
+                return f.write_str(
                     "nowhere to keep the memory: set [state] dir in the configuration, or $STATE_DIRECTORY, $XDG_STATE_HOME or \
                      $HOME",
                 );
@@ -105,7 +113,7 @@ impl Failure {
             text.push_str(&format!(": {cause}"));
             source = cause.source();
         }
-        say(&text);
+        f.write_str(&text)
     }
 }
 

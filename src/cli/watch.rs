@@ -7,9 +7,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Args, WatchArgs};
 use super::exit::{Exit, Failure};
-use super::once::A_MOMENT;
+use super::once::{A_MOMENT, run_once};
 use super::{environment, output};
+use crate::config::Config;
 use crate::domain::policy::Mode;
+use crate::operate::Runner;
 use crate::report::human::Detail;
 use crate::sources::clock;
 use crate::sweep::{Patience, Store, Sweep};
@@ -57,13 +59,19 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let patience = Patience::Growing(watch.interval);
     let mut sweep = Sweep::new(&config, patience)?;
     let mut store = Store::open(&dir, sweep.boot(), clock::awake_now())?;
+    let runner = |config: &Config| Runner {
+        name: "watch",
+        interval: Some(watch.interval),
+        config: config.source.clone(),
+    };
+    store.run_by(&runner(&config), config.audit);
     tracing::info!(interval = %humantime::format_duration(watch.interval), config = %config.source.display(), "watching");
 
     let mut first = true;
     let mut told = Vec::new();
     loop {
         // A signal that comes while a run is under way is answered after it: the reap in hand is finished.
-        let pause = match sweep.run(&mut store, Mode::Enforce).await {
+        let pause = match run_once(&mut sweep, &mut store, Mode::Enforce).await {
             Ok(run) => {
                 let would_reap = run.report.would_reap();
                 let is_news =
@@ -79,8 +87,8 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                 first = false;
                 run.next_due.map_or(watch.interval, |due| watch.interval.min(due + A_MOMENT))
             }
-            Err(error) => {
-                Failure::from(error).tell();
+            Err(failure) => {
+                failure.tell();
                 watch.interval
             }
         };
@@ -91,8 +99,9 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                 return Ok(Exit::Done);
             }
             Wake::Reload => match reload(args, patience, &dir) {
-                Ok(new) => {
+                Ok((new, config)) => {
                     sweep = new;
+                    store.run_by(&runner(&config), config.audit);
                     tracing::info!("configuration read again; every grace goes on");
                 }
                 Err(failure) => {
@@ -104,11 +113,11 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     }
 }
 
-fn reload(args: &Args, patience: Patience, dir: &Path) -> Result<Sweep, Failure> {
+fn reload(args: &Args, patience: Patience, dir: &Path) -> Result<(Sweep, Config), Failure> {
     let config = environment::config(args)?;
     let new_dir = environment::state_dir(&config)?;
     if new_dir != dir {
         tracing::warn!("the state directory stays {}; restart to use {}", dir.display(), new_dir.display());
     }
-    Ok(Sweep::new(&config, patience)?)
+    Ok((Sweep::new(&config, patience)?, config))
 }

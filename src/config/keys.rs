@@ -27,9 +27,10 @@ const POLICY_KEYS: &[&str] = &[
 ];
 
 pub(super) const ROOT: Table =
-    Table { place: "at the top level", keys: &["gateway", "policy", "state"], shared: &[] };
+    Table { place: "at the top level", keys: &["audit", "gateway", "policy", "state"], shared: &[] };
 pub(super) const POLICY: Table = Table { place: "in [policy]", keys: POLICY_KEYS, shared: &[] };
 pub(super) const STATE: Table = Table { place: "in [state]", keys: &["dir"], shared: &[] };
+pub(super) const AUDIT: Table = Table { place: "in [audit]", keys: &["max_bytes", "keep"], shared: &[] };
 pub(super) const GATEWAY: Table = Table {
     place: "in [[gateway]]",
     keys: &["name", "kind", "timeout", "max_table_bytes", "worker", "process"],
@@ -40,7 +41,7 @@ pub(super) const WORKER: Table =
 pub(super) const PROCESS: Table =
     Table { place: "in [gateway.process]", keys: &["match", "pid_file"], shared: &[] };
 
-const TABLES: [&Table; 6] = [&ROOT, &POLICY, &STATE, &GATEWAY, &WORKER, &PROCESS];
+const TABLES: [&Table; 7] = [&ROOT, &POLICY, &STATE, &AUDIT, &GATEWAY, &WORKER, &PROCESS];
 
 impl Table {
     fn all(&self) -> impl Iterator<Item = &'static str> {

@@ -12,6 +12,7 @@ pub mod duration;
 pub mod token;
 pub mod user;
 
+mod audit;
 mod errors;
 mod gateway;
 mod keys;
@@ -43,6 +44,7 @@ pub use locate::{Environment, locate};
 pub use process::ProcessSource;
 pub use read::load;
 
+use crate::state::log::Rotation;
 use problems::Problems;
 use section::Section;
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub source: PathBuf,
     /// Where the memory, the lock and the audit log live, if the file says so.
     pub state_dir: Option<PathBuf>,
+    /// How large the audit log may grow.
+    pub audit: Rotation,
     /// The gateways, in the order of the file. Never empty; names are unique.
     pub gateways: Vec<GatewayConfig>,
 }
@@ -83,10 +87,11 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         section.refuse_unknown_keys();
         section.path("dir")
     });
+    let audit = audit::read(&root);
     let gateways = gateway::read_all(&root, &policy);
 
     if problems.is_empty() {
-        Ok(Config { source: file.to_owned(), state_dir, gateways })
+        Ok(Config { source: file.to_owned(), state_dir, audit, gateways })
     } else {
         Err(problems.into_errors())
     }

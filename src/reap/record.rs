@@ -8,7 +8,7 @@ use crate::domain::ledger::Unfinished;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
 
-use super::outcome::{Outcome, Step};
+use super::outcome::{Ending, Step};
 
 /// Whom an act is done to, and on what evidence.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ pub trait Record {
     fn announce(&mut self, case: &Case, step: Step, on: Option<ProcessIdentity>) -> io::Result<()>;
 
     /// Writes an end down.
-    fn conclude(&mut self, case: &Case, outcome: &Outcome);
+    fn conclude(&mut self, case: &Case, ending: &Ending);
 
     /// Writes down a tree whose teardown is begun, so that the next run can finish it if this one is killed.
     ///

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::kernel::{Delivery, Family, Kernel, KernelError, Signal};
-use super::outcome::{Outcome, Step};
+use super::outcome::{Ending, Step};
 use super::record::{Case, Record};
 use crate::domain::ids::Pid;
 use crate::domain::ledger::Unfinished;
@@ -65,8 +65,8 @@ impl<K, R: Record> Record for Hands<'_, K, R> {
         self.record.announce(case, step, on)
     }
 
-    fn conclude(&mut self, case: &Case, outcome: &Outcome) {
-        self.record.conclude(case, outcome);
+    fn conclude(&mut self, case: &Case, ending: &Ending) {
+        self.record.conclude(case, ending);
     }
 
     fn begun(&mut self, tree: &Unfinished) -> io::Result<()> {

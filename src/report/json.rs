@@ -9,56 +9,58 @@ use crate::reap::outcome::Outcome;
 
 const VERSION: u32 = 1;
 
-#[derive(Serialize)]
-struct Document<'a> {
-    version: u32,
-    run: &'a str,
-    dry_run: bool,
-    started_at: String,
-    took_s: f64,
-    gateways: Vec<Gateway<'a>>,
-    totals: Totals,
+#[derive(Debug, Serialize)]
+pub(crate) struct Document<'a> {
+    pub(crate) version: u32,
+    pub(crate) run: &'a str,
+    pub(crate) dry_run: bool,
+    pub(crate) started_at: String,
+    pub(crate) took_s: f64,
+    pub(crate) gateways: Vec<Gateway<'a>>,
+    pub(crate) totals: Totals,
 }
 
-#[derive(Serialize)]
-struct Gateway<'a> {
-    name: &'a str,
-    table: &'static str,
-    error: Option<&'a str>,
-    pid: Option<u32>,
-    subjects: Vec<Entry<'a>>,
+#[derive(Debug, Serialize)]
+pub(crate) struct Gateway<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) table: &'static str,
+    pub(crate) error: Option<&'a str>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) subjects: Vec<Entry<'a>>,
 }
 
-#[derive(Serialize)]
-struct Entry<'a> {
-    kind: &'static str,
-    id: String,
-    worker_pid: Option<u32>,
-    verdict: &'static str,
-    reason: &'static str,
+#[derive(Debug, Serialize)]
+pub(crate) struct Entry<'a> {
+    pub(crate) kind: &'static str,
+    pub(crate) id: String,
+    /// The conversation key, where it isn't the id.
+    pub(crate) key: Option<&'a str>,
+    pub(crate) worker_pid: Option<u32>,
+    pub(crate) verdict: &'static str,
+    pub(crate) reason: &'static str,
     /// The reason in words, with its evidence.
-    detail: Option<String>,
-    orphan_kind: Option<&'static str>,
-    waited_s: Option<f64>,
-    remaining_s: Option<f64>,
-    outcome: Option<&'a str>,
-    steps: Vec<&'static str>,
-    rss_bytes: Option<u64>,
+    pub(crate) detail: Option<String>,
+    pub(crate) orphan_kind: Option<&'static str>,
+    pub(crate) waited_s: Option<f64>,
+    pub(crate) remaining_s: Option<f64>,
+    pub(crate) outcome: Option<&'a str>,
+    pub(crate) steps: Vec<&'static str>,
+    pub(crate) rss_bytes: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Totals {
-    sessions: usize,
-    workers: usize,
-    keep: usize,
-    wait: usize,
-    reap: usize,
-    reaped: usize,
-    gone: usize,
-    kept: usize,
-    failed: usize,
-    deferred: usize,
-    reclaimed_rss_bytes: u64,
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Totals {
+    pub(crate) sessions: usize,
+    pub(crate) workers: usize,
+    pub(crate) keep: usize,
+    pub(crate) wait: usize,
+    pub(crate) reap: usize,
+    pub(crate) reaped: usize,
+    pub(crate) gone: usize,
+    pub(crate) kept: usize,
+    pub(crate) failed: usize,
+    pub(crate) deferred: usize,
+    pub(crate) reclaimed_rss_bytes: u64,
 }
 
 /// The whole report as one line of JSON.
@@ -66,8 +68,13 @@ struct Totals {
 /// # Errors
 /// None in practice: everything in it can be JSON.
 pub fn render(report: &Report) -> serde_json::Result<String> {
+    serde_json::to_string(&document(report))
+}
+
+/// The report in the words of the interface, for whatever else is made of them: events, metrics, `explain`.
+pub(crate) fn document(report: &Report) -> Document<'_> {
     let totals = report.totals();
-    serde_json::to_string(&Document {
+    Document {
         version: VERSION,
         run: &report.run,
         dry_run: report.mode == Mode::DryRun,
@@ -87,7 +94,7 @@ pub fn render(report: &Report) -> serde_json::Result<String> {
             deferred: totals.deferred,
             reclaimed_rss_bytes: totals.reclaimed_rss_bytes,
         },
-    })
+    }
 }
 
 fn gateway(report: &GatewayReport) -> Gateway<'_> {
@@ -100,13 +107,15 @@ fn gateway(report: &GatewayReport) -> Gateway<'_> {
     }
 }
 
-fn entry(line: &Line) -> Entry<'_> {
+/// One line of the report in the words of the interface.
+pub(crate) fn entry(line: &Line) -> Entry<'_> {
     let empty = Entry {
         kind: match line.subject {
             Subject::Session { .. } => "session",
             Subject::Worker { .. } => "worker",
         },
         id: line.subject.id(),
+        key: line.key.as_deref(),
         worker_pid: line.subject.worker_pid().map(|pid| pid.get()),
         verdict: "reap",
         reason: "orphaned",
@@ -166,4 +175,49 @@ fn entry(line: &Line) -> Entry<'_> {
 /// Milliseconds are as fine as anybody wants to read.
 fn rounded(span: std::time::Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+impl<'a> Document<'a> {
+    /// With nothing but these gateways.
+    pub(crate) fn plain(run: &'a str, gateways: Vec<Gateway<'a>>) -> Self {
+        let totals = Totals { failed: outcomes(&gateways, "failed"), ..Totals::default() };
+        Self {
+            version: VERSION,
+            run,
+            dry_run: false,
+            started_at: String::new(),
+            took_s: 0.0,
+            gateways,
+            totals,
+        }
+    }
+}
+
+#[cfg(test)]
+fn outcomes(gateways: &[Gateway<'_>], outcome: &str) -> usize {
+    let entries = gateways.iter().flat_map(|gateway| &gateway.subjects);
+    entries.filter(|entry| entry.outcome == Some(outcome)).count()
+}
+
+#[cfg(test)]
+impl<'a> Entry<'a> {
+    /// With nothing but this.
+    pub(crate) fn plain(kind: &'static str, id: &str, verdict: &'static str, reason: &'static str) -> Self {
+        Self {
+            kind,
+            id: id.to_owned(),
+            key: None,
+            worker_pid: None,
+            verdict,
+            reason,
+            detail: None,
+            orphan_kind: None,
+            waited_s: None,
+            remaining_s: None,
+            outcome: None,
+            steps: Vec::new(),
+            rss_bytes: None,
+        }
+    }
 }

@@ -4,6 +4,7 @@ pub mod human;
 pub mod json;
 mod text;
 
+use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use crate::domain::decide::GatewayPlan;
@@ -69,6 +70,8 @@ impl TableState {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) subject: Subject,
+    /// The conversation key of a session, where it isn't its id.
+    pub(crate) key: Option<Box<str>>,
     pub(crate) rss_bytes: Option<u64>,
     pub(crate) fate: Fate,
 }
@@ -148,7 +151,12 @@ impl Report {
                 Some(TableView::Not(missing)) => (missing.answer.into(), Some(missing.why.clone())),
                 None => (TableState::Unreachable, None),
             };
+            let keys = keys(seen, &plan.name);
             let lines = plan.judged.into_iter().map(|judged| Line {
+                key: match &judged.subject {
+                    Subject::Session { id, .. } => keys.get(id.as_str()).map(|key| (*key).into()),
+                    Subject::Worker { .. } => None,
+                },
                 subject: judged.subject,
                 rss_bytes: judged.rss_bytes,
                 fate: match judged.verdict {
@@ -180,6 +188,15 @@ impl Report {
             }
         }
         warrants
+    }
+
+    /// The lines of what is due, with their gateways.
+    pub(crate) fn due(&self) -> impl Iterator<Item = (&GatewayName, &Line)> {
+        let lines = self
+            .gateways
+            .iter()
+            .flat_map(|gateway| gateway.subjects.iter().map(move |line| (&gateway.name, line)));
+        lines.filter(|(_, line)| matches!(line.fate, Fate::Due { .. } | Fate::WouldReap { .. }))
     }
 
     /// Writes down how it ended.
@@ -279,6 +296,14 @@ impl Report {
         }
         totals
     }
+}
+
+/// The conversation keys of a gateway's sessions, by session id, where they differ.
+fn keys<'a>(seen: &'a Observation, gateway: &GatewayName) -> HashMap<&'a str, &'a str> {
+    let table = seen.gateways.iter().find(|seen| seen.name == *gateway).and_then(|seen| seen.table.current());
+    let rows = table.into_iter().flat_map(|table| &table.sessions);
+    let keys = rows.filter_map(|row| Some((row.id.as_str(), row.key.known()?.as_str())));
+    keys.filter(|(id, key)| id != key).collect()
 }
 
 fn is_same(one: &Subject, other: &Subject) -> bool {

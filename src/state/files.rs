@@ -40,9 +40,14 @@ pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
     open(options().read(true).append(true).create(true), path)
 }
 
+/// Opens for reading.
+pub(super) fn open_to_read(path: &Path) -> io::Result<File> {
+    open(options().read(true), path)
+}
+
 /// The whole file; `None` if there is none.
-pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match open(options().read(true), path) {
+pub(crate) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match open_to_read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -69,7 +74,7 @@ fn read_at_most(most: u64, file: &File) -> io::Result<Vec<u8>> {
 /// Replaces the file in one step: whoever reads it sees the old one or the new one, whole.
 ///
 /// It needn't be on the disk: after a power failure another boot begins, and with it every clock. So nothing is synced.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let written = open(options().write(true).create(true).truncate(true), &new)
         .and_then(|mut file| file.write_all(bytes));

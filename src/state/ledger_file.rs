@@ -94,6 +94,19 @@ impl LedgerFile {
     }
 }
 
+/// One word for why a memory is of no use, for counting.
+pub fn word_of(why: &str) -> &'static str {
+    const WORDS: [(&str, &str); 6] = [
+        ("it is missing", "missing"),
+        ("it is damaged", "damaged"),
+        ("it has version", "version"),
+        ("it is not the one", "replaced"),
+        ("it is from before the machine", "boot"),
+        ("it is dated in the future", "future"),
+    ];
+    WORDS.iter().find(|(begin, _)| why.starts_with(begin)).map_or("unreadable", |(_, word)| word)
+}
+
 /// Reads the ledger without the lock, for somebody who only looks.
 pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Remembered {
     let read = || -> io::Result<_> { Ok((lock::sequence_of(dir)?, files::read(&dir.join(NAME))?)) };

@@ -4,10 +4,11 @@
 //! means nothing afterwards: awake time and process identities belong to one boot.
 
 pub mod audit;
-mod files;
+pub(crate) mod files;
 pub mod journal;
 pub mod ledger_file;
 pub mod lock;
+pub mod log;
 
 use std::fs::DirBuilder;
 use std::io;

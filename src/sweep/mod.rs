@@ -117,12 +117,13 @@ impl Sweep {
         store.remember(ledger).map_err(SweepError::Memory)?;
         let next_due = next_due(&gateways);
         report.describe(&seen, gateways);
+        store.notes().decided(&report);
         let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
         if !warrants.is_empty() {
             let (places, warrants): (Vec<_>, Vec<_>) = warrants.into_iter().unzip();
             // Opened when there is something to do: most runs have nothing.
             let mut kernel = LinuxKernel::new()?;
-            let mut recorder = store.recorder(report.run());
+            let mut recorder = store.recorder(&report);
             let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
             let endings = act::carry_out(warrants, &self.gateways, &mut kernel, &mut recorder).await;
             let mut ledger = store.ledger().clone();
@@ -136,6 +137,7 @@ impl Sweep {
             }
         }
         report.end(clock::awake_now());
+        store.notes().ended(&report);
         tracing::debug!(?next_due, took = ?clock::awake_now().since(now), acts = report.has_acts(), "run finished");
         Ok(Run { report, next_due })
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
-use crate::reap::outcome::{Outcome, Step};
+use crate::reap::outcome::{Ending, Step};
 use crate::reap::record::{Case, Record};
 use crate::sources::clock;
 use crate::state::audit::Audit;
@@ -22,9 +22,9 @@ impl Record for Recorder<'_> {
         self.audit.announce(clock::wall_now(), case, step, on)
     }
 
-    fn conclude(&mut self, case: &Case, outcome: &Outcome) {
-        if let Err(error) = self.audit.conclude(clock::wall_now(), case, outcome) {
-            tracing::error!(%error, outcome = outcome.as_str(), "an outcome could not be written to the audit log");
+    fn conclude(&mut self, case: &Case, ending: &Ending) {
+        if let Err(error) = self.audit.conclude(clock::wall_now(), case, ending) {
+            tracing::error!(%error, outcome = ending.outcome.as_str(), "an outcome could not be written to the audit log");
         }
     }
 

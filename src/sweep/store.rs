@@ -7,10 +7,13 @@ use super::recorder::Recorder;
 use crate::domain::ids::BootId;
 use crate::domain::ledger::{Ledger, Unfinished};
 use crate::domain::time::Awake;
+use crate::operate::{Notebook, Runner};
+use crate::report::Report;
 use crate::state::audit::Audit;
 use crate::state::journal::Journal;
 use crate::state::ledger_file::{self, LedgerFile, Remembered};
 use crate::state::lock::Lock;
+use crate::state::log::Rotation;
 use crate::state::{self, StateError};
 
 /// The state directory in use.
@@ -21,6 +24,8 @@ pub struct Store {
     file: LedgerFile,
     journal: Journal,
     ledger: Ledger,
+    rotation: Rotation,
+    notes: Notebook,
 }
 
 impl Store {
@@ -35,14 +40,29 @@ impl Store {
         let unusable =
             |source| StateError::Unusable { path: dir.join("in-hand.jsonl"), what: "read", source };
         let journal = Journal::load(dir, boot).map_err(unusable)?;
+        let mut notes = Notebook::open(dir);
+        if let Remembered::StartedAgain(why) = &remembered {
+            notes.memory_was_reset(ledger_file::word_of(why));
+        }
         let ledger = with_unfinished(tell(dir, remembered), &journal);
-        Ok(Self { dir: dir.to_owned(), lock, file, journal, ledger })
+        Ok(Self { dir: dir.to_owned(), lock, file, journal, ledger, rotation: Rotation::default(), notes })
     }
 
     /// Reads what is remembered without touching anything.
     pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Ledger {
         let ledger = tell(dir, ledger_file::peek(dir, boot, now));
         Ledger { unfinished: Journal::peek(dir, boot), ..ledger }
+    }
+
+    /// Says who makes the runs from now on, and how large their audit log may grow.
+    pub fn run_by(&mut self, runner: &Runner, rotation: Rotation) {
+        self.rotation = rotation;
+        self.notes.run_by(runner);
+    }
+
+    /// What is written down of every run, for people.
+    pub fn notes(&mut self) -> &mut Notebook {
+        &mut self.notes
     }
 
     /// What is remembered.
@@ -62,8 +82,9 @@ impl Store {
     }
 
     /// The record of a run's acts. What they leave unfinished is known to the next run.
-    pub fn recorder(&mut self, run: &str) -> Recorder<'_> {
-        Recorder { audit: Audit::new(&self.dir, run), journal: &mut self.journal }
+    pub fn recorder(&mut self, report: &Report) -> Recorder<'_> {
+        let audit = Audit::new(&self.dir, report.run(), self.rotation, self.notes.dossier(report));
+        Recorder { audit, journal: &mut self.journal }
     }
 
     /// What acts left unfinished.

@@ -115,3 +115,77 @@ fn without_the_log_nothing_is_done_and_the_exit_code_is_1() {
     assert_eq!(place.once([]).code, Some(0));
     assert!(family.has_ended("lost") && gateway.reaps() == ["a"]);
 }
+
+#[test]
+fn the_evidence_says_at_how_many_looks_with_how_much_memory_and_what_came_back() {
+    let family = gateway_of([worker("k1"), worker("lost")]).start(&["gateway", "k1", "lost"]);
+    let gateway = Gateway::start();
+    let row = with(orphan_with("s1", pid(&family, "k1")), "key", json!("k1"));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[row]));
+    gateway.on_reap("s1", Answer::reaped());
+    let place = Place::with(&config(&gateway).replace("grace = \"0s\"", "grace = \"1h\""));
+    for _ in 0..3 {
+        assert_eq!(place.once([]).code, Some(0));
+    }
+    assert!(place.audit().is_empty());
+    place.write("reaper.toml", config(&gateway));
+    assert_eq!(place.once([]).code, Some(0));
+    let lines = place.audit();
+    for line in &lines {
+        assert_eq!(line["evidence"]["looks"], 4, "{line}");
+        assert!(line["memory_bytes"].as_u64().unwrap() > 0, "{line}");
+    }
+    let of = |kind: &str| lines.iter().filter(|line| line["subject"]["kind"] == kind).collect::<Vec<_>>();
+    assert!(of("session").iter().all(|line| line["subject"]["key"] == "k1" && line["subject"]["id"] == "s1"));
+    assert!(of("worker").iter().all(|line| line["subject"]["key"] == "lost"));
+    for kind in ["session", "worker"] {
+        assert!(of(kind).last().unwrap()["reclaimed_bytes"].as_u64().unwrap() > 0, "{lines:#?}");
+    }
+}
+
+#[test]
+fn the_last_run_is_written_down_whether_there_was_something_to_do_or_not() {
+    let gateway = Gateway::start();
+    let place = Place::with(&config(&gateway));
+    let last = || serde_json::from_str::<Value>(&place.read("state/last_run.json")).unwrap();
+    assert_eq!(place.once([]).code, Some(0));
+    assert_eq!((&last()["result"], &last()["gateways"][0]["sessions"]), (&json!("ok"), &json!(0)));
+    let succeeded = last()["gateways"][0]["last_success"].clone();
+    assert!(succeeded.is_string());
+    gateway.go_down();
+    for failing in 1..=2 {
+        assert_eq!(place.once([]).code, Some(3));
+        let last = last();
+        assert_eq!(
+            (&last["result"], &last["gateways"][0]["table"]),
+            (&json!("distrust"), &json!("unreachable"))
+        );
+        assert_eq!(last["gateways"][0]["failing_runs"], failing);
+        assert_eq!(last["gateways"][0]["last_success"], succeeded);
+    }
+    gateway.come_back();
+    gateway.publish(&table(None, &[orphan("a")]));
+    gateway.on_reap("a", Answer::Says(500, String::new()));
+    assert_eq!(place.once([]).code, Some(1));
+    assert_eq!(
+        (&last()["result"], &last()["counters"]["runs"]),
+        (&json!("failed"), &json!({ "ok": 1, "distrust": 2, "failed": 1 }))
+    );
+}
+
+#[test]
+fn changes_of_verdict_are_written_down_and_nothing_else() {
+    let gateway = Gateway::start();
+    let place = Place::with(&config(&gateway).replace("grace = \"0s\"", "grace = \"1h\""));
+    let publish =
+        |transport: &str| gateway.publish(&table(None, &[with(orphan("a"), "transport", json!(transport))]));
+    for transport in ["attached", "attached", "detached", "detached", "attached"] {
+        publish(transport);
+        assert_eq!(place.once([]).code, Some(0));
+    }
+    let text = place.read("state/events.jsonl");
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let changes: Vec<_> =
+        events.iter().map(|event| (&event["from"]["verdict"], &event["to"]["verdict"])).collect();
+    assert_eq!(changes, [(&json!("keep"), &json!("wait")), (&json!("wait"), &json!("keep"))]);
+}

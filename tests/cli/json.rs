@@ -30,6 +30,7 @@ fn assert_shape(subject: &Value) {
         "outcome",
         "steps",
         "rss_bytes",
+        "key",
     ];
     assert_eq!(keys(subject), sorted(expected), "{subject}");
     let verdict = subject["verdict"].as_str().unwrap();

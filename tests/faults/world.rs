@@ -221,7 +221,20 @@ impl Memory {
 
     /// The files of the state directory, those that come and go too.
     pub(crate) fn files(&self) -> Vec<String> {
-        let names = ["", "lock", "ledger.json", "ledger.new", "in-hand.jsonl", "in-hand.new", "audit.jsonl"];
+        let names = [
+            "",
+            "lock",
+            "ledger.json",
+            "ledger.new",
+            "in-hand.jsonl",
+            "in-hand.new",
+            "audit.jsonl",
+            "events.jsonl",
+            "seen.json",
+            "seen.new",
+            "last_run.json",
+            "last_run.new",
+        ];
         names
             .iter()
             .map(|name| self.dir.join(name).to_string_lossy().trim_end_matches('/').to_owned())

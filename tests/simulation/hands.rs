@@ -10,7 +10,7 @@ use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Signal};
-use gateway_reaper::reap::outcome::{Outcome, Step};
+use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 use super::disk::{Line, Sight};
@@ -187,7 +187,8 @@ impl Record for Hands<'_> {
         .unwrap_or_else(|| Err(gone()))
     }
 
-    fn conclude(&mut self, case: &Case, outcome: &Outcome) {
+    fn conclude(&mut self, case: &Case, ending: &Ending) {
+        let outcome = &ending.outcome;
         let disk = self.disk;
         self.call(|world| {
             if world.story.is_some() {

@@ -11,7 +11,7 @@ use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Signal};
-use gateway_reaper::reap::outcome::{Outcome, Step};
+use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 /// What was done and written down, in order.
@@ -244,8 +244,8 @@ impl Record for FakeRecord {
         Ok(())
     }
 
-    fn conclude(&mut self, _: &Case, outcome: &Outcome) {
-        self.say(outcome.as_str().to_owned());
+    fn conclude(&mut self, _: &Case, ending: &Ending) {
+        self.say(ending.outcome.as_str().to_owned());
     }
 
     fn begun(&mut self, tree: &Unfinished) -> io::Result<()> {

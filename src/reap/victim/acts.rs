@@ -88,18 +88,19 @@ impl<H> Victim<H> {
         if self.is_done() {
             return;
         }
-        world.conclude(&self.case, &outcome);
-        // What failed stays unfinished for the next run: a close without an answer may have worked, a signal may still be on its way.
-        if !matches!(outcome, Outcome::Failed { .. })
-            && let Some(worker) = self.noted.take()
-        {
-            world.finished(&worker);
-        }
-        self.phase = Phase::Done(Ending {
+        let ending = Ending {
             outcome,
             steps: std::mem::take(&mut self.steps),
             reclaimed_bytes: self.tree.ended_bytes(),
             note: self.note.take(),
-        });
+        };
+        world.conclude(&self.case, &ending);
+        // What failed stays unfinished for the next run: a close without an answer may have worked, a signal may still be on its way.
+        if !matches!(ending.outcome, Outcome::Failed { .. })
+            && let Some(worker) = self.noted.take()
+        {
+            world.finished(&worker);
+        }
+        self.phase = Phase::Done(ending);
     }
 }

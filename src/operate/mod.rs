@@ -1,0 +1,12 @@
+//! What an operator asks of the reaper: when the last run was and how it ended, since when each verdict holds, how much was reaped.
+//!
+//! Everything here is made of the report's own words ([`crate::report::json`]) and kept in the state directory beside the ledger. None of
+//! it decides anything: losing all of it changes no verdict.
+
+pub mod counters;
+pub mod events;
+pub mod last_run;
+mod notebook;
+pub mod seen;
+
+pub use notebook::{Notebook, Runner};

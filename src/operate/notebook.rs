@@ -1,0 +1,132 @@
+//! What is written down of every run besides the ledger. A failure to write it is told once, and stops nothing.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::events::{self, Event};
+use super::last_run::LastRun;
+use super::seen::{self, Seen};
+use crate::domain::verdict::Subject;
+use crate::report::{Report, json};
+use crate::sources::clock;
+use crate::state::audit::{Dossier, Known};
+use crate::state::log::Log;
+
+/// Who makes the runs.
+#[derive(Debug, Clone)]
+pub struct Runner {
+    /// `once` or `watch`.
+    pub name: &'static str,
+    /// How long it waits between two looks.
+    pub interval: Option<Duration>,
+    /// The configuration that it uses.
+    pub config: PathBuf,
+}
+
+/// The notes of one state directory. Written only while its lock is held.
+#[derive(Debug)]
+pub struct Notebook {
+    dir: PathBuf,
+    seen: Seen,
+    last_run: LastRun,
+    events: Log,
+    /// What the log was told last of notes that could not be written.
+    told: Option<String>,
+}
+
+impl Notebook {
+    /// Reads what earlier runs left.
+    pub fn open(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            seen: Seen::load(dir),
+            last_run: LastRun::load(dir).unwrap_or_default(),
+            events: Log::new(events::path(dir), events::ROTATION),
+            told: None,
+        }
+    }
+
+    /// Says who makes the runs from now on.
+    pub fn run_by(&mut self, runner: &Runner) {
+        self.last_run.runner = runner.name.to_owned();
+        self.last_run.interval_s = runner.interval.map(|interval| interval.as_secs_f64());
+        self.last_run.config = runner.config.display().to_string();
+        self.last_run.pid = std::process::id();
+    }
+
+    /// The last run, as far as it is known.
+    pub fn last_run(&self) -> &LastRun {
+        &self.last_run
+    }
+
+    /// The memory of graces was of no use.
+    pub fn memory_was_reset(&mut self, why: &str) {
+        self.last_run.counters.memory_was_reset(why);
+    }
+
+    /// Takes in what was decided, before anything is done.
+    pub fn decided(&mut self, report: &Report) {
+        let before = self.seen.clone();
+        let document = json::document(report);
+        let at = humantime::format_rfc3339_millis(report.started_at).to_string();
+        let events = self.seen.take_in(&document, &at);
+        let written = self
+            .write_events(&events)
+            .and_then(|()| if self.seen == before { Ok(()) } else { self.seen.save(&self.dir) });
+        self.tell(written);
+    }
+
+    fn write_events(&mut self, events: &[Event]) -> io::Result<()> {
+        events.iter().try_for_each(|event| self.events.append(event))
+    }
+
+    /// What the audit log is to say of everything that is due.
+    pub fn dossier(&self, report: &Report) -> Dossier {
+        let mut dossier = Dossier::default();
+        for (gateway, line) in report.due() {
+            let name = seen::name_of(&json::entry(line));
+            let looks = self.seen.looks(gateway.as_str(), &name);
+            match &line.subject {
+                Subject::Session { id, .. } => {
+                    let key = line.key.clone();
+                    dossier.add_session(gateway, id, Known { key, memory_bytes: line.rss_bytes, looks });
+                }
+                Subject::Worker { key, identity } => {
+                    let key = key.as_ref().map(|key| key.as_str().into());
+                    dossier.add_worker(
+                        gateway,
+                        *identity,
+                        Known { key, memory_bytes: line.rss_bytes, looks },
+                    );
+                }
+            }
+        }
+        dossier
+    }
+
+    /// Takes in how the run ended.
+    pub fn ended(&mut self, report: &Report) {
+        self.last_run.take_in(&json::document(report), report.started_at, clock::wall_now());
+        let written = self.last_run.save(&self.dir);
+        self.tell(written);
+    }
+
+    /// No run could be made.
+    pub fn failed(&mut self, error: String) {
+        self.last_run.take_in_error(error, clock::wall_now());
+        // Told already: the same disk is full for both.
+        if let Err(error) = self.last_run.save(&self.dir) {
+            tracing::debug!(%error, "the failure can't be written down");
+        }
+    }
+
+    fn tell(&mut self, written: io::Result<()>) {
+        let Err(error) = written else { return };
+        let text = error.to_string();
+        if self.told.as_ref() != Some(&text) {
+            tracing::warn!(dir = %self.dir.display(), %error, "notes on this run can't be written; `history` and `doctor` will miss it");
+            self.told = Some(text);
+        }
+    }
+}
