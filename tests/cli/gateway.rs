@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -62,6 +63,8 @@ pub(crate) struct Gateway {
     port: u16,
     script: Arc<Mutex<Script>>,
     listener: Arc<Mutex<Option<TcpListener>>>,
+    /// Has a copy of the listener in hand, and so keeps the address open until it ends.
+    accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Gateway {
@@ -83,8 +86,8 @@ impl Gateway {
             asked: Vec::new(),
         }));
         let listening = Arc::new(Mutex::new(Some(listener.try_clone().unwrap())));
-        serve(listener, &script, &listening);
-        Self { port, script, listener: listening }
+        let accepting = Mutex::new(Some(serve(listener, &script, &listening)));
+        Self { port, script, listener: listening, accepting }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -159,6 +162,9 @@ impl Gateway {
         drop(listener);
         // Whoever is in `accept` notices by this.
         let _noticed = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        // Until it has ended, the kernel accepts connections that nobody will answer.
+        let accepting = self.accepting.lock().unwrap().take();
+        accepting.into_iter().for_each(|thread| thread.join().unwrap());
     }
 
     /// Listens again at the same address.
@@ -169,7 +175,7 @@ impl Gateway {
             .next()
             .expect("the address is free again");
         *self.listener.lock().unwrap() = Some(listener.try_clone().unwrap());
-        serve(listener, &self.script, &self.listener);
+        *self.accepting.lock().unwrap() = Some(serve(listener, &self.script, &self.listener));
     }
 }
 
@@ -190,7 +196,11 @@ impl Drop for Gateway {
     }
 }
 
-fn serve(listener: TcpListener, script: &Arc<Mutex<Script>>, listening: &Arc<Mutex<Option<TcpListener>>>) {
+fn serve(
+    listener: TcpListener,
+    script: &Arc<Mutex<Script>>,
+    listening: &Arc<Mutex<Option<TcpListener>>>,
+) -> JoinHandle<()> {
     let (script, listening) = (Arc::clone(script), Arc::clone(listening));
     std::thread::spawn(move || {
         while let Ok((stream, _)) = listener.accept() {
@@ -200,7 +210,7 @@ fn serve(listener: TcpListener, script: &Arc<Mutex<Script>>, listening: &Arc<Mut
             let script = Arc::clone(&script);
             std::thread::spawn(move || exchange(stream, &script));
         }
-    });
+    })
 }
 
 fn exchange(mut stream: TcpStream, script: &Mutex<Script>) {

