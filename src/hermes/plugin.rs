@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 pub const NAME: &str = "gateway-reaper";
 
 /// Its version. A gateway with an older one is not asked to reap.
-pub const VERSION: &str = "1.0.0";
+pub const VERSION: &str = "1.1.0";
 
 /// The folder of its files, under its own.
 pub(super) const FOLDER: &str = "dashboard";

@@ -19,8 +19,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PLUGIN = Path(os.environ.get("GATEWAY_REAPER_PLUGIN") or HERE.parent / "gateway_reaper" / "dashboard" / "plugin_api.py")
-RELEASES = ("0.13", "0.16", "0.19")
-FAKED = ("tui_gateway.server", "tools.approval", "tools.process_registry", "tools.async_delegation", "hermes_cli.web_server",
+RELEASES = ("0.13", "0.16", "0.17", "0.19", "0.21", "0.22")  # 0.21 is 0.21.0; 0.22 as from 0.21.3 on but for schedules
+FAKED = ("tui_gateway.server", "hermes_cli", "tools.approval", "tools.process_registry", "tools.async_delegation", "hermes_cli.web_server",
          "fastapi", "fastapi.responses")
 
 
@@ -59,6 +59,13 @@ class WSTransport:
                                          application_state=types.SimpleNamespace(name=application))
 
 
+class FanoutTransport:
+    """The shape of tui_gateway.transport.FanoutTransport."""
+
+    def __init__(self, *transports):
+        self._peers = [types.SimpleNamespace(transport=transport, attached=True) for transport in transports]
+
+
 class Worker:
     def __init__(self, pid=4711, returncode=None):
         self._lock, self._seq, self.closed = threading.Lock(), 0, 0
@@ -82,6 +89,17 @@ class Db:
 
     def get_session(self, key):
         return self.rows.get(key)
+
+
+class DbWithSchedules(Db):
+    """Since 0.21: /loop and /heartbeat keep their state in rows of `state_meta`."""
+
+    def __init__(self, **sources):
+        super().__init__(**sources)
+        self.meta = {}
+
+    def get_meta(self, key):
+        return self.meta.get(key)
 
 
 # Runs with the fake module's globals, as the gateway's own functions run with theirs.
@@ -128,37 +146,58 @@ class Gateway:
 
     def __init__(self, release):
         self.release = release
-        self.log, self.teardown_reasons = [], []
+        self.log, self.teardown_reasons, self.active_when_popped = [], [], []
         server = self.server = types.ModuleType("tui_gateway.server")
-        server._sessions, server._pending, server._db, server._db_error = {}, {}, Db(), None
+        server._sessions, server._db_error = {}, None
+        server._db = DbWithSchedules() if self.since("0.21") else Db()
         server._stdio_transport = object()
         server.entered, server.leave = threading.Event(), threading.Event()
-        server.BINDS, server.QUEUES, server.steers = release != "0.13", release == "0.19", False
-        server._child_run_active = lambda key: False
+        server.BINDS, server.QUEUES, server.steers = self.since("0.16"), self.since("0.19"), False
+        self.pending = {}
+        if not self.since("0.22"):
+            server._pending = self.pending
+        if self.since("0.16"):
+            server._session_pending_kind = lambda sid: next((kind for kind, (owner, _) in self.pending.items() if owner == sid), "")
+        if self.since("0.22"):
+            self.child_runs = server._active_child_runs = {}
+            server._child_run_active = lambda key, profile_home: (profile_home, key) in self.child_runs
+            server._session_owns_live_wakeup_schedule = lambda session: False
+        elif self.since("0.17"):
+            self.child_runs = server._active_child_runs = {}
+            server._child_run_active = lambda key: key in self.child_runs
+        if self.since("0.21"):
+            server._session_has_active_delegations = lambda sid, session: False
         exec(SERVER_CODE, vars(server))
         server._finalize_session = self.finalize
-        if release != "0.13":
+        if self.since("0.16"):
             server._session_resume_lock = threading.Lock()
-            server._sessions_lock = threading.RLock() if release == "0.19" else threading.Lock()
-            server._teardown_session = self.teardown_session
+            server._sessions_lock = threading.RLock() if self.since("0.17") else threading.Lock()
+            server._teardown_session = self.teardown_session if self.since("0.17") else self.teardown_session_0_16
             server._ws_session_is_orphaned = lambda session: not session["running"] and session["transport"] is self.parked()
-        if release == "0.19":
+        if self.since("0.17"):
             server._detached_ws_transport = object()
+        if self.since("0.19"):
             server._pop_session_by_id = self.pop
             server._teardown_popped_session = self.teardown_session
+        hermes_cli = types.ModuleType("hermes_cli")
+        hermes_cli.__version__ = release + ".0"
         self.approval = types.ModuleType("tools.approval")
         self.approval._gateway_queues = {}
         self.approval.unregister_gateway_notify = lambda key: self.log.append(("unregister", key))
         self.processes = types.ModuleType("tools.process_registry")
         self.processes.process_registry = types.SimpleNamespace(
             _running={}, completion_queue=queue.Queue(), has_active_for_session=lambda key: False)
+        sys.modules.pop("tools.async_delegation", None)
         for name, module in (("tui_gateway.server", server), ("tools.approval", self.approval),
-                             ("tools.process_registry", self.processes),
+                             ("tools.process_registry", self.processes), ("hermes_cli", hermes_cli),
                              ("hermes_cli.web_server", types.ModuleType("hermes_cli.web_server"))):
             sys.modules[name] = module
 
+    def since(self, release):
+        return RELEASES.index(self.release) >= RELEASES.index(release)
+
     def parked(self):
-        return self.server._detached_ws_transport if self.release == "0.19" else self.server._stdio_transport
+        return self.server._detached_ws_transport if self.since("0.17") else self.server._stdio_transport
 
     def session(self, sid="s1", key="k1", **fields):
         ready = threading.Event()
@@ -174,7 +213,8 @@ class Gateway:
         with self.server._sessions_lock:
             session = self.server._sessions.pop(sid, None)
         if session is not None:
-            session["_sid"] = sid
+            session["_sid"], session["_closing"] = sid, True
+            self.active_when_popped.append(session["running"])
         return session
 
     def locks(self, record):
@@ -191,7 +231,11 @@ class Gateway:
         self.teardown_reasons.append(end_reason)
         self.torn = record
         self.check_free(record)
-        record["agent"].close()
+        if record["agent"] is not None:
+            record["agent"].close()
+
+    def teardown_session_0_16(self, record):
+        self.teardown_session(record)
 
     def check_free(self, record):
         """Teardown must run outside every lock: another thread can take them all."""
@@ -253,11 +297,73 @@ class Case(unittest.TestCase):
 
 class TableTest(Case):
     def test_no_client_came_yet(self):
+        sys.modules["hermes_cli.web_server"] = types.ModuleType("hermes_cli.web_server")
         status, content = self.plugin.table()
         self.assertEqual((status, content["sessions"], content["version"]), (200, [], 1))
-        self.assertEqual(content["gateway"], {"pid": os.getpid(), "instance": self.plugin.INSTANCE})
+        self.assertEqual(content["gateway"], {"pid": os.getpid(), "instance": self.plugin.INSTANCE, "release": None})
+        self.assertEqual(content["capabilities"], {})
         self.assertEqual(content["plugin"]["version"], self.plugin.PLUGIN_VERSION)
         self.assertNotIn("tui_gateway.server", sys.modules)
+
+    def test_elsewhere_than_in_the_dashboards_process_there_is_no_table(self):
+        status, content = self.plugin.table()
+        self.assertEqual(status, 503)
+        self.assertNotIn("sessions", content)
+        self.assertEqual(self.reap()[0], 503)
+
+    def test_in_the_plugin_host_there_is_no_table(self):
+        gateway = Gateway("0.22")
+        gateway.session()
+        os.environ["HERMES_PLUGIN_HOST_PROCESS"] = "1"
+        self.addCleanup(os.environ.pop, "HERMES_PLUGIN_HOST_PROCESS")
+        for modules in (["tui_gateway.server", "hermes_cli.web_server"], ["tui_gateway.server"], []):
+            for name in ("tui_gateway.server", "hermes_cli.web_server"):
+                if name not in modules:
+                    sys.modules.pop(name, None)
+            status, content = self.plugin.table()
+            self.assertEqual(status, 503)
+            self.assertNotIn("sessions", content)
+            self.assertIn("plugins.isolation", content["error"])
+            self.assertEqual(self.reap()[0], 503)
+
+    def test_the_release_and_what_it_can_be_asked(self):
+        ways = {}
+        for gateway in self.each_release():
+            gateway.session()
+            content = self.plugin.table()[1]
+            self.assertEqual(content["gateway"]["release"], gateway.release + ".0")
+            ways[gateway.release] = content["capabilities"]
+            self.assertNotIn("missing", content["capabilities"].values())
+        self.assertEqual(ways["0.13"]["pending-request"], "records")
+        self.assertEqual(ways["0.22"]["pending-request"], "gateway")
+        self.assertEqual([ways[release]["wakeup-schedule"] for release in ("0.21", "0.22")], ["records", "gateway"])
+        self.assertEqual([ways[release]["teardown"] for release in ("0.13", "0.16")], ["records", "gateway"])
+        self.assertEqual([ways[release]["delegation"] for release in ("0.13", "0.19", "0.21")], ["none"] * 3)
+        for release, way in (("0.19", "records"), ("0.21", "gateway"), ("0.22", "gateway")):
+            gateway = Gateway(release)
+            sys.modules["tools.async_delegation"] = types.ModuleType("tools.async_delegation")
+            sys.modules["tools.async_delegation"]._records = {}
+            self.assertEqual(self.plugin.capabilities(gateway.server)["delegation"], way)
+
+    def test_a_capability_that_is_missing_is_named_and_nothing_is_reaped(self):
+        cases = {
+            "detached-transport": lambda gateway: [delattr(gateway.server, name) for name in ("_detached_ws_transport", "_stdio_transport")
+                                                   if hasattr(gateway.server, name)],
+            "pending-request": lambda gateway: [delattr(gateway.server, name) for name in ("_pending", "_session_pending_kind")
+                                                if hasattr(gateway.server, name)],
+            "approval": lambda gateway: delattr(gateway.approval, "_gateway_queues"),
+            "background-process": lambda gateway: delattr(gateway.processes.process_registry, "_running"),
+            "teardown": lambda gateway: [delattr(gateway.server, name) for name in ("_teardown_session", "_teardown_popped_session",
+                                         "_finalize_session") if hasattr(gateway.server, name)],
+        }
+        for name, spoil in cases.items():
+            with self.subTest(capability=name):
+                for gateway in self.each_release():
+                    session = gateway.session()
+                    spoil(gateway)
+                    self.assertEqual(self.plugin.table()[1]["capabilities"][name], "missing")
+                    content = self.assert_kept(gateway, session, 503, "unknown-state")
+                    self.assertIn(name, content["detail"])
 
     def test_an_unreadable_registry_is_no_empty_table(self):
         gateway = Gateway("0.19")
@@ -291,9 +397,9 @@ class TableTest(Case):
     def test_worker(self):
         for gateway in self.each_release():
             session = gateway.session(slash_worker=None)
-            self.assertNotIn("worker", self.row())
+            self.assertIsNone(self.row()["worker"])
             session["slash_worker"] = Worker(pid=12, returncode=-15)
-            self.assertNotIn("worker", self.row())
+            self.assertIsNone(self.row()["worker"])
 
     def test_a_session_that_cannot_be_read_is_listed_and_held(self):
         gateway = Gateway("0.19")
@@ -344,6 +450,19 @@ class TransportTest(Case):
             self.check(gateway, types.SimpleNamespace(_closed=True), None)
             self.check(gateway, None, None)
 
+    def test_several_windows(self):
+        gone = WSTransport(closed=True, client="DISCONNECTED")
+        for gateway in self.each_release():
+            self.check(gateway, FanoutTransport(WSTransport(), gone), "attached")
+            self.check(gateway, FanoutTransport(WSTransport(), types.SimpleNamespace()), "attached")
+            self.check(gateway, FanoutTransport(), "detached")
+            self.check(gateway, FanoutTransport(gone, gone), "detached")
+            self.check(gateway, FanoutTransport(gone, WSTransport(closed=True)), None)
+            self.check(gateway, types.new_class("FanoutTransport")(), None)
+            leaving = FanoutTransport(WSTransport())
+            leaving._peers[0].attached = False
+            self.check(gateway, leaving, "detached")
+
     def test_attached_is_told_first(self):
         for gateway in self.each_release():
             session = gateway.session(transport=WSTransport())
@@ -353,8 +472,8 @@ class TransportTest(Case):
 
     def test_stdio(self):
         for gateway in self.each_release():
-            # 0.19 parks elsewhere; what stdio means there isn't known
-            self.check(gateway, gateway.server._stdio_transport, None if gateway.release == "0.19" else "detached")
+            # since 0.17 it parks elsewhere; what stdio means there isn't known
+            self.check(gateway, gateway.server._stdio_transport, None if gateway.since("0.17") else "detached")
 
     def test_stdio_is_a_live_client_outside_the_web_server(self):
         for release in ("0.13", "0.16"):
@@ -385,9 +504,9 @@ class TurnTest(Case):
 
     def test_waiting_on_a_prompt(self):
         for gateway in self.each_release():
-            gateway.server._pending["r"] = ("s1", threading.Event())
+            gateway.pending["r"] = ("s1", threading.Event())
             self.check(gateway, gateway.session(running=True), "waiting", 409, "waiting")
-            gateway.server._pending["r"] = ("another", threading.Event())
+            gateway.pending["r"] = ("another", threading.Event())
             self.assertEqual(self.row()["turn"], "running")
 
     def test_waiting_on_an_approval(self):
@@ -409,6 +528,13 @@ class TurnTest(Case):
             session = gateway.session(agent=None, agent_ready=threading.Event())
             self.check(gateway, session, "starting", 409, "starting")
 
+    def test_a_resumed_session_that_reads_its_history(self):
+        gateway = Gateway("0.22")
+        session = gateway.session(resume_history_ready=threading.Event())
+        self.check(gateway, session, "starting", 409, "starting")
+        session["resume_history_ready"].set()
+        self.assertEqual(self.row()["turn"], "idle")
+
     def test_lazy_watch_session(self):
         gateway = Gateway("0.19")
         session = gateway.session(agent=None, agent_ready=threading.Event(), lazy=True, slash_worker=None)
@@ -422,7 +548,8 @@ class TurnTest(Case):
             del session["running"]
             self.check(gateway, session, None, 503, "unknown-state")
             session["running"] = False
-            del gateway.server._pending
+            for name in {"_pending", "_session_pending_kind"} & set(vars(gateway.server)):
+                delattr(gateway.server, name)
             self.check(gateway, session, None, 503, "unknown-state")
 
 
@@ -433,7 +560,8 @@ class HoldTest(Case):
             content = self.assert_kept(gateway, session, 503, "unknown-state")
         else:
             content = self.assert_kept(gateway, session, 409, "held")
-        self.assertIn(hold, content["holds"])
+        if "isn't understood" not in content.get("detail", ""):  # a capability is missing, and that is said first
+            self.assertIn(hold, content["holds"])
 
     def test_background_process(self):
         for gateway in self.each_release():
@@ -471,13 +599,58 @@ class HoldTest(Case):
 
     def test_background_delegation(self):
         for owner in ({"origin_ui_session_id": "s1"}, {"session_key": "k1"}, {"parent_session_id": "k1"}):
-            with self.subTest(**owner):
-                gateway = Gateway("0.19")
+            for status in ("running", "stalling", "finalizing"):
+                with self.subTest(**owner, status=status):
+                    gateway = Gateway("0.21")
+                    session = gateway.session()
+                    record = self.delegation(**owner, status=status)
+                    self.held(gateway, session, "delegation")
+                    record["status"] = "completed"
+                    self.assertEqual(self.row()["holds"], [])
+
+    def test_a_delegation_that_is_known_by_its_key_alone(self):
+        """As on 0.17 and 0.18: it holds its session, and no other."""
+        gateway = Gateway("0.17")
+        session = gateway.session()
+        record = self.delegation(session_key="k1")
+        del record["origin_ui_session_id"], record["parent_session_id"]
+        self.held(gateway, session, "delegation")
+        gateway.session("s2", "k2")
+        self.assertEqual(self.row("s2")["holds"], [])
+
+    def test_the_gateways_own_word_on_delegations(self):
+        for release in ("0.21", "0.22"):
+            gateway = Gateway(release)
+            session = gateway.session()
+            gateway.server._session_has_active_delegations = lambda sid, record: sid == "s1" and record is session
+            self.assertEqual(self.row()["holds"], [], "never loaded, it has none, and asking would load it")
+            self.delegation(session_key="other")
+            self.held(gateway, session, "delegation")
+            gateway.server._session_has_active_delegations = lambda sid, record: 1 / 0
+            self.held(gateway, session, "unknown-delegation")
+
+    def test_an_active_schedule(self):
+        for kind in ("loop", "heartbeat"):
+            for release in ("0.21", "0.22"):
+                gateway = Gateway(release)
                 session = gateway.session()
-                record = self.delegation(**owner)
-                self.held(gateway, session, "delegation")
-                record["status"] = "completed"
+                gateway.server._db.meta[kind + ":k1"] = json.dumps({"status": "active"})
+                self.held(gateway, session, "wakeup-schedule")
+                for status in ("paused", "done", "cleared"):
+                    gateway.server._db.meta[kind + ":k1"] = json.dumps({"status": status})
+                    self.assertEqual(self.row()["holds"], [])
+                gateway.server._db.meta = {kind + ":k2": json.dumps({"status": "active"})}
                 self.assertEqual(self.row()["holds"], [])
+                gateway.server._db.meta[kind + ":k1"] = "no json"
+                self.held(gateway, session, "unknown-wakeup-schedule")
+
+    def test_the_gateways_own_word_on_schedules(self):
+        gateway = Gateway("0.22")
+        session = gateway.session()
+        gateway.server._session_owns_live_wakeup_schedule = lambda record: record is session
+        self.held(gateway, session, "wakeup-schedule")
+        gateway.server._session_owns_live_wakeup_schedule = lambda record: 1 / 0
+        self.held(gateway, session, "unknown-wakeup-schedule")
 
     def test_a_delegation_of_another_session(self):
         gateway = Gateway("0.19")
@@ -486,10 +659,15 @@ class HoldTest(Case):
         self.assertEqual(self.row()["holds"], [])
 
     def test_window_that_watches_a_running_subagent(self):
-        gateway = Gateway("0.19")
-        session = gateway.session(agent=None, agent_ready=threading.Event(), lazy=True, slash_worker=None)
-        gateway.server._child_run_active = lambda key: key == "k1"
-        self.held(gateway, session, "delegation")
+        for release, runs in (("0.19", ["k1"]), ("0.22", [(None, "k1")]), ("0.22", [("/of/another/profile", "k1")])):
+            gateway = Gateway(release)
+            session = gateway.session(agent=None, agent_ready=threading.Event(), lazy=True, slash_worker=None)
+            gateway.child_runs.update(dict.fromkeys(runs, 1.0))
+            self.held(gateway, session, "delegation")
+            gateway.child_runs.clear()
+            gateway.child_runs[(None, "k2") if release == "0.22" else "k2"] = 1.0
+            self.assertEqual(self.row()["holds"], [])
+            self.assertEqual(self.reap()[0], 200)
 
     def test_result_on_its_way_to_a_turn(self):
         for event in ({"session_key": "k1"}, {"origin_ui_session_id": "s1"}):
@@ -509,6 +687,7 @@ class HoldTest(Case):
 
     def test_queued_prompt_compute_host_closing(self):
         for fields, hold in (({"queued_prompt": {"text": "x"}}, "queued-prompt"),
+                             ({"queued_prompts": [{"text": "x"}]}, "queued-prompt"),
                              ({"_compute_host_active": True}, "compute-host"), ({"_finalized": True}, "closing")):
             gateway = Gateway("0.19")
             self.held(gateway, gateway.session(**fields), hold)
@@ -633,7 +812,7 @@ class HoldTest(Case):
         session = gateway.session()
         sys.modules["tools.async_delegation"] = types.ModuleType("tools.async_delegation")
         self.held(gateway, session, "unknown-delegation")
-        self.delegation().pop("session_key")
+        self.delegation().pop("session_key")  # it names nobody: it may be anybody's
         self.held(gateway, session, "unknown-delegation")
 
     def test_lazy_session_without_the_child_registry(self):
@@ -723,14 +902,21 @@ class ReapTest(Case):
             self.assertEqual(self.reap(), (404, {"outcome": "gone"}))
 
     def test_what_is_torn_down_is_the_record_as_it_was(self):
-        for release in ("0.16", "0.19"):
+        for release in RELEASES[1:]:
             gateway = Gateway(release)
             session = gateway.session(active_session_lease=object(), queued_prompt=None)
             before = dict(session)
             self.reap()
             self.assertEqual({key: gateway.torn[key] for key in before}, before)
-            self.assertEqual(gateway.teardown_reasons, ["ws_orphan_reap" if release == "0.19" else "tui_close"])
+            self.assertEqual(gateway.teardown_reasons, ["ws_orphan_reap" if gateway.since("0.17") else "tui_close"])
             self.assertNotIn("_finalized", gateway.torn)
+
+    def test_to_its_gateway_it_was_idle_when_it_was_taken_out(self):
+        for release in ("0.19", "0.21", "0.22"):
+            gateway = Gateway(release)
+            gateway.session()
+            self.assertEqual(self.reap()[0], 200)
+            self.assertEqual(gateway.active_when_popped, [False])
 
     def test_0_13_in_the_order_of_its_session_close(self):
         gateway = Gateway("0.13")
@@ -746,6 +932,7 @@ class ReapTest(Case):
         self.assertEqual(gateway.log, [("finalize", "k1")])
 
     def test_gone(self):
+        sys.modules["hermes_cli.web_server"] = types.ModuleType("hermes_cli.web_server")
         self.assertEqual(self.reap("s1"), (404, {"outcome": "gone"}))
         for gateway in self.each_release():
             gateway.session()
@@ -771,7 +958,7 @@ class ReapTest(Case):
             self.assertEqual(self.plugin.reap("s1", self.plugin.INSTANCE, self.row()["activity"])[0], 200)
 
     def test_the_gateways_own_verdict_counts(self):
-        for release in ("0.16", "0.19"):
+        for release in RELEASES[1:]:
             gateway = Gateway(release)
             session = gateway.session()
             gateway.server._ws_session_is_orphaned = lambda session: False
@@ -838,7 +1025,7 @@ class ReapTest(Case):
 
     def test_missing_symbols(self):
         for release, names in (("0.13", ["_finalize_session"]), ("0.16", ["_session_resume_lock", "_sessions_lock", "_teardown_session"]),
-                               ("0.19", ["_session_resume_lock", "_sessions_lock", "_pop_session_by_id"])):
+                               ("0.22", ["_session_resume_lock", "_sessions_lock", "_pop_session_by_id"])):
             for name in names:
                 with self.subTest(release=release, name=name):
                     gateway = Gateway(release)
@@ -863,7 +1050,7 @@ class ReapTest(Case):
             gateway.server._finalize_session = gateway.server._teardown_session = fail
             if gateway.release == "0.13":
                 del gateway.server._teardown_session
-            if gateway.release == "0.19":
+            if gateway.since("0.19"):
                 gateway.server._teardown_popped_session = fail
             with self.assertRaises(RuntimeError):
                 self.reap()
@@ -905,28 +1092,36 @@ class RaceTest(Case):
         self.plugin._claim = moved
         self.assert_kept(gateway, session, 503, "unknown-state")
 
-    def test_bound_to_a_client_after_the_tombstone(self):
+    def test_bound_to_a_client_while_it_was_looked_at(self):
         for gateway in self.each_release():
             session = gateway.session()
-            looks = []
-            transport = self.plugin.Session.transport
+            transport, row, self.seen = self.plugin.Session.transport, self.plugin._row, False
 
             def look(seen):
-                if seen.record is session:
-                    looks.append(session["running"])
-                    if session["running"]:  # the tombstone is set: now the client comes
-                        session["transport"] = WSTransport()
+                if self.seen and seen.record is session:  # its row was read under the locks: now the client comes
+                    session["transport"] = WSTransport()
                 return transport(seen)
 
-            self.plugin.Session.transport = look
-            self.assert_kept(gateway, session, 409, "attached")
-            self.assertEqual(looks[-1], True)
-            self.plugin.Session.transport = transport
+            def read(*args):
+                content = row(*args)
+                self.seen = True
+                return content
 
-    def test_a_pop_that_fails_takes_the_tombstone_back(self):
-        gateway = Gateway("0.19")
+            self.plugin.Session.transport, self.plugin._row = look, read
+            self.assert_kept(gateway, session, 409, "attached")
+            self.plugin.Session.transport, self.plugin._row = transport, row
+
+    def test_a_pop_that_fails_leaves_the_session_as_it_was(self):
+        gateway = Gateway("0.22")
         session = gateway.session()
         gateway.server._pop_session_by_id = lambda sid: 1 / 0
+        self.assert_kept(gateway, session, 503, "unknown-state")
+
+        def fails_halfway(sid):
+            del gateway.server._sessions[sid]
+            raise OSError("no such profile")
+
+        gateway.server._pop_session_by_id = fails_halfway
         self.assert_kept(gateway, session, 503, "unknown-state")
         gateway.server._pop_session_by_id = lambda sid: None
         self.assertEqual(self.reap(), (404, {"outcome": "gone"}))  # somebody else was first: theirs to tear down
@@ -958,13 +1153,13 @@ class RaceTest(Case):
                 gateway.server.steers = steers
                 gateway.session()
                 answer = self.straggler(gateway, gateway.server.prompt_submit, "hi", WSTransport())
-                if gateway.release == "0.19":  # it would queue or steer: it must raise, which is an error to the client
+                if gateway.since("0.19"):  # it would queue or steer: it must raise, which is an error to the client
                     self.assertIsInstance(answer, AttributeError)
                 else:
                     self.assertEqual(answer, "busy")
 
     def test_activate_does_not_answer_with_the_closed_record(self):
-        for release in ("0.16", "0.19"):
+        for release in RELEASES[1:]:
             gateway = Gateway(release)
             gateway.session()
             self.assertIsInstance(self.straggler(gateway, gateway.server.session_activate), TypeError)
