@@ -19,7 +19,7 @@ const STATUS: &str = r#"{"version":"0.19.0","auth_required":false}"#;
 
 fn table() -> String {
     format!(
-        r#"{{"version":1,"gateway":{{"instance":"i"}},"plugin":{{"name":"gateway-reaper","version":"{}"}},"sessions":[{{"id":"a"}}]}}"#,
+        r#"{{"version":1,"gateway":{{"instance":"i"}},"plugin":{{"name":"gateway-reaper","version":"{}"}},"sessions":[{{"id":"a","transport":"detached","turn":"idle"}}]}}"#,
         plugin::VERSION
     )
 }
@@ -90,6 +90,11 @@ async fn each_trouble_has_its_own_words_and_its_own_remedy() {
     let listed = r#"[{"name":"kanban"},{"name":"gateway-reaper","version":"1.0.0"}]"#;
     let hub = r#"{"plugins":[],"orphan_dashboard_plugins":[{"name":"gateway-reaper"}]}"#;
     let old = table().replace(plugin::VERSION, "0.9.9");
+    let newer = table().replace(r#""instance":"i""#, r#""instance":"i","release":"0.30.1""#).replace(
+        r#""version":1,"#,
+        r#""version":1,"capabilities":{"approval":"records","pending-request":"missing"},"#,
+    );
+    let otherwise = table().replace(r#","turn":"idle""#, "");
     let unnamed = r#"{"version":1,"sessions":[]}"#;
     let install = "run `gateway-reaper hermes install`, then restart the dashboard";
     for (what, answers, expected) in [
@@ -111,6 +116,16 @@ async fn each_trouble_has_its_own_words_and_its_own_remedy() {
             "has not loaded it",
         ),
         ("it is old", vec![(TABLE, 200, &old)], "its plugin is 0.9.9, and this gateway-reaper needs"),
+        (
+            "its release has something elsewhere",
+            vec![(TABLE, 200, &newer)],
+            "this release of Hermes (0.30.1) is not understood, and none of its sessions is reaped: it can't be asked for pending-request;",
+        ),
+        (
+            "its release keeps its records otherwise",
+            vec![(TABLE, 200, &otherwise)],
+            "it can't be asked for the turn of every session",
+        ),
         ("it doesn't say what it is", vec![(TABLE, 200, unnamed)], "its plugin is of an unknown version"),
         (
             "the token is wrong",

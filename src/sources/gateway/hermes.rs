@@ -6,6 +6,7 @@
 mod active_list;
 mod diagnosis;
 pub mod page;
+mod plugin_said;
 mod trouble;
 
 use std::time::Duration;
@@ -13,13 +14,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use hyper::StatusCode;
-use serde::Deserialize;
 
 use self::page::Page;
+use self::plugin_said::Said;
 use self::trouble::Trouble;
 use super::Gateway;
 use super::contract::Contract;
-use super::json::{Object, Raw, object, string};
 use super::table_json;
 use crate::domain::table::{CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
@@ -108,11 +108,14 @@ impl HermesGateway {
         }
         match answer {
             Ok(response) if response.status == StatusCode::OK && !is_page(&response) => {
-                let said = plugin_version(&response.body);
-                if plugin::compare_versions(said.as_deref().unwrap_or_default(), plugin::VERSION).is_lt()
-                    && table_json::parse(&response.body).is_ok()
-                {
-                    return Err(Trouble::OldPlugin { version: said });
+                let Said { version, release, missing } = Said::read(&response.body);
+                let is_old =
+                    plugin::compare_versions(version.as_deref().unwrap_or_default(), plugin::VERSION).is_lt();
+                if is_old && table_json::parse(&response.body).is_ok() {
+                    return Err(Trouble::OldPlugin { version });
+                }
+                if !missing.is_empty() {
+                    return Err(Trouble::ReleaseNotUnderstood { release, missing });
                 }
                 Ok(self.contract.judge_table(&self.client, Ok(response)))
             }
@@ -164,20 +167,4 @@ impl Gateway for HermesGateway {
 
 fn is_page(response: &Response) -> bool {
     response.body.trim_ascii_start().starts_with(b"<")
-}
-
-/// Which plugin wrote the table; `None`: it doesn't say.
-fn plugin_version(table: &[u8]) -> Option<Box<str>> {
-    #[derive(Deserialize)]
-    struct Table<'a> {
-        #[serde(borrow)]
-        plugin: Raw<'a>,
-    }
-    #[derive(Deserialize)]
-    struct Plugin<'a> {
-        #[serde(borrow)]
-        version: Raw<'a>,
-    }
-    let Object(table) = serde_json::from_slice::<Object<Table<'_>>>(table).ok()?;
-    object::<Plugin<'_>>(table.plugin?)?.version.and_then(string).map(Into::into)
 }

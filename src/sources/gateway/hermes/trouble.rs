@@ -20,6 +20,13 @@ pub(super) enum Trouble {
         /// Its version, if it says so.
         version: Option<Box<str>>,
     },
+    /// The plugin doesn't find what a reap rests on where the known releases have it.
+    ReleaseNotUnderstood {
+        /// Of Hermes, if it says so.
+        release: Option<Box<str>>,
+        /// What it can't be asked.
+        missing: Vec<Box<str>>,
+    },
     /// The configured token isn't the dashboard's.
     WrongToken,
     /// The token on the dashboard's page isn't the dashboard's.
@@ -37,7 +44,14 @@ pub(super) enum Trouble {
 impl Trouble {
     /// The token is good, so the dashboard may still be asked which sessions there are.
     pub(super) fn leaves_a_list(&self) -> bool {
-        matches!(self, Self::NoPlugin | Self::Disabled | Self::NotRestarted | Self::OldPlugin { .. })
+        matches!(
+            self,
+            Self::NoPlugin
+                | Self::Disabled
+                | Self::NotRestarted
+                | Self::OldPlugin { .. }
+                | Self::ReleaseNotUnderstood { .. }
+        )
     }
 }
 
@@ -61,9 +75,19 @@ impl fmt::Display for Trouble {
             Self::OldPlugin { version } => write!(
                 f,
                 "its plugin is {}, and this gateway-reaper needs {}: run `gateway-reaper hermes install`, then restart the dashboard",
-                version.as_deref().map_or("of an unknown version", |version| if is_plain(version) { version } else { "odd" }),
+                version.as_deref().map_or("of an unknown version", plain),
                 plugin::VERSION
             ),
+            Self::ReleaseNotUnderstood { release, missing } => {
+                let missing: Vec<_> = missing.iter().map(|name| plain(name)).collect();
+                write!(
+                    f,
+                    "this release of Hermes ({}) is not understood, and none of its sessions is reaped: it can't be asked for {}; look \
+                     for a newer gateway-reaper, or tell its developers",
+                    release.as_deref().map_or("which it is, it doesn't say", plain),
+                    missing.join(", ")
+                )
+            }
             Self::WrongToken => f.write_str(
                 "the dashboard did not accept the token: check what token_env or token_file names; on loopback both may be left out, \
                  and the token is read from the dashboard's page (0.13 makes a new one at every start)",
@@ -91,6 +115,7 @@ impl fmt::Display for Trouble {
 }
 
 /// Somebody else's text goes into a message only if it is short and harmless.
-fn is_plain(version: &str) -> bool {
-    version.len() <= 20 && version.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.')
+fn plain(text: &str) -> &str {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+ ".contains(&byte);
+    if text.len() <= 32 && text.bytes().all(is_plain) { text } else { "odd" }
 }
