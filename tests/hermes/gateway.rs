@@ -28,6 +28,7 @@ pub(crate) struct Gateway {
     pub(crate) model: Model,
     home: TempDir,
     address: SocketAddrV4,
+    release: Release,
     running: Option<Running>,
 }
 
@@ -71,7 +72,7 @@ impl Gateway {
         let home = tempfile::Builder::new().prefix("hermes-home-").tempdir().unwrap();
         let model = Model::start();
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port());
-        let this = Self { model, home, address, running: None };
+        let this = Self { model, home, address, release, running: None };
         // The first thing that reads the configuration makes the home.
         let made = this.hermes(&venv).args(["config", "show"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -136,6 +137,7 @@ impl Gateway {
     /// Starts it and doesn't wait: it may refuse.
     pub(crate) fn launch(&mut self, release: Release, launch: Launch<'_>) -> Child {
         assert!(self.running.is_none(), "it runs already");
+        self.release = release;
         self.address.set_ip(launch.at);
         let venv = release.venv().expect("installed before");
         let log = File::options().create(true).append(true).open(self.path().join("gateway.log")).unwrap();
@@ -147,14 +149,13 @@ impl Gateway {
         if launch.at != Ipv4Addr::LOCALHOST {
             command.args(["--host", &launch.at.to_string()]);
         }
-        match release {
-            Release::V0_13_0 => {
-                command.env("HERMES_WEB_DIST", self.web_page());
-                if launch.with_chat {
-                    command.arg("--tui");
-                }
-            }
-            Release::V0_16_0 | Release::V0_19_0 => _ = command.arg("--skip-build"),
+        if release.has_pages(&venv) {
+            command.arg("--skip-build");
+        } else {
+            command.env("HERMES_WEB_DIST", self.web_page());
+        }
+        if release.has_chat_on_request() && launch.with_chat {
+            command.arg("--tui");
         }
         command.args(launch.arguments).envs(launch.environment.iter().copied());
         command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
@@ -173,7 +174,7 @@ impl Gateway {
         command
     }
 
-    /// 0.13.0 ships no web page.
+    /// Some packages have no web page.
     fn web_page(&self) -> PathBuf {
         let web = self.path().join("web");
         fs::create_dir_all(web.join("assets")).unwrap();
@@ -212,7 +213,7 @@ impl Gateway {
             "" => format!("token={}", self.token()),
             _ => format!("ticket={}", self.ticket().await),
         };
-        Client::connect(self.address, &credential).await
+        Client::connect(self.address, &credential, self.release.has_lazy_workers()).await
     }
 
     /// Whoever has logged in gets one for each connection.

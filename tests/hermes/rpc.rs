@@ -25,6 +25,8 @@ pub(crate) struct Client {
     inbox: Arc<Mutex<Inbox>>,
     reader: JoinHandle<()>,
     next_id: u64,
+    /// The workers of its gateway start with the first slash command.
+    lazy_workers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -42,14 +44,14 @@ pub(crate) struct Refusal {
 }
 
 impl Client {
-    pub(crate) async fn connect(address: SocketAddrV4, credential: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddrV4, credential: &str, lazy_workers: bool) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         let url = format!("ws://{address}/api/ws?{credential}");
         let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
         let (sink, stream) = socket.split();
         let inbox = Arc::new(Mutex::new(Inbox::default()));
         let reader = tokio::spawn(read(stream, Arc::clone(&inbox)));
-        Self { sink, inbox, reader, next_id: 1 }
+        Self { sink, inbox, reader, next_id: 1, lazy_workers }
     }
 
     /// Asks and waits for the answer.
@@ -78,8 +80,17 @@ impl Client {
         receiver
     }
 
-    /// A new session.
+    /// A new session that has a worker, or will have one once it is built.
     pub(crate) async fn create(&mut self) -> String {
+        let session = self.create_without_worker().await;
+        if self.lazy_workers {
+            let _unheard =
+                self.send("slash.exec", json!({ "session_id": session, "command": "/help" })).await;
+        }
+        session
+    }
+
+    pub(crate) async fn create_without_worker(&mut self) -> String {
         let session = self.ask("session.create", json!({ "cols": 80 })).await.unwrap();
         session["session_id"].as_str().unwrap().to_owned()
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::gateway::Gateway;
 use crate::reaper::{GRACE, Reaper};
-use crate::releases::{Release, on_each_release};
+use crate::releases::{Release, on_each_kind_of_release};
 use crate::until;
 
 /// An agent plugin as a user may have one; here it takes its time with every new session, in the middle of the build.
@@ -20,7 +20,7 @@ def register(ctx):
     ctx.register_hook('on_session_reset', slow)
 ";
 
-on_each_release!(
+on_each_kind_of_release!(
     #[ignore = "long: waits for graces"]
     a_session_whose_agent_is_being_built_is_never_taken,
     building

@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::gateway::Gateway;
 use crate::reaper::Reaper;
-use crate::releases::{Release, on_each_release};
+use crate::releases::{Release, on_each_kind_of_release};
 use crate::until;
 
 const LEAKED: usize = 40;
 
-on_each_release!(
+on_each_kind_of_release!(
     #[ignore = "long: forty agents"]
     forty_leaked_sessions_are_reaped_and_the_attached_client_never_notices,
     forty

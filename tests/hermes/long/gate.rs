@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use crate::gateway::{Gateway, Launch};
 use crate::reaper::Reaper;
-use crate::releases::{Release, on_each_release};
+use crate::releases::{Release, on_each_kind_of_release};
 use crate::until;
 
 /// This machine, and to Hermes any address of the world.
@@ -15,7 +15,7 @@ const LOGIN: [(&str, &str); 3] = [
     ("HERMES_DASHBOARD_SESSION_TOKEN", "a-token-that-a-login-puts-out-of-use"),
 ];
 
-on_each_release!(
+on_each_kind_of_release!(
     #[ignore = "long: starts a gateway and waits for graces"]
     behind_a_login_nothing_is_reaped_and_the_remedy_is_told,
     login
@@ -24,7 +24,7 @@ on_each_release!(
 async fn login(release: Release) {
     let Some(mut gateway) = Gateway::home(release) else { return };
     crate::install::install(gateway.path());
-    if release == Release::V0_13_0 {
+    if release.has_chat_on_request() {
         return no_login_at_all(gateway).await;
     }
     gateway.run_with(release, Launch { at: ELSEWHERE, environment: &LOGIN, ..Launch::default() }).await;

@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::gateway::Gateway;
-use crate::releases::{Release, on_each_release};
+use crate::releases::{Release, on_each_kind_of_release};
 use crate::until;
 
 const ROUNDS: u64 = 24;
 
-on_each_release!(
+on_each_kind_of_release!(
     #[ignore = "long: many rounds"]
     a_client_that_returns_at_the_moment_of_the_reap_loses_nothing,
     races

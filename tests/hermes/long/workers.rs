@@ -10,16 +10,16 @@ use serde_json::json;
 
 use crate::gateway::Gateway;
 use crate::reaper::Reaper;
-use crate::releases::{Release, on_each_release};
+use crate::releases::{Release, on_each_kind_of_release};
 use crate::rpc::Client;
 use crate::until;
 
-on_each_release!(
+on_each_kind_of_release!(
     #[ignore = "long: tries until one is superseded"]
     a_superseded_worker_goes_and_its_session_never_notices,
     superseded
 );
-on_each_release!(
+on_each_kind_of_release!(
     #[ignore = "long: waits for graces"]
     without_the_plugin_nobody_knows_which_of_two_workers_is_in_use,
     without_plugin
