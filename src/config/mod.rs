@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
 
 pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
 pub use gateway::GatewayConfig;
-pub use kinds::{Endpoint, GatewayKind};
+pub use kinds::{Endpoint, GatewayKind, ListenerUser};
 pub use locate::{Environment, locate};
 pub use process::ProcessSource;
 pub use read::load;

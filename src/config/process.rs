@@ -7,7 +7,7 @@ use crate::domain::policy::WorkerMatch;
 use super::keys;
 use super::section::Section;
 use super::user::UserSpec;
-use super::value::{quoted, shown};
+use super::value::quoted;
 
 /// How the gateway's own process is found where its table gives no PID. At least one of both is there.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub(super) fn read_process(gateway: &Section<'_>) -> Option<ProcessSource> {
 pub(super) fn read_worker(gateway: &Section<'_>) -> (Option<WorkerMatch>, Option<UserSpec>) {
     let Some(section) = gateway.section("worker", &keys::WORKER) else { return (None, None) };
     section.refuse_unknown_keys();
-    (pattern(&section, "match"), user(&section))
+    (pattern(&section, "match"), section.user("user", "a user's name in quotes, or a user id"))
 }
 
 fn pattern(section: &Section<'_>, key: &str) -> Option<WorkerMatch> {
@@ -52,15 +52,4 @@ fn pattern(section: &Section<'_>, key: &str) -> Option<WorkerMatch> {
         return section.mismatch(key, expected, &format!("{}, which fits any process", quoted(text)));
     }
     Some(pattern)
-}
-
-fn user(section: &Section<'_>) -> Option<UserSpec> {
-    let value = section.value("user")?.get_ref();
-    let user = match value.as_integer() {
-        Some(number) => {
-            u32::from_str_radix(number.as_str(), number.radix()).ok().and_then(UserSpec::from_uid)
-        }
-        None => value.as_str().and_then(UserSpec::new),
-    };
-    user.or_else(|| section.mismatch("user", "a user's name in quotes, or a user id", &shown(value)))
 }

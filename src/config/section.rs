@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 use super::duration;
 use super::keys::{self, Table};
 use super::problems::Problems;
+use super::user::UserSpec;
 use super::value::{kind, quoted, shown};
 
 /// One table of the file.
@@ -131,6 +132,18 @@ impl<'a> Section<'a> {
                 self.refuse(key, format!("expected {EXPECTED}; found {}: {error}", quoted(text)))
             })
             .ok()
+    }
+
+    /// A user, by name or number.
+    pub(super) fn user(&self, key: &str, expected: &str) -> Option<UserSpec> {
+        let value = self.value(key)?.get_ref();
+        let user = match value.as_integer() {
+            Some(number) => {
+                u32::from_str_radix(number.as_str(), number.radix()).ok().and_then(UserSpec::from_uid)
+            }
+            None => value.as_str().and_then(UserSpec::new),
+        };
+        user.or_else(|| self.mismatch(key, expected, &shown(value)))
     }
 
     /// A path; a relative one starts at the folder of the configuration file.

@@ -1,4 +1,4 @@
-//! The user that a gateway's workers run as, where it isn't the reaper's own.
+//! The users that a gateway or its workers run as, where it isn't the reaper's own.
 
 use std::error::Error;
 use std::fmt;
@@ -22,16 +22,21 @@ pub enum UserError {
     /// The list of users can't be read.
     Unreadable(io::Error),
     /// The list of users doesn't have it.
-    Unknown(String),
+    Unknown {
+        /// Its name.
+        name: String,
+        /// Where it is named.
+        key: &'static str,
+    },
 }
 
 impl fmt::Display for UserError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(_) => write!(f, "{PASSWD} can't be read; give the worker's user as a number"),
-            Self::Unknown(name) => write!(
+            Self::Unreadable(_) => write!(f, "{PASSWD} can't be read; give the user as a number"),
+            Self::Unknown { name, key } => write!(
                 f,
-                "no user {name:?} in {PASSWD}; correct gateway.worker.user, or give the number that `id -u {name}` prints"
+                "no user {name:?} in {PASSWD}; correct {key}, or give the number that `id -u {name}` prints"
             ),
         }
     }
@@ -41,7 +46,7 @@ impl Error for UserError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Unreadable(source) => Some(source),
-            Self::Unknown(_) => None,
+            Self::Unknown { .. } => None,
         }
     }
 }
@@ -61,20 +66,32 @@ impl UserSpec {
         (uid != u32::MAX).then_some(Self::Uid(uid))
     }
 
-    /// The user's number. Names are looked up among the machine's own users, not in a directory service.
+    /// The user's number. Names are looked up among the machine's own users, not in a directory service. `key` named the user.
     ///
     /// # Errors
     /// There is no user of this name.
-    pub fn uid(&self) -> Result<u32, UserError> {
+    pub fn uid(&self, key: &'static str) -> Result<u32, UserError> {
         match self {
             Self::Uid(uid) => Ok(*uid),
             Self::Name(name) => {
                 let passwd = fs::read(PASSWD).map_err(UserError::Unreadable)?;
                 uid_of(name, &String::from_utf8_lossy(&passwd))
-                    .ok_or_else(|| UserError::Unknown(name.clone()))
+                    .ok_or_else(|| UserError::Unknown { name: name.clone(), key })
             }
         }
     }
+}
+
+/// The name of a user, if the machine's own list has one that can be shown.
+pub(crate) fn name_of(uid: u32) -> Option<String> {
+    let passwd = fs::read(PASSWD).ok()?;
+    let passwd = String::from_utf8_lossy(&passwd);
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })?;
+    matches!(UserSpec::new(name), Some(UserSpec::Name(_))).then(|| name.to_owned())
 }
 
 fn uid_of(name: &str, passwd: &str) -> Option<u32> {
@@ -103,14 +120,15 @@ mod tests {
         assert_eq!(uid_of("hermes", passwd), Some(1001));
         assert_eq!(uid_of("herm", passwd), None);
         assert_eq!(uid_of("odd", passwd), None);
-        assert_eq!(UserSpec::Uid(5).uid().unwrap(), 5);
-        assert_eq!(UserSpec::Name("root".to_owned()).uid().unwrap(), 0);
+        assert_eq!(UserSpec::Uid(5).uid("").unwrap(), 5);
+        assert_eq!(UserSpec::Name("root".to_owned()).uid("").unwrap(), 0);
+        assert_eq!(name_of(0).as_deref(), Some("root"));
     }
 
     #[test]
     fn an_unknown_name_says_what_to_do() {
         assert_eq!(
-            UserSpec::Name("no.such.user".to_owned()).uid().unwrap_err().to_string(),
+            UserSpec::Name("no.such.user".to_owned()).uid("gateway.worker.user").unwrap_err().to_string(),
             "no user \"no.such.user\" in /etc/passwd; correct gateway.worker.user, or give the number that \
              `id -u no.such.user` prints"
         );

@@ -100,6 +100,18 @@ pub struct SessionTable {
     pub instance: Option<Instance>,
     /// The sessions; ids are unique.
     pub sessions: Vec<Session>,
+    /// What is known of who said all this.
+    pub listener: Listener,
+}
+
+/// What is known of who answered at a gateway's address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Listener {
+    /// A process of a user that the gateway may run as, looked up on the connection itself.
+    Verified,
+    /// It can't be known (another machine), or isn't to be asked (`listener_user = "any"`).
+    #[default]
+    Unverified,
 }
 
 /// What is known of a gateway's sessions in this run. An unreadable table is never an empty one.

@@ -4,3 +4,4 @@ pub mod clock;
 pub mod gateway;
 pub mod http;
 pub mod processes;
+pub mod sockets;

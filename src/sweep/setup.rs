@@ -7,14 +7,13 @@ use std::time::Duration;
 
 use super::backoff::{Backoff, Patience};
 use super::{Sweep, SweepError};
-use crate::config::token::TokenError;
 use crate::config::user::UserError;
 use crate::config::{Config, GatewayConfig, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
 use crate::domain::table::TableView;
 use crate::sources::clock::{self, BootIdError};
-use crate::sources::gateway::{self, Gateway};
+use crate::sources::gateway::{self, Gateway, OpenError};
 use crate::sources::processes::Processes;
 
 /// A gateway of the configuration, ready to be asked.
@@ -38,8 +37,8 @@ impl Watched {
 /// A configuration that reads well can't be put to work.
 #[derive(Debug)]
 pub enum SetupError {
-    /// A gateway's token can't be had.
-    Token(GatewayName, TokenError),
+    /// A gateway can't be asked as it is configured.
+    Gateway(GatewayName, OpenError),
     /// The user of a gateway's workers isn't known here.
     User(GatewayName, UserError),
     /// Nothing remembered can be trusted without it.
@@ -51,7 +50,7 @@ pub enum SetupError {
 impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Token(gateway, error) => write!(f, "gateway {gateway}: {error}"),
+            Self::Gateway(gateway, error) => write!(f, "gateway {gateway}: {error}"),
             Self::User(gateway, error) => write!(f, "gateway {gateway}: {error}"),
             Self::Boot(error) => error.fmt(f),
             Self::Processes(error) => error.fmt(f),
@@ -62,7 +61,7 @@ impl fmt::Display for SetupError {
 impl Error for SetupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Token(_, error) => error.source(),
+            Self::Gateway(_, error) => error.source(),
             Self::User(_, error) => error.source(),
             Self::Boot(error) => error.source(),
             Self::Processes(error) => error.source(),
@@ -88,7 +87,7 @@ impl Sweep {
 }
 
 fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> {
-    let user = gateway.worker_user.as_ref().map(|user| user.uid());
+    let user = gateway.worker_user.as_ref().map(|user| user.uid("gateway.worker.user"));
     let worker_uid = user.transpose().map_err(|error| SetupError::User(gateway.name.clone(), error))?;
     Ok(Rules {
         gateway: gateway.name.clone(),
@@ -100,7 +99,7 @@ fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> 
 
 fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
     let name = config.name.clone();
-    let gateway = gateway::open(config).map_err(|error| SetupError::Token(name.clone(), error))?;
+    let gateway = gateway::open(config).map_err(|error| SetupError::Gateway(name.clone(), error))?;
     let (process, timeout) = (config.process.clone(), config.timeout);
     Ok(Watched { name, gateway, process, backoff: Backoff::default(), timeout })
 }

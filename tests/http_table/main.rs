@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod listeners;
 mod not_to_be_trusted;
 mod reads;
 mod reaps;

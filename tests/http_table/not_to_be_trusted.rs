@@ -56,7 +56,8 @@ async fn a_truncated_answer_is_refused_even_if_what_came_is_a_table() {
         ),
     ] {
         let (server, view) = view(answer.clone()).await;
-        let why = format!("the answer from {} was cut short after {} bytes", server.at(), TABLE.len());
+        let why =
+            format!("the answer from {} was cut short after {} bytes", server.host_and_port(), TABLE.len());
         assert_eq!(view, refused(&why), "{answer}");
     }
     let (_, view) = view(format!("HTTP/1.0 200 OK\r\n\r\n{}", &TABLE[..TABLE.len() - 1])).await;
@@ -72,11 +73,11 @@ async fn what_is_not_http_is_refused() {
         ("HTTP/1.1 200 OK\r\nno header\r\n\r\n", "invalid HTTP header parsed"),
     ] {
         let (server, view) = view(answer).await;
-        assert_eq!(view, refused(&format!("{} does not speak HTTP/1.1: {what}", server.at())));
+        assert_eq!(view, refused(&format!("{} does not speak HTTP/1.1: {what}", server.host_and_port())));
     }
     let server =
         Server::start([vec![Read, Say("HTTP/1.1 200 OK\r\n".into()), Endless("X: y\r\n".into())]]).await;
-    let why = format!("{} does not speak HTTP/1.1: message head is too large", server.at());
+    let why = format!("{} does not speak HTTP/1.1: message head is too large", server.host_and_port());
     assert_eq!(gateway(&server, PATIENT).read_table().await, refused(&why));
 }
 

@@ -14,7 +14,7 @@ async fn a_read_asks_for_the_table_and_nothing_else() {
     assert!(is_current(&gateway.read_table().await));
     let expected = format!(
         "GET /api/table HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\n\r\n",
-        server.at(),
+        server.host_and_port(),
         env!("CARGO_PKG_VERSION")
     );
     assert_eq!(server.requests(), [expected]);
@@ -101,7 +101,7 @@ async fn a_kept_connection_that_closes_on_the_request_is_replaced_once() {
     let server = Server::start([vec![Read, Say(ok(TABLE)), Read], vec![Read]]).await;
     let mut gateway = gateway(&server, PATIENT);
     assert!(is_current(&gateway.read_table().await));
-    let why = format!("{} closed the connection without an answer", server.at());
+    let why = format!("{} closed the connection without an answer", server.host_and_port());
     assert_eq!(gateway.read_table().await, unreachable(&why));
     assert_eq!(server.connections(), 2);
 }

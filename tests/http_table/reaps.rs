@@ -42,7 +42,7 @@ async fn a_reap_posts_the_instance_it_saw_and_the_reason_and_no_more() {
     let expected = format!(
         "POST /table/a%2Fb/reap HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\n\
          authorization: Bearer s3cret\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        server.at(),
+        server.host_and_port(),
         env!("CARGO_PKG_VERSION"),
         body.len()
     );
@@ -105,7 +105,7 @@ async fn anything_else_has_failed_and_nothing_is_assumed() {
 async fn a_reap_that_was_not_answered_is_never_sent_again() {
     for script in [vec![], vec![Read], vec![Read, Say("HTTP/1.1 200".into())]] {
         let server = Server::start([script]).await;
-        let why = format!("{} closed the connection without an answer", server.at());
+        let why = format!("{} closed the connection without an answer", server.host_and_port());
         assert_eq!(reap(&server).await, failed(&why));
         assert_eq!(server.connections(), 1);
     }
@@ -127,7 +127,8 @@ async fn a_reap_waits_as_long_as_it_is_told_to_and_no_longer() {
             .await;
     for _ in 0..2 {
         let said = gateway(&server, PATIENT).reap(&order("a"), HASTY).await;
-        let why = format!("no answer from {} within 250ms: it is busy, stopped or hanging", server.at());
+        let why =
+            format!("no answer from {} within 250ms: it is busy, stopped or hanging", server.host_and_port());
         assert_eq!(said, failed(&why));
     }
 }
@@ -136,7 +137,7 @@ async fn a_reap_waits_as_long_as_it_is_told_to_and_no_longer() {
 async fn an_answer_to_a_reap_is_not_read_without_end() {
     let head = "HTTP/1.1 200 OK\r\n\r\n{\"outcome\":\"reaped\"}".to_owned();
     let server = Server::start([vec![Read, Say(head), Endless(" ".repeat(1024))]]).await;
-    let why = format!("the answer from {} is larger than 65536 bytes", server.at());
+    let why = format!("the answer from {} is larger than 65536 bytes", server.host_and_port());
     assert_eq!(reap(&server).await, failed(&why));
 }
 
@@ -144,7 +145,8 @@ async fn an_answer_to_a_reap_is_not_read_without_end() {
 async fn an_id_that_no_url_can_carry_fails_and_is_not_sent() {
     let server = Server::start([]).await;
     let said = gateway(&server, PATIENT).reap(&order(&"x".repeat(100_000)), PATIENT).await;
-    let why = format!("no request to {} can carry this path: it is too long, or none", server.at());
+    let why =
+        format!("no request to {} can carry this path: it is too long, or none", server.host_and_port());
     assert_eq!(said, failed(&why));
     assert_eq!(server.connections(), 0);
 }
@@ -180,7 +182,7 @@ async fn a_reap_that_has_to_wait_for_its_turn_is_given_its_full_time_then() {
     let gateway = gateway(&server, HASTY);
     let order = order("a");
     let said = join_all((0..130).map(|_| gateway.reap(&order, Duration::from_secs(1)))).await;
-    let why = format!("no answer from {} within 1s: it is busy, stopped or hanging", server.at());
+    let why = format!("no answer from {} within 1s: it is busy, stopped or hanging", server.host_and_port());
     assert_eq!(said, vec![failed(&why); 130]);
     assert_eq!(server.requests().len(), 130);
 }

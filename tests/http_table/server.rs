@@ -1,6 +1,6 @@
 //! A TCP server on loopback that follows a script, connection by connection.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -46,8 +46,18 @@ impl Server {
     }
 
     /// A script for every connection.
-    pub(crate) async fn start_with(mut script: impl FnMut() -> Vec<Step> + Send + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    pub(crate) async fn start_with(script: impl FnMut() -> Vec<Step> + Send + 'static) -> Self {
+        Self::bound_to((Ipv4Addr::LOCALHOST, 0).into(), script).await
+    }
+
+    /// At this very address.
+    pub(crate) async fn at<const N: usize>(address: SocketAddr, scripts: [Vec<Step>; N]) -> Self {
+        let mut scripts = scripts.into_iter();
+        Self::bound_to(address, move || scripts.next().unwrap_or_default()).await
+    }
+
+    async fn bound_to(address: SocketAddr, mut script: impl FnMut() -> Vec<Step> + Send + 'static) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let connections = Arc::new(Mutex::new(0));
@@ -82,7 +92,7 @@ impl Server {
     }
 
     /// As messages name it.
-    pub(crate) fn at(&self) -> String {
+    pub(crate) fn host_and_port(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 

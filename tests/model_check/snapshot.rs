@@ -3,7 +3,7 @@
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
-use gateway_reaper::domain::table::{Session, SessionTable, TableView, Told, Transport, Turn};
+use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
 
 use super::memory::Memory;
@@ -154,6 +154,7 @@ pub(crate) fn observe(
             gateway_pid: Some(gateway(table.process).pid),
             instance: Some(run_name(table.run).into()),
             sessions: table.rows.iter().map(row).collect(),
+            listener: Listener::Verified,
         }),
         None => TableView::unreachable("no answer"),
     };

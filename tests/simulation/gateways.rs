@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::table::{CloseAnswer, SessionTable, TableView, Transport, Turn};
+use gateway_reaper::domain::table::{CloseAnswer, Listener, SessionTable, TableView, Transport, Turn};
 
 use super::event::TableFault;
 use super::procs::{Birth, Kind, OnTerm, Serial};
@@ -139,6 +139,7 @@ impl World {
                     session.row(tells, worker.map(|worker| worker.pid), self.now)
                 })
                 .collect(),
+            listener: Listener::Verified,
         })
     }
 

@@ -10,7 +10,7 @@ use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::policy::{Rules, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
-use gateway_reaper::domain::table::{Session, SessionTable, TableView, Told, Transport, Turn};
+use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
 
 const GATEWAY: u64 = 100;
@@ -37,7 +37,11 @@ impl Crowd {
         let gateway = process(GATEWAY, 1, "gateway");
         let mut view = ProcessView { own_uid: 1000, init_is_init: true, ..ProcessView::default() };
         view.processes.insert(gateway.identity.pid, gateway.clone());
-        let mut table = SessionTable { gateway_pid: Some(gateway.identity.pid), ..SessionTable::default() };
+        let mut table = SessionTable {
+            gateway_pid: Some(gateway.identity.pid),
+            listener: Listener::Verified,
+            ..SessionTable::default()
+        };
         for index in 0..sessions {
             let mut session = session(index);
             if index % 10 == 0 {

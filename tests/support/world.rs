@@ -12,7 +12,7 @@ use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
-use gateway_reaper::domain::table::{Session, SessionTable, TableView, Told, Transport, Turn};
+use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::{Subject, Verdict};
 use gateway_reaper::domain::warrant::Warrant;
@@ -162,8 +162,7 @@ impl World {
     pub(crate) fn gateway(&mut self, name: &str, raw: u32) {
         let process = self.process(raw, 1, "gatewayd");
         (process.session, process.group) = (raw, raw);
-        let table =
-            SessionTable { instance: Some(format!("{name} run 1").into()), ..SessionTable::default() };
+        let table = table_of(name);
         self.rules.push(rules(name));
         self.seen.gateways.push(GatewayObservation {
             name: name.into(),
@@ -182,8 +181,7 @@ impl World {
     pub(crate) fn table(&mut self, gateway: &str) -> &mut SessionTable {
         let seen = self.of(gateway);
         if seen.table.current().is_none() {
-            let instance = Some(format!("{gateway} run 1").into());
-            seen.table = TableView::Current(SessionTable { instance, ..SessionTable::default() });
+            seen.table = TableView::Current(table_of(gateway));
         }
         match &mut seen.table {
             TableView::Current(table) => table,
@@ -344,4 +342,10 @@ fn warrant(verdict: Option<&Verdict>) -> &Warrant {
 /// The id of a session.
 pub(crate) fn id(text: &str) -> SessionId {
     text.into()
+}
+
+/// An empty table of a gateway's first run, from a listener that is known.
+fn table_of(gateway: &str) -> SessionTable {
+    let instance = Some(format!("{gateway} run 1").into());
+    SessionTable { instance, listener: Listener::Verified, ..SessionTable::default() }
 }

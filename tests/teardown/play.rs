@@ -10,7 +10,9 @@ use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
-use gateway_reaper::domain::table::{CloseAnswer, Session, SessionTable, TableView, Told, Transport, Turn};
+use gateway_reaper::domain::table::{
+    CloseAnswer, Listener, Session, SessionTable, TableView, Told, Transport, Turn,
+};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
@@ -117,6 +119,7 @@ impl Cast {
             gateway_pid: Some(pid(GATEWAY)),
             instance: Some("run 1".into()),
             sessions: self.sessions.clone(),
+            listener: Listener::Verified,
         };
         let process = view.get(pid(GATEWAY)).map(|process| process.identity);
         let observed = GatewayObservation {

@@ -3,6 +3,7 @@
 use crate::config::address::{Address, NotAnAddress};
 use crate::config::section::Section;
 use crate::config::token::TokenSource;
+use crate::config::user::UserSpec;
 
 /// Where a gateway is asked, and with which token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,10 +12,21 @@ pub struct Endpoint {
     pub address: Address,
     /// Where the token comes from.
     pub token: TokenSource,
+    /// Who may listen there, besides the users that always may.
+    pub listener_user: Option<ListenerUser>,
+}
+
+/// Who may listen at a gateway's address, besides the users that always may.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListenerUser {
+    /// Anybody: it isn't asked.
+    Any,
+    /// This user.
+    User(UserSpec),
 }
 
 /// The keys that [`read`] reads.
-pub(super) const KEYS: &[&str] = &["url", "token_env", "token_file"];
+pub(super) const KEYS: &[&str] = &["url", "token_env", "token_file", "listener_user"];
 
 const EXPECTED_URL: &str = "the gateway's address in quotes, such as \"http://127.0.0.1:9119\"";
 
@@ -23,7 +35,16 @@ pub(super) fn read(section: &Section<'_>) -> Option<Endpoint> {
     section.require("url", EXPECTED_URL);
     let address = address(section);
     let token = token(section);
-    Some(Endpoint { address: address?, token })
+    let listener_user = listener_user(section);
+    Some(Endpoint { address: address?, token, listener_user })
+}
+
+fn listener_user(section: &Section<'_>) -> Option<ListenerUser> {
+    const EXPECTED: &str = "a user's name in quotes, a user id, or \"any\"";
+    if section.value("listener_user")?.get_ref().as_str() == Some("any") {
+        return Some(ListenerUser::Any);
+    }
+    section.user("listener_user", EXPECTED).map(ListenerUser::User)
 }
 
 fn address(section: &Section<'_>) -> Option<Address> {

@@ -12,7 +12,7 @@ use super::section::Section;
 use super::value::quoted;
 use crate::domain::policy::WorkerMatch;
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, ListenerUser};
 
 /// How a gateway is spoken to, with the settings of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]

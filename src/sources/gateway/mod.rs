@@ -10,12 +10,14 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
+use thiserror::Error;
 
 use self::hermes::HermesGateway;
 use self::http::HttpGateway;
-use super::http::{Credential, HttpClient};
+use super::http::{Credential, HttpClient, Listeners};
 use crate::config::token::TokenError;
-use crate::config::{Endpoint, GatewayConfig, GatewayKind};
+use crate::config::user::UserError;
+use crate::config::{Endpoint, GatewayConfig, GatewayKind, ListenerUser};
 use crate::domain::table::{Answer, CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
 
@@ -45,11 +47,22 @@ pub async fn read_table(gateway: &mut dyn Gateway) -> TableView {
     view
 }
 
+/// A gateway can't be asked as it is configured.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A token is configured and can't be had.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A user isn't known here.
+    #[error(transparent)]
+    User(#[from] UserError),
+}
+
 /// A gateway as it is configured, ready to be asked. Nothing is asked yet.
 ///
 /// # Errors
-/// A token is configured and can't be had.
-pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, TokenError> {
+/// A token is configured and can't be had, or a user isn't known here.
+pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, OpenError> {
     Ok(match &config.kind {
         GatewayKind::Http(endpoint) => {
             Box::new(HttpGateway::new(client(endpoint, config)?, config.max_table_bytes))
@@ -61,7 +74,20 @@ pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, TokenError> {
 }
 
 /// The client of a kind that is spoken to over HTTP.
-fn client(endpoint: &Endpoint, config: &GatewayConfig) -> Result<HttpClient, TokenError> {
+fn client(endpoint: &Endpoint, config: &GatewayConfig) -> Result<HttpClient, OpenError> {
     let credential = Credential::fetch(endpoint.token.clone())?;
-    Ok(HttpClient::new(endpoint.address.clone(), credential, config.timeout))
+    let listeners = listeners(endpoint, config)?;
+    let client = HttpClient::new(endpoint.address.clone(), credential, config.timeout);
+    Ok(client.with_listeners(listeners))
+}
+
+/// The users that the gateway may run as.
+fn listeners(endpoint: &Endpoint, config: &GatewayConfig) -> Result<Listeners, UserError> {
+    let worker = config.worker_user.as_ref().map(|user| user.uid("gateway.worker.user")).transpose()?;
+    let listener = match &endpoint.listener_user {
+        Some(ListenerUser::Any) => return Ok(Listeners::Any),
+        Some(ListenerUser::User(user)) => Some(user.uid("gateway.listener_user")?),
+        None => None,
+    };
+    Ok(Listeners::own_and(worker.into_iter().chain(listener)))
 }

@@ -20,7 +20,7 @@ pub use self::error::TableError;
 use self::row::RawRow;
 use super::json::{Object, Raw, object, opaque};
 use crate::domain::ids::{Instance, Pid};
-use crate::domain::table::{Session, SessionTable};
+use crate::domain::table::{Listener, Session, SessionTable};
 use crate::text::excerpt;
 
 /// Reads a session table.
@@ -44,7 +44,8 @@ pub fn parse(body: &[u8]) -> Result<SessionTable, TableError> {
     };
     let sessions = rows.0?;
     refuse_duplicates(&sessions)?;
-    Ok(SessionTable { gateway_pid: gateway.pid()?, instance: gateway.instance(), sessions })
+    let (gateway_pid, instance) = (gateway.pid()?, gateway.instance());
+    Ok(SessionTable { gateway_pid, instance, sessions, listener: Listener::Unverified })
 }
 
 #[derive(Deserialize)]

@@ -15,9 +15,11 @@ use super::connection::Connection;
 use super::credential::Credential;
 use super::deadline::Deadline;
 use super::error::{HttpError, HttpProblem, Phase};
+use super::listener::Listeners;
 use super::stream::Stream;
 use crate::config::address::Address;
 use crate::config::token::Token;
+use crate::domain::table::Listener;
 use crate::text::excerpt;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -38,12 +40,15 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+    /// What is known of who answered.
+    pub listener: Listener,
 }
 
 /// A gateway's HTTP side.
 #[derive(Debug)]
 pub struct HttpClient {
     address: Address,
+    listeners: Listeners,
     credential: Credential,
     bearer: Option<HeaderValue>,
     timeout: Duration,
@@ -51,10 +56,16 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// `timeout` covers one whole read, from connecting to the last byte.
+    /// `timeout` covers one whole read, from connecting to the last byte. On this machine nothing is sent to a listener of a user who
+    /// isn't the reaper's or root.
     pub fn new(address: Address, credential: Credential, timeout: Duration) -> Self {
-        let bearer = credential.header();
-        Self { address, credential, bearer, timeout, kept: None }
+        let (bearer, listeners) = (credential.header(), Listeners::own_and([]));
+        Self { address, listeners, credential, bearer, timeout, kept: None }
+    }
+
+    /// With these listeners instead.
+    pub fn with_listeners(self, listeners: Listeners) -> Self {
+        Self { listeners, ..self }
     }
 
     /// Where the gateway is.
@@ -101,8 +112,8 @@ impl HttpClient {
     /// There is none.
     pub async fn connect(&self) -> Result<Stream, HttpError> {
         let deadline = Deadline::after(self.timeout);
-        let stream = deadline.within(Phase::Connect, Stream::open(&self.address)).await;
-        stream.and_then(|stream| stream).map_err(|problem| self.error(problem))
+        let stream = deadline.within(Phase::Connect, Stream::open(&self.address, &self.listeners)).await;
+        stream.and_then(|stream| stream).map(|(stream, _)| stream).map_err(|problem| self.error(problem))
     }
 
     /// Reads a path, within the client's timeout. The body of a 2xx comes whole, of anything else only its beginning, as far as it came:
@@ -148,7 +159,7 @@ impl HttpClient {
         let mut request = self.request(Method::POST, path, body)?;
         request.headers_mut().insert(CONTENT_TYPE, JSON);
         request.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        let (_open, answer) = match over {
+        let (open, answer) = match over {
             None => self.ask_afresh(request, deadline).await?,
             Some(mut open) => {
                 let answer = deadline.within(Phase::Answer, open.send(request)).await??;
@@ -157,7 +168,7 @@ impl HttpClient {
         };
         let (head, body) = answer.into_parts();
         let body = deadline.within(Phase::Body, whole(body, limit)).await??;
-        Ok(Response { status: head.status, headers: head.headers, body })
+        Ok(Response { status: head.status, headers: head.headers, body, listener: open.listener() })
     }
 
     async fn get_by(
@@ -169,6 +180,7 @@ impl HttpClient {
         let request = self.request(Method::GET, path, Bytes::new())?;
         let (connection, answer) = self.ask(request, deadline).await?;
         let (head, body) = answer.into_parts();
+        let listener = connection.listener();
         let body = if head.status.is_success() {
             let body = deadline.within(Phase::Body, whole(body, limit)).await??;
             self.kept = Some(connection);
@@ -176,7 +188,7 @@ impl HttpClient {
         } else {
             beginning(body, limit.min(EXPLANATION_BYTES), deadline).await
         };
-        Ok(Response { status: head.status, headers: head.headers, body })
+        Ok(Response { status: head.status, headers: head.headers, body, listener })
     }
 
     /// On the connection kept from the last read, if there is one. Gateways close one that rests, and that is no reason to give up: then
@@ -200,7 +212,8 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
         deadline: Deadline,
     ) -> Result<(Connection, hyper::Response<Incoming>), HttpProblem> {
-        let mut connection = deadline.within(Phase::Connect, Connection::open(&self.address)).await??;
+        let mut connection =
+            deadline.within(Phase::Connect, Connection::open(&self.address, &self.listeners)).await??;
         let answer = deadline.within(Phase::Answer, connection.send(request)).await??;
         Ok((connection, answer))
     }

@@ -12,8 +12,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 use super::error::HttpProblem;
+use super::listener::Listeners;
 use super::stream::Stream;
 use crate::config::address::Address;
+use crate::domain::table::Listener;
 
 /// Also the most that the head of an answer may have.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -22,12 +24,23 @@ const BUFFER_BYTES: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
-    driver: JoinHandle<()>,
+    listener: Listener,
+    _driver: Driver,
 }
 
+/// What moves the bytes; ends with the connection.
+#[derive(Debug)]
+struct Driver(JoinHandle<()>);
+
 impl Connection {
-    pub(super) async fn open(address: &Address) -> Result<Self, HttpProblem> {
-        Self::over(Stream::open(address).await?).await
+    pub(super) async fn open(address: &Address, listeners: &Listeners) -> Result<Self, HttpProblem> {
+        let (stream, listener) = Stream::open(address, listeners).await?;
+        Ok(Self { listener, ..Self::over(stream).await? })
+    }
+
+    /// What is known of its other end.
+    pub(super) fn listener(&self) -> Listener {
+        self.listener
     }
 
     /// Over a stream that is there already.
@@ -44,7 +57,7 @@ impl Connection {
             // What goes wrong here is told to the request under way.
             let _ = connection.await;
         });
-        Ok(Self { sender, driver })
+        Ok(Self { sender, listener: Listener::Unverified, _driver: Driver(driver) })
     }
 
     pub(super) async fn send(
@@ -56,9 +69,9 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Driver {
     fn drop(&mut self) {
-        self.driver.abort();
+        self.0.abort();
     }
 }
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use humantime::format_duration;
 
+use super::listener::Unwelcome;
+
 /// An exchange that came to nothing.
 #[derive(Debug)]
 pub struct HttpError {
@@ -22,6 +24,8 @@ pub enum HttpProblem {
     Unresolved(io::Error),
     /// No connection.
     Connect(io::Error),
+    /// Somebody else listens there, or it can't be known who.
+    Unwelcome(Unwelcome),
     /// The deadline passed.
     TimedOut {
         /// In which part of the exchange.
@@ -72,7 +76,10 @@ impl HttpError {
     /// The gateway did answer, with something that is no answer: not to be trusted, rather than not there.
     pub fn reached(&self) -> bool {
         match self.problem {
-            HttpProblem::Malformed(_) | HttpProblem::CutShort { .. } | HttpProblem::TooLarge { .. } => true,
+            HttpProblem::Unwelcome(_)
+            | HttpProblem::Malformed(_)
+            | HttpProblem::CutShort { .. }
+            | HttpProblem::TooLarge { .. } => true,
             HttpProblem::Unresolved(_)
             | HttpProblem::Connect(_)
             | HttpProblem::Unaskable
@@ -91,6 +98,7 @@ impl fmt::Display for HttpError {
                 write!(f, "nothing listens at {at}: is the gateway running, and is this its address?")
             }
             HttpProblem::Connect(_) => write!(f, "no connection to {at}"),
+            HttpProblem::Unwelcome(why) => write!(f, "{at}: {why}"),
             HttpProblem::TimedOut { phase, after } => {
                 let after = format_duration(*after);
                 match phase {
@@ -121,6 +129,7 @@ impl std::error::Error for HttpError {
         match &self.problem {
             HttpProblem::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
             HttpProblem::Unresolved(error) | HttpProblem::Connect(error) => Some(error),
+            HttpProblem::Unwelcome(why) => std::error::Error::source(why),
             _ => None,
         }
     }

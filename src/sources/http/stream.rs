@@ -9,7 +9,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::error::HttpProblem;
+use super::listener::Listeners;
 use crate::config::address::{Address, Host, Place};
+use crate::domain::table::Listener;
 
 /// A connected stream.
 #[derive(Debug)]
@@ -21,33 +23,47 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// Connects to the first place that takes it; else says what the first one said.
-    pub(super) async fn open(address: &Address) -> Result<Self, HttpProblem> {
+    /// Connects to the first place that takes it and where one of these listens. Else says which user is there instead, or what the first
+    /// place said.
+    pub(super) async fn open(
+        address: &Address,
+        listeners: &Listeners,
+    ) -> Result<(Self, Listener), HttpProblem> {
         match address.place() {
             Place::Unix(socket) => {
-                UnixStream::connect(socket).await.map(Self::Unix).map_err(HttpProblem::Connect)
+                let stream = UnixStream::connect(socket).await.map_err(HttpProblem::Connect)?;
+                checked(Self::Unix(stream), listeners)
             }
-            Place::Tcp { host, port } => tcp(host, *port).await.map(Self::Tcp),
+            Place::Tcp { host, port } => tcp(host, *port, listeners).await,
         }
     }
 }
 
-async fn tcp(host: &Host, port: u16) -> Result<TcpStream, HttpProblem> {
+async fn tcp(host: &Host, port: u16, listeners: &Listeners) -> Result<(Stream, Listener), HttpProblem> {
     let addresses: Vec<SocketAddr> = match host {
         Host::Addresses(addresses) => addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
         Host::Name(name) => {
             tokio::net::lookup_host((&**name, port)).await.map_err(HttpProblem::Unresolved)?.collect()
         }
     };
-    let mut first_error = None;
+    let (mut unwelcome, mut unconnected) = (None, None);
     for address in addresses {
         match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(error) => _ = first_error.get_or_insert(error),
+            Ok(stream) => match checked(Stream::Tcp(stream), listeners) {
+                Ok(stream) => return Ok(stream),
+                Err(problem) => _ = unwelcome.get_or_insert(problem),
+            },
+            Err(error) => _ = unconnected.get_or_insert(error),
         }
     }
-    Err(first_error
-        .map_or_else(|| HttpProblem::Unresolved(io::ErrorKind::NotFound.into()), HttpProblem::Connect))
+    Err(unwelcome
+        .or(unconnected.map(HttpProblem::Connect))
+        .unwrap_or_else(|| HttpProblem::Unresolved(io::ErrorKind::NotFound.into())))
+}
+
+fn checked(stream: Stream, listeners: &Listeners) -> Result<(Stream, Listener), HttpProblem> {
+    let listener = listeners.check(&stream).map_err(HttpProblem::Unwelcome)?;
+    Ok((stream, listener))
 }
 
 impl AsyncRead for Stream {

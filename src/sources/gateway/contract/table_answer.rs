@@ -46,7 +46,9 @@ fn table(client: &HttpClient, at: &Address, response: &Response) -> Result<Sessi
             "{at} answered with an HTML page instead of a session table: a login page, or not the table's url"
         ));
     }
-    table_json::parse(&response.body).map_err(|error| client.redact(&error.to_string()).into_owned())
+    let table = table_json::parse(&response.body);
+    let table = table.map_err(|error| client.redact(&error.to_string()).into_owned())?;
+    Ok(SessionTable { listener: response.listener, ..table })
 }
 
 /// What a status other than the expected ones says, and the remedy where there is one.
