@@ -109,6 +109,9 @@ pub struct Unfinished {
     pub worker: ProcessIdentity,
     /// All that was seen under it before the first signal.
     pub members: Vec<ProcessIdentity>,
+    /// Its members are being stopped, to be killed: an interrupted run may have left them stopped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopping: bool,
 }
 
 impl Ledger {
@@ -176,6 +179,14 @@ impl Ledger {
     pub fn forget_worker(&mut self, worker: &ProcessIdentity) {
         for memory in self.gateways.values_mut() {
             memory.workers.retain(|known| known.identity != *worker);
+        }
+    }
+
+    /// A worker was found to be no orphan: its grace starts again when next it looks like one.
+    pub fn restart_worker(&mut self, worker: &ProcessIdentity) {
+        let known = self.gateways.values_mut().flat_map(|memory| &mut memory.workers);
+        for known in known.filter(|known| known.identity == *worker) {
+            known.clock = None;
         }
     }
 

@@ -35,6 +35,30 @@ pub enum Event {
     },
     /// A deadline may have come.
     Tick,
+    /// The tables and processes were looked at again, as [`Next::recheck`] asked for.
+    Rechecked {
+        /// For which victim.
+        victim: usize,
+        /// What was found.
+        verdict: Recheck,
+    },
+}
+
+/// What another look says of a victim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recheck {
+    /// It still is the same orphan, and due.
+    Stands {
+        /// Until when that is good.
+        until: Awake,
+    },
+    /// It isn't an orphan any more, or that can't be known.
+    Lapsed {
+        /// Why.
+        why: Box<str>,
+    },
+    /// The table is current and its session is not in it.
+    Gone,
 }
 
 /// What to do next.
@@ -44,6 +68,8 @@ pub struct Next {
     pub close: Option<CloseRequest>,
     /// Processes whose exit is to be waited for, in addition to those named before.
     pub wait_for: Vec<Place>,
+    /// Victims for which the tables and processes are to be looked at and judged again, before anything is done to them.
+    pub recheck: Vec<usize>,
     /// When to tell of a [`Event::Tick`] at the latest.
     pub deadline: Option<Awake>,
     /// How to go on.

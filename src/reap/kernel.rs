@@ -16,6 +16,17 @@ pub enum Signal {
     Stop,
     /// End.
     Kill,
+    /// Let go what was stopped and is not killed.
+    Continue,
+}
+
+/// How much of a held process is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reread {
+    /// Its user.
+    User,
+    /// Its user and its argv.
+    UserAndArgv,
 }
 
 /// What became of a signal.
@@ -78,6 +89,12 @@ pub trait Kernel {
     /// # Errors
     /// The system has no pidfds, no descriptor is left, or the process can't be looked at: then it can't be signalled.
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Self::Held, Process)>, KernelError>;
+
+    /// The held process as it is now: it may have become another user's, or something else, by `exec`. `None`: it has exited.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn reread(&mut self, held: &Self::Held, what: Reread) -> Result<Option<Process>, KernelError>;
 
     /// Sends a signal to the held process.
     ///

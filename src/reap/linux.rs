@@ -11,13 +11,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, pidfd_send_signal, setrlimit};
 
-use super::kernel::{Delivery, Family, Kernel, KernelError, Signal};
+use super::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{
-    Pidfds, Proc, ProcessesError, exists, full_scan, glance, open_pidfd, read, read_held,
+    Pidfds, Proc, ProcessesError, exists, full_scan, glance, glance_held, open_pidfd, read, read_held,
 };
 
 /// Linux.
@@ -55,6 +55,14 @@ impl LinuxKernel {
         let proc = Proc::open()?;
         Ok(Self { has_children_files: proc.has_children_files(), proc })
     }
+
+    fn read(&mut self, held: &Held, what: Reread) -> Result<Option<Process>, KernelError> {
+        let read = match what {
+            Reread::User => glance_held(&mut self.proc, held.pid, &held.fd),
+            Reread::UserAndArgv => read_held(&mut self.proc, held.pid, &held.fd),
+        };
+        read.map_err(|error| unreadable(held.pid, error))
+    }
 }
 
 impl Kernel for LinuxKernel {
@@ -76,7 +84,7 @@ impl Kernel for LinuxKernel {
         let opened = open_pidfd(pid).map_err(|errno| refused("pidfd_open", pid, errno))?;
         let Some(fd) = opened else { return Ok(None) };
         let held = Held { fd, pid };
-        let process = read_held(&mut self.proc, pid, &held.fd).map_err(|error| unreadable(pid, error))?;
+        let process = self.read(&held, Reread::UserAndArgv)?;
         if process.is_none() && !self.exited(&held)? {
             return Err(hidden(pid));
         }
@@ -87,11 +95,21 @@ impl Kernel for LinuxKernel {
         Ok((!self.exited(&held)?).then_some((held, process)))
     }
 
+    fn reread(&mut self, held: &Held, what: Reread) -> Result<Option<Process>, KernelError> {
+        let process = self.read(held, what)?;
+        // Not exited afterwards: so what was read is of the held process.
+        if self.exited(held)? {
+            return Ok(None);
+        }
+        process.map(Some).ok_or_else(|| hidden(held.pid))
+    }
+
     fn signal(&mut self, held: &Held, signal: Signal) -> Result<Delivery, KernelError> {
         let signal = match signal {
             Signal::Term => rustix::process::Signal::TERM,
             Signal::Stop => rustix::process::Signal::STOP,
             Signal::Kill => rustix::process::Signal::KILL,
+            Signal::Continue => rustix::process::Signal::CONT,
         };
         match pidfd_send_signal(&held.fd, signal) {
             Ok(()) => Ok(Delivery::Sent),

@@ -42,6 +42,11 @@ pub enum Outcome {
         /// The gateway's reason.
         reason: Box<str>,
     },
+    /// It was let be: it changed, or is no orphan any more.
+    Spared {
+        /// What changed.
+        why: Box<str>,
+    },
     /// Something of it is still there, or may be.
     Failed {
         /// What happened.
@@ -59,7 +64,7 @@ impl Outcome {
         match self {
             Self::Reaped => "reaped",
             Self::Gone => "gone",
-            Self::Kept { .. } => "kept",
+            Self::Kept { .. } | Self::Spared { .. } => "kept",
             Self::Failed { .. } => "failed",
         }
     }

@@ -47,9 +47,19 @@ impl<H> Teardown<H> {
                 }
             }
             Event::Tick => self.tick(world),
+            Event::Rechecked { victim, verdict } => {
+                if let Some(victim) = self.victims.get_mut(victim) {
+                    victim.rechecked(world, verdict);
+                }
+            }
         }
         self.search(world);
         self.next(close)
+    }
+
+    /// The warrant of a victim.
+    pub fn warrant(&self, victim: usize) -> Option<&Warrant> {
+        self.victims.get(victim).map(Victim::warrant)
     }
 
     /// The hold of a process that is to be waited for.
@@ -107,13 +117,14 @@ impl<H> Teardown<H> {
 
     fn next(&mut self, close: Option<CloseRequest>) -> Next {
         let (mut deadline, mut done) = (None, true);
-        let mut wait_for = Vec::new();
+        let (mut wait_for, mut recheck) = (Vec::new(), Vec::new());
         for (index, victim) in self.victims.iter_mut().enumerate() {
             if victim.is_done() {
                 continue;
             }
             done = false;
             deadline = deadline.into_iter().chain(victim.deadline()).min();
+            recheck.extend(victim.asks_for_recheck().then_some(index));
             wait_for.extend(victim.not_waited_for().map(|member| Place { victim: index, member }));
         }
         let then = if done {
@@ -123,6 +134,6 @@ impl<H> Teardown<H> {
         } else {
             Then::Wait
         };
-        Next { close, wait_for, deadline, then }
+        Next { close, wait_for, recheck, deadline, then }
     }
 }

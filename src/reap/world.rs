@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::kernel::{Delivery, Family, Kernel, KernelError, Signal};
+use super::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
 use super::outcome::{Ending, Step};
 use super::record::{Case, Record};
 use crate::domain::ids::Pid;
@@ -37,6 +37,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(K::Held, Process)>, KernelError> {
         self.kernel.hold(who)
+    }
+
+    fn reread(&mut self, held: &K::Held, what: Reread) -> Result<Option<Process>, KernelError> {
+        self.kernel.reread(held, what)
     }
 
     fn signal(&mut self, held: &K::Held, signal: Signal) -> Result<Delivery, KernelError> {

@@ -129,6 +129,7 @@ fn ended(ending: &Ending, is_session: bool) -> (Style, &'static str, String) {
             (GOOD, "gone", format!("{what}{note}"))
         }
         Outcome::Kept { reason } => (QUIET, "kept", format!("its gateway keeps it: {}", plain(reason, 100))),
+        Outcome::Spared { why } => (QUIET, "kept", plain(why, 300)),
         Outcome::Failed { why } => {
             (BAD, "FAILED", format!("{}; tried again on the next run", plain(why, 300)))
         }

@@ -288,7 +288,7 @@ impl Report {
                     match ending.outcome {
                         Outcome::Reaped => totals.reaped += 1,
                         Outcome::Gone => totals.gone += 1,
-                        Outcome::Kept { .. } => totals.kept += 1,
+                        Outcome::Kept { .. } | Outcome::Spared { .. } => totals.kept += 1,
                         Outcome::Failed { .. } => totals.failed += 1,
                     }
                 }

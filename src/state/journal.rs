@@ -168,7 +168,14 @@ mod tests {
         let pid = Pid::new(pid).unwrap();
         let worker = ProcessIdentity { pid, start_ticks: 7, inode: 0 };
         let orphan = OrphanKind::OwnerlessWorker;
-        Unfinished { gateway: "gw".into(), orphan, asked: None, worker, members: vec![worker] }
+        Unfinished {
+            gateway: "gw".into(),
+            orphan,
+            asked: None,
+            worker,
+            members: vec![worker],
+            stopping: false,
+        }
     }
 
     fn boot() -> BootId {

@@ -256,7 +256,14 @@ mod tests {
             inode: 0,
         };
         let orphan = crate::domain::orphan::OrphanKind::OwnerlessWorker;
-        let begun = Unfinished { gateway: "gw".into(), orphan, asked: None, worker, members: vec![worker] };
+        let begun = Unfinished {
+            gateway: "gw".into(),
+            orphan,
+            asked: None,
+            worker,
+            members: vec![worker],
+            stopping: false,
+        };
         let with_a_tree = Ledger { unfinished: vec![begun], ..ledger(1) };
         let is_written = |file: &mut LedgerFile, ledger: &Ledger| {
             let _ = std::fs::remove_file(&path);

@@ -4,7 +4,10 @@
 
 mod act;
 mod backoff;
+mod closes;
+mod exits;
 mod observe;
+pub mod recheck;
 mod recorder;
 pub mod settle;
 mod setup;
@@ -116,6 +119,7 @@ impl Sweep {
         let Decision { gateways, ledger } = decision;
         store.remember(ledger).map_err(SweepError::Memory)?;
         let next_due = next_due(&gateways);
+        let unread = recheck::unread(&seen);
         report.describe(&seen, gateways);
         store.notes().decided(&report);
         let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
@@ -123,10 +127,10 @@ impl Sweep {
             let (places, warrants): (Vec<_>, Vec<_>) = warrants.into_iter().unzip();
             // Opened when there is something to do: most runs have nothing.
             let mut kernel = LinuxKernel::new()?;
+            let mut ledger = store.ledger().clone();
             let mut recorder = store.recorder(&report);
             let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
-            let endings = act::carry_out(warrants, &self.gateways, &mut kernel, &mut recorder).await;
-            let mut ledger = store.ledger().clone();
+            let endings = self.carry_out(warrants, &ledger, unread, &mut kernel, &mut recorder).await;
             for ((place, warrant), ending) in places.into_iter().zip(&given).zip(endings) {
                 settle::settle(&mut ledger, warrant, &ending);
                 report.conclude(place, ending);
@@ -143,7 +147,7 @@ impl Sweep {
     }
 
     async fn judge(&mut self, memory: &Ledger) -> Result<(Observation, Decision, Awake), SweepError> {
-        let (seen, whole_look) = self.observe(memory).await?;
+        let (seen, whole_look) = self.observe(memory, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
         let mut decision = decide(&seen, memory, &self.rules, now);
         decision.ledger.whole_look = whole_look;

@@ -23,15 +23,16 @@ use crate::sources::processes::{Look, Processes, ProcessesError, Roots};
 const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(600);
 
 impl Sweep {
-    /// Looks at the processes and reads the tables. Also returns when every process was last looked at.
+    /// Looks at the processes and reads the tables, but for those that could not be read before in this run. Also returns when every process
+    /// was last looked at.
     pub(super) async fn observe(
         &mut self,
         memory: &Ledger,
+        mut tables: Vec<Option<TableView>>,
     ) -> Result<(Observation, Option<Awake>), SweepError> {
         let known = known(memory);
         let mut whole_look = memory.whole_look;
         let mut roots = self.remembered_gateways(memory)?;
-        let mut tables = vec![None; roots.len()];
         // Of one that was met and has no process nothing is learnt by reading its table twice.
         let is_stranger = |(watched, root): (&Watched, &Option<Pid>)| {
             root.is_none() && (watched.process.is_some() || !memory.gateways.contains_key(&watched.name))

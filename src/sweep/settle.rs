@@ -29,6 +29,15 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
                 ledger.refused(gateway, &order.id);
             }
         }
+        // What was found to be no orphan has to look like one for its whole grace again.
+        Outcome::Spared { .. } => {
+            if let Some(order) = warrant.session() {
+                ledger.refused(gateway, &order.id);
+            }
+            if let Some(worker) = warrant.worker() {
+                ledger.restart_worker(&worker);
+            }
+        }
         Outcome::Failed { .. } => {
             ledger.failed(gateway, warrant.session().map(|order| &order.id), warrant.worker());
         }

@@ -16,6 +16,7 @@ fn interrupted() -> World {
         asked: None,
         worker: identity(200),
         members: vec![identity(300), identity(301)],
+        stopping: false,
     }];
     world
 }

@@ -67,8 +67,8 @@ impl World {
         let announced = &self.grips[disk].announced;
         match signal {
             Signal::Term => announced.contains(&(Step::Term, Some(identity))),
-            Signal::Kill => announced.contains(&(Step::Kill, Some(identity))),
-            Signal::Stop => announced.contains(&(Step::Kill, None)),
+            Signal::Stop | Signal::Kill => announced.contains(&(Step::Kill, Some(identity))),
+            Signal::Continue => true,
         }
     }
 

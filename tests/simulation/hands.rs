@@ -9,7 +9,7 @@ use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
-use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
 use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
@@ -122,6 +122,12 @@ impl Kernel for Hands<'_> {
             Ok(held)
         })
         .unwrap_or_else(|| Err(Self::error("pidfd_open", who.pid)))
+    }
+
+    fn reread(&mut self, held: &Serial, _: Reread) -> Result<Option<Process>, KernelError> {
+        let serial = *held;
+        self.call(|world| Ok(world.procs.alive(serial).map(|proc| world.procs.show(proc))))
+            .unwrap_or_else(|| Err(Self::error("reread", Pid::INIT)))
     }
 
     fn signal(&mut self, held: &Serial, signal: Signal) -> Result<Delivery, KernelError> {
@@ -315,7 +321,9 @@ impl World {
             let kind = proc.kind;
             self.say(|_| format!("    reaper: {signal:?} to {kind:?} {pid}"));
         }
-        self.check_signal(disk, serial, signal);
+        if signal != Signal::Continue {
+            self.check_signal(disk, serial, signal);
+        }
         match signal {
             Signal::Term if stopped => {}
             Signal::Term => match on_term {
@@ -329,6 +337,11 @@ impl World {
             Signal::Stop => {
                 if let Some(proc) = self.procs.by_serial_mut(serial) {
                     proc.stopped = true;
+                }
+            }
+            Signal::Continue => {
+                if let Some(proc) = self.procs.by_serial_mut(serial) {
+                    proc.stopped = false;
                 }
             }
             Signal::Kill => {

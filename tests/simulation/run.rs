@@ -12,8 +12,9 @@ use gateway_reaper::domain::table::{CloseAnswer, TableView};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
-use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Then};
+use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Recheck, Then};
 use gateway_reaper::reap::teardown::Teardown;
+use gateway_reaper::sweep::recheck::judge;
 use gateway_reaper::sweep::settle::settle;
 
 use super::event::{CloseFault, TableFault};
@@ -34,6 +35,8 @@ pub(crate) enum Step {
     Arrives(usize, TableView, Vec<((usize, String), Seen)>),
     CloseAt(CloseRequest),
     Answered(usize, CloseAnswer),
+    /// Another look, for this victim.
+    Recheck(usize),
     /// Somebody may have exited, or a deadline come.
     Poll,
 }
@@ -143,7 +146,16 @@ impl Sim {
                 }
             }
             Step::CloseAt(request) => self.close_at(disk, run.number, request),
-            Step::Answered(victim, answer) => return self.drive(disk, run, Some((victim, answer))),
+            Step::Answered(victim, answer) => {
+                if self.world.borrow().story.is_some() {
+                    self.world.borrow_mut().say(|_| format!("    gateway answers {answer:?}"));
+                }
+                return self.drive(disk, run, Some(Event::Answered { victim, answer }));
+            }
+            Step::Recheck(victim) => {
+                let verdict = self.recheck(run, victim);
+                return self.drive(disk, run, Some(Event::Rechecked { victim, verdict }));
+            }
             Step::Poll => return self.drive(disk, run, None),
         }
         false
@@ -221,6 +233,29 @@ impl Sim {
         self.drive(disk, run, None)
     }
 
+    /// Looks and decides once more for one victim. A gateway that is slow with its table doesn't get to answer.
+    fn recheck(&mut self, run: &Run, victim: usize) -> Recheck {
+        let mut world = self.world.borrow_mut();
+        let asked = world.awake();
+        let whole = world.needs_whole_look(&run.memory, asked);
+        let mut view = world.look(run.process, &run.memory, whole);
+        let gateways = (0..world.gateways.len()).map(|index| {
+            let late = matches!(world.table_fault(index), Some(TableFault::Late(_)));
+            let table = if late || world.gateways[index].hangs_until > world.now {
+                TableView::unreachable("no answer in time")
+            } else {
+                world.table(index)
+            };
+            world.gather(index, (table, asked), &run.memory, &mut view)
+        });
+        let gateways: Vec<_> = gateways.collect();
+        let seen = Observation { boot: world.boot_id(), processes: view, gateways };
+        let decision = decide(&seen, &run.memory, &world.rules, world.awake());
+        let verdict = judge(&run.warrants[victim], &seen, &decision);
+        world.say(|_| format!("    reaper: another look says {verdict:?}"));
+        verdict
+    }
+
     /// The request reaches the gateway, whether or not the reaper still lives.
     pub(crate) fn close_at(&mut self, disk: usize, number: u64, request: CloseRequest) {
         let mut world = self.world.borrow_mut();
@@ -264,15 +299,12 @@ impl Sim {
     }
 
     /// Passes on what happened, in the order of the runtime, until the run has nothing more to do now.
-    fn drive(&mut self, disk: usize, run: &mut Run, answer: Option<(usize, CloseAnswer)>) -> bool {
+    fn drive(&mut self, disk: usize, run: &mut Run, told: Option<Event>) -> bool {
         let Some(mut teardown) = run.teardown.take() else { return false };
         let world = std::rc::Rc::clone(&self.world);
         let mut hands = Hands { world: &world, disk };
-        if let Some((victim, answer)) = answer {
-            if world.borrow().story.is_some() {
-                world.borrow_mut().say(|_| format!("    gateway answers {answer:?}"));
-            }
-            let next = teardown.handle(Event::Answered { victim, answer }, &mut hands);
+        if let Some(event) = told {
+            let next = teardown.handle(event, &mut hands);
             self.take_up(disk, run, next);
         }
         if run.then == Then::Begin {
@@ -349,6 +381,10 @@ impl Sim {
                 world.moment(5)
             };
             self.plan(disk, run.number, delay, Step::CloseAt(request));
+        }
+        for victim in next.recheck {
+            let delay = self.world.borrow_mut().moment(5);
+            self.plan(disk, run.number, delay, Step::Recheck(victim));
         }
         run.waits.extend(next.wait_for);
         (run.deadline, run.then) = (next.deadline, next.then);

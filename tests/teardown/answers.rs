@@ -2,6 +2,7 @@
 
 use gateway_reaper::domain::ids::Instance;
 use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::reap::event::Recheck;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, Play};
@@ -114,15 +115,45 @@ fn a_no_of_the_gateway_is_the_end_and_its_reason_is_told() {
     }
 }
 
-#[test]
-fn without_an_answer_nothing_is_assumed_and_the_tree_stays_in_hand() {
+/// A session whose gateway gave no answer to the close.
+fn unanswered() -> Play {
     let mut play = session();
-    play.done();
-    play.answer(CloseAnswer::Failed { why: "no answer".into() });
-    assert_eq!(play.done(), "failed");
+    play.answer(CloseAnswer::Failed { why: "no answer".into() }).done();
+    play
+}
+
+#[test]
+fn without_an_answer_the_next_table_tells_and_until_then_nothing_is_done() {
+    let mut play = unanswered();
+    assert_eq!(play.rechecks, [0]);
+    assert_eq!(play.pass(ms(60_000)).exits(201).done(), "");
+}
+
+#[test]
+fn a_session_that_is_still_in_the_table_after_a_close_without_an_answer_is_a_failure_and_stays_unfinished() {
+    let mut play = unanswered();
+    let until = play.kernel.now;
+    assert_eq!(play.recheck(Recheck::Stands { until }).done(), "failed");
     assert_eq!(play.failure(), "no answer");
     assert!(play.record.unfinished.contains_key(&200));
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_session_that_is_gone_from_the_table_after_a_close_without_an_answer_is_a_success() {
+    let mut play = unanswered();
+    assert_eq!(play.recheck(Recheck::Gone).done(), "", "its worker has its time to exit");
+    assert_eq!(play.exits(201).exits(200).done(), "gone, put 200");
+    assert_eq!(play.ending().outcome, Outcome::Gone);
+}
+
+#[test]
+fn a_session_that_is_attached_again_after_a_close_without_an_answer_is_kept() {
+    let mut play = unanswered();
+    let why = "a client is attached";
+    assert_eq!(play.recheck(Recheck::Lapsed { why: why.into() }).done(), "kept, put 200");
+    assert_eq!(play.ending().outcome, Outcome::Spared { why: why.into() });
+    assert!(play.kernel.is_alive(200));
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn the_rest_is_asked_when_half_of_the_patience_with_the_worker_is_over() {
     assert_eq!(play.pass(ms(2_499)).done(), "");
     assert_eq!(
         play.pass(ms(1)).done(),
-        "announce SIGKILL, Stop 200, announce SIGKILL 200, Kill 200, reaped, put 200"
+        "take 200+201 to be stopped, announce SIGKILL 200, Stop 200, Kill 200, reaped, put 200"
     );
     assert_eq!(play.ending().steps, [Step::Term, Step::Kill]);
 }
@@ -48,7 +48,7 @@ fn a_worker_that_goes_late_leaves_the_rest_what_is_left_of_the_patience() {
     play.pass(ms(1_000)).done();
     assert_eq!(play.exits(200).done(), "announce SIGTERM 201, Term 201");
     assert_eq!(play.pass(ms(3_999)).done(), "");
-    let kill = "announce SIGKILL, Stop 201, announce SIGKILL 201, Kill 201, reaped, put 200";
+    let kill = "take 200+201 to be stopped, announce SIGKILL 201, Stop 201, Kill 201, reaped, put 200";
     assert_eq!(play.pass(ms(1)).done(), kill);
 }
 
@@ -66,16 +66,15 @@ fn everybody_is_stopped_before_anybody_is_killed_and_who_forked_meanwhile_is_fou
     play.kernel.actors.get_mut(&201).unwrap().forks = Some(202);
     play.pass(ms(1));
     let done = play.done();
-    let (stops, kills) = done.split_once("announce SIGKILL 200").unwrap();
-    assert_eq!(stops, "announce SIGKILL, Stop 200, Stop 201, Stop 202, take 200+201+202, ");
     assert_eq!(
-        kills,
-        ", Kill 200, announce SIGKILL 201, Kill 201, announce SIGKILL 202, Kill 202, reaped, put 200"
+        done,
+        "take 200+201 to be stopped, announce SIGKILL 200, Stop 200, announce SIGKILL 201, Stop 201, \
+         take 200+201+202 to be stopped, announce SIGKILL 202, Stop 202, Kill 200, Kill 201, Kill 202, reaped, put 200"
     );
 }
 
 #[test]
-fn who_turns_up_between_the_signals_is_written_down_before_it_gets_one() {
+fn a_process_that_is_found_between_the_signals_is_written_down_before_it_gets_one() {
     let mut cast = Cast::new();
     cast.worker(200).manner = Manner::Deaf;
     cast.actor(201, 200, "child");
@@ -127,8 +126,8 @@ fn without_patience_sigkill_follows_at_once() {
     let mut play = cast.begin();
     assert_eq!(
         play.done(),
-        "take 200, announce SIGTERM 200, Term 200, announce SIGKILL, Stop 200, \
-         announce SIGKILL 200, Kill 200, reaped, put 200"
+        "take 200, announce SIGTERM 200, Term 200, take 200 to be stopped, announce SIGKILL 200, Stop 200, \
+         Kill 200, reaped, put 200"
     );
 }
 
@@ -205,4 +204,20 @@ fn a_dying_worker_is_looked_at_after_2_ms_and_then_after_half_of_its_dying() {
         })
         .collect();
     assert_eq!(looks, [2_000, 4_000, 6_000, 9_000, 13_500, 20_250, 30_375]);
+}
+
+#[test]
+fn patience_runs_from_the_signal_and_not_from_the_writing_of_its_line() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let mut play = cast.rehearse();
+    play.record.takes = ms(900);
+    let mut play = play.begin();
+    assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200");
+    assert_eq!(
+        play.pass(ms(5_000) + ms(899)).done(),
+        "",
+        "the line took 900 ms, and nothing of the patience"
+    );
+    assert!(play.pass(ms(1)).done().contains("Kill 200"));
 }

@@ -5,6 +5,7 @@ mod answers;
 mod escalation;
 mod family;
 mod play;
+mod read_again;
 mod records;
 mod stage;
 mod system;

@@ -16,7 +16,7 @@ use gateway_reaper::domain::table::{
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
-use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Then};
+use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Recheck, Then};
 use gateway_reaper::reap::outcome::{Ending, Outcome};
 use gateway_reaper::reap::teardown::Teardown;
 use gateway_reaper::reap::world::Hands;
@@ -103,6 +103,7 @@ impl Cast {
             asked: None,
             worker: identity(worker),
             members: members.iter().copied().map(identity).collect(),
+            stopping: false,
         });
     }
 
@@ -152,13 +153,16 @@ impl Cast {
     pub(crate) fn rehearse(self) -> Play {
         let warrants = self.warrants();
         let log = Log::default();
+        let kernel = FakeKernel::new(self.actors, &log);
+        let record = FakeRecord::new(&log, &kernel.lag);
         Play {
-            kernel: FakeKernel::new(self.actors, &log),
-            record: FakeRecord::new(&log),
+            kernel,
+            record,
             log,
             warrants,
             teardown: None,
             requests: Vec::new(),
+            rechecks: Vec::new(),
             waits: Vec::new(),
             deadline: None,
             then: Then::Begin,
@@ -179,6 +183,8 @@ pub(crate) struct Play {
     warrants: Vec<(Warrant, Duration)>,
     teardown: Option<Teardown<ProcessIdentity>>,
     pub(crate) requests: Vec<CloseRequest>,
+    /// Victims for which another look was asked for.
+    pub(crate) rechecks: Vec<usize>,
     waits: Vec<Place>,
     deadline: Option<Awake>,
     then: Then,
@@ -199,7 +205,8 @@ impl Play {
     fn tell(&mut self, event: Event) {
         let mut hands = Hands { kernel: &mut self.kernel, record: &mut self.record };
         let next = self.teardown.as_mut().unwrap().handle(event, &mut hands);
-        let Next { close, wait_for, deadline, then } = next;
+        let Next { close, wait_for, recheck, deadline, then } = next;
+        self.rechecks.extend(recheck);
         self.requests.extend(close);
         self.waits.extend(wait_for);
         (self.deadline, self.then) = (deadline, then);
@@ -226,6 +233,14 @@ impl Play {
 
     pub(crate) fn answer_for(&mut self, victim: usize, answer: CloseAnswer) -> &mut Self {
         self.tell(Event::Answered { victim, answer });
+        self.settle();
+        self
+    }
+
+    /// What another look found for the only victim.
+    pub(crate) fn recheck(&mut self, verdict: Recheck) -> &mut Self {
+        let victim = self.rechecks.remove(0);
+        self.tell(Event::Rechecked { victim, verdict });
         self.settle();
         self
     }

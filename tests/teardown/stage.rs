@@ -1,6 +1,6 @@
 //! A stage for the teardown: actors instead of processes, a clock that is moved, and one list of everything that is done or written down.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
-use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
 use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
@@ -41,6 +41,8 @@ pub(crate) struct Actor {
 /// The system.
 pub(crate) struct FakeKernel {
     pub(crate) now: Awake,
+    /// What writing took so far.
+    pub(crate) lag: Rc<Cell<Duration>>,
     /// What the start ticks of a process started now would be; everybody in the play has less.
     pub(crate) ticks: u64,
     pub(crate) actors: BTreeMap<u32, Actor>,
@@ -56,6 +58,8 @@ pub(crate) struct FakeKernel {
     pub(crate) unsignallable: BTreeSet<u32>,
     /// Those whose end can't be told.
     pub(crate) unaskable: BTreeSet<u32>,
+    /// Becomes root's when it is stopped.
+    pub(crate) seizes: Option<u32>,
     pub(crate) blind: bool,
     /// How the system refuses.
     pub(crate) refusal: io::ErrorKind,
@@ -73,6 +77,7 @@ impl FakeKernel {
     pub(crate) fn new(actors: BTreeMap<u32, Actor>, log: &Log) -> Self {
         Self {
             now: Awake::from_nanos(1_000_000_000),
+            lag: Rc::default(),
             ticks: 1_000_000,
             actors,
             unholdable: BTreeSet::new(),
@@ -82,6 +87,7 @@ impl FakeKernel {
             overlooked: BTreeMap::new(),
             unsignallable: BTreeSet::new(),
             unaskable: BTreeSet::new(),
+            seizes: None,
             blind: false,
             refusal: io::ErrorKind::PermissionDenied,
             searched: 0,
@@ -129,7 +135,7 @@ impl Kernel for FakeKernel {
     type Held = ProcessIdentity;
 
     fn now(&self) -> Awake {
-        self.now
+        self.now + self.lag.get()
     }
 
     fn ticks(&self) -> u64 {
@@ -144,6 +150,14 @@ impl Kernel for FakeKernel {
         Ok(found.map(|process| (who, process)))
     }
 
+    fn reread(&mut self, held: &ProcessIdentity, what: Reread) -> Result<Option<Process>, KernelError> {
+        let found = self.living().find(|process| process.identity == *held).cloned();
+        Ok(found.map(|process| match what {
+            Reread::User => Process { argv: None, ..process },
+            Reread::UserAndArgv => process,
+        }))
+    }
+
     fn signal(&mut self, held: &ProcessIdentity, signal: Signal) -> Result<Delivery, KernelError> {
         let pid = held.pid.get();
         if self.unsignallable.contains(&pid) {
@@ -156,6 +170,9 @@ impl Kernel for FakeKernel {
         let born = self.actors.get_mut(&pid).and_then(|actor| actor.forks.take());
         if let Some((child, actor)) = born.and_then(|child| self.unborn.remove_entry(&child)) {
             self.actors.insert(child, actor);
+        }
+        if signal == Signal::Stop && self.seizes == Some(pid) {
+            self.actors.get_mut(&pid).unwrap().process.uid = 0;
         }
         let manner = self.actors.get(&pid).map(|actor| actor.manner);
         match (signal, manner) {
@@ -219,11 +236,24 @@ pub(crate) struct FakeRecord {
     /// The journal can't be written from this many entries on.
     pub(crate) journal_takes: usize,
     pub(crate) unfinished: BTreeMap<u32, Unfinished>,
+    /// The audit log can take so many more announcements of SIGKILL.
+    pub(crate) kills: usize,
+    /// How long an announcement takes.
+    pub(crate) takes: Duration,
+    lag: Rc<Cell<Duration>>,
 }
 
 impl FakeRecord {
-    pub(crate) fn new(log: &Log) -> Self {
-        Self { log: Rc::clone(log), mute: None, journal_takes: usize::MAX, unfinished: BTreeMap::new() }
+    pub(crate) fn new(log: &Log, lag: &Rc<Cell<Duration>>) -> Self {
+        Self {
+            kills: usize::MAX,
+            takes: Duration::ZERO,
+            lag: Rc::clone(lag),
+            log: Rc::clone(log),
+            mute: None,
+            journal_takes: usize::MAX,
+            unfinished: BTreeMap::new(),
+        }
     }
 
     fn say(&self, line: String) {
@@ -236,6 +266,13 @@ impl Record for FakeRecord {
         if self.mute == Some(step) {
             return Err(io::ErrorKind::StorageFull.into());
         }
+        if step == Step::Kill {
+            if self.kills == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.kills -= 1;
+        }
+        self.lag.set(self.lag.get() + self.takes);
         match (on, &case.session) {
             (Some(process), _) => self.say(format!("announce {step} {}", process.pid)),
             (None, Some(session)) => self.say(format!("announce {step} of {session}")),
@@ -256,7 +293,8 @@ impl Record for FakeRecord {
         let members: Vec<String> = tree.members.iter().map(|member| member.pid.to_string()).collect();
         let asked =
             tree.asked.as_ref().map(|session| format!(" while {session} is asked for")).unwrap_or_default();
-        self.say(format!("take {}{asked}", members.join("+")));
+        let stopping = if tree.stopping { " to be stopped" } else { "" };
+        self.say(format!("take {}{asked}{stopping}", members.join("+")));
         self.unfinished.insert(tree.worker.pid.get(), tree.clone());
         Ok(())
     }

@@ -93,7 +93,7 @@ fn what_was_stopped_is_killed_even_if_the_rest_cannot_be_listed() {
     play.pass(ms(1));
     assert_eq!(
         play.done(),
-        "announce SIGKILL, Stop 200, Stop 201, announce SIGKILL 200, Kill 200, announce SIGKILL 201, Kill 201, failed"
+        "take 200+201 to be stopped, announce SIGKILL 200, Stop 200, announce SIGKILL 201, Stop 201, Kill 200, Kill 201, failed"
     );
     assert_eq!(play.failure(), "a look in /proc of process 201 failed: permission denied");
 }

@@ -5,32 +5,87 @@ use std::io;
 use super::{Phase, Victim};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
-use crate::reap::kernel::{Delivery, Signal};
+use crate::reap::kernel::{Delivery, KernelError, Signal};
 use crate::reap::outcome::{Ending, Outcome, Step};
+use crate::reap::tree::{Fitness, Member};
 use crate::reap::world::World;
 
 impl<H> Victim<H> {
-    /// Signals the root alone, or all that are left and haven't had this signal yet.
+    /// Signals the root alone, or all that are left and haven't had this signal yet. Where the first signal comes too late for what the
+    /// decision rested on, asks for another look instead.
     pub(super) fn signal<W: World<Held = H>>(&mut self, world: &mut W, step: Step, root_only: bool) {
         let signal = if step == Step::Kill { Signal::Kill } else { Signal::Term };
+        let mut refused = None;
         for index in 0..self.tree.members.len() {
             let member = &self.tree.members[index];
-            let had_it = member.exited || (step == Step::Term && member.termed);
+            let had_it = !member.is_left() || (step == Step::Term && member.termed);
             if had_it || (root_only && index > 0) {
                 continue;
             }
-            let identity = member.identity;
-            if !self.announce(world, step, Some(identity)) {
+            if !self.announce_to(world, step, index) || (step == Step::Term && self.wants_recheck(world)) {
                 return;
             }
-            let member = &mut self.tree.members[index];
-            member.termed = true;
-            match world.signal(&member.held, signal) {
-                Ok(Delivery::Sent) => self.signalled = true,
-                Ok(Delivery::Gone) => member.has_exited(world),
+            match self.send(world, signal, index) {
+                Ok(()) if self.is_done() => return,
+                Ok(()) => {}
+                // What is stopped is killed, whatever becomes of one of them.
+                Err(error) if step == Step::Kill => refused = refused.or(Some(error)),
                 Err(error) => return self.fail_with(world, &error),
             }
         }
+        if let Some(error) = refused {
+            self.fail_with(world, &error);
+        }
+    }
+
+    /// Sends a signal to one member, if it still is what may be signalled. A worker that isn't ends the teardown.
+    pub(super) fn send<W: World<Held = H>>(
+        &mut self,
+        world: &mut W,
+        signal: Signal,
+        index: usize,
+    ) -> Result<(), KernelError> {
+        let fitness = self.tree.fitness(index, world, self.warrant.limits())?;
+        let is_root = self.tree.is_root(index);
+        let Some(member) = self.tree.members.get_mut(index) else { return Ok(()) };
+        match fitness {
+            Fitness::Gone => {}
+            Fitness::Changed(protection) => {
+                member.spare(protection.to_string().into());
+                let_go(world, member);
+                if is_root {
+                    self.let_be(world, protection.to_string());
+                }
+            }
+            Fitness::Fit => match world.signal(&member.held, signal)? {
+                Delivery::Gone => member.has_exited(world),
+                Delivery::Sent => {
+                    member.stopped |= signal == Signal::Stop;
+                    member.killed |= signal == Signal::Kill;
+                    member.termed |= signal != Signal::Stop;
+                    self.signalled |= signal != Signal::Stop;
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// What was a worker isn't one any more: what is below it isn't a worker's, either.
+    fn let_be<W: World<Held = H>>(&mut self, world: &mut W, why: String) {
+        let closed = self.course().and_then(|course| course.closed);
+        self.note = Some(why.clone().into());
+        self.finish(world, closed.map_or(Outcome::Spared { why: why.into() }, Into::into));
+    }
+
+    /// Whether it is too late for the first signal without another look.
+    pub(super) fn wants_recheck<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
+        // A session was asked for a moment ago, and its gateway looked once more itself.
+        let first = self.warrant.session().is_none() && !self.signalled;
+        let Some(course) = self.course().filter(|_| first && world.now() > self.valid_until) else {
+            return false;
+        };
+        self.phase = Phase::Rechecking { course, asked: false };
+        true
     }
 
     /// Writes down that the teardown of the tree is begun; without that it isn't touched.
@@ -52,6 +107,7 @@ impl<H> Victim<H> {
             asked: self.case.session.clone().filter(|_| asked),
             worker,
             members: self.tree.identities(),
+            stopping: self.stopping,
         };
         self.noted = Some(worker);
         world.begun(&tree)
@@ -80,6 +136,25 @@ impl<H> Victim<H> {
         }
     }
 
+    /// Announces a signal to one member, once.
+    pub(super) fn announce_to<W: World<Held = H>>(
+        &mut self,
+        world: &mut W,
+        step: Step,
+        index: usize,
+    ) -> bool {
+        let Some(member) = self.tree.members.get(index) else { return false };
+        let (identity, announced) = (member.identity, member.announced);
+        if announced == Some(step) {
+            return true;
+        }
+        let written = self.announce(world, step, Some(identity));
+        if let Some(member) = self.tree.members.get_mut(index).filter(|_| written) {
+            member.announced = Some(step);
+        }
+        written
+    }
+
     pub(super) fn fail<W: World<Held = H>>(&mut self, world: &mut W, why: impl Into<Box<str>>) {
         self.finish(world, Outcome::failed(why));
     }
@@ -88,6 +163,7 @@ impl<H> Victim<H> {
         if self.is_done() {
             return;
         }
+        self.let_go(world);
         let ending = Ending {
             outcome,
             steps: std::mem::take(&mut self.steps),
@@ -102,5 +178,21 @@ impl<H> Victim<H> {
             world.finished(&worker);
         }
         self.phase = Phase::Done(ending);
+    }
+
+    /// Nothing is left stopped that isn't killed.
+    fn let_go<W: World<Held = H>>(&mut self, world: &mut W) {
+        for member in &mut self.tree.members {
+            let_go(world, member);
+        }
+    }
+}
+
+fn let_go<W: World>(world: &mut W, member: &mut Member<W::Held>) {
+    if !std::mem::take(&mut member.stopped) || member.killed {
+        return;
+    }
+    if let Err(error) = world.signal(&member.held, Signal::Continue) {
+        tracing::error!(process = %member.identity, %error, "it was stopped and can't be let go; kill -CONT it");
     }
 }

@@ -16,7 +16,10 @@ impl<H> Victim<H> {
             CloseAnswer::Reaped => Closed::ByUs,
             CloseAnswer::Gone => Closed::Before,
             CloseAnswer::Kept { reason } => return self.finish(world, Outcome::Kept { reason }),
-            CloseAnswer::Failed { why } => return self.finish(world, Outcome::Failed { why }),
+            CloseAnswer::Failed { why } => {
+                self.phase = Phase::Unanswered { why, unheld, asked: false };
+                return;
+            }
         };
         // Closed for certain: from here on what is left of its tree is ours to end, also for the next run.
         if closed == Closed::ByUs && !self.note_begun(world, false) {
@@ -37,8 +40,8 @@ impl<H> Victim<H> {
         unheld: Option<KernelError>,
     ) {
         let course = Course { closed: Some(closed), rounds: 0 };
-        match (self.tree.root_is_alive(), closed) {
-            (false, _) if self.tree.is_dead() => self.exited(world, course, unheld),
+        match (self.tree.root_is_left(), closed) {
+            (false, _) if self.tree.is_over() => self.exited(world, course, unheld),
             (false, _) | (true, Closed::ByUs) => self.terminate(world, course),
             (true, Closed::Before) => {
                 // Not this run closed the session, so its worker may have been given to another; the next runs will see.

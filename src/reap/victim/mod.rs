@@ -3,7 +3,9 @@
 mod acts;
 mod closing;
 mod escalation;
+mod kill;
 mod polling;
+mod recheck;
 mod search;
 
 use std::io::ErrorKind;
@@ -28,8 +30,12 @@ enum Phase {
     Waiting,
     /// The gateway was asked to close its session. `unheld`: its worker could not be held, so it can't be signalled.
     Closing { unheld: Option<KernelError> },
+    /// The gateway did not say that it closed the session; the next table will tell.
+    Unanswered { why: Box<str>, unheld: Option<KernelError>, asked: bool },
     /// Closed (or gone already); its worker has until then to exit by itself.
     Exiting { until: Awake, closed: Closed, unheld: Option<KernelError>, polling: Option<Polling> },
+    /// Too late for the first signal without another look.
+    Rechecking { course: Course, asked: bool },
     /// SIGTERM to the worker, and from `give_up` on (or once it is gone) to the rest; SIGKILL at `until`.
     Terminating { course: Course, give_up: Awake, until: Awake, polling: Polling },
     /// SIGKILL was sent.
@@ -78,6 +84,11 @@ pub(super) struct Victim<H> {
     waited_for: usize,
     steps: Vec<Step>,
     signalled: bool,
+    /// Its members are being stopped, to be killed.
+    stopping: bool,
+    /// The first signal is sent until then, or after another look.
+    valid_until: Awake,
+    rechecks: u32,
     /// The root of the tree that was written down as begun.
     noted: Option<ProcessIdentity>,
     note: Option<Box<str>>,
@@ -92,6 +103,7 @@ impl<H> Victim<H> {
             orphan: warrant.orphan(),
             waited,
         };
+        let valid_until = warrant.valid_until();
         Self {
             warrant,
             case,
@@ -100,6 +112,9 @@ impl<H> Victim<H> {
             waited_for: 0,
             steps: Vec::new(),
             signalled: false,
+            stopping: false,
+            valid_until,
+            rechecks: 0,
             noted: None,
             note: None,
         }
@@ -133,7 +148,7 @@ impl<H> Victim<H> {
     pub(super) fn not_waited_for(&mut self) -> impl Iterator<Item = usize> {
         let from = std::mem::replace(&mut self.waited_for, self.tree.members.len());
         let members = self.tree.members.iter().enumerate().skip(from);
-        members.filter(|(_, member)| !member.exited).map(|(index, _)| index)
+        members.filter(|(_, member)| member.is_left()).map(|(index, _)| index)
     }
 
     pub(super) fn leaders(&self) -> impl Iterator<Item = Pid> {
@@ -142,8 +157,15 @@ impl<H> Victim<H> {
 
     /// When it wants to be woken at the latest.
     pub(super) fn deadline(&self) -> Option<Awake> {
-        let look = self.polling().filter(|_| self.tree.root_is_alive()).map(|polling| polling.next);
+        let look = self.polling().filter(|_| self.tree.root_is_left()).map(|polling| polling.next);
         self.end_of_phase().into_iter().chain(look).min()
+    }
+
+    fn course(&self) -> Option<Course> {
+        match self.phase {
+            Phase::Terminating { course, .. } | Phase::Killing { course, .. } => Some(course),
+            _ => None,
+        }
     }
 
     fn polling(&self) -> Option<Polling> {
@@ -157,16 +179,21 @@ impl<H> Victim<H> {
     fn end_of_phase(&self) -> Option<Awake> {
         match self.phase {
             Phase::Exiting { until, .. } | Phase::Killing { until, .. } => Some(until),
-            Phase::Terminating { give_up, .. } if self.tree.root_is_alive() && !self.rest_is_termed() => {
+            Phase::Terminating { give_up, .. } if self.tree.root_is_left() && !self.rest_is_termed() => {
                 Some(give_up)
             }
             Phase::Terminating { until, .. } => Some(until),
-            Phase::Waiting | Phase::Closing { .. } | Phase::Searching { .. } | Phase::Done(_) => None,
+            Phase::Waiting
+            | Phase::Closing { .. }
+            | Phase::Unanswered { .. }
+            | Phase::Rechecking { .. }
+            | Phase::Searching { .. }
+            | Phase::Done(_) => None,
         }
     }
 
     fn rest_is_termed(&self) -> bool {
-        self.tree.members.iter().all(|member| member.exited || member.termed)
+        self.tree.members.iter().all(|member| !member.is_left() || member.termed)
     }
 
     /// Takes hold of the tree and makes the first act. Returns whether the gateway is to be asked to close the session.
@@ -187,7 +214,8 @@ impl<H> Victim<H> {
             return self.announce(world, Step::Close, None);
         }
         if self.tree.members.is_empty() {
-            self.finish(world, Outcome::Gone);
+            let spared = self.note.take().map(|why| Outcome::Spared { why });
+            self.finish(world, spared.unwrap_or(Outcome::Gone));
         } else {
             // Listed a moment ago, and nothing was waited for since.
             self.ask(world, Course { closed: None, rounds: 0 });
@@ -225,7 +253,7 @@ impl<H> Victim<H> {
         match &mut self.phase {
             Phase::Exiting { until, closed, unheld, .. } => {
                 // The exit of what could not be held is not seen.
-                let is_gone = !self.tree.root_is_alive() && unheld.is_none();
+                let is_gone = !self.tree.root_is_left() && unheld.is_none();
                 if is_gone || now >= *until {
                     let (closed, unheld) = (*closed, unheld.take());
                     self.exiting(world, closed, unheld);
@@ -233,30 +261,35 @@ impl<H> Victim<H> {
             }
             Phase::Terminating { course, give_up, until, .. } => {
                 let (course, give_up, until) = (*course, *give_up, *until);
-                if self.tree.is_dead() {
+                if self.tree.is_over() {
                     self.phase = Phase::Searching { course };
                 } else if now >= until {
                     self.kill(world, course);
-                } else if (!self.tree.root_is_alive() || now >= give_up) && !self.rest_is_termed() {
+                } else if (!self.tree.root_is_left() || now >= give_up) && !self.rest_is_termed() {
                     self.term_rest(world, course);
                 }
             }
             Phase::Killing { course, until } => {
                 let (course, until) = (*course, *until);
-                if self.tree.is_dead() {
+                if self.tree.is_over() {
                     self.phase = Phase::Searching { course };
                 } else if now >= until {
                     let left: Vec<String> = self.left().collect();
                     self.fail(world, format!("still there after SIGKILL: {}", left.join(", ")));
                 }
             }
-            Phase::Waiting | Phase::Closing { .. } | Phase::Searching { .. } | Phase::Done(_) => {}
+            Phase::Waiting
+            | Phase::Closing { .. }
+            | Phase::Unanswered { .. }
+            | Phase::Rechecking { .. }
+            | Phase::Searching { .. }
+            | Phase::Done(_) => {}
         }
     }
 
     /// Looks at the children of a dying worker, when it is time to.
     fn poll_children<W: World<Held = H>>(&mut self, world: &mut W, now: Awake) {
-        let dying = self.tree.root_is_alive();
+        let dying = self.tree.root_is_left();
         let polling = match &mut self.phase {
             Phase::Exiting { polling, .. } => polling.as_mut(),
             Phase::Terminating { polling, .. } => Some(polling),
@@ -283,7 +316,7 @@ impl<H> Victim<H> {
     }
 
     fn left(&self) -> impl Iterator<Item = String> {
-        self.tree.members.iter().filter(|member| !member.exited).map(|member| member.identity.to_string())
+        self.tree.members.iter().filter(|member| member.is_left()).map(|member| member.identity.to_string())
     }
 }
 

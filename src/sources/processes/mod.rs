@@ -228,6 +228,17 @@ pub(crate) fn read_held(
     with_argv(proc, &dir, described)
 }
 
+/// The same without argv.
+pub(crate) fn glance_held(
+    proc: &mut Proc,
+    pid: Pid,
+    pidfd: &OwnedFd,
+) -> Result<Option<Process>, ProcessesError> {
+    let inode = proc.pidfds().inode_of(pidfd, pid)?;
+    let Some(dir) = proc.process(pid)? else { return Ok(None) };
+    Ok(proc.describe_as(&dir, inode)?.map(|(process, _)| process))
+}
+
 fn with_argv(
     proc: &mut Proc,
     dir: &ProcessDir,

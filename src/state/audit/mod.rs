@@ -161,7 +161,7 @@ impl Audit {
         let line = line_of(at, &self.run, case, &known);
         let why = match &ending.outcome {
             Outcome::Kept { reason } => Some(&**reason),
-            Outcome::Failed { why } => Some(&**why),
+            Outcome::Spared { why } | Outcome::Failed { why } => Some(&**why),
             Outcome::Reaped | Outcome::Gone => None,
         };
         let reclaimed_bytes = (ending.reclaimed_bytes > 0).then_some(ending.reclaimed_bytes);

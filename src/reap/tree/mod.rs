@@ -1,13 +1,17 @@
 //! A worker and all that was seen under it, each held by a pidfd.
 
+mod member;
+
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::verdict::Protection;
 use crate::domain::warrant::Limits;
 
-use super::kernel::{Delivery, Kernel, KernelError, Signal};
+use super::kernel::{Kernel, KernelError, Reread};
+pub(super) use member::Member;
 
 /// Passes over a growing tree before it is signalled as it is.
-const PASSES: usize = 16;
+pub(super) const PASSES: usize = 16;
 
 /// How carefully a tree is listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,66 +20,17 @@ pub(super) enum Listing {
     Whole,
     /// What may have been added since: there is another listing before any of it is killed.
     Again,
-    /// Each member is stopped before its children are listed: what is stopped can't fork. As often.
-    Stopped,
 }
 
-/// One process of the tree.
-#[derive(Debug)]
-pub(super) struct Member<H> {
-    pub(super) identity: ProcessIdentity,
-    pub(super) held: H,
-    pub(super) exited: bool,
-    pub(super) termed: bool,
-    stopped: bool,
-    rss_bytes: u64,
-    /// Leads a process group or a session of its own: whatever else is in it came from here.
-    leads: bool,
-    /// As it was last seen.
-    group: u32,
-    session: u32,
-    /// Start ticks of what would have been started when it was found to have exited.
-    there_until: u64,
-}
-
-impl<H> Member<H> {
-    pub(super) fn new(held: H, process: &Process) -> Self {
-        let mut member = Self {
-            identity: process.identity,
-            held,
-            exited: false,
-            termed: false,
-            stopped: false,
-            rss_bytes: process.rss_bytes.unwrap_or(0),
-            leads: false,
-            group: 0,
-            session: 0,
-            there_until: u64::MAX,
-        };
-        member.is_in(process.group, process.session);
-        member
-    }
-
-    /// It may have left its group for one of its own since.
-    fn is_in(&mut self, group: u32, session: u32) {
-        let pid = self.identity.pid.get();
-        (self.group, self.session) = (group, session);
-        self.leads |= group == pid || session == pid;
-    }
-
-    /// Whether it has exited by now.
-    fn is_gone<K: Kernel<Held = H>>(&mut self, kernel: &mut K) -> Result<bool, KernelError> {
-        if !self.exited && kernel.exited(&self.held)? {
-            self.has_exited(kernel);
-        }
-        Ok(self.exited)
-    }
-
-    /// It was found to have exited.
-    pub(super) fn has_exited<K: Kernel<Held = H>>(&mut self, kernel: &K) {
-        self.exited = true;
-        self.there_until = kernel.ticks();
-    }
+/// A member, as it was read again before a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fitness {
+    /// It may be signalled.
+    Fit,
+    /// It has exited.
+    Gone,
+    /// It must not be signalled.
+    Changed(Protection),
 }
 
 /// The worker first, if it was there, then its descendants.
@@ -103,12 +58,18 @@ impl<H> Tree<H> {
         self.members.first().filter(|_| self.rooted)
     }
 
-    pub(super) fn root_is_alive(&self) -> bool {
-        self.root().is_some_and(|root| !root.exited)
+    /// Whether this place is the worker's.
+    pub(super) fn is_root(&self, index: usize) -> bool {
+        self.rooted && index == 0
     }
 
-    pub(super) fn is_dead(&self) -> bool {
-        self.members.iter().all(|member| member.exited)
+    pub(super) fn root_is_left(&self) -> bool {
+        self.root().is_some_and(Member::is_left)
+    }
+
+    /// Whether nothing of it is left to be ended.
+    pub(super) fn is_over(&self) -> bool {
+        !self.members.iter().any(Member::is_left)
     }
 
     pub(super) fn identities(&self) -> Vec<ProcessIdentity> {
@@ -116,7 +77,7 @@ impl<H> Tree<H> {
     }
 
     pub(super) fn ended_bytes(&self) -> u64 {
-        self.members.iter().filter(|member| member.exited).map(|member| member.rss_bytes).sum()
+        self.members.iter().filter(|member| member.exited()).map(|member| member.rss_bytes).sum()
     }
 
     /// The PIDs whose groups and sessions came from this tree.
@@ -140,9 +101,31 @@ impl<H> Tree<H> {
     /// Asks who has exited since.
     pub(super) fn refresh<K: Kernel<Held = H>>(&mut self, kernel: &mut K) -> Result<(), KernelError> {
         for member in &mut self.members {
-            member.is_gone(kernel)?;
+            member.is_over(kernel)?;
         }
         Ok(())
+    }
+
+    /// Reads a member again, as must be done directly before each signal: it may have become another user's, or something else than a
+    /// worker, by `exec`.
+    pub(super) fn fitness<K: Kernel<Held = H>>(
+        &mut self,
+        index: usize,
+        kernel: &mut K,
+        limits: &Limits,
+    ) -> Result<Fitness, KernelError> {
+        let is_root = self.is_root(index);
+        let Some(member) = self.members.get_mut(index) else { return Ok(Fitness::Gone) };
+        let what = if is_root { Reread::UserAndArgv } else { Reread::User };
+        let Some(process) = kernel.reread(&member.held, what)? else {
+            member.has_exited(kernel);
+            return Ok(Fitness::Gone);
+        };
+        // In the last moments of an exit a process has neither memory nor argv, and is what it was.
+        let is_exiting = process.argv.is_none() && process.rss_bytes == Some(0);
+        let protection =
+            if is_root && !is_exiting { limits.protects_worker(&process) } else { limits.protects(&process) };
+        Ok(protection.map_or(Fitness::Fit, Fitness::Changed))
     }
 
     /// Takes hold of a process, unless it is known, gone or protected.
@@ -173,8 +156,8 @@ impl<H> Tree<H> {
     ) -> Result<(), KernelError> {
         let least = if listing == Listing::Again { 1 } else { 2 };
         for pass in 1..=PASSES {
-            let grew = self.pass(kernel, limits, listing)?;
-            if (!grew && pass >= least) || self.is_dead() {
+            let grew = self.pass(kernel, limits)?;
+            if (!grew && pass >= least) || self.is_over() {
                 break;
             }
         }
@@ -188,46 +171,35 @@ impl<H> Tree<H> {
         kernel: &mut K,
         limits: &Limits,
     ) -> Result<(), KernelError> {
-        let grew = self.visit(0, kernel, limits, Listing::Again)?;
+        let grew = self.visit(0, kernel, limits)?;
         if grew { self.list(kernel, limits, Listing::Whole) } else { Ok(()) }
     }
 
-    fn pass<K: Kernel<Held = H>>(
-        &mut self,
-        kernel: &mut K,
-        limits: &Limits,
-        listing: Listing,
-    ) -> Result<bool, KernelError> {
+    fn pass<K: Kernel<Held = H>>(&mut self, kernel: &mut K, limits: &Limits) -> Result<bool, KernelError> {
         let mut grew = false;
         let mut index = 0;
         // Also those that are added meanwhile.
         while self.members.get(index).is_some() {
-            grew |= self.visit(index, kernel, limits, listing)?;
+            grew |= self.visit(index, kernel, limits)?;
             index += 1;
         }
         Ok(grew)
     }
 
     /// Adds the children of one member that are not known yet, and says whether there were any.
-    fn visit<K: Kernel<Held = H>>(
+    pub(super) fn visit<K: Kernel<Held = H>>(
         &mut self,
         index: usize,
         kernel: &mut K,
         limits: &Limits,
-        listing: Listing,
     ) -> Result<bool, KernelError> {
-        let Some(member) = self.members.get_mut(index).filter(|member| !member.exited) else {
+        let Some(member) = self.members.get_mut(index).filter(|member| member.is_left()) else {
             return Ok(false);
         };
-        let to_stop = listing == Listing::Stopped && !std::mem::replace(&mut member.stopped, true);
-        if to_stop && kernel.signal(&member.held, Signal::Stop)? == Delivery::Gone {
-            member.has_exited(kernel);
-            return Ok(false);
-        }
         let parent = member.identity.pid;
         let family = kernel.family(parent)?;
         // What was read is this process's only if it was still there afterwards.
-        if member.is_gone(kernel)? {
+        if member.is_over(kernel)? {
             return Ok(false);
         }
         let Some(family) = family else { return Ok(false) };
@@ -242,7 +214,7 @@ impl<H> Tree<H> {
             let Some(child) = found.filter(|child| limits.protects(child).is_none()) else { continue };
             // As above: of whom it is a child is known only now.
             let Some(member) = self.members.get_mut(index) else { break };
-            if member.is_gone(kernel)? {
+            if member.is_over(kernel)? {
                 break;
             }
             grew |= self.add(kernel, limits, child.identity)?;
@@ -252,7 +224,7 @@ impl<H> Tree<H> {
 
     /// Whether the process with this PID is a member that has not exited.
     fn holds<K: Kernel<Held = H>>(&mut self, pid: Pid, kernel: &mut K) -> Result<bool, KernelError> {
-        for member in self.members.iter().filter(|member| member.identity.pid == pid && !member.exited) {
+        for member in self.members.iter().filter(|member| member.identity.pid == pid && !member.exited()) {
             if !kernel.exited(&member.held)? {
                 return Ok(true);
             }

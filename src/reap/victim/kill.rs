@@ -1,0 +1,75 @@
+//! SIGKILL to a tree that is stopped first: what is stopped can't fork, so the listing of it is complete once it is quiet.
+//!
+//! A member is stopped only after its SIGKILL was announced and its tree was written down: nothing that can fail for want of space comes
+//! between the two signals, and an interrupted run leaves word of what it stopped.
+
+use std::time::Duration;
+
+use super::{Course, Phase, Victim};
+use crate::reap::kernel::{KernelError, Signal};
+use crate::reap::outcome::Step;
+use crate::reap::tree::PASSES;
+use crate::reap::world::World;
+
+/// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
+const KILL_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl<H> Victim<H> {
+    pub(super) fn kill<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
+        if self.wants_recheck(world) {
+            return;
+        }
+        self.phase = Phase::Killing { course, until: world.now() + KILL_TIMEOUT };
+        self.stopping = true;
+        let listed = self.stop_tree(world);
+        if self.is_done() {
+            return;
+        }
+        // Whatever the listing said: nothing that was stopped is left stopped.
+        self.signal(world, Step::Kill, false);
+        if self.is_done() {
+            return;
+        }
+        self.phase = Phase::Killing { course, until: world.now() + KILL_TIMEOUT };
+        if let Err(error) = listed {
+            return self.fail_with(world, &error);
+        }
+        self.search_if_over(world, course);
+    }
+
+    /// Stops each member before its children are listed, until nothing new is found.
+    fn stop_tree<W: World<Held = H>>(&mut self, world: &mut W) -> Result<(), KernelError> {
+        let limits = self.warrant.limits().clone();
+        let mut written = 0;
+        for pass in 1..=PASSES {
+            let (mut grew, mut index) = (false, 0);
+            // Also those that are added meanwhile.
+            while index < self.tree.members.len() {
+                let known = self.tree.members.len();
+                if known > written && !self.note_begun(world, false) {
+                    return Ok(());
+                }
+                written = known;
+                self.stop(world, index)?;
+                if self.is_done() {
+                    return Ok(());
+                }
+                grew |= self.tree.visit(index, world, &limits)?;
+                index += 1;
+            }
+            if (!grew && pass > 1) || self.tree.is_over() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn stop<W: World<Held = H>>(&mut self, world: &mut W, index: usize) -> Result<(), KernelError> {
+        let is_wanted =
+            self.tree.members.get(index).is_some_and(|member| member.is_left() && !member.stopped);
+        if is_wanted && self.announce_to(world, Step::Kill, index) {
+            self.send(world, Signal::Stop, index)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! Asks gateways to close sessions: only so many at once, because a gateway may close them one after the other and has a short queue for
+//! connections.
+
+use std::collections::HashMap;
+
+use tokio::sync::{RwLock, Semaphore};
+
+use super::Sweep;
+use crate::domain::ids::GatewayName;
+use crate::domain::table::CloseAnswer;
+use crate::reap::event::CloseRequest;
+
+/// How many closes are under way at once, by gateway.
+#[derive(Debug)]
+pub(super) struct Closes {
+    permits: HashMap<GatewayName, Semaphore>,
+}
+
+impl Closes {
+    pub(super) fn new(sweep: &Sweep) -> Self {
+        let permits =
+            sweep.gateways.iter().map(|watched| (watched.name.clone(), Semaphore::new(CLOSES_AT_ONCE)));
+        Self { permits: permits.collect() }
+    }
+
+    /// Asks for one close. Its time counts from when it is sent, not from when it began to wait for its turn.
+    pub(super) async fn ask(
+        &self,
+        sweep: &RwLock<&mut Sweep>,
+        request: CloseRequest,
+    ) -> (usize, CloseAnswer) {
+        let CloseRequest { victim, gateway, order, within } = request;
+        let _permit = match self.permits.get(&gateway) {
+            Some(permits) => permits.acquire().await.ok(),
+            None => None,
+        };
+        let sweep = sweep.read().await;
+        let answer = match sweep.gateways.iter().find(|watched| watched.name == gateway) {
+            // `close_timeout` is the worker's; a short one must not leave the gateway without time to answer.
+            Some(watched) => watched.gateway.reap(&order, within.max(watched.timeout)).await,
+            None => CloseAnswer::Failed { why: "its gateway is not configured any more".into() },
+        };
+        (victim, answer)
+    }
+}
+
+/// As many closes may be under way at one gateway.
+const CLOSES_AT_ONCE: usize = 8;

@@ -1,0 +1,86 @@
+//! Looks and decides once more in the middle of a teardown, for victims whose first signal comes too late for the table that they were
+//! judged by, and for sessions whose gateway did not say whether it closed them.
+
+use super::Sweep;
+use crate::domain::decide::{Decision, decide};
+use crate::domain::ids::SessionId;
+use crate::domain::ledger::Ledger;
+use crate::domain::observation::Observation;
+use crate::domain::table::TableView;
+use crate::domain::verdict::{Keep, Subject, Verdict};
+use crate::domain::warrant::{GOOD_FOR, Warrant};
+use crate::reap::event::Recheck;
+use crate::sources::clock;
+
+/// Tables that could not be read in this run, by gateway: a gateway that hangs costs a run one timeout.
+pub(super) type Unread = Vec<Option<TableView>>;
+
+/// The tables of an observation that could not be read.
+pub(super) fn unread(seen: &Observation) -> Unread {
+    let views = seen.gateways.iter().map(|gateway| &gateway.table);
+    views.map(|view| view.current().is_none().then(|| view.clone())).collect()
+}
+
+impl Sweep {
+    /// What another look says of these warrants, in their order.
+    pub(super) async fn recheck(
+        &mut self,
+        memory: &Ledger,
+        known: &mut Unread,
+        warrants: &[Warrant],
+    ) -> Vec<Recheck> {
+        let (seen, _) = match self.observe(memory, known.clone()).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let lapsed =
+                    || Recheck::Lapsed { why: format!("it could not be looked at again: {error}").into() };
+                return warrants.iter().map(|_| lapsed()).collect();
+            }
+        };
+        *known = unread(&seen);
+        let decision = decide(&seen, memory, &self.rules, clock::awake_now());
+        warrants.iter().map(|warrant| judge(warrant, &seen, &decision)).collect()
+    }
+}
+
+/// What an observation and a decision say of a warrant that an earlier decision signed.
+pub fn judge(warrant: &Warrant, seen: &Observation, decision: &Decision) -> Recheck {
+    let gateway = seen.gateways.iter().find(|gateway| gateway.name == *warrant.gateway());
+    let plan = decision.gateways.iter().find(|plan| plan.name == *warrant.gateway());
+    let (Some(gateway), Some(plan)) = (gateway, plan) else {
+        return Recheck::Lapsed { why: "its gateway is not configured any more".into() };
+    };
+    let judged = plan.judged.iter().find(|judged| is_subject_of(&judged.subject, warrant));
+    let stands = Recheck::Stands { until: gateway.asked + GOOD_FOR };
+    if let Some(order) = warrant.session() {
+        // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
+        let is_listed = |id: &SessionId| {
+            gateway.table.current().is_none_or(|table| table.sessions.iter().any(|row| row.id == *id))
+        };
+        return match judged.map(|judged| &judged.verdict) {
+            _ if !is_listed(&order.id) => Recheck::Gone,
+            Some(Verdict::Keep(
+                keep @ (Keep::Attached | Keep::MidTurn | Keep::Waiting | Keep::Starting | Keep::Held(_)),
+            )) => Recheck::Lapsed { why: keep.to_string().into() },
+            _ => stands,
+        };
+    }
+    match judged.map(|judged| &judged.verdict) {
+        Some(Verdict::Reap { warrant: again, .. }) if again.orphan() == warrant.orphan() => stands,
+        Some(Verdict::Deferred { orphan, .. }) if *orphan == warrant.orphan() => stands,
+        Some(Verdict::Keep(keep)) => Recheck::Lapsed { why: keep.to_string().into() },
+        Some(_) => Recheck::Lapsed {
+            why: "it looks like another kind of orphan now, so its grace starts again".into(),
+        },
+        None => Recheck::Lapsed { why: "another look doesn't find it to be an orphan any more".into() },
+    }
+}
+
+fn is_subject_of(subject: &Subject, warrant: &Warrant) -> bool {
+    match subject {
+        Subject::Session { id, .. } => warrant.session().is_some_and(|order| order.id == *id),
+        Subject::Worker { identity, .. } => {
+            warrant.session().is_none() && warrant.worker().or(warrant.remnants_of()) == Some(*identity)
+        }
+    }
+}

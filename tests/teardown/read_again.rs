@@ -1,0 +1,155 @@
+//! What is read again before a signal: the process before each, the table before the first where it got old.
+
+use gateway_reaper::domain::time::Awake;
+use gateway_reaper::reap::event::Recheck;
+use gateway_reaper::reap::outcome::{Outcome, Step};
+
+use crate::play::{Cast, Play};
+use crate::stage::{Manner, ms};
+
+/// A worker that ignores SIGTERM, with a child that does, too.
+fn stubborn() -> Play {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    cast.begin()
+}
+
+#[test]
+fn a_worker_that_became_root_s_by_exec_after_sigterm_is_not_killed_and_what_is_below_it_is_not_either() {
+    let mut play = stubborn();
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.get_mut(&200).unwrap().process.uid = 0;
+    let done = "take 200+201 to be stopped, announce SIGKILL 200, kept, put 200";
+    assert_eq!(play.pass(ms(1)).done(), done);
+    let ending = play.ending();
+    let why = "process 200 runs as user 0, not as 1000 (see worker.user)";
+    assert_eq!(ending.outcome, Outcome::Spared { why: why.into() });
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_worker_that_became_something_else_by_exec_after_sigterm_is_not_killed() {
+    let mut play = stubborn();
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.get_mut(&200).unwrap().process.argv = Some("vi notes".into());
+    play.pass(ms(1));
+    let ending = play.ending();
+    assert!(matches!(ending.outcome, Outcome::Spared { .. }), "{ending:?}");
+    assert_eq!(ending.steps, [Step::Term, Step::Kill], "as the audit log has it");
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_child_that_became_root_s_is_spared_and_the_rest_is_ended() {
+    let mut play = stubborn();
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.get_mut(&201).unwrap().process.uid = 0;
+    play.pass(ms(1));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    assert!(!play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_child_that_becomes_root_s_between_sigstop_and_sigkill_is_let_go() {
+    let mut play = stubborn();
+    play.pass(ms(4_999)).done();
+    play.kernel.seizes = Some(201);
+    let done = play.pass(ms(1)).done();
+    assert!(done.contains("Stop 201") && done.contains("Continue 201"), "{done}");
+    assert!(!done.contains("Kill 201"), "{done}");
+    assert!(!play.kernel.is_alive(200));
+}
+
+#[test]
+fn a_worker_that_is_exiting_and_has_no_argv_any_more_is_still_itself() {
+    let mut play = stubborn();
+    play.pass(ms(4_999)).done();
+    let process = &mut play.kernel.actors.get_mut(&200).unwrap().process;
+    (process.argv, process.rss_bytes) = (None, Some(0));
+    assert!(play.pass(ms(1)).done().contains("Kill 200"));
+}
+
+#[test]
+fn a_worker_without_an_argv_that_is_not_exiting_is_spared() {
+    let mut play = stubborn();
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.get_mut(&200).unwrap().process.argv = None;
+    play.pass(ms(1));
+    assert!(play.kernel.is_alive(200));
+}
+
+/// A worker whose line in the audit log takes three seconds.
+fn late() -> Play {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    let mut play = cast.rehearse();
+    play.record.takes = ms(3_000);
+    let mut play = play.begin();
+    play.record.takes = ms(0);
+    assert_eq!(play.done(), "take 200, announce SIGTERM 200");
+    assert_eq!(play.rechecks, [0]);
+    play
+}
+
+fn far() -> Awake {
+    Awake::from_nanos(u64::MAX)
+}
+
+#[test]
+fn where_two_seconds_passed_since_the_table_was_read_nothing_is_signalled_before_another_look() {
+    let mut play = late();
+    assert_eq!(play.deadline(), None);
+    assert_eq!(play.pass(ms(60_000)).done(), "");
+    assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "Term 200, reaped, put 200");
+    assert_eq!(play.ending().steps, [Step::Term], "announced once");
+}
+
+#[test]
+fn a_worker_that_got_a_session_meanwhile_is_kept_and_not_signalled() {
+    let mut play = late();
+    let why = "another look doesn't find it to be an orphan any more";
+    assert_eq!(play.recheck(Recheck::Lapsed { why: why.into() }).done(), "kept, put 200");
+    assert_eq!(play.ending().outcome, Outcome::Spared { why: why.into() });
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn a_worker_that_exits_while_it_is_looked_at_again_is_gone() {
+    let mut play = late();
+    play.exits(200).done();
+    assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "gone, put 200");
+}
+
+#[test]
+fn a_look_that_is_too_old_by_itself_is_taken_three_times_and_then_left_to_the_next_run() {
+    let mut play = late();
+    let past = Awake::from_nanos(0);
+    for _ in 0..3 {
+        assert_eq!(play.recheck(Recheck::Stands { until: past }).done(), "");
+    }
+    assert_eq!(play.recheck(Recheck::Stands { until: past }).done(), "kept, put 200");
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn what_an_earlier_run_left_unfinished_is_looked_at_again_too() {
+    let mut cast = Cast::new();
+    cast.actor(201, 1, "child");
+    cast.left_unfinished(200, &[201]);
+    let mut play = cast.rehearse();
+    play.record.takes = ms(3_000);
+    let mut play = play.begin();
+    assert_eq!(play.done(), "take 201, announce SIGTERM 201");
+    assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "Term 201, reaped, put 200");
+}
+
+#[test]
+fn a_session_is_looked_at_again_by_its_gateway_and_not_by_the_reaper() {
+    let mut cast = Cast::new();
+    cast.session("s", 200);
+    let mut play = cast.rehearse();
+    play.record.takes = ms(3_000);
+    let play = play.begin();
+    assert!(play.rechecks.is_empty() && play.requests.len() == 1);
+}
