@@ -10,7 +10,13 @@ use crate::demo;
 
 /// Reaps sessions that are detached from their transport and not mid-turn, with their workers, after a grace.
 #[derive(Debug, Parser)]
-#[command(name = "gateway-reaper", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(
+    name = "gateway-reaper",
+    version = VERSION,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = LONG_HELP
+)]
 pub(super) struct Args {
     /// The configuration file [default: $GATEWAY_REAPER_CONFIG, ./reaper.toml, $XDG_CONFIG_HOME/gateway-reaper/reaper.toml,
     /// /etc/gateway-reaper/reaper.toml]
@@ -33,7 +39,20 @@ pub(super) struct Args {
     pub(super) command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes:
+/// With the commit where it is known: a report of a mistake has to say which program made it.
+const VERSION: &str = env!("GATEWAY_REAPER_VERSION");
+
+const EXAMPLES: &str = "Examples:
+  gateway-reaper once --dry-run   what would be reaped now, and why the rest is kept
+  gateway-reaper watch            reap from now on, until it is told to stop";
+
+const LONG_HELP: &str = "Examples:
+  gateway-reaper once --dry-run   what would be reaped now, and why the rest is kept
+  gateway-reaper watch            reap from now on, until it is told to stop
+  gateway-reaper explain 360e     all about the session whose id begins so
+  gateway-reaper doctor           whether everything fits together here
+
+Exit codes:
   0  done: nothing was due, or all that was due is gone
   1  something due could not be reaped
   2  usage or configuration
@@ -48,11 +67,26 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// What is there now, the verdict on each session and worker, and why; changes nothing
     Status,
+    /// Read the configuration and show every key with its value and where it comes from; asks no gateway
+    Check,
+    /// See whether everything fits together here: configuration, gateways, processes, state, the last run
+    Doctor,
+    /// All about one session or worker: what holds now and since when, and what was ever done to it
+    Explain(ExplainArgs),
+    /// What was reaped, kept by its gateway or failed, with sums
+    History(HistoryArgs),
     /// Put the plugin that publishes the session table into a Hermes home, or take it out
     #[command(subcommand)]
     Hermes(HermesCommand),
     /// Print the annotated default configuration: every key, what it means and what holds without it
     DefaultConfig,
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
     /// A small real gateway with real worker processes, and the reaper at work beside it
     Demo,
     /// The gateway of the demo
@@ -72,6 +106,23 @@ pub(super) struct OnceArgs {
     /// If something inside its grace will be due within this time, stay, look again when it is, and reap it
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(super) wait: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// A session's id, a conversation key, the PID of a worker, or the unique beginning of an id or key
+    pub(super) id: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HistoryArgs {
+    /// Only what happened within this time, such as "7d"
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(super) since: Option<Duration>,
+
+    /// Only what happened to this gateway
+    #[arg(long, value_name = "NAME")]
+    pub(super) gateway: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

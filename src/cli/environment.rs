@@ -53,3 +53,15 @@ pub(super) fn state_dir(config: &Config) -> Result<PathBuf, Failure> {
 pub(super) fn temporary() -> PathBuf {
     std::env::temp_dir()
 }
+
+/// The columns that `$COLUMNS` says a line has.
+pub(super) fn columns() -> Option<usize> {
+    variable("COLUMNS")?.to_str()?.parse().ok().filter(|columns| *columns > 0)
+}
+
+/// Where a state directory usually is, for a service and for a user.
+pub(super) fn usual_state_dirs() -> Vec<PathBuf> {
+    let home = variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
+    let states = [Some(PathBuf::from("/var/lib")), variable("XDG_STATE_HOME").map(PathBuf::from), home];
+    states.into_iter().flatten().filter(|path| path.is_absolute()).map(|state| state.join(PROGRAM)).collect()
+}

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::hermes::HermesError;
+use crate::operate::explain::NotOne;
 use crate::report::Report;
 use crate::state::StateError;
 use crate::sweep::{SetupError, SweepError};
@@ -60,6 +61,8 @@ pub(super) enum Failure {
     Sweep(SweepError),
     /// The plugin can't be installed or taken back.
     Hermes(HermesError),
+    /// No subject, or several, are meant.
+    Subject(NotOne),
     /// The home of the state directory can't be told.
     NoStateDir,
     System(&'static str, std::io::Error),
@@ -76,9 +79,12 @@ impl Failure {
         match self {
             Self::State(StateError::Busy { .. }) => Exit::Busy,
             Self::Hermes(HermesError::Io { .. }) => Exit::NotReaped,
-            Self::Config(_) | Self::Hermes(_) | Self::Setup(_) | Self::State(_) | Self::NoStateDir => {
-                Exit::Usage
-            }
+            Self::Config(_)
+            | Self::Hermes(_)
+            | Self::Setup(_)
+            | Self::State(_)
+            | Self::Subject(_)
+            | Self::NoStateDir => Exit::Usage,
             Self::Sweep(_) | Self::System(..) | Self::Demo(_) => Exit::NotReaped,
         }
     }
@@ -98,6 +104,7 @@ impl fmt::Display for Failure {
             Self::State(error) => error,
             Self::Sweep(error) => error,
             Self::Hermes(error) => error,
+            Self::Subject(error) => error,
             Self::Demo(error) => error.as_ref(),
             Self::System(what, error) => return write!(f, "{what}: {error}"),
             Self::NoStateDir => {
@@ -107,14 +114,19 @@ impl fmt::Display for Failure {
                 );
             }
         };
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        f.write_str(&text)
+        f.write_str(&chain(error))
     }
+}
+
+/// An error with its causes.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 /// Says it on stderr. `eprintln!` would panic where nobody listens any more, and the exit code has to come out right even then.
@@ -125,6 +137,12 @@ fn say(text: &str) {
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         Self::Config(error)
+    }
+}
+
+impl From<NotOne> for Failure {
+    fn from(error: NotOne) -> Self {
+        Self::Subject(error)
     }
 }
 

@@ -1,15 +1,21 @@
 //! The command line: data on stdout, narration on stderr, one exit code.
 
 mod args;
+mod check;
 mod demo;
 mod descriptors;
+mod doctor;
 mod environment;
 mod exit;
+mod explain;
 mod hermes;
+mod history;
 mod narration;
 mod once;
 mod output;
+mod packaging;
 mod status;
+mod terminal;
 mod watch;
 
 use std::process::ExitCode;
@@ -20,6 +26,11 @@ use args::{Args, Command};
 use exit::{Exit, Failure};
 
 use crate::demo::{gateway, worker};
+
+/// The command line itself, for what is generated from it: the manual page and the completions of a package.
+pub fn command() -> clap::Command {
+    <Args as clap::CommandFactory>::command()
+}
 
 /// Runs the command that the arguments ask for.
 pub fn main() -> ExitCode {
@@ -52,6 +63,13 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::Hermes(command) = &args.command {
         return hermes::run(&args, command);
     }
+    match &args.command {
+        Command::Check => return check::run(&args),
+        Command::History(wanted) => return history::run(&args, wanted),
+        Command::Completions { shell } => return packaging::completions(*shell),
+        Command::Man => return packaging::man(),
+        _ => {}
+    }
     descriptors::provide()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime.map_err(|error| Failure::System("the runtime can't be started", error))?;
@@ -60,11 +78,20 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::Once(once) => once::run(&args, once).await,
             Command::Watch(watch) => watch::run(&args, watch).await,
             Command::Status => status::run(&args).await,
+            Command::Doctor => doctor::run(&args).await,
+            Command::Explain(wanted) => explain::run(&args, wanted).await,
             Command::Demo => demo::run().await,
             Command::DemoGateway(options) => {
                 gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
             }
-            Command::DefaultConfig | Command::DemoWorker(_) | Command::Hermes(_) => Ok(Exit::Done),
+            // Answered above, without a runtime.
+            Command::Check
+            | Command::Completions { .. }
+            | Command::DefaultConfig
+            | Command::DemoWorker(_)
+            | Command::Hermes(_)
+            | Command::History(_)
+            | Command::Man => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

@@ -16,7 +16,7 @@ pub(super) struct Table {
     shared: &'static [&'static str],
 }
 
-const POLICY_KEYS: &[&str] = &[
+pub(super) const POLICY_KEYS: &[&str] = &[
     "grace",
     "close_on_disconnect_grace",
     "worker_grace",

@@ -13,6 +13,7 @@ pub mod token;
 pub mod user;
 
 mod audit;
+pub mod effective;
 mod errors;
 mod gateway;
 mod keys;

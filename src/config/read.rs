@@ -18,7 +18,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
     Ok(parse(&text(path)?, path)?)
 }
 
-fn text(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let file = File::open(path).map_err(unreadable)?;
     if file.metadata().map_err(unreadable)?.is_dir() {

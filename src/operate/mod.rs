@@ -5,8 +5,11 @@
 
 pub mod counters;
 pub mod events;
+pub mod explain;
+pub mod history;
 pub mod last_run;
 mod notebook;
 pub mod seen;
+pub mod when;
 
 pub use notebook::{Notebook, Runner};

@@ -2,7 +2,7 @@
 
 pub mod human;
 pub mod json;
-mod text;
+pub(crate) mod text;
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};

@@ -71,6 +71,15 @@ pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
         .mode(0o700)
         .create(dir)
         .map_err(unusable("make the state directory"))?;
+    examine(dir, own_uid)
+}
+
+/// Sees whether a directory that is there is ours alone to write. Changes nothing.
+///
+/// # Errors
+/// It is somebody else's, others may write into it, or it can't be looked at.
+pub fn examine(dir: &Path, own_uid: u32) -> Result<(), StateError> {
+    let unusable = |what| move |source| StateError::Unusable { path: dir.to_owned(), what, source };
     let metadata = std::fs::metadata(dir).map_err(unusable("look at the state directory"))?;
     let not_private = |why: String| Err(StateError::NotPrivate { path: dir.to_owned(), why });
     if metadata.uid() != own_uid {

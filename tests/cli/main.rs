@@ -10,6 +10,7 @@
     reason = "the program under test is a process, and real processes take real time"
 )]
 
+mod asking;
 mod audit;
 mod cast;
 mod configuration;

@@ -63,6 +63,11 @@ impl fmt::Display for GatewayKind {
     }
 }
 
+/// How the workers of a kind are recognised where the configuration doesn't say.
+pub(super) fn built_in_match(word: &str) -> Option<&'static str> {
+    KINDS.iter().find(|kind| kind.word == word)?.worker_match
+}
+
 /// The keys of all kinds.
 pub(super) fn keys() -> impl Iterator<Item = &'static str> {
     KINDS.iter().flat_map(|kind| kind.keys).copied()

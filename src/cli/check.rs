@@ -1,0 +1,73 @@
+//! `check`: what holds for each gateway, every key with its value and where it comes from. Asks no gateway, changes nothing.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use serde_json::json;
+
+use super::args::Args;
+use super::exit::{Exit, Failure};
+use super::{environment, output};
+use crate::config::effective::{self, Origin, Settings};
+
+const HEAD: Style = Style::new().bold();
+const QUIET: Style = Style::new().dimmed();
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let config = environment::config(args)?;
+    let dir = environment::state_dir(&config)?;
+    let settings = effective::of_file(&config.source)?;
+    let file = config.source.display().to_string();
+    let text = if args.json {
+        let all: Vec<_> = settings.iter().map(as_json).collect();
+        format!(
+            "{}\n",
+            json!({ "version": 1, "config": file, "state_dir": dir.display().to_string(), "settings": all })
+        )
+    } else {
+        render(&file, &dir.display().to_string(), &settings)
+    };
+    output::print_text(&text)?;
+    Ok(Exit::Done)
+}
+
+fn render(file: &str, dir: &str, all: &[Settings]) -> String {
+    let mut text = format!("configuration {file}\nstate         {dir}\n");
+    for settings in all {
+        match &settings.gateway {
+            Some(gateway) => {
+                let _ = writeln!(text, "{HEAD}gateway {gateway}{HEAD:#}");
+            }
+            None if settings.settings.is_empty() => continue,
+            None => {
+                let _ = writeln!(text, "{HEAD}for all{HEAD:#}");
+            }
+        }
+        for setting in &settings.settings {
+            let origin = match setting.origin {
+                Origin::Line(line) => format!("line {line}"),
+                Origin::Default => "default".to_owned(),
+                Origin::Kind => "built into the kind".to_owned(),
+            };
+            let (key, value) = (&setting.key, &setting.value);
+            let _ = writeln!(text, "  {key:<26} {value:<24} {QUIET}{origin}{QUIET:#}");
+        }
+    }
+    text
+}
+
+fn as_json(settings: &Settings) -> serde_json::Value {
+    let keys: Vec<_> = settings
+        .settings
+        .iter()
+        .map(|setting| {
+            let (from, line) = match setting.origin {
+                Origin::Line(line) => ("file", Some(line)),
+                Origin::Default => ("default", None),
+                Origin::Kind => ("kind", None),
+            };
+            json!({ "key": setting.key, "value": setting.value, "from": from, "line": line })
+        })
+        .collect();
+    json!({ "gateway": settings.gateway, "keys": keys })
+}

@@ -1,0 +1,192 @@
+//! Each gateway: does it answer, with what, is its process seen, which processes are its workers, and may they be signalled?
+
+use std::collections::BTreeMap;
+
+use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+use super::Check;
+use crate::cli::args::Args;
+use crate::cli::environment;
+use crate::cli::exit::Failure;
+use crate::config::Config;
+use crate::config::token::TokenSource;
+use crate::domain::policy::WorkerMatch;
+use crate::report::json::{self, Gateway};
+use crate::report::text::{bytes, count, plain};
+use crate::sources::clock;
+use crate::sweep::{Patience, Store, Sweep};
+
+pub(super) async fn check(config: &Config, _: &Args, checks: &mut Vec<Check>) {
+    tokens(config, checks);
+    let report = match look(config).await {
+        Ok(report) => report,
+        Err(failure) => {
+            let fix = "what it says; until then no run can be made";
+            return checks.push(Check::failure("gateway", failure.to_string(), fix));
+        }
+    };
+    let document = json::document(&report);
+    let processes = match everything() {
+        Ok(processes) => processes,
+        Err(error) => {
+            let fix = "mount the /proc of the reaper's own PID namespace";
+            return checks.push(Check::failure("processes", error.to_string(), fix));
+        }
+    };
+    let gateways: Vec<u32> = document.gateways.iter().filter_map(|gateway| gateway.pid).collect();
+    for (gateway, settings) in document.gateways.iter().zip(&config.gateways) {
+        checks.push(table(gateway, settings.kind.as_str()));
+        if let Some(pattern) = &settings.worker_match {
+            let found = matching(&processes, pattern);
+            workers(gateway, &found, &gateways, checks);
+        } else {
+            checks.push(Check::warning(
+                "workers",
+                format!("{}: no process is known as its worker, so none is ever signalled", gateway.name),
+                "set match under [gateway.worker], or leave all of it to the gateway's own close",
+            ));
+        }
+    }
+}
+
+async fn look(config: &Config) -> Result<crate::report::Report, Failure> {
+    let dir = environment::state_dir(config)?;
+    let mut sweep = Sweep::new(config, Patience::None)?;
+    let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
+    Ok(sweep.preview(&memory).await?)
+}
+
+fn tokens(config: &Config, checks: &mut Vec<Check>) {
+    for gateway in &config.gateways {
+        let Some(endpoint) = gateway.kind.endpoint() else { continue };
+        let place = match &endpoint.token {
+            TokenSource::None => continue,
+            TokenSource::Env(name) => format!("from ${name}"),
+            TokenSource::File(path) => format!("from {}", path.display()),
+        };
+        checks.push(match endpoint.token.read() {
+            Ok(_) => Check::ok("token", format!("{}: {place}", gateway.name)),
+            Err(error) => Check::failure(
+                "token",
+                format!("{}: {}", gateway.name, crate::cli::exit::chain(&error)),
+                "give the reaper the gateway's token there, readable by its user alone",
+            ),
+        });
+    }
+}
+
+fn table(gateway: &Gateway<'_>, kind: &str) -> Check {
+    let name = plain(gateway.name, 64);
+    let sessions = gateway.subjects.iter().filter(|entry| entry.kind == "session").count();
+    match (gateway.table, gateway.pid) {
+        ("ok", Some(pid)) => {
+            let sessions = count(sessions, "session");
+            Check::ok("gateway", format!("{name} ({kind}) answers: {sessions}, process {pid}"))
+        }
+        ("ok", None) => Check::warning(
+            "gateway",
+            format!(
+                "{name} ({kind}) answers: {}, but its process isn't seen from here: its table names none, or it is in another \
+                 PID namespace; no worker without a session is reaped",
+                count(sessions, "session")
+            ),
+            "run in the gateway's PID namespace (in compose: pid: \"service:NAME\"), or set [gateway.process]",
+        ),
+        ("unreachable", _) => Check::failure(
+            "gateway",
+            format!("{name} ({kind}): {}", plain(gateway.error.unwrap_or("no answer"), 300)),
+            "start the gateway, or correct its url",
+        ),
+        (_, _) => Check::failure(
+            "gateway",
+            format!("{name} ({kind}): {}", plain(gateway.error.unwrap_or("its table is refused"), 300)),
+            "what it says; nothing that depends on this table is reaped until then",
+        ),
+    }
+}
+
+/// A process that matches `worker.match`.
+struct Found<'a> {
+    process: &'a sysinfo::Process,
+}
+
+fn everything() -> Result<System, sysinfo::Error> {
+    let mut system = System::new()?;
+    let what = ProcessRefreshKind::nothing().without_tasks().with_memory().with_cmd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+    Ok(system)
+}
+
+fn matching<'a>(system: &'a System, pattern: &WorkerMatch) -> Vec<Found<'a>> {
+    let matches = |process: &&sysinfo::Process| {
+        let argv: Vec<_> = process.cmd().iter().map(|word| word.to_string_lossy()).collect();
+        !argv.is_empty() && pattern.matches(&argv.join(" ")).is_some()
+    };
+    system.processes().values().filter(matches).map(|process| Found { process }).collect()
+}
+
+fn workers(gateway: &Gateway<'_>, found: &[Found<'_>], gateways: &[u32], checks: &mut Vec<Check>) {
+    let name = plain(gateway.name, 64);
+    let memory = |found: &[&Found<'_>]| bytes(found.iter().map(|found| found.process.memory()).sum());
+    if found.is_empty() {
+        let sessions = gateway.subjects.iter().any(|entry| entry.kind == "session");
+        let detail = format!("{name}: no process matches worker.match");
+        checks.push(match sessions {
+            false => Check::ok("workers", format!("{detail}; there is no session either")),
+            true => Check::warning(
+                "workers",
+                detail,
+                "compare worker.match with the argv of a worker (`ps -eo args`); it is tried from the first character on",
+            ),
+        });
+        return;
+    }
+    let all: Vec<&Found<'_>> = found.iter().collect();
+    checks.push(Check::ok(
+        "workers",
+        format!(
+            "{name}: {} match worker.match, {}",
+            count(all.len(), "process").replace("processs", "processes"),
+            memory(&all)
+        ),
+    ));
+    let pids: Vec<u32> = found.iter().map(|found| found.process.pid().as_u32()).collect();
+    let mut strangers: BTreeMap<u32, Vec<&Found<'_>>> = BTreeMap::new();
+    for found in &all {
+        let parent = found.process.parent().map_or(0, sysinfo::Pid::as_u32);
+        if parent > 1 && !gateways.contains(&parent) && !pids.contains(&parent) {
+            strangers.entry(parent).or_default().push(found);
+        }
+    }
+    for (parent, found) in strangers {
+        checks.push(Check::warning(
+            "workers",
+            format!(
+                "{} more, {}, belong to process {parent}, which is no [[gateway]]",
+                found.len(),
+                memory(&found)
+            ),
+            "if that is a gateway, add a [[gateway]] for it; otherwise make worker.match narrower",
+        ));
+    }
+    signals(&name, &all, checks);
+}
+
+/// Signal 0 asks whether a process may be signalled, and does nothing to it.
+fn signals(name: &str, found: &[&Found<'_>], checks: &mut Vec<Check>) {
+    let refused = |found: &&&Found<'_>| {
+        let pid = i32::try_from(found.process.pid().as_u32()).ok().and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::PERM))
+    };
+    let refused: Vec<String> =
+        found.iter().filter(refused).map(|found| found.process.pid().to_string()).collect();
+    checks.push(if refused.is_empty() {
+        Check::ok("signals", format!("{name}: all of them may be signalled"))
+    } else {
+        Check::failure(
+            "signals",
+            format!("{name}: not permitted to signal {}", plain(&refused.join(", "), 200)),
+            "run the reaper as the workers' user, or give it CAP_KILL and set user under [gateway.worker]",
+        )
+    });
+}

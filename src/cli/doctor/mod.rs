@@ -1,0 +1,91 @@
+//! `doctor`: does everything fit together here? Each check is in order, a warning or a failure, with its remedy. Changes nothing.
+
+mod gateways;
+mod machine;
+mod runner;
+
+use std::fmt::Write;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use serde_json::json;
+
+use super::args::Args;
+use super::exit::{Exit, Failure};
+use super::{environment, output};
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Ok,
+    Warning,
+    Failure,
+}
+
+/// One check.
+#[derive(Debug, Serialize)]
+struct Check {
+    check: String,
+    state: State,
+    detail: String,
+    fix: Option<String>,
+}
+
+impl Check {
+    fn ok(check: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { check: check.into(), state: State::Ok, detail: detail.into(), fix: None }
+    }
+
+    fn warning(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { state: State::Warning, fix: Some(fix.into()), ..Self::ok(check, detail) }
+    }
+
+    fn failure(check: impl Into<String>, detail: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { state: State::Failure, fix: Some(fix.into()), ..Self::ok(check, detail) }
+    }
+}
+
+pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
+    let mut checks = Vec::new();
+    match environment::config(args) {
+        Ok(config) => {
+            checks.push(Check::ok("config", config.source.display().to_string()));
+            gateways::check(&config, args, &mut checks).await;
+            machine::check(&mut checks);
+            runner::check(&config, &mut checks);
+        }
+        Err(failure) => {
+            let fix = "correct the file; `gateway-reaper default-config` prints one with every key explained";
+            checks.push(Check::failure("config", failure.to_string(), fix));
+            machine::check(&mut checks);
+        }
+    }
+    let worst = checks.iter().map(|check| check.state).max().unwrap_or(State::Ok);
+    let text = if args.json {
+        format!("{}\n", json!({ "version": 1, "ok": worst != State::Failure, "checks": checks }))
+    } else {
+        render(&checks, args.quiet)
+    };
+    output::print_text(&text)?;
+    Ok(if worst == State::Failure { Exit::NotReaped } else { Exit::Done })
+}
+
+fn render(checks: &[Check], quiet: bool) -> String {
+    let mut text = String::new();
+    for check in checks.iter().filter(|check| !quiet || check.state != State::Ok) {
+        let (style, mark) = match check.state {
+            State::Ok => (AnsiColor::Green.on_default(), "✓"),
+            State::Warning => (AnsiColor::Yellow.on_default().bold(), "!"),
+            State::Failure => (AnsiColor::Red.on_default().bold(), "✗"),
+        };
+        let detail = check.detail.replace('\n', "\n              ");
+        let _ = writeln!(text, "{style}{mark}{style:#} {:<11} {detail}", check.check);
+        if let Some(fix) = &check.fix {
+            let _ = writeln!(text, "              {FIX}Fix:{FIX:#} {fix}");
+        }
+    }
+    text
+}
+
+const FIX: Style = Style::new().bold();

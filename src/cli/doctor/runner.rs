@@ -1,0 +1,109 @@
+//! The state directory, and whether somebody makes the runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::Check;
+use crate::cli::environment;
+use crate::config::Config;
+use crate::operate::last_run::LastRun;
+use crate::operate::when;
+use crate::sources::clock;
+
+/// A timer or cron makes a run every minute or so; what is older than this is forgotten, not late.
+const LATE: Duration = Duration::from_secs(3600);
+
+pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
+    let dir = match environment::state_dir(config) {
+        Ok(dir) => dir,
+        Err(failure) => {
+            let fix = "set dir under [state]";
+            return checks.push(Check::failure("state", failure.to_string(), fix));
+        }
+    };
+    checks.push(state(&dir));
+    let last_run = LastRun::load(&dir);
+    checks.extend(elsewhere(&dir, last_run.as_ref()));
+    checks.push(runner(last_run));
+}
+
+fn state(dir: &Path) -> Check {
+    let shown = dir.display();
+    if !dir.exists() {
+        return Check::ok("state", format!("{shown} will be made by the first run"));
+    }
+    match crate::state::examine(dir, rustix::process::geteuid().as_raw()) {
+        Ok(()) => Check::ok("state", shown.to_string()),
+        Err(error) => Check::failure(
+            "state",
+            error.to_string(),
+            "run as its owner, or give the directory to the reaper's user",
+        ),
+    }
+}
+
+/// Another state directory that was used later: then the service and this shell have two memories.
+fn elsewhere(dir: &Path, ours: Option<&LastRun>) -> Option<Check> {
+    let places = environment::usual_state_dirs();
+    let others = places.into_iter().filter(|place| place != dir);
+    let ended = |run: &LastRun| when::parse(&run.ended_at);
+    let later = |(_, run): &(PathBuf, LastRun)| ours.and_then(ended) < ended(run);
+    let (other, run) =
+        others.filter_map(|place| LastRun::load(&place).map(|run| (place, run))).find(later)?;
+    Some(Check::warning(
+        "state",
+        format!(
+            "{} was used {} ({}), this shell uses {}",
+            other.display(),
+            when::ago(&run.ended_at, clock::wall_now()),
+            run.runner,
+            dir.display()
+        ),
+        format!("set dir = \"{}\" under [state], so that there is one memory", other.display()),
+    ))
+}
+
+fn runner(last_run: Option<LastRun>) -> Check {
+    let Some(run) = last_run else {
+        return Check::warning(
+            "runner",
+            "no run was ever made",
+            "start `gateway-reaper watch` as a service, or `once` from a timer or cron",
+        );
+    };
+    let now = clock::wall_now();
+    let age = when::parse(&run.ended_at).and_then(|ended| now.duration_since(ended).ok());
+    let told = format!("{}, last run {}", run.runner, when::ago(&run.ended_at, now));
+    let late = match run.interval_s {
+        Some(interval) => {
+            Duration::try_from_secs_f64(interval * 3.0).unwrap_or(LATE).max(Duration::from_secs(60))
+        }
+        None => LATE,
+    };
+    if let Some(error) = &run.error {
+        return Check::failure("runner", format!("{told}: no run could be made: {error}"), "what it says");
+    }
+    if age.is_some_and(|age| age > late) {
+        let fix =
+            "see why it stopped: `systemctl status gateway-reaper`, or cron's mail; then start it again";
+        return Check::failure("runner", told, fix);
+    }
+    match (run.result.as_str(), run.dry_run) {
+        ("failed", _) => Check::failure(
+            "runner",
+            format!("{told}: something due could not be reaped"),
+            "`gateway-reaper history` says what and why",
+        ),
+        ("distrust", _) => Check::warning(
+            "runner",
+            format!("{told}: a session table could not be read or trusted"),
+            "see the gateway above",
+        ),
+        (_, true) => Check::warning(
+            "runner",
+            format!("{told}: a dry run, which reaps nothing"),
+            "take out --dry-run or dry_run once you trust it",
+        ),
+        _ => Check::ok("runner", format!("{told}, nothing failed")),
+    }
+}

@@ -1,0 +1,49 @@
+//! `explain`: everything about one session, worker or PID. Changes nothing.
+
+use serde_json::json;
+
+use super::args::{Args, ExplainArgs};
+use super::exit::{Exit, Failure};
+use super::history::tell_damage;
+use super::{environment, output};
+use crate::operate::explain::Sources;
+use crate::operate::seen::Seen;
+use crate::operate::{events, history};
+use crate::report::json;
+use crate::sources::clock;
+use crate::state::audit;
+use crate::sweep::{Patience, Store, Sweep};
+
+pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failure> {
+    let config = environment::config(args)?;
+    let dir = environment::state_dir(&config)?;
+    let mut sweep = Sweep::new(&config, Patience::None)?;
+    let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
+    let report = match sweep.preview(&memory).await {
+        Ok(report) => Some(report),
+        Err(error) => {
+            // The past can be told all the same.
+            Failure::from(error).tell();
+            None
+        }
+    };
+    let acts = audit::read(&dir, |_| true);
+    let events = events::read(&dir, |_| true);
+    tell_damage(&acts);
+    tell_damage(&events);
+    let sources = Sources {
+        now: report.as_ref().map(json::document),
+        seen: Seen::load(&dir),
+        events: events.lines,
+        acts: history::acts(acts.lines),
+    };
+    let stories = sources.find(&wanted.id)?;
+    let now = clock::wall_now();
+    let text = if args.json {
+        format!("{}\n", json!({ "version": 1, "subjects": stories }))
+    } else {
+        stories.iter().map(|story| story.render(now)).collect()
+    };
+    output::print_text(&text)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,53 @@
+//! `history`: what was reaped, kept by its gateway or failed, from the audit log.
+
+use std::time::SystemTime;
+
+use serde_json::json;
+
+use super::args::{Args, HistoryArgs};
+use super::exit::{Exit, Failure};
+use super::{environment, output, terminal};
+use crate::operate::{history, when};
+use crate::sources::clock;
+use crate::state::audit::{self, Entry};
+use crate::state::log::Lines;
+
+pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
+    let config = environment::config(args)?;
+    let dir = environment::state_dir(&config)?;
+    let now = clock::wall_now();
+    let since = wanted.since.and_then(|since| now.checked_sub(since));
+    let lines = audit::read(&dir, |entry| is_wanted(entry, since, wanted.gateway.as_deref()));
+    tell_damage(&lines);
+    let acts = history::acts(lines.lines);
+    let acts = history::folded(acts);
+    let text = if args.json {
+        let sums = history::sums(&acts);
+        let since = since.map(|since| humantime::format_rfc3339_seconds(since).to_string());
+        let document = json!({
+            "version": 1, "since": since, "acts": acts, "totals": sums, "damaged_lines": lines.damaged,
+        });
+        format!("{document}\n")
+    } else if args.quiet {
+        history::in_words(&history::sums(&acts)) + "\n"
+    } else {
+        history::render(&acts, now, terminal::width())
+    };
+    output::print_text(&text)?;
+    Ok(Exit::Done)
+}
+
+fn is_wanted(entry: &Entry, since: Option<SystemTime>, gateway: Option<&str>) -> bool {
+    gateway.is_none_or(|gateway| entry.gateway == gateway)
+        && since.is_none_or(|since| when::parse(&entry.time).is_some_and(|time| time >= since))
+}
+
+/// What could not be read of the log is told, and the rest is used.
+pub(super) fn tell_damage<T>(lines: &Lines<T>) {
+    if lines.damaged > 0 {
+        tracing::warn!("{} damaged lines of a log are passed over", lines.damaged);
+    }
+    for (path, error) in &lines.unreadable {
+        tracing::warn!(path = %path.display(), %error, "a log can't be read");
+    }
+}

@@ -1,0 +1,298 @@
+//! `history`: the audit log as a list of acts, repeated failures folded, with sums.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+use std::time::SystemTime;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::when;
+use crate::report::text::{bytes, plain};
+use crate::state::audit::Entry;
+
+/// One subject in one run: what was done to it, and how that ended.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Act {
+    /// When it ended, or began where no end is known.
+    pub time: String,
+    /// The last of several that ended the same, where there were several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// How many there were.
+    pub times: u32,
+    /// In which run.
+    pub run: String,
+    /// Whose orphan.
+    pub gateway: String,
+    /// `session` or `worker`.
+    pub kind: String,
+    /// The session's id, the worker's key, else its PID.
+    pub id: String,
+    /// The conversation key.
+    pub key: Option<String>,
+    /// The worker process.
+    pub worker_pid: Option<u32>,
+    /// Which kind of orphan.
+    pub orphan_kind: String,
+    /// How long it had looked like one.
+    pub waited_s: f64,
+    /// At how many looks in a row.
+    pub looks: Option<u32>,
+    /// What was done, in order.
+    pub steps: Vec<String>,
+    /// How it ended; `unfinished` where the run was killed in the middle of it.
+    pub outcome: String,
+    /// Why it was kept or could not be reaped.
+    pub why: Option<String>,
+    /// Memory before the first act.
+    pub memory_bytes: Option<u64>,
+    /// Memory that came back.
+    pub reclaimed_bytes: u64,
+    /// Anything besides.
+    pub note: Option<String>,
+    /// What was left alive.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub survivors: Vec<serde_json::Value>,
+}
+
+/// Sums over acts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Sums {
+    /// Gone by the reaper's doing.
+    pub reaped: u64,
+    /// Gone already.
+    pub gone: u64,
+    /// Kept by their gateway.
+    pub kept: u64,
+    /// Could not be reaped.
+    pub failed: u64,
+    /// Begun, and no end is known.
+    pub unfinished: u64,
+    /// Memory that came back.
+    pub reclaimed_bytes: u64,
+}
+
+/// Puts the lines of the log together, oldest first.
+pub fn acts(entries: Vec<Entry>) -> Vec<Act> {
+    let mut acts: Vec<Act> = Vec::new();
+    let mut open: HashMap<(String, String, String), usize> = HashMap::new();
+    for entry in entries {
+        let worker = entry.subject.worker.map(|worker| (worker.pid, worker.start_ticks));
+        let who = entry.subject.id.clone().unwrap_or_else(|| format!("{worker:?}"));
+        let place = *open.entry((entry.run.clone(), entry.gateway.clone(), who)).or_insert_with(|| {
+            acts.push(Act { outcome: "unfinished".to_owned(), times: 1, ..Act::default() });
+            acts.len() - 1
+        });
+        take_in(&mut acts[place], entry);
+    }
+    acts
+}
+
+fn take_in(act: &mut Act, entry: Entry) {
+    let subject = entry.subject;
+    act.worker_pid = act.worker_pid.or(subject.worker.map(|worker| worker.pid));
+    act.key = act.key.take().or(subject.key);
+    act.id = subject
+        .id
+        .or_else(|| act.key.clone())
+        .or_else(|| act.worker_pid.map(|pid| pid.to_string()))
+        .unwrap_or_else(|| "?".to_owned());
+    (act.time, act.run, act.gateway, act.kind) = (entry.time, entry.run, entry.gateway, subject.kind);
+    (act.orphan_kind, act.waited_s) = (entry.evidence.orphan_kind, entry.evidence.waited_s);
+    act.looks = act.looks.or(entry.evidence.looks);
+    act.memory_bytes = act.memory_bytes.or(entry.memory_bytes);
+    if let Some(step) = entry.step
+        && !act.steps.contains(&step)
+    {
+        act.steps.push(step);
+    }
+    if let Some(outcome) = entry.outcome {
+        act.outcome = outcome;
+        act.why = entry.why;
+        act.note = entry.note;
+        act.survivors = entry.survivors;
+        act.reclaimed_bytes = entry.reclaimed_bytes.unwrap_or(0);
+    }
+}
+
+/// Puts what ended the same for the same subject, run after run, on one line.
+pub fn folded(acts: Vec<Act>) -> Vec<Act> {
+    let mut folded: Vec<Act> = Vec::new();
+    let mut last_of: HashMap<(String, String, String), usize> = HashMap::new();
+    for act in acts {
+        let who = (act.gateway.clone(), act.kind.clone(), act.id.clone());
+        let repeats = |before: &Act| {
+            matches!(act.outcome.as_str(), "failed" | "kept" | "unfinished")
+                && (&before.outcome, &before.why, before.worker_pid)
+                    == (&act.outcome, &act.why, act.worker_pid)
+        };
+        match last_of.get(&who).map(|place| &mut folded[*place]).filter(|before| repeats(before)) {
+            Some(before) => {
+                before.times = before.times.saturating_add(1);
+                before.until = Some(act.time);
+            }
+            None => {
+                last_of.insert(who, folded.len());
+                folded.push(act);
+            }
+        }
+    }
+    folded
+}
+
+/// Adds up.
+pub fn sums(acts: &[Act]) -> Sums {
+    let mut sums = Sums::default();
+    for act in acts {
+        let sum = match act.outcome.as_str() {
+            "reaped" => &mut sums.reaped,
+            "gone" => &mut sums.gone,
+            "kept" => &mut sums.kept,
+            "failed" => &mut sums.failed,
+            _ => &mut sums.unfinished,
+        };
+        *sum += u64::from(act.times);
+        sums.reclaimed_bytes = sums.reclaimed_bytes.saturating_add(act.reclaimed_bytes);
+    }
+    sums
+}
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const QUIET: Style = Style::new().dimmed();
+
+pub(crate) fn word(outcome: &str) -> (Style, &str) {
+    match outcome {
+        "reaped" | "gone" => (GOOD, outcome),
+        "failed" => (BAD, "FAILED"),
+        "unfinished" => (BAD, outcome),
+        _ => (QUIET, outcome),
+    }
+}
+
+/// One line each, and the sums. `width`: of the terminal; what doesn't fit is cut, what is written to a file is whole.
+pub fn render(acts: &[Act], now: SystemTime, width: Option<usize>) -> String {
+    let mut text = String::new();
+    let narrow = width.is_some_and(|width| width < 60);
+    for act in acts {
+        let (style, word) = word(&act.outcome);
+        let ago = when::ago(&act.time, now);
+        let id = plain(&act.id, 20);
+        let head = if narrow { format!("{ago:<10} ") } else { format!("{ago:<11} ") };
+        let who = match narrow {
+            true => format!(" {}", plain(&act.id, 12)),
+            false => format!(" {:<7} {id:<20} {}", act.kind, plain(&act.gateway, 16)),
+        };
+        let told = if narrow { String::new() } else { format!("  {}", story(act, now)) };
+        let rest = fit(&format!("{who}{told}"), width.map(|width| width.saturating_sub(head.len() + 10)));
+        let _ = writeln!(text, "{head}{style}{word:<10}{style:#}{rest}");
+    }
+    let mut total = in_words(&sums(acts));
+    if width.is_some_and(|width| total.chars().count() > width) {
+        total = total.replace(", ", ",\n").replace("; ", ";\n");
+    }
+    text + &total + "\n"
+}
+
+fn story(act: &Act, now: SystemTime) -> String {
+    let mut parts = Vec::new();
+    if act.waited_s >= 1.0 {
+        parts.push(format!(
+            "after {}",
+            when::coarse(std::time::Duration::from_secs_f64(act.waited_s.min(1e9)))
+        ));
+    }
+    if !act.steps.is_empty() {
+        parts.push(act.steps.join(","));
+    }
+    parts.extend(act.why.as_deref().map(|why| plain(why, 200)));
+    if act.reclaimed_bytes > 0 {
+        parts.push(bytes(act.reclaimed_bytes));
+    }
+    if !act.survivors.is_empty() {
+        parts.push(format!("{} left alive", act.survivors.len()));
+    }
+    let until =
+        act.until.as_deref().map(|until| format!(" until {}", when::ago(until, now))).unwrap_or_default();
+    let folded = if act.times > 1 { format!(" (x{}{until})", act.times) } else { String::new() };
+    parts.join("  ") + &folded
+}
+
+/// The sums in words.
+pub fn in_words(sums: &Sums) -> String {
+    let parts = [
+        (sums.reaped, "reaped"),
+        (sums.gone, "gone already"),
+        (sums.failed, "failed"),
+        (sums.kept, "kept by the gateway"),
+        (sums.unfinished, "unfinished"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let mut text = if parts.is_empty() { "nothing was due".to_owned() } else { parts.join(", ") };
+    if sums.reclaimed_bytes > 0 {
+        let _ = write!(text, "; {} back", bytes(sums.reclaimed_bytes));
+    }
+    text
+}
+
+/// Cuts a line to the width that is there.
+pub(crate) fn fit(line: &str, width: Option<usize>) -> String {
+    let Some(width) = width.filter(|width| line.chars().count() > *width) else { return line.to_owned() };
+    let mut cut: String = line.chars().take(width.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    fn entries(lines: &str) -> Vec<Entry> {
+        lines.lines().map(|line| serde_json::from_str(line.trim()).unwrap()).collect()
+    }
+
+    /// With lines of an older version among them, which had neither key nor memory.
+    const LOG: &str = r#"{"time":"1970-01-01T00:00:00Z","run":"r1","gateway":"desk","subject":{"kind":"session","id":"360e0f95","worker":{"pid":7,"start_ticks":70}},"evidence":{"orphan_kind":"detached-session","waited_s":21.3},"step":"close"}
+        {"time":"1970-01-01T00:00:01Z","run":"r1","gateway":"desk","subject":{"kind":"session","id":"360e0f95","worker":{"pid":7,"start_ticks":70}},"evidence":{"orphan_kind":"detached-session","waited_s":21.3},"step":"SIGTERM"}
+        {"time":"1970-01-01T00:00:02Z","run":"r1","gateway":"desk","subject":{"kind":"session","id":"360e0f95","key":"talk","worker":{"pid":7,"start_ticks":70}},"evidence":{"orphan_kind":"detached-session","waited_s":21.3,"looks":5},"memory_bytes":55812096,"outcome":"reaped","reclaimed_bytes":55812096}
+        {"time":"1970-01-01T00:10:00Z","run":"r2","gateway":"desk","subject":{"kind":"worker","key":"gone-7a99","worker":{"pid":9,"start_ticks":90}},"evidence":{"orphan_kind":"parentless-worker","waited_s":60},"outcome":"failed","why":"not permitted"}
+        {"time":"1970-01-01T00:20:00Z","run":"r3","gateway":"desk","subject":{"kind":"worker","key":"gone-7a99","worker":{"pid":9,"start_ticks":90}},"evidence":{"orphan_kind":"parentless-worker","waited_s":600},"outcome":"failed","why":"not permitted"}
+        {"time":"1970-01-01T00:30:00Z","run":"r4","gateway":"desk","subject":{"kind":"session","id":"cut-off"},"evidence":{"orphan_kind":"detached-session","waited_s":20},"step":"close"}"#;
+
+    #[test]
+    fn lines_of_one_case_are_one_act_and_repeated_failures_are_folded() {
+        let acts = folded(acts(entries(LOG)));
+        let told: Vec<_> =
+            acts.iter().map(|act| (act.id.as_str(), act.outcome.as_str(), act.times)).collect();
+        assert_eq!(
+            told,
+            [("360e0f95", "reaped", 1), ("gone-7a99", "failed", 2), ("cut-off", "unfinished", 1)]
+        );
+        assert_eq!((acts[0].steps.join(" "), acts[0].looks), ("close SIGTERM".to_owned(), Some(5)));
+        assert_eq!(acts[1].until.as_deref(), Some("1970-01-01T00:20:00Z"));
+        let expected =
+            Sums { reaped: 1, failed: 2, unfinished: 1, reclaimed_bytes: 55_812_096, ..Sums::default() };
+        assert_eq!(sums(&acts), expected);
+    }
+
+    #[test]
+    fn it_fits_80_and_40_columns_and_is_whole_in_a_file() {
+        let acts = folded(acts(entries(LOG)));
+        let now = UNIX_EPOCH + Duration::from_secs(3 * 3600);
+        let plain = |width| anstream::adapter::strip_str(&render(&acts, now, width)).to_string();
+        for width in [40, 80] {
+            let text = plain(Some(width));
+            assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+        }
+        insta::assert_snapshot!(format!("{}\n{}\n{}", plain(None), plain(Some(80)), plain(Some(40))));
+    }
+
+    #[test]
+    fn nothing_is_said_in_words() {
+        assert_eq!(render(&[], UNIX_EPOCH, None), "nothing was due\n");
+    }
+}
