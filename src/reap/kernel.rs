@@ -96,6 +96,10 @@ pub trait Kernel {
     /// It can't be read.
     fn reread(&mut self, held: &Self::Held, what: Reread) -> Result<Option<Process>, KernelError>;
 
+    /// What memory would come back if this very process ended, in bytes: its share of what it shares with others (PSS), where that can be
+    /// read, else its resident memory. `None`: it is gone, or can't be read.
+    fn memory(&mut self, who: ProcessIdentity) -> Option<u64>;
+
     /// Sends a signal to the held process.
     ///
     /// # Errors

@@ -17,7 +17,8 @@ use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{
-    Pidfds, Proc, ProcessesError, exists, full_scan, glance, glance_held, open_pidfd, read, read_held,
+    Pidfds, Proc, ProcessesError, exists, full_scan, glance, glance_held, memory_of, open_pidfd, read,
+    read_held,
 };
 
 /// Linux.
@@ -102,6 +103,10 @@ impl Kernel for LinuxKernel {
             return Ok(None);
         }
         process.map(Some).ok_or_else(|| hidden(held.pid))
+    }
+
+    fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
+        memory_of(&mut self.proc, who).ok().flatten()
     }
 
     fn signal(&mut self, held: &Held, signal: Signal) -> Result<Delivery, KernelError> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::domain::process::ProcessIdentity;
+
 /// An act of a teardown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
@@ -77,8 +79,26 @@ pub struct Ending {
     pub outcome: Outcome,
     /// What was done, in order, each once.
     pub steps: Vec<Step>,
-    /// Resident memory of the processes that ended, in bytes, as it was before the first act.
+    /// Memory of the processes that are gone, in bytes, as it was before the first act; what they shared counts once.
     pub reclaimed_bytes: u64,
+    /// What is left alive of the tree.
+    pub survivors: Vec<Survivor>,
     /// Anything an operator should know besides.
     pub note: Option<Box<str>>,
+}
+
+impl Ending {
+    /// An end without an act.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, steps: Vec::new(), reclaimed_bytes: 0, survivors: Vec::new(), note: None }
+    }
+}
+
+/// A process of an ended tree that is left alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survivor {
+    /// Which.
+    pub process: ProcessIdentity,
+    /// Why it lives on.
+    pub why: Box<str>,
 }

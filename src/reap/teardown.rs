@@ -75,6 +75,11 @@ impl<H> Teardown<H> {
     /// Takes hold of the next victim and makes the first act.
     fn begin<W: World<Held = H>>(&mut self, world: &mut W) -> Option<CloseRequest> {
         let index = self.begun;
+        if index == 0 {
+            for victim in &mut self.victims {
+                victim.measure(world);
+            }
+        }
         let victim = self.victims.get_mut(index)?;
         self.begun += 1;
         if !victim.begin(world) {

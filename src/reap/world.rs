@@ -43,6 +43,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
         self.kernel.reread(held, what)
     }
 
+    fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
+        self.kernel.memory(who)
+    }
+
     fn signal(&mut self, held: &K::Held, signal: Signal) -> Result<Delivery, KernelError> {
         self.kernel.signal(held, signal)
     }

@@ -10,7 +10,7 @@ use super::text::{bytes, count, plain};
 use super::{Fate, GatewayReport, Line, Report, TableState};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::verdict::Subject;
-use crate::reap::outcome::{Ending, Outcome, Step};
+use crate::reap::outcome::{Ending, Outcome, Step, Survivor};
 
 /// What is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,6 +116,7 @@ fn ended(ending: &Ending, is_session: bool) -> (Style, &'static str, String) {
         })
         .collect();
     let note = ending.note.as_ref().map(|note| format!(" ({})", plain(note, 200))).unwrap_or_default();
+    let note = format!("{note}{}", left_alive(&ending.survivors));
     match &ending.outcome {
         Outcome::Reaped => {
             let back = match ending.reclaimed_bytes {
@@ -129,11 +130,27 @@ fn ended(ending: &Ending, is_session: bool) -> (Style, &'static str, String) {
             (GOOD, "gone", format!("{what}{note}"))
         }
         Outcome::Kept { reason } => (QUIET, "kept", format!("its gateway keeps it: {}", plain(reason, 100))),
-        Outcome::Spared { why } => (QUIET, "kept", plain(why, 300)),
+        Outcome::Spared { why } => (QUIET, "kept", format!("{}{note}", plain(why, 300))),
         Outcome::Failed { why } => {
-            (BAD, "FAILED", format!("{}; tried again on the next run", plain(why, 300)))
+            let alive = left_alive(&ending.survivors);
+            (BAD, "FAILED", format!("{}; tried again on the next run{alive}", plain(why, 300)))
         }
     }
+}
+
+/// The processes that live on, at most so many of them by name.
+fn left_alive(survivors: &[Survivor]) -> String {
+    const NAMED: usize = 3;
+    if survivors.is_empty() {
+        return String::new();
+    }
+    let named =
+        survivors.iter().take(NAMED).map(|left| format!("{}, {}", left.process.pid, plain(&left.why, 100)));
+    let mut named: Vec<String> = named.collect();
+    named.extend(
+        survivors.len().checked_sub(NAMED).filter(|more| *more > 0).map(|more| format!("and {more} more")),
+    );
+    format!("; left alive: {}", named.join("; "))
 }
 
 fn being(orphan: OrphanKind, waited: Duration) -> String {
@@ -172,8 +189,8 @@ fn summary(report: &Report) -> String {
         true if report.has_distrust() => "nothing touched".to_owned(),
         true => "nothing there".to_owned(),
     };
-    if totals.reclaimed_rss_bytes > 0 {
-        let _ = write!(line, "; {} of memory came back", bytes(totals.reclaimed_rss_bytes));
+    if totals.reclaimed_bytes > 0 {
+        let _ = write!(line, "; {} of memory came back", bytes(totals.reclaimed_bytes));
     }
     line
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::{Fate, GatewayReport, Line, Report};
 use crate::domain::policy::Mode;
 use crate::domain::verdict::Subject;
-use crate::reap::outcome::Outcome;
+use crate::reap::outcome::{self, Outcome};
 
 const VERSION: u32 = 1;
 
@@ -46,6 +46,16 @@ pub(crate) struct Entry<'a> {
     pub(crate) outcome: Option<&'a str>,
     pub(crate) steps: Vec<&'static str>,
     pub(crate) rss_bytes: Option<u64>,
+    /// What was there before of the processes that are gone.
+    pub(crate) reclaimed_bytes: Option<u64>,
+    pub(crate) survivors: Vec<Survivor<'a>>,
+}
+
+/// A process that is left alive.
+#[derive(Debug, Serialize)]
+pub(crate) struct Survivor<'a> {
+    pub(crate) pid: u32,
+    pub(crate) reason: &'a str,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -60,7 +70,9 @@ pub(crate) struct Totals {
     pub(crate) kept: usize,
     pub(crate) failed: usize,
     pub(crate) deferred: usize,
+    /// Older name of the same.
     pub(crate) reclaimed_rss_bytes: u64,
+    pub(crate) reclaimed_bytes: u64,
 }
 
 /// The whole report as one line of JSON.
@@ -92,7 +104,8 @@ pub(crate) fn document(report: &Report) -> Document<'_> {
             kept: totals.kept,
             failed: totals.failed,
             deferred: totals.deferred,
-            reclaimed_rss_bytes: totals.reclaimed_rss_bytes,
+            reclaimed_rss_bytes: totals.reclaimed_bytes,
+            reclaimed_bytes: totals.reclaimed_bytes,
         },
     }
 }
@@ -108,6 +121,10 @@ fn gateway(report: &GatewayReport) -> Gateway<'_> {
 }
 
 /// One line of the report in the words of the interface.
+fn survivor(survivor: &outcome::Survivor) -> Survivor<'_> {
+    Survivor { pid: survivor.process.pid.get(), reason: &survivor.why }
+}
+
 pub(crate) fn entry(line: &Line) -> Entry<'_> {
     let empty = Entry {
         kind: match line.subject {
@@ -126,6 +143,8 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
         outcome: None,
         steps: Vec::new(),
         rss_bytes: line.rss_bytes,
+        reclaimed_bytes: None,
+        survivors: Vec::new(),
     };
     match &line.fate {
         Fate::Keep(keep) => {
@@ -164,10 +183,8 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
                 Outcome::Failed { why } => Some(why.to_string()),
                 Outcome::Reaped | Outcome::Gone => ending.note.as_ref().map(ToString::to_string),
             },
-            rss_bytes: match ending.reclaimed_bytes {
-                0 => empty.rss_bytes,
-                bytes => Some(bytes),
-            },
+            reclaimed_bytes: Some(ending.reclaimed_bytes),
+            survivors: ending.survivors.iter().map(survivor).collect(),
             ..empty
         },
     }
@@ -219,6 +236,8 @@ impl<'a> Entry<'a> {
             outcome: None,
             steps: Vec::new(),
             rss_bytes: None,
+            reclaimed_bytes: None,
+            survivors: Vec::new(),
         }
     }
 }

@@ -126,7 +126,7 @@ pub(crate) struct Totals {
     pub(crate) kept: usize,
     pub(crate) failed: usize,
     pub(crate) deferred: usize,
-    pub(crate) reclaimed_rss_bytes: u64,
+    pub(crate) reclaimed_bytes: u64,
 }
 
 impl Report {
@@ -284,7 +284,7 @@ impl Report {
                 Fate::WouldReap { .. } | Fate::Due { .. } => totals.reap += 1,
                 Fate::Reap { ending, .. } => {
                     totals.reap += 1;
-                    totals.reclaimed_rss_bytes += ending.reclaimed_bytes;
+                    totals.reclaimed_bytes += ending.reclaimed_bytes;
                     match ending.outcome {
                         Outcome::Reaped => totals.reaped += 1,
                         Outcome::Gone => totals.gone += 1,

@@ -84,12 +84,7 @@ impl Sweep {
                 },
             };
         }
-        let lost = || Ending {
-            outcome: Outcome::Failed { why: "the teardown ended without an end for it".into() },
-            steps: Vec::new(),
-            reclaimed_bytes: 0,
-            note: None,
-        };
+        let lost = || Ending::of(Outcome::Failed { why: "the teardown ended without an end for it".into() });
         teardown.into_endings().into_iter().map(|ending| ending.unwrap_or_else(lost)).collect()
     }
 }

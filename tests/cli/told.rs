@@ -34,7 +34,7 @@ impl Names {
                 (r"\d+(\.\d+)? (KiB|MiB|GiB) (back|of memory)", "[memory] $3"),
                 (r#"("run": ?)"[^"]*""#, r#"$1"[run]""#),
                 (r#"("(took_s|waited_s|remaining_s)": ?)[\d.]+"#, "$1[span]"),
-                (r#"("(reclaimed_)?rss_bytes": ?)[1-9]\d*"#, "$1[bytes]"),
+                (r#"("(rss|reclaimed|reclaimed_rss)_bytes": ?)[1-9]\d*"#, "$1[bytes]"),
                 (r" for [\d.hms ]+;", ";"),
                 (r"due in [\d.hms ]+", "due in [span]"),
             ]

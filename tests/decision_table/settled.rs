@@ -13,7 +13,7 @@ fn settled(outcome: Outcome) -> World {
     world.worker(200, "a", 100);
     world.rows([Session { worker: Told::Known(Some(pid(200))), ..detached("a") }, detached("b")]).look();
     let looked = world.look_after(20);
-    let ending = Ending { outcome, steps: Vec::new(), reclaimed_bytes: 0, note: None };
+    let ending = Ending::of(outcome);
     settle(&mut world.ledger, looked.warrant("a"), &ending);
     world
 }
@@ -41,7 +41,7 @@ fn only_the_reaped_worker_is_forgotten() {
     world.worker(201, "b", 100);
     world.look();
     let looked = world.look_after(60);
-    let ending = Ending { outcome: Outcome::Reaped, steps: Vec::new(), reclaimed_bytes: 0, note: None };
+    let ending = Ending::of(Outcome::Reaped);
     settle(&mut world.ledger, looked.warrant_for(200), &ending);
     let left: Vec<u32> = memory(&world).workers.iter().map(|worker| worker.identity.pid.get()).collect();
     assert_eq!(left, [201]);

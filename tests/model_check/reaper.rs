@@ -104,7 +104,7 @@ impl Judge {
     fn settle(&mut self, memory: &mut Memory, due: &Due, outcome: Outcome) {
         let warrant = self.warrants.entry(due.clone()).or_insert_with(|| warrant(due));
         let mut ledger = memory.ledger();
-        let ending = Ending { outcome, steps: Vec::new(), reclaimed_bytes: 0, note: None };
+        let ending = Ending::of(outcome);
         settle(&mut ledger, warrant, &ending);
         *memory = Memory::of(&ledger);
     }

@@ -130,6 +130,12 @@ impl Kernel for Hands<'_> {
             .unwrap_or_else(|| Err(Self::error("reread", Pid::INIT)))
     }
 
+    fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
+        let world = self.world.borrow();
+        let proc = world.procs.get(who.pid.get()).filter(|proc| world.procs.identity(proc) == who)?;
+        world.procs.show(proc).rss_bytes
+    }
+
     fn signal(&mut self, held: &Serial, signal: Signal) -> Result<Delivery, KernelError> {
         let (serial, disk) = (*held, self.disk);
         self.call(|world| {

@@ -106,6 +106,7 @@ fn what_outlives_sigkill_is_told_and_stays_in_hand() {
         Outcome::Failed { why: "still there after SIGKILL: 200 (started at tick 200)".into() }
     );
     assert_eq!(ending.reclaimed_bytes, 201, "the child went");
+    assert_eq!(ending.survivors.iter().map(|left| left.process.pid.get()).collect::<Vec<_>>(), [200]);
     assert!(play.record.unfinished.contains_key(&200));
 }
 
@@ -220,4 +221,16 @@ fn patience_runs_from_the_signal_and_not_from_the_writing_of_its_line() {
         "the line took 900 ms, and nothing of the patience"
     );
     assert!(play.pass(ms(1)).done().contains("Kill 200"));
+}
+
+#[test]
+fn what_workers_share_is_counted_once_because_all_are_measured_before_the_first_signal() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.worker(300);
+    let mut play = cast.rehearse();
+    // The share of the second grows when the first is gone.
+    play.kernel.shares = Some((200, 300));
+    let play = &mut play.begin();
+    assert_eq!(play.endings().iter().map(|ending| ending.reclaimed_bytes).sum::<u64>(), 500);
 }

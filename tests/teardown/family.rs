@@ -22,6 +22,9 @@ fn what_is_protected_is_pruned_with_all_that_is_under_it() {
         play.done(),
         "take 200+203, announce SIGTERM 200, Term 200, announce SIGTERM 203, Term 203, reaped, put 200"
     );
+    let survivors: Vec<u32> =
+        play.ending().survivors.iter().map(|survivor| survivor.process.pid.get()).collect();
+    assert_eq!(survivors, [80, 201, 204], "what was seen below it and lives on is named");
     for spared in [80, 90, 201, 202, 204, GATEWAY, 1] {
         assert!(play.kernel.is_alive(spared), "{spared}");
     }

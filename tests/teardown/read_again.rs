@@ -25,6 +25,8 @@ fn a_worker_that_became_root_s_by_exec_after_sigterm_is_not_killed_and_what_is_b
     let ending = play.ending();
     let why = "process 200 runs as user 0, not as 1000 (see worker.user)";
     assert_eq!(ending.outcome, Outcome::Spared { why: why.into() });
+    let named: Vec<_> = ending.survivors.iter().map(|left| (left.process.pid.get(), &*left.why)).collect();
+    assert_eq!(named, [(200, why), (201, "its worker changed, and it was let be with that")]);
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
 }
 
@@ -46,7 +48,15 @@ fn a_child_that_became_root_s_is_spared_and_the_rest_is_ended() {
     play.pass(ms(4_999)).done();
     play.kernel.actors.get_mut(&201).unwrap().process.uid = 0;
     play.pass(ms(1));
-    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    let ending = play.ending();
+    assert_eq!(
+        (&ending.outcome, ending.reclaimed_bytes),
+        (&Outcome::Reaped, 200),
+        "nothing for what lives on"
+    );
+    let [survivor] = &ending.survivors[..] else { panic!("one lives on: {ending:?}") };
+    assert_eq!(survivor.process.pid.get(), 201);
+    assert_eq!(&*survivor.why, "process 201 runs as user 0, not as 1000 (see worker.user)");
     assert!(!play.kernel.is_alive(200) && play.kernel.is_alive(201));
 }
 

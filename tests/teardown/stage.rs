@@ -58,6 +58,8 @@ pub(crate) struct FakeKernel {
     pub(crate) unsignallable: BTreeSet<u32>,
     /// Those whose end can't be told.
     pub(crate) unaskable: BTreeSet<u32>,
+    /// Once the first is gone, the second's share of memory doubles.
+    pub(crate) shares: Option<(u32, u32)>,
     /// Becomes root's when it is stopped.
     pub(crate) seizes: Option<u32>,
     pub(crate) blind: bool,
@@ -87,6 +89,7 @@ impl FakeKernel {
             overlooked: BTreeMap::new(),
             unsignallable: BTreeSet::new(),
             unaskable: BTreeSet::new(),
+            shares: None,
             seizes: None,
             blind: false,
             refusal: io::ErrorKind::PermissionDenied,
@@ -156,6 +159,12 @@ impl Kernel for FakeKernel {
             Reread::User => Process { argv: None, ..process },
             Reread::UserAndArgv => process,
         }))
+    }
+
+    fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
+        let bytes = self.living().find(|process| process.identity == who)?.rss_bytes?;
+        let inherits = self.shares.is_some_and(|(from, to)| who.pid.get() == to && !self.is_alive(from));
+        Some(if inherits { bytes * 2 } else { bytes })
     }
 
     fn signal(&mut self, held: &ProcessIdentity, signal: Signal) -> Result<Delivery, KernelError> {

@@ -27,7 +27,8 @@ pub(in crate::reap) struct Member<H> {
     pub(in crate::reap) termed: bool,
     pub(in crate::reap) stopped: bool,
     pub(in crate::reap) killed: bool,
-    pub(super) rss_bytes: u64,
+    /// As it was before the first act.
+    pub(super) memory: u64,
     /// Leads a process group or a session of its own: whatever else is in it came from here.
     pub(super) leads: bool,
     /// As it was last seen.
@@ -38,7 +39,7 @@ pub(in crate::reap) struct Member<H> {
 }
 
 impl<H> Member<H> {
-    pub(super) fn new(held: H, process: &Process) -> Self {
+    pub(super) fn new(held: H, process: &Process, memory: u64) -> Self {
         let mut member = Self {
             identity: process.identity,
             held,
@@ -47,7 +48,7 @@ impl<H> Member<H> {
             termed: false,
             stopped: false,
             killed: false,
-            rss_bytes: process.rss_bytes.unwrap_or(0),
+            memory,
             leads: false,
             group: 0,
             session: 0,

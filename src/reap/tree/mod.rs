@@ -2,12 +2,15 @@
 
 mod member;
 
+use std::collections::HashMap;
+
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Protection;
 use crate::domain::warrant::Limits;
 
 use super::kernel::{Kernel, KernelError, Reread};
+use super::outcome::Survivor;
 pub(super) use member::Member;
 
 /// Passes over a growing tree before it is signalled as it is.
@@ -39,18 +42,38 @@ pub(super) struct Tree<H> {
     pub(super) members: Vec<Member<H>>,
     /// The first member is the worker itself.
     rooted: bool,
+    /// What was read of memory before the first act of all.
+    memory: HashMap<ProcessIdentity, u64>,
+    /// What was seen under it and must not be signalled.
+    protected: Vec<(ProcessIdentity, Protection)>,
 }
 
 impl<H> Default for Tree<H> {
     fn default() -> Self {
-        Self { members: Vec::new(), rooted: false }
+        Self { members: Vec::new(), rooted: false, memory: HashMap::new(), protected: Vec::new() }
     }
 }
 
 impl<H> Tree<H> {
+    /// Reads the memory of these processes, before the first act of all: with each one that ends, the shares of the others grow.
+    pub(super) fn measure<K: Kernel<Held = H>>(
+        &mut self,
+        kernel: &mut K,
+        processes: impl Iterator<Item = ProcessIdentity>,
+    ) {
+        self.memory.extend(processes.filter_map(|process| Some((process, kernel.memory(process)?))));
+    }
+
+    fn new_member<K: Kernel<Held = H>>(&self, kernel: &mut K, held: H, process: &Process) -> Member<H> {
+        let measured = self.memory.get(&process.identity).copied();
+        let memory = measured.or_else(|| kernel.memory(process.identity)).or(process.rss_bytes);
+        Member::new(held, process, memory.unwrap_or(0))
+    }
+
     /// Puts the worker at the root.
-    pub(super) fn plant(&mut self, held: H, process: &Process) {
-        self.members.insert(0, Member::new(held, process));
+    pub(super) fn plant<K: Kernel<Held = H>>(&mut self, kernel: &mut K, held: H, process: &Process) {
+        let root = self.new_member(kernel, held, process);
+        self.members.insert(0, root);
         self.rooted = true;
     }
 
@@ -77,7 +100,7 @@ impl<H> Tree<H> {
     }
 
     pub(super) fn ended_bytes(&self) -> u64 {
-        self.members.iter().filter(|member| member.exited()).map(|member| member.rss_bytes).sum()
+        self.members.iter().filter(|member| member.exited()).map(|member| member.memory).sum()
     }
 
     /// The PIDs whose groups and sessions came from this tree.
@@ -96,6 +119,31 @@ impl<H> Tree<H> {
 
     fn knows(&self, identity: &ProcessIdentity) -> bool {
         self.members.iter().any(|member| member.identity == *identity)
+    }
+
+    fn is_protected(&mut self, process: ProcessIdentity, protection: Protection) {
+        if !self.protected.iter().any(|(known, _)| *known == process) {
+            self.protected.push((process, protection));
+        }
+    }
+
+    /// What of the tree is alive, with the reason: spared members, what must not be signalled, and what else is left.
+    pub(super) fn survivors<K: Kernel<Held = H>>(&mut self, kernel: &mut K, left: &str) -> Vec<Survivor> {
+        let mut survivors = Vec::new();
+        for member in &self.members {
+            // What can't be asked is not gone.
+            if !member.exited() && !kernel.exited(&member.held).unwrap_or(false) {
+                let why = member.spared().unwrap_or(left).into();
+                survivors.push(Survivor { process: member.identity, why });
+            }
+        }
+        for (process, protection) in &self.protected {
+            let there = kernel.look(process.pid).unwrap_or_default();
+            if there.is_some_and(|there| there.identity == *process) {
+                survivors.push(Survivor { process: *process, why: protection.to_string().into() });
+            }
+        }
+        survivors
     }
 
     /// Asks who has exited since.
@@ -139,11 +187,18 @@ impl<H> Tree<H> {
             return Ok(false);
         }
         match kernel.hold(identity)? {
-            Some((held, process)) if limits.protects(&process).is_none() => {
-                self.members.push(Member::new(held, &process));
-                Ok(true)
-            }
-            _ => Ok(false),
+            Some((held, process)) => match limits.protects(&process) {
+                None => {
+                    let member = self.new_member(kernel, held, &process);
+                    self.members.push(member);
+                    Ok(true)
+                }
+                Some(protection) => {
+                    self.is_protected(process.identity, protection);
+                    Ok(false)
+                }
+            },
+            None => Ok(false),
         }
     }
 
@@ -211,13 +266,16 @@ impl<H> Tree<H> {
                 continue;
             }
             let found = kernel.look(pid)?.filter(|child| child.parent == Some(parent));
-            let Some(child) = found.filter(|child| limits.protects(child).is_none()) else { continue };
+            let Some(child) = found else { continue };
             // As above: of whom it is a child is known only now.
             let Some(member) = self.members.get_mut(index) else { break };
             if member.is_over(kernel)? {
                 break;
             }
-            grew |= self.add(kernel, limits, child.identity)?;
+            match limits.protects(&child) {
+                None => grew |= self.add(kernel, limits, child.identity)?,
+                Some(protection) => self.is_protected(child.identity, protection),
+            }
         }
         Ok(grew)
     }

@@ -6,7 +6,7 @@ use super::{Phase, Victim};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
 use crate::reap::kernel::{Delivery, KernelError, Signal};
-use crate::reap::outcome::{Ending, Outcome, Step};
+use crate::reap::outcome::{Ending, Outcome, Step, Survivor};
 use crate::reap::tree::{Fitness, Member};
 use crate::reap::world::World;
 
@@ -164,10 +164,12 @@ impl<H> Victim<H> {
             return;
         }
         self.let_go(world);
+        let survivors = self.survivors(world, &outcome);
         let ending = Ending {
             outcome,
             steps: std::mem::take(&mut self.steps),
             reclaimed_bytes: self.tree.ended_bytes(),
+            survivors,
             note: self.note.take(),
         };
         world.conclude(&self.case, &ending);
@@ -178,6 +180,19 @@ impl<H> Victim<H> {
             world.finished(&worker);
         }
         self.phase = Phase::Done(ending);
+    }
+
+    /// What is left alive of a tree that was to end.
+    fn survivors<W: World<Held = H>>(&mut self, world: &mut W, outcome: &Outcome) -> Vec<Survivor> {
+        let left = match outcome {
+            Outcome::Reaped => "it belongs to the tree and was not ended",
+            Outcome::Failed { .. } => "its teardown failed",
+            // Nothing was done to it that could have ended it, or it may be another session's by now.
+            Outcome::Kept { .. } | Outcome::Gone => return Vec::new(),
+            Outcome::Spared { .. } if !self.signalled && !self.was_closed => return Vec::new(),
+            Outcome::Spared { .. } => "its worker changed, and it was let be with that",
+        };
+        self.tree.survivors(world, left)
     }
 
     /// Nothing is left stopped that isn't killed.

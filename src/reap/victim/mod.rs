@@ -91,6 +91,8 @@ pub(super) struct Victim<H> {
     rechecks: u32,
     /// The root of the tree that was written down as begun.
     noted: Option<ProcessIdentity>,
+    /// Its gateway closed its session.
+    was_closed: bool,
     note: Option<Box<str>>,
 }
 
@@ -116,6 +118,7 @@ impl<H> Victim<H> {
             valid_until,
             rechecks: 0,
             noted: None,
+            was_closed: false,
             note: None,
         }
     }
@@ -196,6 +199,12 @@ impl<H> Victim<H> {
         self.tree.members.iter().all(|member| !member.is_left() || member.termed)
     }
 
+    /// Reads the memory of what the warrant names.
+    pub(super) fn measure<W: World<Held = H>>(&mut self, world: &mut W) {
+        let named = self.warrant.worker().into_iter().chain(self.warrant.remnants().iter().copied());
+        self.tree.measure(world, named);
+    }
+
     /// Takes hold of the tree and makes the first act. Returns whether the gateway is to be asked to close the session.
     pub(super) fn begin<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
         let unheld = match self.take_hold(world) {
@@ -229,7 +238,7 @@ impl<H> Victim<H> {
             && let Some((held, process)) = world.hold(worker)?
         {
             match limits.protects_worker(&process) {
-                None => self.tree.plant(held, &process),
+                None => self.tree.plant(world, held, &process),
                 // It was the worker when it was judged, and became something else by exec.
                 Some(protection) => self.note = Some(protection.to_string().into()),
             }

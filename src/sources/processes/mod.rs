@@ -239,6 +239,17 @@ pub(crate) fn glance_held(
     Ok(proc.describe_as(&dir, inode)?.map(|(process, _)| process))
 }
 
+/// The memory that would come back if this very process ended: PSS, or RSS where that can't be read. `None`: it is gone, or hidden.
+pub(crate) fn memory_of(proc: &mut Proc, who: ProcessIdentity) -> Result<Option<u64>, ProcessesError> {
+    let Some(dir) = proc.process(who.pid)? else { return Ok(None) };
+    let described = proc.describe_as(&dir, who.inode)?;
+    let Some((process, _)) = described.filter(|(process, _)| process.identity == who && !process.zombie)
+    else {
+        return Ok(None);
+    };
+    Ok(proc.proportional_memory(&dir).or(process.rss_bytes))
+}
+
 fn with_argv(
     proc: &mut Proc,
     dir: &ProcessDir,

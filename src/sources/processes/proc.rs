@@ -152,6 +152,15 @@ impl Proc {
         Ok(argv::joined(&self.buffer))
     }
 
+    /// Its proportional set size in bytes: what it shares with others is counted by its share. `None`: that can't be read.
+    pub(crate) fn proportional_memory(&mut self, dir: &ProcessDir) -> Option<u64> {
+        read_file(&dir.fd, "smaps_rollup", &mut self.buffer, BUFFER).ok()?;
+        let text = String::from_utf8_lossy(&self.buffer);
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes.saturating_mul(1024))
+    }
+
     /// The children in the kernel's lists of the main thread or of all. None where the process is gone.
     pub(super) fn children(
         &mut self,

@@ -97,6 +97,15 @@ struct Line<'a> {
     reclaimed_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    survivors: Vec<Survivor<'a>>,
+}
+
+#[derive(Serialize)]
+struct Survivor<'a> {
+    #[serde(flatten)]
+    process: Process,
+    why: &'a str,
 }
 
 #[derive(Serialize)]
@@ -166,7 +175,12 @@ impl Audit {
         };
         let reclaimed_bytes = (ending.reclaimed_bytes > 0).then_some(ending.reclaimed_bytes);
         let outcome = Some(ending.outcome.as_str());
-        self.log.append(&Line { outcome, why, reclaimed_bytes, note: ending.note.as_deref(), ..line })
+        let survivors = ending.survivors.iter();
+        let survivors = survivors
+            .map(|survivor| Survivor { process: survivor.process.into(), why: &survivor.why })
+            .collect();
+        let note = ending.note.as_deref();
+        self.log.append(&Line { outcome, why, reclaimed_bytes, note, survivors, ..line })
     }
 }
 
@@ -193,6 +207,7 @@ fn line_of<'a>(at: SystemTime, run: &'a str, case: &'a Case, known: &'a Known) -
         why: None,
         reclaimed_bytes: None,
         note: None,
+        survivors: Vec::new(),
     }
 }
 
@@ -224,7 +239,7 @@ mod tests {
     }
 
     fn ending(outcome: Outcome) -> Ending {
-        Ending { outcome, steps: Vec::new(), reclaimed_bytes: 0, note: None }
+        Ending::of(outcome)
     }
 
     fn lines(dir: &Path) -> Vec<String> {
@@ -261,7 +276,8 @@ mod tests {
         let mut audit = Audit::new(dir.path(), "run-1", Rotation::default(), dossier);
         audit.announce(UNIX_EPOCH, &case(), Step::Close, None).unwrap();
         let note = Some("a note".into());
-        let end = Ending { outcome: Outcome::Reaped, steps: vec![Step::Close], reclaimed_bytes: 2048, note };
+        let end =
+            Ending { steps: vec![Step::Close], reclaimed_bytes: 2048, note, ..Ending::of(Outcome::Reaped) };
         audit.conclude(UNIX_EPOCH, &case(), &end).unwrap();
         let lines = lines(dir.path());
         for line in &lines {
