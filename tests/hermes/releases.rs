@@ -231,6 +231,19 @@ macro_rules! on_each_kind_of_release {
 }
 pub(crate) use on_each_kind_of_release;
 
+/// One test for each release of the newer code.
+macro_rules! on_each_newer_release {
+    (#[$meta:meta] $name:ident, $run:path) => {
+        mod $name {
+            use super::*;
+            use crate::releases::Release;
+
+            $crate::releases::on_releases!(#[$meta] $run; on_0_21_0 V0_21_0, on_0_21_5 V0_21_5, on_0_22_2 V0_22_2);
+        }
+    };
+}
+pub(crate) use on_each_newer_release;
+
 macro_rules! on_releases {
     (#[$meta:meta] $run:path; $($name:ident $release:ident),+) => {
         $(

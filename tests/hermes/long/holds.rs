@@ -29,12 +29,12 @@ on_each_release!(
     platform
 );
 
-fn tool(name: &str, arguments: Value) -> String {
+pub(super) fn tool(name: &str, arguments: Value) -> String {
     format!("TOOL:{}", json!({ "name": name, "arguments": arguments }))
 }
 
 /// A session whose client has asked for something and is gone.
-async fn left_with(
+pub(super) async fn left_with(
     gateway: &Gateway,
     prompt: &str,
     until_then: impl AsyncFnOnce(&mut Client, &str),
@@ -50,7 +50,7 @@ async fn left_with(
 }
 
 /// Kept for longer than its grace, with this reason.
-async fn stays(reaper: &Reaper, session: &str, reason: &str) {
+pub(super) async fn stays(reaper: &Reaper, session: &str, reason: &str) {
     for _ in 0..2 {
         let said = reaper.once().await;
         assert_eq!(said.of(session), ("keep", reason), "{}", said.report);
@@ -58,7 +58,7 @@ async fn stays(reaper: &Reaper, session: &str, reason: &str) {
     }
 }
 
-async fn goes(gateway: &Gateway, reaper: &Reaper, session: &str) {
+pub(super) async fn goes(gateway: &Gateway, reaper: &Reaper, session: &str) {
     // What held it may still bring a last turn; from then on it is a full grace.
     gateway.settled(session).await;
     until("it is reaped", async || {

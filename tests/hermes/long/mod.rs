@@ -5,6 +5,7 @@ mod forty;
 mod gate;
 mod gateway_life;
 mod holds;
+mod newer;
 mod races;
 mod states;
 mod workers;
