@@ -1,5 +1,6 @@
 //! What the tool knows and how it decides. Pure: nothing in here waits, reads, writes or looks at a clock.
 
+pub mod activity;
 pub mod adoption;
 pub mod decide;
 pub mod ids;

@@ -1,5 +1,6 @@
 //! Where knowledge comes from: gateways and the process tree.
 
+pub mod activity;
 pub mod clock;
 pub mod gateway;
 pub mod http;

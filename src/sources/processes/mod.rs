@@ -39,8 +39,7 @@ use gathering::Gathering;
 pub(crate) use kinship::full_scan;
 use kinship::{Kinship, by_parent};
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
-use proc::ProcessDir;
-pub(crate) use proc::{Proc, exists};
+pub(crate) use proc::{Proc, ProcessDir, exists};
 use stat::{ExecGeneration, Stat};
 
 /// How far to look.

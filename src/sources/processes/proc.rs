@@ -231,6 +231,38 @@ impl ProcessDir {
     pub(super) fn pid(&self) -> Pid {
         self.pid
     }
+
+    /// What stands in a file below it. `None`: there is none, or the process is gone.
+    pub(crate) fn text<'b>(
+        &self,
+        path: &str,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<&'b str>, ProcessesError> {
+        let read = seen(&format!("{}/{path}", self.pid), read_file(&self.fd, path, buffer, usize::MAX))?;
+        Ok(read.and_then(|_| std::str::from_utf8(buffer).ok()))
+    }
+
+    /// The numbers among the entries of a directory below it. `None`: there is none, or the process is gone.
+    pub(crate) fn numbers(&self, path: &str) -> Result<Option<Vec<u32>>, ProcessesError> {
+        let what = format!("{}/{path}", self.pid);
+        let Some(dir) = seen(&what, openat(&self.fd, path, DIRECTORY, Mode::empty()))? else {
+            return Ok(None);
+        };
+        let mut found = Vec::new();
+        let mut listing = Vec::with_capacity(LISTING);
+        let mut entries = RawDir::new(&dir, listing.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let Some(entry) = seen(&what, entry)? else { return Ok(None) };
+            found.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(Some(found))
+    }
+
+    /// Where a link below it leads. `None`: there is none, or the process is gone.
+    pub(crate) fn link(&self, path: &str) -> Result<Option<String>, ProcessesError> {
+        let read = seen(&format!("{}/{path}", self.pid), readlinkat(&self.fd, path, Vec::new()))?;
+        Ok(read.map(|target| target.to_string_lossy().into_owned()))
+    }
 }
 
 /// Whether some process has this PID, hidden or not.

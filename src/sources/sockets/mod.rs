@@ -5,6 +5,7 @@ mod diag;
 mod netlink;
 mod proc_net;
 
+use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -57,6 +58,16 @@ pub enum Sockets {
     Diag(Netlink),
     /// By reading the tables of `/proc/net`.
     Proc,
+}
+
+/// The inodes of all TCP sockets that are connected or about to be, in this network namespace.
+///
+/// # Errors
+/// They can't be known.
+pub fn connected_inodes() -> io::Result<HashSet<u64>> {
+    let sockets = Sockets::open().list(Filter { local_port: None, remote_port: None })?;
+    let connected = sockets.iter().filter(|socket| socket.state != State::Listen && socket.inode != 0);
+    Ok(connected.map(|socket| socket.inode.into()).collect())
 }
 
 impl Sockets {

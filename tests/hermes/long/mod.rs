@@ -1,5 +1,6 @@
 //! The long stories: everything that is held, races at the moment of the reap, many leaks at once, and a gateway that comes and goes.
 
+mod activity;
 mod building;
 mod forty;
 mod gate;
