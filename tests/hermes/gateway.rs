@@ -213,7 +213,11 @@ impl Gateway {
             "" => format!("token={}", self.token()),
             _ => format!("ticket={}", self.ticket().await),
         };
-        Client::connect(self.address, &credential, self.release.has_lazy_workers()).await
+        let mut client = Client::connect(self.address, &credential, self.release.has_lazy_workers()).await;
+        if self.release.asks_by_request() {
+            client.will_answer().await;
+        }
+        client
     }
 
     /// Whoever has logged in gets one for each connection.

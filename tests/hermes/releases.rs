@@ -73,6 +73,11 @@ impl Release {
         self > Self::V0_19_0
     }
 
+    /// Whether it asks its clients by requests of its own, not by events.
+    pub(crate) fn asks_by_request(self) -> bool {
+        self >= Self::V0_21_5
+    }
+
     /// Whether the package has the pages of the dashboard.
     pub(crate) fn has_pages(self, venv: &Path) -> bool {
         site_packages(venv).any(|packages| packages.join("hermes_cli/web_dist").exists())

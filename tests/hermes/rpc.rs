@@ -116,15 +116,36 @@ impl Client {
 
     pub(crate) fn count(&self, event: &str, session: &str) -> usize {
         let inbox = self.inbox.lock().unwrap();
-        let is_it = |message: &&Value| {
-            message["params"]["type"] == event && message["params"]["session_id"] == session
-        };
-        inbox.events.iter().filter(is_it).count()
+        inbox.events.iter().filter(|message| is(message, event, session)).count()
+    }
+
+    /// Says that it answers the gateway's own questions; since 0.21.3 those come as requests, and only to a client that says so.
+    pub(crate) async fn will_answer(&mut self) {
+        self.ask("client.capabilities", json!({ "server_requests": true })).await.unwrap();
+    }
+
+    /// The id of the gateway's own question, where it is a request.
+    pub(crate) fn question(&self, event: &str, session: &str) -> Option<Value> {
+        let inbox = self.inbox.lock().unwrap();
+        inbox.events.iter().find(|message| is(message, event, session))?.get("id").cloned()
+    }
+
+    /// Answers such a question.
+    pub(crate) async fn answer(&mut self, question: &Value, answer: Value) {
+        let response = json!({ "jsonrpc": "2.0", "id": question, "result": answer });
+        let _ = self.sink.send(Message::text(response.to_string())).await;
     }
 
     pub(crate) fn is_connected(&self) -> bool {
         !self.inbox.lock().unwrap().closed
     }
+}
+
+/// An event, or a request of the same name without its ending.
+fn is(message: &Value, event: &str, session: &str) -> bool {
+    let named = message["params"]["type"] == event
+        || message["method"].as_str().is_some_and(|method| Some(method) == event.strip_suffix(".request"));
+    named && message["params"]["session_id"] == session
 }
 
 impl Drop for Client {
