@@ -138,6 +138,8 @@ pub(super) enum HermesCommand {
     Install(HomeArgs),
     /// Take the plugin out, and config.yaml back to what it was
     Uninstall(HomeArgs),
+    /// Which plugin is in a Hermes home, whether Hermes will load it, and what is left to do; changes nothing
+    Status(HomeArgs),
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
+mod status;
+
 use super::args::{Args, HermesCommand, HomeArgs};
 use super::exit::{Exit, Failure};
 use super::{environment, output};
@@ -16,6 +18,7 @@ pub(super) fn run(args: &Args, command: &HermesCommand) -> Result<Exit, Failure>
     match command {
         HermesCommand::Install(home) => install(args, home),
         HermesCommand::Uninstall(home) => uninstall(args, home),
+        HermesCommand::Status(home) => status::run(args, &open(home)?.0),
     }
 }
 
@@ -161,7 +164,7 @@ fn tell_uninstalled(home: &Home, uninstalled: &Uninstalled) -> String {
     let _ = match uninstalled.config {
         ConfigRemoval::AsBefore => writeln!(text, "{config}: as it was before, to the byte"),
         ConfigRemoval::TakenOut => {
-            writeln!(text, "{config}: plugin taken out; every other byte is as it was")
+            writeln!(text, "{config}: plugin taken out; every other line stays as it is now")
         }
         ConfigRemoval::Removed => writeln!(text, "{config} removed: it was made for the plugin"),
         ConfigRemoval::NotThere | ConfigRemoval::ByHand(_) => Ok(()),

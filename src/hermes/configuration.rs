@@ -8,6 +8,7 @@ use super::error::HermesError;
 use super::files;
 use super::home::Home;
 use super::plugin;
+use super::record::fingerprint;
 
 /// Up to this version of the configuration Hermes puts all plugins that it finds into `plugins.enabled`, if that isn't there yet.
 const FILLS_ENABLED_UNTIL: u64 = 20;
@@ -59,6 +60,11 @@ impl Found {
 
     pub(super) fn is_there(&self) -> bool {
         self.bytes.is_some()
+    }
+
+    /// Tells it from what it becomes.
+    pub(super) fn fingerprint(&self) -> Option<String> {
+        self.bytes.as_deref().map(fingerprint)
     }
 
     pub(super) fn text(&self) -> Result<&str, ByHand> {

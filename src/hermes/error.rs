@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use super::home::LAYOUT;
+
 /// Nothing was changed, or no more than the message says.
 #[derive(Debug)]
 pub enum HermesError {
@@ -61,6 +63,12 @@ impl fmt::Display for HermesError {
                 f,
                 "no Hermes home at {0}: name the right one with --home DIR; a new one is made by starting Hermes with it once \
                  (HERMES_HOME={0} hermes config show)",
+                path.display()
+            ),
+            Self::NotAHome { path, missing } if missing.len() == LAYOUT.len() => write!(
+                f,
+                "Hermes has never used {0} as its home: name the right one with --home DIR; if it is to become one, start Hermes \
+                 with it once (HERMES_HOME={0} hermes config show), then run this again",
                 path.display()
             ),
             Self::NotAHome { path, missing } => write!(

@@ -1,5 +1,6 @@
 //! Writing into a Hermes home: whole files in one step, private, as Hermes keeps its own.
 
+use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
@@ -69,6 +70,12 @@ pub(super) fn remove(path: &Path) -> Result<(), HermesError> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a file has the name of one that was moved away like this.
+pub(super) fn is_kept_aside(name: &OsStr) -> bool {
+    let number = name.to_str().and_then(|name| name.rsplit_once(".kept-")).map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Moves a file that somebody changed out of the way, into the folder, under a name that is free.

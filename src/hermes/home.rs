@@ -10,7 +10,7 @@ use super::error::HermesError;
 use super::plugin;
 
 /// What every release makes in its home as soon as it reads its configuration.
-const LAYOUT: [&str; 4] = ["cron", "logs", "memories", "sessions"];
+pub(super) const LAYOUT: [&str; 4] = ["cron", "logs", "memories", "sessions"];
 
 /// Who named a home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

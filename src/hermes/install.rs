@@ -84,10 +84,12 @@ pub fn install(home: &Home) -> Result<Installed, HermesError> {
         Ok(edited) if !edited.edits.is_empty() => {
             record.config_created = !found.is_there();
             record.config_edits = edited.edits.clone();
+            record.config_before = found.fingerprint();
         }
         _ => {
             record.config_created = before.is_some_and(|before| before.config_created);
             record.config_edits = before.map(|before| before.config_edits.clone()).unwrap_or_default();
+            record.config_before = before.and_then(|before| before.config_before.clone());
         }
     }
 
@@ -134,7 +136,9 @@ pub(super) fn look(dir: &Path) -> Result<Place, HermesError> {
         return Ok(Place::Ours(None));
     }
     let unreadable = |source| HermesError::Io { what: "look at", path: dir.to_owned(), source };
-    if record::path(dir).exists() || fs::read_dir(dir).map_err(unreadable)?.next().is_none() {
+    // What an uninstallation left there because somebody had changed it is in nobody's way.
+    let mut entries = fs::read_dir(dir).map_err(unreadable)?.flatten();
+    if record::path(dir).exists() || entries.all(|entry| files::is_kept_aside(&entry.file_name())) {
         return Ok(Place::Free);
     }
     foreign("holds something else")

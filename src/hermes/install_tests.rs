@@ -181,6 +181,51 @@ fn a_file_that_somebody_changed_is_kept_beside_it() {
     let undone = place.uninstall();
     assert_eq!(undone.left.len(), 2, "{:?}", undone.left);
     assert!(!place.file("plugin_api.py").exists() && !place.file(MANIFEST).exists());
+
+    // And then from the start.
+    assert_eq!(status(&place.home()).unwrap().plugin, PluginState::NotThere);
+    assert_eq!(place.install().plugin, PluginChange::New);
+    assert_eq!(place.uninstall().left.len(), 2);
+    fs::write(place.plugin().join("notes.txt"), "mine").unwrap();
+    let error = install(&place.home()).unwrap_err().to_string();
+    assert!(error.contains("was not put there by gateway-reaper"), "{error}");
+}
+
+#[test]
+fn the_status_says_what_is_there_and_what_is_left_to_do() {
+    let place = Place::with_config("a: 1\n");
+    let seen = || status(&place.home()).unwrap();
+    assert_eq!(
+        (seen().plugin, seen().enabled, seen().is_complete()),
+        (PluginState::NotThere, Ok(false), false)
+    );
+    place.install();
+    let installed = |changed| PluginState::Installed { version: Some(plugin::VERSION.to_owned()), changed };
+    assert_eq!((seen().plugin, seen().enabled), (installed(Vec::new()), Ok(true)));
+    assert!(seen().is_complete() && seen().running.is_none());
+    fs::write(place.file("plugin_api.py"), "mine").unwrap();
+    let changed = fs::canonicalize(place.file("plugin_api.py")).unwrap();
+    assert_eq!(seen().plugin, installed(vec![changed]));
+    place.install();
+    fs::write(place.config(), "a: 1\n").unwrap();
+    assert_eq!((seen().enabled, seen().is_complete()), (Ok(false), false));
+    let record = place.plugin().join("installed.json");
+    let old = fs::read_to_string(&record).unwrap().replace(plugin::VERSION, "0.9.0");
+    fs::write(&record, old).unwrap();
+    assert_eq!(seen().plugin, PluginState::Installed { version: Some("0.9.0".into()), changed: Vec::new() });
+}
+
+#[test]
+fn as_before_to_the_byte_is_said_only_of_what_is() {
+    let place = Place::with_config("a: 1\n");
+    place.install();
+    let text = place.config_text();
+    fs::write(place.config(), text.clone() + "b: 2\n").unwrap();
+    assert_eq!(place.uninstall().config, ConfigRemoval::TakenOut);
+    assert_eq!(place.config_text(), "a: 1\nb: 2\n");
+    place.install();
+    assert_eq!(place.uninstall().config, ConfigRemoval::AsBefore);
+    assert_eq!(place.config_text(), "a: 1\nb: 2\n");
 }
 
 #[test]
@@ -277,7 +322,10 @@ fn what_is_no_hermes_home_is_refused_with_the_remedy() {
     let error = Home::open(&dir.path().join("nowhere"), own).unwrap_err().to_string();
     assert!(error.contains("no Hermes home at") && error.contains("--home DIR"), "{error}");
     let error = Home::open(dir.path(), own).unwrap_err().to_string();
-    assert!(error.contains("is not a Hermes home, which has cron, logs, memories, sessions"), "{error}");
+    assert!(error.contains("Hermes has never used") && error.contains("hermes config show"), "{error}");
+    fs::create_dir(dir.path().join("logs")).unwrap();
+    let error = Home::open(dir.path(), own).unwrap_err().to_string();
+    assert!(error.contains("is not a Hermes home, which has cron, memories, sessions"), "{error}");
     let place = Place::new();
     let error = Home::open(place.dir.path(), own + 1).unwrap_err().to_string();
     assert!(error.contains("run this as that user"), "{error}");

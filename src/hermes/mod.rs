@@ -16,10 +16,14 @@ mod install;
 mod install_tests;
 pub mod plugin;
 mod record;
+mod running;
+mod status;
 mod uninstall;
 
 pub use self::configuration::ByHand;
 pub use self::error::HermesError;
 pub use self::home::{Home, Named, choose};
 pub use self::install::{ConfigChange, Installed, PluginChange, install};
+pub use self::running::{Running, running};
+pub use self::status::{Loaded, PluginState, Status, status};
 pub use self::uninstall::{ConfigRemoval, Uninstalled, uninstall};

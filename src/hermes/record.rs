@@ -23,6 +23,9 @@ pub(super) struct Record {
     pub(super) config_edits: Vec<Edit>,
     /// It wasn't there before.
     pub(super) config_created: bool,
+    /// A fingerprint of it as it was before; of an installation that changed nothing in it there is none.
+    #[serde(default)]
+    pub(super) config_before: Option<String>,
     /// The folder of all plugins wasn't there before.
     pub(super) plugins_dir_created: bool,
 }
@@ -36,6 +39,7 @@ impl Record {
             files: files.collect(),
             config_edits: Vec::new(),
             config_created: false,
+            config_before: None,
             plugins_dir_created: false,
         }
     }
@@ -64,7 +68,7 @@ pub(super) fn path(plugin_dir: &Path) -> PathBuf {
 }
 
 /// FNV-1a: against a slip of an editor, not against an enemy, who could change the record as well.
-fn fingerprint(bytes: &[u8]) -> String {
+pub(super) fn fingerprint(bytes: &[u8]) -> String {
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     });

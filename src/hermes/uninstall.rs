@@ -10,7 +10,7 @@ use super::files;
 use super::home::Home;
 use super::install::{Place, look};
 use super::plugin::{self, FILES, FOLDER};
-use super::record::{self, Record};
+use super::record::{self, Record, fingerprint};
 
 /// What was taken back.
 #[derive(Debug)]
@@ -87,7 +87,10 @@ fn take_out(home: &Home, record: Option<&Record>) -> Result<ConfigRemoval, Herme
         return Ok(if record.config_created && before.is_empty() {
             done(found.remove(home)?, ConfigRemoval::Removed)
         } else {
-            done(found.replace(home, &before)?, ConfigRemoval::AsBefore)
+            // Hermes, or a person, may have changed other lines since.
+            let is_as_before = record.config_before == Some(fingerprint(before.as_bytes()));
+            let removal = if is_as_before { ConfigRemoval::AsBefore } else { ConfigRemoval::TakenOut };
+            done(found.replace(home, &before)?, removal)
         });
     }
     Ok(match config_yaml::disable(text, plugin::NAME) {
