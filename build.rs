@@ -7,8 +7,10 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=GATEWAY_REAPER_COMMIT");
     let package = env::var("CARGO_PKG_VERSION").unwrap_or_default();
-    let version = match commit() {
-        Some(commit) => format!("{package} ({})", &commit[..commit.len().min(12)]),
+    let commit = commit().map(|commit| commit[..commit.len().min(12)].to_owned());
+    println!("cargo::rustc-env=GATEWAY_REAPER_COMMIT={}", commit.as_deref().unwrap_or("unknown"));
+    let version = match commit {
+        Some(commit) => format!("{package} ({commit})"),
         None => package,
     };
     println!("cargo::rustc-env=GATEWAY_REAPER_VERSION={version}");

@@ -75,6 +75,8 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// What was reaped, kept by its gateway or failed, with sums
     History(HistoryArgs),
+    /// Print the metrics of the last run as Prometheus text, with counters since the state directory was made
+    Metrics,
     /// Put the plugin that publishes the session table into a Hermes home, or take it out
     #[command(subcommand)]
     Hermes(HermesCommand),

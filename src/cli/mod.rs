@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod hermes;
 mod history;
+mod metrics;
 mod narration;
 mod once;
 mod output;
@@ -68,6 +69,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Command::History(wanted) => return history::run(&args, wanted),
         Command::Completions { shell } => return packaging::completions(*shell),
         Command::Man => return packaging::man(),
+        Command::Metrics => return metrics::run(&args),
         _ => {}
     }
     descriptors::provide()?;
@@ -91,7 +93,8 @@ fn run(args: Args) -> Result<Exit, Failure> {
             | Command::DemoWorker(_)
             | Command::Hermes(_)
             | Command::History(_)
-            | Command::Man => Ok(Exit::Done),
+            | Command::Man
+            | Command::Metrics => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

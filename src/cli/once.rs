@@ -20,7 +20,7 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
     let mode = if once.dry_run { Mode::DryRun } else { Mode::Enforce };
     let mut store = Store::open(&dir, sweep.boot(), clock::awake_now())?;
 
-    store.run_by(&Runner { name: "once", interval: None, config: config.source.clone() }, config.audit);
+    store.run_by(&Runner::new("once", None, &config), config.audit);
 
     let deadline = once.wait.map(|wait| clock::awake_now() + wait);
     let Run { mut report, mut next_due } = run_once(&mut sweep, &mut store, mode).await?;

@@ -12,6 +12,7 @@ use super::{environment, output};
 use crate::config::Config;
 use crate::domain::policy::Mode;
 use crate::operate::Runner;
+use crate::operate::listen::Listener;
 use crate::report::human::Detail;
 use crate::sources::clock;
 use crate::sweep::{Patience, Store, Sweep};
@@ -59,13 +60,13 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let patience = Patience::Growing(watch.interval);
     let mut sweep = Sweep::new(&config, patience)?;
     let mut store = Store::open(&dir, sweep.boot(), clock::awake_now())?;
-    let runner = |config: &Config| Runner {
-        name: "watch",
-        interval: Some(watch.interval),
-        config: config.source.clone(),
-    };
+    let runner = |config: &Config| Runner::new("watch", Some(watch.interval), config);
     store.run_by(&runner(&config), config.audit);
     tracing::info!(interval = %humantime::format_duration(watch.interval), config = %config.source.display(), "watching");
+
+    let listener = config.metrics.listen.map(|address| Listener::start(address, watch.interval)).transpose();
+    let listener = listener
+        .map_err(|error| Failure::System("[metrics] listen: the address can't be listened at", error))?;
 
     let mut first = true;
     let mut told = Vec::new();
@@ -92,6 +93,9 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                 watch.interval
             }
         };
+        if let Some(listener) = &listener {
+            listener.publish(store.notes().last_run());
+        }
         match signals.next(pause).await {
             Wake::Look => {}
             Wake::Leave => {
@@ -100,11 +104,15 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
             }
             Wake::Reload => match reload(args, patience, &dir) {
                 Ok((new, config)) => {
+                    if config.metrics.listen != listener.as_ref().map(Listener::address) {
+                        tracing::warn!("[metrics] listen stays as it was; restart to change it");
+                    }
                     sweep = new;
                     store.run_by(&runner(&config), config.audit);
                     tracing::info!("configuration read again; every grace goes on");
                 }
                 Err(failure) => {
+                    store.notes().config_was_read(false);
                     failure.tell();
                     tracing::error!("the configuration stays as it was");
                 }

@@ -26,10 +26,14 @@ pub(super) const POLICY_KEYS: &[&str] = &[
     "dry_run",
 ];
 
-pub(super) const ROOT: Table =
-    Table { place: "at the top level", keys: &["audit", "gateway", "policy", "state"], shared: &[] };
+pub(super) const ROOT: Table = Table {
+    place: "at the top level",
+    keys: &["audit", "gateway", "metrics", "policy", "state"],
+    shared: &[],
+};
 pub(super) const POLICY: Table = Table { place: "in [policy]", keys: POLICY_KEYS, shared: &[] };
 pub(super) const STATE: Table = Table { place: "in [state]", keys: &["dir"], shared: &[] };
+pub(super) const METRICS: Table = Table { place: "in [metrics]", keys: &["textfile", "listen"], shared: &[] };
 pub(super) const AUDIT: Table = Table { place: "in [audit]", keys: &["max_bytes", "keep"], shared: &[] };
 pub(super) const GATEWAY: Table = Table {
     place: "in [[gateway]]",
@@ -41,7 +45,7 @@ pub(super) const WORKER: Table =
 pub(super) const PROCESS: Table =
     Table { place: "in [gateway.process]", keys: &["match", "pid_file"], shared: &[] };
 
-const TABLES: [&Table; 7] = [&ROOT, &POLICY, &STATE, &AUDIT, &GATEWAY, &WORKER, &PROCESS];
+const TABLES: [&Table; 8] = [&ROOT, &POLICY, &STATE, &AUDIT, &METRICS, &GATEWAY, &WORKER, &PROCESS];
 
 impl Table {
     fn all(&self) -> impl Iterator<Item = &'static str> {

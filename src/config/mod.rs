@@ -19,6 +19,7 @@ mod gateway;
 mod keys;
 mod kinds;
 mod locate;
+mod metrics;
 mod policy;
 mod problems;
 mod process;
@@ -42,6 +43,7 @@ pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
 pub use gateway::GatewayConfig;
 pub use kinds::{Endpoint, GatewayKind, ListenerUser};
 pub use locate::{Environment, locate};
+pub use metrics::Metrics;
 pub use process::ProcessSource;
 pub use read::load;
 
@@ -63,6 +65,8 @@ pub struct Config {
     pub state_dir: Option<PathBuf>,
     /// How large the audit log may grow.
     pub audit: Rotation,
+    /// Where Prometheus finds the metrics.
+    pub metrics: Metrics,
     /// The gateways, in the order of the file. Never empty; names are unique.
     pub gateways: Vec<GatewayConfig>,
 }
@@ -89,10 +93,11 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
         section.path("dir")
     });
     let audit = audit::read(&root);
+    let metrics = metrics::read(&root);
     let gateways = gateway::read_all(&root, &policy);
 
     if problems.is_empty() {
-        Ok(Config { source: file.to_owned(), state_dir, audit, gateways })
+        Ok(Config { source: file.to_owned(), state_dir, audit, metrics, gateways })
     } else {
         Err(problems.into_errors())
     }

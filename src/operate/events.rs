@@ -44,6 +44,10 @@ impl State {
         matches!(self.verdict.as_str(), "wait" | "reap" | "deferred")
     }
 
+    pub(super) fn is_due(&self) -> bool {
+        matches!(self.verdict.as_str(), "reap" | "deferred")
+    }
+
     /// An orphan that nothing was done to yet.
     pub(super) fn is_undecided(&self) -> bool {
         matches!(self.verdict.as_str(), "wait" | "deferred")

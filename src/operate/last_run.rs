@@ -7,6 +7,8 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
+use super::levels::Levels;
+use super::seen::Seen;
 use crate::report::json::{Document, Gateway};
 use crate::state::files;
 
@@ -43,6 +45,10 @@ pub struct LastRun {
     /// Why no run could be made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Whether the configuration could be read when it was read last.
+    pub config_ok: bool,
+    /// What was there at the end of it, counted.
+    pub levels: Levels,
     /// How each gateway fared.
     pub gateways: Vec<GatewayRun>,
     /// What was ever done.
@@ -55,6 +61,8 @@ pub struct LastRun {
 pub struct GatewayRun {
     /// Its name.
     pub name: String,
+    /// Its kind, in the word of the configuration.
+    pub kind: String,
     /// How its table was found.
     pub table: String,
     /// Why it can't be trusted.
@@ -92,7 +100,13 @@ impl LastRun {
     }
 
     /// Takes in a report.
-    pub(super) fn take_in(&mut self, report: &Document<'_>, started: SystemTime, ended: SystemTime) {
+    pub(super) fn take_in(
+        &mut self,
+        report: &Document<'_>,
+        seen: &Seen,
+        started: SystemTime,
+        ended: SystemTime,
+    ) {
         let time = |at| humantime::format_rfc3339_millis(at).to_string();
         self.version = VERSION;
         self.run = report.run.to_owned();
@@ -112,6 +126,7 @@ impl LastRun {
         });
         self.gateways = now.collect();
         self.counters.count(report, &self.result);
+        self.levels = Levels::of(report, seen, ended);
     }
 
     /// No run could be made.
@@ -132,6 +147,7 @@ impl GatewayRun {
         let failed = of_outcome("failed");
         Self {
             name: gateway.name.to_owned(),
+            kind: before.map(|before| before.kind.clone()).unwrap_or_default(),
             table: gateway.table.to_owned(),
             error: gateway.error.map(Into::into),
             last_success: if is_read && failed == 0 {
@@ -181,14 +197,14 @@ mod tests {
     #[test]
     fn the_last_success_stays_what_it_was_while_nothing_succeeds() {
         let mut run = LastRun::default();
-        run.take_in(&report("ok", &[]), at(0), at(1));
+        run.take_in(&report("ok", &[]), &Seen::default(), at(0), at(1));
         assert_eq!((run.result.as_str(), run.gateways[0].failing_runs), ("ok", 0));
         for failing in 1..=3 {
-            run.take_in(&report("unreachable", &[]), at(5), at(6));
+            run.take_in(&report("unreachable", &[]), &Seen::default(), at(5), at(6));
             assert_eq!((run.result.as_str(), run.gateways[0].failing_runs), ("distrust", failing));
             assert_eq!(run.gateways[0].last_success.as_deref(), Some("1970-01-01T00:00:01.000Z"));
         }
-        run.take_in(&report("ok", &["failed"]), at(7), at(8));
+        run.take_in(&report("ok", &["failed"]), &Seen::default(), at(7), at(8));
         assert_eq!((run.result.as_str(), run.gateways[0].failing_runs), ("failed", 0));
         assert_eq!(run.gateways[0].last_success.as_deref(), Some("1970-01-01T00:00:01.000Z"));
     }
@@ -198,7 +214,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..3 {
             let mut run = LastRun::load(dir.path()).unwrap_or_default();
-            run.take_in(&report("ok", &["reaped", "failed", "would-reap"]), at(0), at(1));
+            run.take_in(&report("ok", &["reaped", "failed", "would-reap"]), &Seen::default(), at(0), at(1));
             run.save(dir.path()).unwrap();
         }
         let counters = LastRun::load(dir.path()).unwrap().counters;
@@ -211,7 +227,7 @@ mod tests {
     #[test]
     fn a_run_that_could_not_be_made_is_the_last_one_too() {
         let mut run = LastRun::default();
-        run.take_in(&report("ok", &[]), at(0), at(1));
+        run.take_in(&report("ok", &[]), &Seen::default(), at(0), at(1));
         run.take_in_error("no room".into(), at(9));
         assert_eq!((run.result.as_str(), run.error.as_deref()), ("error", Some("no room")));
         assert_eq!(run.gateways[0].last_success.as_deref(), Some("1970-01-01T00:00:01.000Z"));

@@ -8,8 +8,12 @@ pub mod events;
 pub mod explain;
 pub mod history;
 pub mod last_run;
+pub mod levels;
+pub mod listen;
+pub mod metrics;
 mod notebook;
 pub mod seen;
+mod textfile;
 pub mod when;
 
 pub use notebook::{Notebook, Runner};

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use super::events::{self, Event};
 use super::last_run::LastRun;
+use super::metrics;
 use super::seen::{self, Seen};
+use super::textfile;
+use crate::config::Config;
 use crate::domain::verdict::Subject;
 use crate::report::{Report, json};
 use crate::sources::clock;
@@ -22,6 +25,24 @@ pub struct Runner {
     pub interval: Option<Duration>,
     /// The configuration that it uses.
     pub config: PathBuf,
+    /// The kinds of its gateways, by name.
+    pub kinds: Vec<(String, String)>,
+    /// Where the metrics go.
+    pub textfile: Option<PathBuf>,
+}
+
+impl Runner {
+    /// For a configuration.
+    pub fn new(name: &'static str, interval: Option<Duration>, config: &Config) -> Self {
+        let kinds = config.gateways.iter();
+        Self {
+            name,
+            interval,
+            config: config.source.clone(),
+            kinds: kinds.map(|gateway| (gateway.name.to_string(), gateway.kind.to_string())).collect(),
+            textfile: config.metrics.textfile.clone(),
+        }
+    }
 }
 
 /// The notes of one state directory. Written only while its lock is held.
@@ -33,6 +54,10 @@ pub struct Notebook {
     events: Log,
     /// What the log was told last of notes that could not be written.
     told: Option<String>,
+    /// The kinds of the gateways, by name.
+    kinds: Vec<(String, String)>,
+    textfile: Option<PathBuf>,
+    textfile_told: Option<String>,
 }
 
 impl Notebook {
@@ -44,6 +69,9 @@ impl Notebook {
             last_run: LastRun::load(dir).unwrap_or_default(),
             events: Log::new(events::path(dir), events::ROTATION),
             told: None,
+            kinds: Vec::new(),
+            textfile: None,
+            textfile_told: None,
         }
     }
 
@@ -53,6 +81,9 @@ impl Notebook {
         self.last_run.interval_s = runner.interval.map(|interval| interval.as_secs_f64());
         self.last_run.config = runner.config.display().to_string();
         self.last_run.pid = std::process::id();
+        self.last_run.config_ok = true;
+        self.kinds.clone_from(&runner.kinds);
+        self.textfile.clone_from(&runner.textfile);
     }
 
     /// The last run, as far as it is known.
@@ -107,9 +138,29 @@ impl Notebook {
 
     /// Takes in how the run ended.
     pub fn ended(&mut self, report: &Report) {
-        self.last_run.take_in(&json::document(report), report.started_at, clock::wall_now());
+        self.last_run.take_in(&json::document(report), &self.seen, report.started_at, clock::wall_now());
+        for gateway in &mut self.last_run.gateways {
+            let kind = self.kinds.iter().find(|(name, _)| *name == gateway.name);
+            gateway.kind = kind.map(|(_, kind)| kind.clone()).unwrap_or_default();
+        }
         let written = self.last_run.save(&self.dir);
         self.tell(written);
+        self.publish();
+    }
+
+    /// The configuration could not be read again, or could.
+    pub fn config_was_read(&mut self, ok: bool) {
+        self.last_run.config_ok = ok;
+    }
+
+    fn publish(&mut self) {
+        let Some(path) = &self.textfile else { return };
+        let written = textfile::write(path, &metrics::render(&self.last_run));
+        let error = written.err().map(|error| error.to_string());
+        if let Some(error) = error.as_ref().filter(|_| error != self.textfile_told) {
+            tracing::warn!(path = %path.display(), %error, "the metrics can't be written");
+        }
+        self.textfile_told = error;
     }
 
     /// No run could be made.
@@ -119,6 +170,7 @@ impl Notebook {
         if let Err(error) = self.last_run.save(&self.dir) {
             tracing::debug!(%error, "the failure can't be written down");
         }
+        self.publish();
     }
 
     fn tell(&mut self, written: io::Result<()>) {

@@ -43,6 +43,9 @@ pub struct SubjectSeen {
     pub state: State,
     /// Since when it holds.
     pub since: String,
+    /// Since when it is due, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<String>,
     /// At how many looks in a row it was seen as an orphan.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub looks: u32,
@@ -147,7 +150,9 @@ fn now_of(gateway: &Gateway<'_>, before: GatewaySeen, at: &str, events: &mut Vec
             }
             None => at.to_owned(),
         };
-        subjects.insert(name, SubjectSeen { state, since, looks });
+        let due =
+            state.is_due().then(|| earlier.and_then(|earlier| earlier.due).unwrap_or_else(|| at.to_owned()));
+        subjects.insert(name, SubjectSeen { state, since, due, looks });
     }
     for (name, earlier) in old {
         if gateway.table != "ok" && name.starts_with("session ") {

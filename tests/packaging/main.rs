@@ -3,3 +3,4 @@
 #![expect(clippy::disallowed_methods, reason = "the program under test is a process")]
 
 mod man;
+mod prometheus;

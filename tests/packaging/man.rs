@@ -17,14 +17,21 @@ fn generated() -> String {
         man.render_description_section(&mut page).unwrap();
         man.render_options_section(&mut page).unwrap();
     }
-    // The sections of a command are below its own heading.
     let page = String::from_utf8(page).unwrap();
     let (program, commands) = page.split_once(".SH \"COMMAND").unwrap();
-    let commands =
-        commands.replace("\n.SH DESCRIPTION\n", "\n").replace("\n.SH OPTIONS\n", "\n.SS Options\n");
-    // A date or a version would change it at every release.
-    let program = program.replace(concat!(" ", env!("CARGO_PKG_VERSION")), "");
-    format!("{program}.SH \"COMMAND{commands}")
+    // The sections of a command are below its own heading. The preamble stands once, at the top.
+    let commands = commands
+        .replace(".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n", "")
+        .replace(".SH DESCRIPTION\n", "")
+        .replace(".SH OPTIONS\n", ".SS Options\n");
+    // There are no pages of their own for the commands; and a version would change the page at every release.
+    let program = program
+        .split(".SH VERSION")
+        .next()
+        .unwrap()
+        .replace(".SH EXTRA\n", ".SH EXAMPLES AND EXIT CODES\n.nf\n");
+    let program = program.replace("gateway\\-reaper\\-", "gateway\\-reaper ").replace("(1)\n", "\n");
+    format!("{program}.fi\n.SH \"COMMAND{commands}")
 }
 
 #[test]
@@ -48,7 +55,7 @@ fn the_program_prints_it_and_completions_for_every_shell() {
         assert!(output.status.success(), "{args:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     };
-    assert_eq!(run(&["man"]), std::fs::read_to_string(PAGE).unwrap());
+    assert!(run(&["man"]) == std::fs::read_to_string(PAGE).unwrap(), "it prints another page");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = run(&["completions", shell]);
         assert!(script.contains("gateway-reaper") && script.contains("explain"), "{shell}: {script}");

@@ -1,0 +1,279 @@
+//! The metrics, the alerts and the dashboard, with the real promtool, Prometheus and node_exporter of Debian, unpacked and not installed.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
+const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/rules.yml");
+const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/dashboard.json");
+/// Only a failing test waits that long.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Where the tools are. Without a network they can't be had: that is said, and fails where `CI` is set.
+fn tools() -> Option<&'static Path> {
+    static TOOLS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    match TOOLS.get_or_init(fetch) {
+        Ok(path) => Some(path),
+        Err(why) => {
+            assert!(std::env::var_os("CI").is_none(), "{why}");
+            eprintln!("NOT RUN: {why}");
+            None
+        }
+    }
+}
+
+fn fetch() -> Result<PathBuf, String> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus");
+    let bin = dir.join("root/usr/bin");
+    if bin.join("promtool").exists() && bin.join("prometheus-node-exporter").exists() {
+        return Ok(bin);
+    }
+    fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
+    let run = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).current_dir(&dir).output();
+        let output = output.map_err(|error| format!("{program} can't be run: {error}"))?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(format!("{program} {args:?} failed: {}", String::from_utf8_lossy(&output.stderr)))
+    };
+    run("apt-get", &["download", "prometheus", "prometheus-node-exporter"])?;
+    for file in fs::read_dir(&dir).map_err(|error| error.to_string())?.flatten() {
+        let path = file.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            run("dpkg", &["-x", &path.to_string_lossy(), "root"])?;
+        }
+    }
+    Ok(bin)
+}
+
+/// Runs promtool, and returns what it says.
+fn promtool(bin: &Path, args: &[&str], input: &str) -> String {
+    let mut tool = Command::new(bin.join("promtool"))
+        .args(args)
+        .current_dir(Path::new(RULES).parent().unwrap())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    tool.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "promtool {args:?}: {said}");
+    said
+}
+
+/// A gateway with one session, whose table can be taken away.
+struct Gateway {
+    port: u16,
+    is_well: Arc<AtomicBool>,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let is_well = Arc::new(AtomicBool::new(true));
+        let well = Arc::clone(&is_well);
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut request = [0; 4096];
+                let _read = stream.read(&mut request);
+                let table = r#"{"version":1,"gateway":{"instance":"1"},"sessions":[{"id":"a","transport":"attached","turn":"idle"}]}"#;
+                let status = if well.load(Ordering::Relaxed) { "200 OK" } else { "500 Broken" };
+                let _heard = write!(
+                    stream,
+                    "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{table}",
+                    table.len()
+                );
+            }
+        });
+        Self { port, is_well }
+    }
+
+    /// A folder with a configuration for it.
+    fn place(&self, metrics: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let config = format!(
+            "[state]\ndir = \"state\"\n{metrics}\n[[gateway]]\nname = \"desk\"\nkind = \"http\"\nurl = \"http://127.0.0.1:{}/sessions\"\n",
+            self.port
+        );
+        fs::write(dir.path().join("reaper.toml"), config).unwrap();
+        dir
+    }
+}
+
+fn reaper(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(EXE);
+    command.args(args).current_dir(dir).env_clear().env("HOME", dir);
+    command
+}
+
+fn said(mut command: Command) -> String {
+    let output = command.output().unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Ended with the test.
+struct Running(Child);
+
+impl Running {
+    fn start(command: &mut Command) -> Self {
+        Self(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn get(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+fn eventually(what: &str, holds: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !holds() {
+        assert!(began.elapsed() < PATIENCE, "it never came true that {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn promtool_finds_nothing_to_complain_of_in_the_metrics_at_any_time() {
+    let Some(bin) = tools() else { return };
+    let gateway = Gateway::start();
+    let dir = gateway.place("");
+    let metrics = || said(reaper(dir.path(), &["metrics"]));
+    promtool(bin, &["check", "metrics"], &metrics());
+    for is_well in [true, false] {
+        gateway.is_well.store(is_well, Ordering::Relaxed);
+        said(reaper(dir.path(), &["once"]));
+        let text = metrics();
+        promtool(bin, &["check", "metrics"], &text);
+        let ok = format!("gateway_reaper_table_ok{{gateway=\"desk\"}} {}", u8::from(is_well));
+        assert!(text.contains(&ok), "{text}");
+    }
+    let runs = metrics();
+    for line in
+        ["gateway_reaper_runs_total{result=\"ok\"} 1", "gateway_reaper_runs_total{result=\"distrust\"} 1"]
+    {
+        assert!(runs.contains(line), "{runs}");
+    }
+}
+
+#[test]
+fn the_alerts_fire_when_they_should_and_the_dashboard_asks_what_prometheus_understands() {
+    let Some(bin) = tools() else { return };
+    promtool(bin, &["check", "rules", "--lint-fatal", "rules.yml"], "");
+    promtool(bin, &["test", "rules", "rules_test.yml"], "");
+    // Every query as a recording rule. And every metric that is asked for is one that there is.
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let queries = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    let queries: Vec<String> =
+        queries.map(|target| target["expr"].as_str().unwrap().replace("$instance", ".*")).collect();
+    let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
+    for (number, query) in queries.iter().enumerate() {
+        let _ =
+            writeln!(rules, "  - record: panel:query:{number}\n    expr: {}", Value::from(query.as_str()));
+    }
+    let dir = Gateway::start().place("");
+    let file = dir.path().join("dashboard.yml");
+    fs::write(&file, rules).unwrap();
+    promtool(bin, &["check", "rules", &file.to_string_lossy()], "");
+    let known = said(reaper(dir.path(), &["metrics"]));
+    said(reaper(dir.path(), &["once"]));
+    let known = known + &said(reaper(dir.path(), &["metrics"]));
+    let asked = queries.join(" ") + &fs::read_to_string(RULES).unwrap();
+    for name in asked.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+        if name.starts_with("gateway_reaper_") {
+            assert!(known.contains(&format!("# TYPE {name} ")), "there is no {name}");
+        }
+    }
+}
+
+#[test]
+fn a_real_prometheus_sees_the_alert_of_a_broken_table_come_and_go() {
+    let Some(bin) = tools() else { return };
+    let gateway = Gateway::start();
+    let (listen, prometheus, exporter) = (free_port(), free_port(), free_port());
+    let dir =
+        gateway.place(&format!("[metrics]\nlisten = \"127.0.0.1:{listen}\"\ntextfile = \"reaper.prom\""));
+    let _watch = Running::start(&mut reaper(dir.path(), &["watch", "--interval", "500ms"]));
+    eventually("watch answers", || get(listen, "/healthz").is_some_and(|answer| answer.ends_with("ok\n")));
+
+    let _exporter = Running::start(
+        Command::new(bin.join("prometheus-node-exporter"))
+            .arg("--collector.disable-defaults")
+            .arg("--collector.textfile")
+            .arg(format!("--collector.textfile.directory={}", dir.path().display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{exporter}")),
+    );
+    eventually("node_exporter takes the file", || {
+        get(exporter, "/metrics").is_some_and(|answer| {
+            answer.contains("gateway_reaper_table_ok{gateway=\"desk\"} 1")
+                && answer.contains("node_textfile_scrape_error 0")
+        })
+    });
+
+    // The same rules, without the patience that a person wants of them.
+    let rules = fs::read_to_string(RULES).unwrap();
+    let hasty: String = rules.lines().filter(|line| !line.trim_start().starts_with("for:")).fold(
+        String::new(),
+        |mut text, line| {
+            let _ = writeln!(text, "{line}");
+            text
+        },
+    );
+    fs::write(dir.path().join("rules.yml"), hasty).unwrap();
+    let config = format!(
+        "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [rules.yml]\n\
+         scrape_configs:\n- job_name: reaper\n  static_configs: [{{ targets: ['127.0.0.1:{listen}'] }}]\n"
+    );
+    fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+    let _prometheus = Running::start(
+        Command::new(bin.join("prometheus"))
+            .current_dir(dir.path())
+            .arg("--config.file=prometheus.yml")
+            .arg("--storage.tsdb.path=tsdb")
+            .arg(format!("--web.listen-address=127.0.0.1:{prometheus}")),
+    );
+    let query = |query: &str| get(prometheus, &format!("/api/v1/query?query={query}")).unwrap_or_default();
+    eventually("Prometheus has scraped", || query("gateway_reaper_table_ok").contains("\"desk\""));
+    let fires = || {
+        get(prometheus, "/api/v1/alerts").is_some_and(|answer| {
+            answer.contains("GatewayReaperTableDistrusted") && answer.contains("\"state\":\"firing\"")
+        })
+    };
+    assert!(!fires());
+    gateway.is_well.store(false, Ordering::Relaxed);
+    eventually("the alert fires", fires);
+    gateway.is_well.store(true, Ordering::Relaxed);
+    // A gateway that was down is asked again after a minute at the latest.
+    eventually("the alert goes", || !fires());
+}
