@@ -70,6 +70,7 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         close_timeout: Duration::from_secs(10),
         term_timeout: Duration::from_secs(5),
         max_reaps: 100,
+        closes_at_once: 8,
         dry_run: false,
     };
     let worker_match = WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok();

@@ -25,6 +25,8 @@ pub const fn policy() -> Policy {
         close_timeout: Duration::from_secs(10),
         term_timeout: Duration::from_secs(5),
         max_reaps: 100,
+        // Servers of the field queue as few as five connections, and close one session after the other.
+        closes_at_once: 8,
         dry_run: false,
     }
 }

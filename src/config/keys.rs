@@ -23,6 +23,7 @@ pub(super) const POLICY_KEYS: &[&str] = &[
     "close_timeout",
     "term_timeout",
     "max_reaps",
+    "closes_at_once",
     "dry_run",
 ];
 

@@ -127,7 +127,7 @@ fn an_unknown_key_is_told_with_the_nearest_or_the_known_ones() {
         (
             "[policy]\n\"a\\nb\" = 1",
             "reaper.toml:6: policy.\"a\\nb\": unknown key; known in [policy] are grace, close_on_disconnect_grace, \
-             worker_grace, close_timeout, term_timeout, max_reaps, dry_run",
+             worker_grace, close_timeout, term_timeout, max_reaps, closes_at_once, dry_run",
         ),
         (
             "policy.grace.x = 1",
@@ -200,6 +200,16 @@ fn max_reaps_is_a_whole_number_above_zero() {
              dry_run = true); found {found}"
         );
         assert_eq!(told_after(&format!("[policy]\nmax_reaps = {value}")), expected);
+    }
+}
+
+#[test]
+fn closes_at_once_is_a_whole_number_above_zero() {
+    for (value, found) in [("0", "the number 0"), ("1001", "the number 1001"), ("\"8\"", "\"8\"")] {
+        let expected = format!(
+            "reaper.toml:6: policy.closes_at_once: expected a whole number from 1 to 1000; found {found}"
+        );
+        assert_eq!(told_after(&format!("[policy]\ncloses_at_once = {value}")), expected);
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Policy {
     pub term_timeout: Duration,
     /// Most reaps in one run; the rest is deferred.
     pub max_reaps: usize,
+    /// Most sessions that the gateway is asked to close at once.
+    pub closes_at_once: usize,
     /// Decide and tell, but do nothing.
     pub dry_run: bool,
 }

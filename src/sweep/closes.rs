@@ -18,8 +18,10 @@ pub(super) struct Closes {
 
 impl Closes {
     pub(super) fn new(sweep: &Sweep) -> Self {
-        let permits =
-            sweep.gateways.iter().map(|watched| (watched.name.clone(), Semaphore::new(CLOSES_AT_ONCE)));
+        let permits = sweep.rules.iter().map(|rules| {
+            let at_once = Semaphore::new(rules.policy.closes_at_once);
+            (rules.gateway.clone(), at_once)
+        });
         Self { permits: permits.collect() }
     }
 
@@ -43,6 +45,3 @@ impl Closes {
         (victim, answer)
     }
 }
-
-/// As many closes may be under way at one gateway.
-const CLOSES_AT_ONCE: usize = 8;

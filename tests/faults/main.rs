@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 mod churn;
+mod closes;
 mod descriptors;
 mod kernels;
 mod killed;

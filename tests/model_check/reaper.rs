@@ -55,6 +55,7 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
             close_timeout: TICK,
             term_timeout: TICK,
             max_reaps: 100,
+            closes_at_once: 8,
             dry_run: false,
         },
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),

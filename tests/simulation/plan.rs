@@ -109,6 +109,7 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
             close_timeout: seconds(rng, &[1, 4, 10]),
             term_timeout: seconds(rng, &[1, 5]),
             max_reaps: 100,
+            closes_at_once: 8,
             dry_run: false,
         },
     }

@@ -117,6 +117,7 @@ pub(crate) fn default_policy() -> Policy {
         close_timeout: Duration::from_secs(10),
         term_timeout: Duration::from_secs(5),
         max_reaps: 100,
+        closes_at_once: 8,
         dry_run: false,
     }
 }

@@ -67,6 +67,7 @@ pub(crate) fn policy() -> Policy {
         close_timeout: secs(10),
         term_timeout: secs(5),
         max_reaps: 100,
+        closes_at_once: 8,
         dry_run: false,
     }
 }

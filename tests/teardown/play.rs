@@ -44,6 +44,7 @@ impl Cast {
             close_timeout: ms(10_000),
             term_timeout: ms(5_000),
             max_reaps: 100,
+            closes_at_once: 8,
             dry_run: false,
         };
         let mut cast = Self { actors: BTreeMap::new(), sessions: Vec::new(), unfinished: Vec::new(), policy };

@@ -32,6 +32,7 @@ impl Default for Script {
                 close_timeout: Duration::from_secs(1),
                 term_timeout: Duration::from_secs(1),
                 max_reaps: 100,
+                closes_at_once: 8,
                 dry_run: false,
             },
             interval: Duration::from_millis(250),
