@@ -1,5 +1,19 @@
 //! Short, harmless pieces of what somebody else wrote, for messages: a gateway's text must neither flood nor steer a terminal.
 
+use std::error::Error;
+use std::fmt::Write;
+
+/// An error with its causes, on one line.
+pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// At most `max` characters of the text on one line: runs of white space become one space, what can't be printed is escaped, and a
 /// text that was cut ends in `…`.
 pub(crate) fn excerpt(text: &str, max: usize) -> Box<str> {

@@ -22,8 +22,8 @@ pub(super) fn config(args: &Args) -> Result<Config, Failure> {
         home: variable("HOME"),
         working_directory: std::env::current_dir().ok(),
     };
-    let path = config::locate(args.config.as_deref(), &environment)?;
-    Ok(config::load(&path)?)
+    let located = config::locate(args.config.as_deref(), &environment)?;
+    Ok(config::load(&located)?)
 }
 
 /// Which Hermes home is meant.

@@ -11,6 +11,7 @@ use crate::operate::explain::NotOne;
 use crate::report::Report;
 use crate::state::StateError;
 use crate::sweep::{SetupError, SweepError};
+use crate::text::in_full;
 
 /// How the command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -114,19 +115,8 @@ impl fmt::Display for Failure {
                 );
             }
         };
-        f.write_str(&chain(error))
+        f.write_str(&in_full(error))
     }
-}
-
-/// An error with its causes.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
 }
 
 /// Says it on stderr. `eprintln!` would panic where nobody listens any more, and the exit code has to come out right even then.

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problems::Problems;
-use super::{ConfigError, DEFAULT, keys, kinds, syntax};
+use super::{ConfigError, DEFAULT, Located, keys, kinds, syntax};
 
 /// Where a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub struct Settings {
 /// # Errors
 /// It can't be read any more.
 pub fn of_file(path: &Path) -> Result<Vec<Settings>, ConfigError> {
-    Ok(effective(&super::read::text(path)?, path))
+    Ok(effective(&super::read::text(&Located::named(path))?, path))
 }
 
 /// Every key of a text that was read without a mistake.

@@ -1,9 +1,11 @@
 //! What can be wrong with a configuration, as messages that name the place and the remedy.
 
-use std::error::Error;
 use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::named_file::Refusal;
 
 /// The smallest file that works, for somebody who has none.
 pub(super) const SMALLEST: &str = r#"  [[gateway]]
@@ -29,7 +31,7 @@ pub struct Problem {
 const MOST_SHOWN: usize = 50;
 
 /// Every mistake in one configuration file, in the order of its lines. Displayed one per line.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub struct ConfigErrors {
     pub(super) file: PathBuf,
     pub(super) problems: Vec<Problem>,
@@ -67,8 +69,6 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-impl Error for ConfigErrors {}
-
 /// Who named a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy {
@@ -88,9 +88,10 @@ impl fmt::Display for NamedBy {
 }
 
 /// There is no configuration to run on.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file was named and isn't there.
+    #[error("{}: no such file, although {named_by} names it; correct the path or create the file", path.display())]
     NamedFileMissing {
         /// The file.
         path: PathBuf,
@@ -98,20 +99,34 @@ pub enum ConfigError {
         named_by: NamedBy,
     },
     /// No file was named, and none lies in the usual places.
+    #[error("{}", not_found(looked_for))]
     NotFound {
         /// The usual places.
         looked_for: Vec<PathBuf>,
     },
-    /// The file is there and can't be read.
-    Unreadable {
+    /// The file is there and can't be read, or isn't to be trusted.
+    #[error("{}", path.display())]
+    File {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
+        /// What is wrong with it.
+        #[source]
+        refusal: Refusal,
+    },
+    /// The file lies where the command was run, nobody named it, and it isn't to be trusted.
+    #[error("{}, which nobody named (--config would)", path.display())]
+    Found {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        refusal: Refusal,
     },
     /// A directory lies where the file was expected.
+    #[error("{}: is a directory; expected a configuration file, such as reaper.toml in it", .0.display())]
     Directory(PathBuf),
     /// No configuration is this large.
+    #[error("{}: larger than {} MiB; expected a configuration file", path.display(), limit / (1024 * 1024))]
     TooLarge {
         /// The file.
         path: PathBuf,
@@ -119,6 +134,7 @@ pub enum ConfigError {
         limit: u64,
     },
     /// The file isn't text.
+    #[error("{}:{line}: not UTF-8 text; save the file as UTF-8", path.display())]
     NotUtf8 {
         /// The file.
         path: PathBuf,
@@ -126,68 +142,14 @@ pub enum ConfigError {
         line: usize,
     },
     /// The file was read, and says something that can't be meant.
-    Invalid(ConfigErrors),
+    #[error(transparent)]
+    Invalid(#[from] ConfigErrors),
 }
 
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NamedFileMissing { path, named_by } => {
-                let path = path.display();
-                write!(
-                    f,
-                    "{path}: no such file, although {named_by} names it; correct the path or create the file"
-                )
-            }
-            Self::NotFound { looked_for } => {
-                writeln!(f, "no reaper.toml found; looked for")?;
-                for path in looked_for {
-                    writeln!(f, "  {}", path.display())?;
-                }
-                writeln!(
-                    f,
-                    "`gateway-reaper default-config` prints one to put there, annotated; this is the smallest that works:"
-                )?;
-                f.write_str(SMALLEST)?;
-                write!(f, "or name another place with --config FILE or $GATEWAY_REAPER_CONFIG")
-            }
-            Self::Unreadable { path, .. } => write!(f, "{}: can't be read", path.display()),
-            Self::Directory(path) => {
-                write!(
-                    f,
-                    "{}: is a directory; expected a configuration file, such as reaper.toml in it",
-                    path.display()
-                )
-            }
-            Self::TooLarge { path, limit } => {
-                let mib = limit / (1024 * 1024);
-                write!(f, "{}: larger than {mib} MiB; expected a configuration file", path.display())
-            }
-            Self::NotUtf8 { path, line } => {
-                write!(f, "{}:{line}: not UTF-8 text; save the file as UTF-8", path.display())
-            }
-            Self::Invalid(errors) => errors.fmt(f),
-        }
-    }
-}
-
-impl Error for ConfigError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreadable { source, .. } => Some(source),
-            // `Invalid` speaks with the voice of what it holds, so it is not its source.
-            Self::NamedFileMissing { .. }
-            | Self::NotFound { .. }
-            | Self::Directory(_)
-            | Self::TooLarge { .. }
-            | Self::NotUtf8 { .. }
-            | Self::Invalid(_) => None,
-        }
-    }
-}
-
-impl From<ConfigErrors> for ConfigError {
-    fn from(errors: ConfigErrors) -> Self {
-        Self::Invalid(errors)
-    }
+fn not_found(looked_for: &[PathBuf]) -> String {
+    let places: String = looked_for.iter().map(|path| format!("  {}\n", path.display())).collect();
+    format!(
+        "no reaper.toml found; looked for\n{places}`gateway-reaper default-config` prints one to put there, annotated; this is the \
+         smallest that works:\n{SMALLEST}or name another place with --config FILE or $GATEWAY_REAPER_CONFIG"
+    )
 }

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::errors::{ConfigError, NamedBy};
+use crate::named_file::Refusal;
 
 /// The machine's own configuration, looked for last.
 const SYSTEM: &str = "/etc/gateway-reaper/reaper.toml";
@@ -23,23 +24,51 @@ pub struct Environment {
     pub working_directory: Option<PathBuf>,
 }
 
+/// A configuration file, and how it was come by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The file.
+    pub path: PathBuf,
+    /// Why this one.
+    pub by: LocatedBy,
+}
+
+/// Why a file is the configuration. Who runs a command in a folder needn't know of what lies there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LocatedBy {
+    /// It was named, or lies in a place that is for nothing else.
+    Name,
+    /// It lies where the command was run.
+    WorkingDirectory,
+}
+
+impl Located {
+    /// A file that somebody named.
+    pub fn named(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), by: LocatedBy::Name }
+    }
+}
+
 /// Finds the configuration file.
 ///
 /// # Errors
 /// A named file is missing; or none was named and none is there; or a place can't be looked into.
-pub fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<PathBuf, ConfigError> {
+pub fn locate(explicit: Option<&Path>, environment: &Environment) -> Result<Located, ConfigError> {
     if let Some(path) = explicit {
         return named(path, NamedBy::Option);
     }
     if let Some(path) = non_empty(environment.gateway_reaper_config.as_ref()) {
         return named(path, NamedBy::Variable);
     }
-    first_of(candidates(environment))
+    let here = environment.working_directory.as_ref().map(|directory| directory.join("reaper.toml"));
+    let path = first_of(candidates(environment))?;
+    let by = if Some(&path) == here.as_ref() { LocatedBy::WorkingDirectory } else { LocatedBy::Name };
+    Ok(Located { path, by })
 }
 
-fn named(path: &Path, named_by: NamedBy) -> Result<PathBuf, ConfigError> {
+fn named(path: &Path, named_by: NamedBy) -> Result<Located, ConfigError> {
     if is_there(path)? {
-        Ok(path.to_owned())
+        Ok(Located::named(path))
     } else {
         Err(ConfigError::NamedFileMissing { path: path.to_owned(), named_by })
     }
@@ -70,7 +99,7 @@ fn is_there(path: &Path) -> Result<bool, ConfigError> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
-        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+        Err(error) => Err(ConfigError::File { path: path.to_owned(), refusal: Refusal::Unreadable(error) }),
     }
 }
 
@@ -128,10 +157,11 @@ mod tests {
             working_directory: Some(folder.path().to_owned()),
             ..Environment::default()
         };
-        assert_eq!(locate(Some(&option), &environment).unwrap(), option);
-        assert_eq!(locate(None, &environment).unwrap(), variable);
+        assert_eq!(locate(Some(&option), &environment).unwrap(), Located::named(option));
+        assert_eq!(locate(None, &environment).unwrap(), Located::named(variable));
         environment.gateway_reaper_config = None;
-        assert_eq!(locate(None, &environment).unwrap(), here);
+        let found = Located { path: here, by: LocatedBy::WorkingDirectory };
+        assert_eq!(locate(None, &environment).unwrap(), found);
     }
 
     #[test]

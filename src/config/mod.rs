@@ -9,6 +9,7 @@
 pub mod address;
 pub mod defaults;
 pub mod duration;
+pub mod pid_file;
 pub mod token;
 pub mod user;
 
@@ -42,7 +43,7 @@ use std::path::{Path, PathBuf};
 pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
 pub use gateway::GatewayConfig;
 pub use kinds::{Endpoint, GatewayKind, ListenerUser};
-pub use locate::{Environment, locate};
+pub use locate::{Environment, Located, LocatedBy, locate};
 pub use metrics::Metrics;
 pub use process::ProcessSource;
 pub use read::load;

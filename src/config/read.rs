@@ -1,11 +1,9 @@
 //! From a path to a configuration.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
-
 use super::errors::ConfigError;
+use super::locate::{Located, LocatedBy};
 use super::{Config, parse};
+use crate::named_file::{self, Kind, Refusal, Trust};
 
 /// The annotated default is a hundredth of this. What is larger is some other file, named by mistake.
 const LIMIT: u64 = 1024 * 1024;
@@ -13,23 +11,18 @@ const LIMIT: u64 = 1024 * 1024;
 /// Reads and checks a configuration file.
 ///
 /// # Errors
-/// The file can't be read, isn't text, or says something that can't be meant.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    Ok(parse(&text(path)?, path)?)
+/// The file can't be read, could have been written by others, isn't text, or says something that can't be meant.
+pub fn load(located: &Located) -> Result<Config, ConfigError> {
+    Ok(parse(&text(located)?, &located.path)?)
 }
 
-pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.is_dir() {
-        return Err(ConfigError::Directory(path.to_owned()));
-    }
-    let mut bytes = Vec::new();
-    // Bounded while reading: a pipe or a device has no size to ask for.
-    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > LIMIT {
-        return Err(ConfigError::TooLarge { path: path.to_owned(), limit: LIMIT });
-    }
+pub(super) fn text(located: &Located) -> Result<String, ConfigError> {
+    let path = &located.path;
+    let trust = match located.by {
+        LocatedBy::Name => Trust::named(),
+        LocatedBy::WorkingDirectory => Trust::found(),
+    };
+    let bytes = named_file::read(path, LIMIT, &trust).map_err(|refusal| refused(located, refusal))?;
     String::from_utf8(bytes).map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
@@ -37,19 +30,36 @@ pub(super) fn text(path: &Path) -> Result<String, ConfigError> {
     })
 }
 
+fn refused(located: &Located, refusal: Refusal) -> ConfigError {
+    let path = located.path.clone();
+    match (refusal, located.by) {
+        (Refusal::TooLarge { limit }, _) => ConfigError::TooLarge { path, limit },
+        (Refusal::NotAFile(Kind::Directory), _) => ConfigError::Directory(path),
+        (refusal @ (Refusal::Unreadable(_) | Refusal::NotAFile(_)), _) | (refusal, LocatedBy::Name) => {
+            ConfigError::File { path, refusal }
+        }
+        (refusal, LocatedBy::WorkingDirectory) => ConfigError::Found { path, refusal },
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::error::Error as _;
     use std::fs;
+    use std::path::Path;
 
     use super::*;
+    use crate::text::in_full;
+
+    fn load(path: &Path) -> Result<Config, ConfigError> {
+        super::load(&Located::named(path))
+    }
 
     /// What loading a file of these bytes says, with the folder's name taken out.
     fn told(bytes: &[u8]) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("reaper.toml");
         fs::write(&path, bytes).unwrap();
-        let error = load(&path).unwrap_err().to_string();
+        let error = in_full(&load(&path).unwrap_err());
         error.replace(&format!("{}/", folder.path().display()), "")
     }
 
@@ -74,8 +84,8 @@ mod tests {
     #[test]
     fn an_unreadable_file_keeps_the_systems_answer_as_its_source() {
         let error = load(Path::new("/nowhere/reaper.toml")).unwrap_err();
-        assert_eq!(error.to_string(), "/nowhere/reaper.toml: can't be read");
-        assert_eq!(error.source().unwrap().to_string(), "No such file or directory (os error 2)");
+        let expected = "/nowhere/reaper.toml: can't be read: No such file or directory (os error 2)";
+        assert_eq!(in_full(&error), expected);
     }
 
     #[test]
@@ -96,11 +106,23 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_file_is_refused_without_reading_it_to_its_end() {
-        assert_eq!(
-            load(Path::new("/dev/zero")).unwrap_err().to_string(),
-            "/dev/zero: larger than 1 MiB; expected a configuration file"
-        );
+    fn an_endless_file_is_refused_without_reading_it() {
+        let error = load(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(in_full(&error), "/dev/zero: is a device; expected a regular file");
+    }
+
+    #[test]
+    fn a_file_that_nobody_named_is_read_only_in_a_folder_of_ones_own() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("reaper.toml");
+        fs::write(&path, super::super::errors::SMALLEST).unwrap();
+        let found = Located { path: path.clone(), by: LocatedBy::WorkingDirectory };
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        let message = in_full(&super::load(&found).unwrap_err());
+        let expected =
+            format!("{}, which nobody named (--config would): can be written by every user", path.display());
+        assert!(message.starts_with(&expected), "{message}");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! A gateway's token: where it comes from, and a type that doesn't let it out.
 
 use std::env;
-use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::named_file::{self, Refusal, Trust};
 
 /// More than any HTTP server takes in a header.
 const LIMIT: u64 = 16 * 1024;
@@ -48,22 +50,29 @@ impl fmt::Debug for Token {
 }
 
 /// A configured token can't be had. Names the variable or the file, never the content.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum TokenError {
     /// The variable isn't set.
+    #[error(
+        "environment variable {0} is not set; set it to the gateway's token where gateway-reaper is started"
+    )]
     Unset(String),
-    /// The file can't be read.
-    Unreadable {
+    /// The file can't be read, or isn't to be trusted.
+    #[error("token file {}", path.display())]
+    File {
         /// The file.
         path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
+        /// What is wrong with it.
+        #[source]
+        refusal: Refusal,
     },
-    /// A directory or a pipe lies where the file was expected.
-    NotAFile(PathBuf),
     /// Nothing is in it.
+    #[error("{0} is empty; expected the gateway's token")]
     Empty(Origin),
     /// What is in it can't be a token.
+    #[error(
+        "{0} holds something that can't be a token; expected visible ASCII characters without spaces, on one line, and nothing else"
+    )]
     NotAToken(Origin),
 }
 
@@ -81,36 +90,6 @@ impl fmt::Display for Origin {
         match self {
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "token file {}", path.display()),
-        }
-    }
-}
-
-impl fmt::Display for TokenError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unset(name) => write!(
-                f,
-                "environment variable {name} is not set; set it to the gateway's token where gateway-reaper is started"
-            ),
-            Self::Unreadable { path, .. } => write!(f, "token file {} can't be read", path.display()),
-            Self::NotAFile(path) => {
-                write!(f, "token file {} is not a regular file; expected one line, the token", path.display())
-            }
-            Self::Empty(origin) => write!(f, "{origin} is empty; expected the gateway's token"),
-            Self::NotAToken(origin) => write!(
-                f,
-                "{origin} holds something that can't be a token; expected visible ASCII characters without spaces, \
-                 on one line, and nothing else"
-            ),
-        }
-    }
-}
-
-impl Error for TokenError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreadable { source, .. } => Some(source),
-            Self::Unset(_) | Self::NotAFile(_) | Self::Empty(_) | Self::NotAToken(_) => None,
         }
     }
 }
@@ -151,19 +130,16 @@ impl TokenSource {
     }
 }
 
-/// One byte more than the limit at most: then it is too long, and as such no token.
 fn content(path: &Path) -> Result<Vec<u8>, TokenError> {
-    let unreadable = |source| TokenError::Unreadable { path: path.to_owned(), source };
-    // Before it is opened: opening a pipe would wait for its writer.
-    let metadata = fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(TokenError::NotAFile(path.to_owned()));
-    }
+    let refused = |refusal| TokenError::File { path: path.to_owned(), refusal };
+    let file = named_file::open(path, &Trust::named()).map_err(refused)?;
+    let metadata = file.metadata().map_err(Refusal::Unreadable).map_err(refused)?;
     if metadata.permissions().mode() & 0o004 != 0 {
         tracing::warn!(file = %path.display(), "every user of this machine can read the token file; take that away with chmod o-r");
     }
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(LIMIT + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    file.take(LIMIT + 1).read_to_end(&mut bytes).map_err(Refusal::Unreadable).map_err(refused)?;
+    // Too long, and as such no token.
     if bytes.len() as u64 > LIMIT {
         return Err(TokenError::NotAToken(Origin::File(path.to_owned())));
     }

@@ -1,11 +1,11 @@
 //! A token is had, or its absence is explained; it never shows.
 
-use std::error::Error as _;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use super::token::{Token, TokenSource};
+use crate::text::in_full;
 
 /// What reading a token file of these bytes says, with the folder's name taken out.
 fn read(bytes: &[u8]) -> Result<String, String> {
@@ -15,7 +15,7 @@ fn read(bytes: &[u8]) -> Result<String, String> {
     fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     match TokenSource::File(path).read() {
         Ok(token) => Ok(token.unwrap().expose().to_owned()),
-        Err(error) => Err(error.to_string().replace(&format!("{}/", folder.path().display()), "")),
+        Err(error) => Err(in_full(&error).replace(&format!("{}/", folder.path().display()), "")),
     }
 }
 
@@ -64,16 +64,18 @@ fn an_empty_token_file_is_no_token() {
 #[test]
 fn a_missing_token_file_keeps_the_systems_answer_as_its_source() {
     let error = TokenSource::File(PathBuf::from("/nowhere/token")).read().unwrap_err();
-    assert_eq!(error.to_string(), "token file /nowhere/token can't be read");
-    assert_eq!(error.source().unwrap().to_string(), "No such file or directory (os error 2)");
+    assert_eq!(
+        in_full(&error),
+        "token file /nowhere/token: can't be read: No such file or directory (os error 2)"
+    );
 }
 
 #[test]
 fn a_token_file_is_a_regular_file() {
-    for path in ["/", "/dev/zero"] {
+    for (path, kind) in [("/", "a directory"), ("/dev/zero", "a device")] {
         assert_eq!(
-            TokenSource::File(PathBuf::from(path)).read().unwrap_err().to_string(),
-            format!("token file {path} is not a regular file; expected one line, the token")
+            in_full(&TokenSource::File(PathBuf::from(path)).read().unwrap_err()),
+            format!("token file {path}: is {kind}; expected a regular file")
         );
     }
 }

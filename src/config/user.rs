@@ -1,11 +1,10 @@
 //! The users that a gateway or its workers run as, where it isn't the reaper's own.
 
-use std::error::Error;
-use std::fmt;
-use std::fs;
 use std::io;
 
-const PASSWD: &str = "/etc/passwd";
+use thiserror::Error;
+
+use crate::users::{self, PASSWD};
 
 /// A user, as the configuration names one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,38 +16,19 @@ pub enum UserSpec {
 }
 
 /// A user name has no number here.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum UserError {
     /// The list of users can't be read.
-    Unreadable(io::Error),
+    #[error("{PASSWD} can't be read; give the user as a number")]
+    Unreadable(#[source] io::Error),
     /// The list of users doesn't have it.
+    #[error("no user {name:?} in {PASSWD}; correct {key}, or give the number that `id -u {name}` prints")]
     Unknown {
         /// Its name.
         name: String,
         /// Where it is named.
         key: &'static str,
     },
-}
-
-impl fmt::Display for UserError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unreadable(_) => write!(f, "{PASSWD} can't be read; give the user as a number"),
-            Self::Unknown { name, key } => write!(
-                f,
-                "no user {name:?} in {PASSWD}; correct {key}, or give the number that `id -u {name}` prints"
-            ),
-        }
-    }
-}
-
-impl Error for UserError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Unreadable(source) => Some(source),
-            Self::Unknown { .. } => None,
-        }
-    }
 }
 
 impl UserSpec {
@@ -74,31 +54,11 @@ impl UserSpec {
         match self {
             Self::Uid(uid) => Ok(*uid),
             Self::Name(name) => {
-                let passwd = fs::read(PASSWD).map_err(UserError::Unreadable)?;
-                uid_of(name, &String::from_utf8_lossy(&passwd))
-                    .ok_or_else(|| UserError::Unknown { name: name.clone(), key })
+                let uid = users::uid_of(name).map_err(UserError::Unreadable)?;
+                uid.ok_or_else(|| UserError::Unknown { name: name.clone(), key })
             }
         }
     }
-}
-
-/// The name of a user, if the machine's own list has one that can be shown.
-pub(crate) fn name_of(uid: u32) -> Option<String> {
-    let passwd = fs::read(PASSWD).ok()?;
-    let passwd = String::from_utf8_lossy(&passwd);
-    let name = passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
-    })?;
-    matches!(UserSpec::new(name), Some(UserSpec::Name(_))).then(|| name.to_owned())
-}
-
-fn uid_of(name: &str, passwd: &str) -> Option<u32> {
-    passwd.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next() == Some(name)).then(|| fields.nth(1)?.parse().ok())?
-    })
 }
 
 #[cfg(test)]
@@ -115,14 +75,9 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_looked_up_whole() {
-        let passwd = "root:x:0:0:root:/root:/bin/sh\nhermes2:x:7:7::/:/\nhermes:x:1001:1001::/:/\nodd\n";
-        assert_eq!(uid_of("hermes", passwd), Some(1001));
-        assert_eq!(uid_of("herm", passwd), None);
-        assert_eq!(uid_of("odd", passwd), None);
+    fn a_name_and_a_number_mean_the_same() {
         assert_eq!(UserSpec::Uid(5).uid("").unwrap(), 5);
         assert_eq!(UserSpec::Name("root".to_owned()).uid("").unwrap(), 0);
-        assert_eq!(name_of(0).as_deref(), Some("root"));
     }
 
     #[test]

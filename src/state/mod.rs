@@ -15,6 +15,9 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use crate::named_file::{self, Trust};
+use crate::text::in_full;
+
 /// The state directory can't be used. Nothing has been done.
 #[derive(Debug)]
 pub enum StateError {
@@ -91,7 +94,9 @@ pub fn examine(dir: &Path, own_uid: u32) -> Result<(), StateError> {
             metadata.mode() & 0o777
         ));
     }
-    Ok(())
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    named_file::check_folder(parent, &Trust::named())
+        .or_else(|refusal| not_private(format!("can be exchanged for another: {}", in_full(&refusal))))
 }
 
 #[cfg(test)]

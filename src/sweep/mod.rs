@@ -6,6 +6,7 @@ mod act;
 mod backoff;
 mod closes;
 mod exits;
+mod find;
 mod observe;
 pub mod recheck;
 mod recorder;

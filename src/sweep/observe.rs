@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::backoff::Patience;
+use super::find::{Reach, find};
 use super::setup::Watched;
 use super::{Sweep, SweepError};
-use crate::config::ProcessSource;
 use crate::domain::ids::Pid;
 use crate::domain::ledger::{Bond, Ledger};
 use crate::domain::observation::{GatewayObservation, Observation};
@@ -16,7 +16,7 @@ use crate::domain::process::{ProcessIdentity, ProcessView};
 use crate::domain::table::{Session, TableView};
 use crate::domain::time::Awake;
 use crate::sources::clock;
-use crate::sources::processes::{Look, Processes, ProcessesError, Roots};
+use crate::sources::processes::{Look, ProcessesError, Roots};
 
 /// How late a worker may be found that was adopted by somebody nobody knows to adopt, before any look saw it. Everything else is found at
 /// once, by looking where workers can be.
@@ -118,15 +118,16 @@ impl Sweep {
     fn remembered_gateways(&mut self, memory: &Ledger) -> Result<Vec<Option<Pid>>, ProcessesError> {
         let now = clock::awake_now();
         let mut roots = Vec::with_capacity(self.gateways.len());
-        for watched in &self.gateways {
+        for watched in &mut self.gateways {
             let remembered = memory.gateways.get(&watched.name).and_then(|memory| memory.process);
-            roots.push(match &watched.process {
-                Some(source) => {
-                    let reach = if watched.backoff.is_sparing(now) { Reach::Remembered } else { Reach::All };
-                    find(&mut self.processes, source, remembered, reach)?
-                }
-                None => remembered.map(|process| process.pid),
-            });
+            let Some(source) = &watched.process else {
+                roots.push(remembered.map(|process| process.pid));
+                continue;
+            };
+            let reach = if watched.backoff.is_sparing(now) { Reach::Remembered } else { Reach::All };
+            let found = find(&mut self.processes, source, &watched.trust, remembered, reach)?;
+            roots.push(found.pid);
+            watched.hear_of(found.trouble);
         }
         Ok(roots)
     }
@@ -201,45 +202,6 @@ fn observed(
         (None, None) => remembered.filter(|process| view.alive(process).is_some()),
     };
     GatewayObservation { name: watched.name.clone(), table, process, asked }
-}
-
-/// How far to search for a gateway's process. Reading every argv of the machine is for a gateway that may be up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
-    Remembered,
-    All,
-}
-
-/// The gateway's process as `[gateway.process]` describes it. Both ways have to agree if both are given; more than one match is none.
-fn find(
-    processes: &mut Processes,
-    source: &ProcessSource,
-    remembered: Option<ProcessIdentity>,
-    reach: Reach,
-) -> Result<Option<Pid>, ProcessesError> {
-    let by_file = source.pid_file.as_ref().map(|path| {
-        let text = std::fs::read_to_string(path).ok()?;
-        Pid::new(text.trim().parse().ok()?)
-    });
-    let Some(pattern) = &source.match_ else { return Ok(by_file.flatten()) };
-    let fits = |argv: Option<&str>| argv.is_some_and(|argv| pattern.matches(argv).is_some());
-    if let Some(pid) = by_file.flatten().or(remembered.map(|process| process.pid)) {
-        let mut view = ProcessView::default();
-        processes.look_at(&mut view, &[pid])?;
-        if view.get(pid).is_some_and(|process| !process.zombie && fits(process.argv.as_deref())) {
-            return Ok(Some(pid));
-        }
-    }
-    if by_file.is_some() || reach == Reach::Remembered {
-        return Ok(None);
-    }
-    let found = processes.find_matching(pattern)?;
-    // A gateway's helpers may look like it; the one that isn't under another of them is the gateway.
-    let pids: BTreeSet<Pid> = found.iter().map(|process| process.identity.pid).collect();
-    let mut tops =
-        found.iter().filter(|process| !process.parent.is_some_and(|parent| pids.contains(&parent)));
-    let first = tops.next().map(|process| process.identity.pid);
-    Ok(if tops.next().is_some() { None } else { first })
 }
 
 #[cfg(test)]

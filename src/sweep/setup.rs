@@ -12,6 +12,7 @@ use crate::config::{Config, GatewayConfig, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
 use crate::domain::table::TableView;
+use crate::named_file::Trust;
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::{self, Gateway, OpenError};
 use crate::sources::processes::Processes;
@@ -25,9 +26,21 @@ pub(super) struct Watched {
     pub(super) backoff: Backoff,
     /// How long it has to answer.
     pub(super) timeout: Duration,
+    /// Whose files are read about it.
+    pub(super) trust: Trust,
+    /// What was last said of its `[gateway.process]`.
+    trouble: Option<String>,
 }
 
 impl Watched {
+    /// Says once what is wrong with the description of its process.
+    pub(super) fn hear_of(&mut self, trouble: Option<String>) {
+        if let Some(trouble) = trouble.as_deref().filter(|_| trouble != self.trouble) {
+            tracing::warn!(gateway = %self.name, "{trouble}; the gateway's process isn't known by it");
+        }
+        self.trouble = trouble;
+    }
+
     /// Reads the table.
     pub(super) async fn read_table(&mut self) -> TableView {
         gateway::read_table(self.gateway.as_mut()).await
@@ -100,6 +113,15 @@ fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> 
 fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
     let name = config.name.clone();
     let gateway = gateway::open(config).map_err(|error| SetupError::Gateway(name.clone(), error))?;
-    let (process, timeout) = (config.process.clone(), config.timeout);
-    Ok(Watched { name, gateway, process, backoff: Backoff::default(), timeout })
+    // The gateway writes its own PID file, and runs as its workers do.
+    let user = config.worker_user.as_ref().and_then(|user| user.uid("gateway.worker.user").ok());
+    Ok(Watched {
+        name,
+        gateway,
+        process: config.process.clone(),
+        backoff: Backoff::default(),
+        timeout: config.timeout,
+        trust: Trust::named().and(user),
+        trouble: None,
+    })
 }

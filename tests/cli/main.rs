@@ -22,6 +22,7 @@ mod help;
 mod json;
 mod killed;
 mod liars;
+mod named_files;
 mod namespaces;
 mod place;
 mod privileges;

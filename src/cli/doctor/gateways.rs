@@ -68,7 +68,7 @@ fn tokens(config: &Config, checks: &mut Vec<Check>) {
             Ok(_) => Check::ok("token", format!("{}: {place}", gateway.name)),
             Err(error) => Check::failure(
                 "token",
-                format!("{}: {}", gateway.name, crate::cli::exit::chain(&error)),
+                format!("{}: {}", gateway.name, crate::text::in_full(&error)),
                 "give the reaper the gateway's token there, readable by its user alone",
             ),
         });

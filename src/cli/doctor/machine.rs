@@ -10,7 +10,7 @@ use crate::sources::processes::Processes;
 pub(super) fn check(checks: &mut Vec<Check>) {
     if let Err(error) = Processes::new() {
         let fix = "mount the /proc of the reaper's own PID namespace";
-        checks.push(Check::failure("processes", crate::cli::exit::chain(&error), fix));
+        checks.push(Check::failure("processes", crate::text::in_full(&error), fix));
         return;
     }
     checks.push(if Path::new("/proc/1/stat").exists() {

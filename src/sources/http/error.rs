@@ -65,7 +65,7 @@ pub enum Phase {
 impl HttpError {
     /// The message with what lies behind it, on one line.
     pub fn in_full(&self) -> String {
-        std::error::Error::source(self).map_or_else(|| self.to_string(), |source| format!("{self}: {source}"))
+        crate::text::in_full(self)
     }
 
     /// The machine that was asked says that nothing listens there.

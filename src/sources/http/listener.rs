@@ -2,7 +2,6 @@
 //! at a port that is free, and would be sent the token of a gateway that is down.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -10,9 +9,9 @@ use rustix::net::sockopt::socket_peercred;
 use thiserror::Error;
 
 use super::stream::Stream;
-use crate::config::user;
 use crate::domain::table::Listener;
 use crate::sources::sockets::Sockets;
+use crate::users::Shown;
 
 /// The users that a gateway on this machine may run as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +87,9 @@ fn settled(sockets: &mut Sockets, ours: SocketAddr, theirs: SocketAddr) -> Resul
 pub enum Unwelcome {
     /// Another user's process is at the other end.
     #[error(
-        "{} listens there, which is neither the reaper's user nor root nor gateway.worker.user: nothing was sent. If the gateway runs as \
+        "a process of {} listens there, which is neither the reaper's user nor root nor gateway.worker.user: nothing was sent. If the gateway runs as \
          that user, set listener_user = \"{uid}\" under [[gateway]]; if not, find out what that process is (ss -ltnp)",
-        UserName(*.uid)
+        Shown(*.uid)
     )]
     Stranger {
         /// Its number.
@@ -108,18 +107,6 @@ pub enum Unwelcome {
          \"any\" under [[gateway]] if whatever listens there is to be trusted"
     )]
     Unknown(#[source] io::Error),
-}
-
-/// A user for messages.
-struct UserName(u32);
-
-impl fmt::Display for UserName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match user::name_of(self.0) {
-            Some(name) => write!(f, "a process of user {name} ({})", self.0),
-            None => write!(f, "a process of user {}", self.0),
-        }
-    }
 }
 
 #[cfg(test)]
