@@ -16,7 +16,7 @@ use super::credential::Credential;
 use super::deadline::Deadline;
 use super::error::{HttpError, HttpProblem, Phase};
 use super::listener::Listeners;
-use super::stream::Stream;
+use super::stream::{Peer, Stream};
 use crate::config::address::Address;
 use crate::config::token::Token;
 use crate::domain::table::Listener;
@@ -42,6 +42,8 @@ pub struct Response {
     pub body: Bytes,
     /// What is known of who answered.
     pub listener: Listener,
+    /// What tells which process that was.
+    pub peer: Peer,
 }
 
 /// A gateway's HTTP side.
@@ -168,7 +170,13 @@ impl HttpClient {
         };
         let (head, body) = answer.into_parts();
         let body = deadline.within(Phase::Body, whole(body, limit)).await??;
-        Ok(Response { status: head.status, headers: head.headers, body, listener: open.listener() })
+        Ok(Response {
+            status: head.status,
+            headers: head.headers,
+            body,
+            listener: open.listener(),
+            peer: open.peer(),
+        })
     }
 
     async fn get_by(
@@ -180,7 +188,7 @@ impl HttpClient {
         let request = self.request(Method::GET, path, Bytes::new())?;
         let (connection, answer) = self.ask(request, deadline).await?;
         let (head, body) = answer.into_parts();
-        let listener = connection.listener();
+        let (listener, peer) = (connection.listener(), connection.peer());
         let body = if head.status.is_success() {
             let body = deadline.within(Phase::Body, whole(body, limit)).await??;
             self.kept = Some(connection);
@@ -188,7 +196,7 @@ impl HttpClient {
         } else {
             beginning(body, limit.min(EXPLANATION_BYTES), deadline).await
         };
-        Ok(Response { status: head.status, headers: head.headers, body, listener })
+        Ok(Response { status: head.status, headers: head.headers, body, listener, peer })
     }
 
     /// On the connection kept from the last read, if there is one. Gateways close one that rests, and that is no reason to give up: then

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::error::HttpProblem;
 use super::listener::Listeners;
-use super::stream::Stream;
+use super::stream::{Peer, Stream};
 use crate::config::address::Address;
 use crate::domain::table::Listener;
 
@@ -25,6 +25,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     listener: Listener,
+    peer: Peer,
     _driver: Driver,
 }
 
@@ -35,12 +36,18 @@ struct Driver(JoinHandle<()>);
 impl Connection {
     pub(super) async fn open(address: &Address, listeners: &Listeners) -> Result<Self, HttpProblem> {
         let (stream, listener) = Stream::open(address, listeners).await?;
-        Ok(Self { listener, ..Self::over(stream).await? })
+        let peer = stream.peer();
+        Ok(Self { listener, peer, ..Self::over(stream).await? })
     }
 
     /// What is known of its other end.
     pub(super) fn listener(&self) -> Listener {
         self.listener
+    }
+
+    /// What tells which process that is.
+    pub(super) fn peer(&self) -> Peer {
+        self.peer
     }
 
     /// Over a stream that is there already.
@@ -57,7 +64,7 @@ impl Connection {
             // What goes wrong here is told to the request under way.
             let _ = connection.await;
         });
-        Ok(Self { sender, listener: Listener::Unverified, _driver: Driver(driver) })
+        Ok(Self { sender, listener: Listener::Unverified, peer: Peer::Unknown, _driver: Driver(driver) })
     }
 
     pub(super) async fn send(

@@ -14,4 +14,4 @@ pub use self::connection::Connection;
 pub use self::credential::Credential;
 pub use self::error::{HttpError, HttpProblem, Phase};
 pub use self::listener::{Listeners, Unwelcome};
-pub use self::stream::Stream;
+pub use self::stream::{Peer, Stream};

@@ -5,12 +5,14 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rustix::net::sockopt::socket_peercred;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::error::HttpProblem;
 use super::listener::Listeners;
 use crate::config::address::{Address, Host, Place};
+use crate::domain::ids::Pid;
 use crate::domain::table::Listener;
 
 /// A connected stream.
@@ -22,7 +24,34 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
+/// What tells which process is at the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// The two ends of a connection: ours, theirs.
+    Ends(SocketAddr, SocketAddr),
+    /// The process that listens at a socket in the file system, as this PID namespace knows it.
+    Process(Pid),
+    /// Nothing.
+    Unknown,
+}
+
 impl Stream {
+    /// What tells which process is at the other end.
+    pub(super) fn peer(&self) -> Peer {
+        match self {
+            Self::Tcp(stream) => match (stream.local_addr(), stream.peer_addr()) {
+                (Ok(ours), Ok(theirs)) => Peer::Ends(ours, theirs),
+                _ => Peer::Unknown,
+            },
+            Self::Unix(stream) => {
+                let pid = socket_peercred(stream)
+                    .ok()
+                    .and_then(|known| Pid::new(u64::try_from(known.pid.as_raw_nonzero().get()).ok()?));
+                pid.map_or(Peer::Unknown, Peer::Process)
+            }
+        }
+    }
+
     /// Connects to the first place that takes it and where one of these listens. Else says which user is there instead, or what the first
     /// place said.
     pub(super) async fn open(

@@ -2,6 +2,7 @@
 //! `AF_NETLINK`, a kernel without the module) from `/proc/net/tcp` and `tcp6`. Nothing here waits.
 
 mod diag;
+pub mod holder;
 mod netlink;
 mod proc_net;
 

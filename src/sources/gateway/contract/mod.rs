@@ -3,6 +3,7 @@
 //! The table decides what may be reaped, so nothing about reading it is forgiving. A conditional reap is never sent twice: the next run
 //! asks again.
 
+mod elsewhere;
 mod reap_answer;
 mod table_answer;
 
@@ -17,7 +18,9 @@ use crate::config::address::Address;
 use crate::domain::ids::{Instance, SessionId};
 use crate::domain::table::{CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
-use crate::sources::http::{Connection, HttpClient, HttpError, Response};
+use crate::sources::http::{Connection, HttpClient, HttpError, Peer, Response};
+
+use self::elsewhere::Elsewhere;
 
 /// What of an id stands in a path as it is. Not the dot: `.` and `..` mean something there.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
@@ -29,12 +32,14 @@ pub struct Contract {
     max_table_bytes: usize,
     reaps: Semaphore,
     sends_activity: bool,
+    elsewhere: Elsewhere,
 }
 
 impl Contract {
     /// `reaps_at_once`: the next conditional reap waits for its turn.
     pub fn new(table: Address, max_table_bytes: usize, reaps_at_once: usize) -> Self {
-        Self { table, max_table_bytes, reaps: Semaphore::new(reaps_at_once), sends_activity: false }
+        let (reaps, elsewhere) = (Semaphore::new(reaps_at_once), Elsewhere::default());
+        Self { table, max_table_bytes, reaps, sends_activity: false, elsewhere }
     }
 
     /// Tells the gateway which `activity` was judged, which the contract doesn't ask for.
@@ -58,7 +63,11 @@ impl Contract {
 
     /// The second half: what it means.
     pub fn judge_table(&self, client: &HttpClient, answer: Result<Response, HttpError>) -> TableView {
-        table_answer::judge(client, &self.table, answer, self.max_table_bytes)
+        let peer = answer.as_ref().map_or(Peer::Unknown, |response| response.peer);
+        match table_answer::judge(client, &self.table, answer, self.max_table_bytes) {
+            TableView::Current(table) => TableView::Current(self.elsewhere.translate(table, peer)),
+            missing => missing,
+        }
     }
 
     /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
