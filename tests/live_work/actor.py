@@ -13,6 +13,7 @@ import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -257,6 +258,8 @@ def obey(order):
         return time.sleep(*rest)
     if verb == "signal":
         return os.kill(*rest)
+    if verb == "run":
+        return subprocess.run(rest[0]).returncode
     if verb == "loopback":
         # SIOCSIFFLAGS with IFF_UP.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:

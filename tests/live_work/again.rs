@@ -78,3 +78,27 @@ fn a_reaper_that_was_stopped_while_it_read_the_table_reads_it_again() {
         assert_eq!(watching.stop().code, Some(0));
     });
 }
+
+#[test]
+fn a_worker_has_its_whole_time_to_end_however_slow_the_audit_log_is() {
+    let test = "a_worker_has_its_whole_time_to_end_however_slow_the_audit_log_is";
+    if !is_possible(test) || !has_strace(test) {
+        return;
+    }
+    at_once([By::Key].map(|by| {
+        move || {
+            let stage = Stage::start();
+            stage.configure(&POLICY.replace("term_timeout = \"1s\"", "term_timeout = \"1500ms\""));
+            stage.gateway("gateway");
+            stage.worker("gateway", "worker", "k");
+            stage.worker("gateway", "bystander", "b");
+            stage.tell("worker", &json!(["on term", [["sleep", 0.4]], "ends"]));
+            stage
+                .publish("gateway", &[by.row(&stage, "b", "bystander", &json!({ "transport": "attached" }))]);
+            let pid = stage.pid("worker");
+            let ran = held_still(&stage, Duration::from_millis(1900)).end();
+            assert!(!stage.lives("worker"), "{ran:#?}");
+            assert_eq!(Told(ran.json()).worker(pid)["steps"], json!(["SIGTERM"]), "{ran:#?}");
+        }
+    }));
+}

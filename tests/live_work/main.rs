@@ -16,6 +16,8 @@
 mod adopted;
 mod again;
 mod copies;
+mod hidden;
+mod leaks;
 mod nested;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "../cli/place.rs"]

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::place::{EXE, Ran};
-use crate::stage::{PORT, Stage};
+use crate::stage::{PORT, SOMEBODY, Stage};
 
 /// What the workers of a stage look like.
 const WORKERS: &str = r"[gateway.worker]
@@ -55,9 +55,16 @@ impl Stage {
 
     /// The same, run by another program.
     pub(crate) fn reaper_under(&self, prefix: &[&str], memory: &str, args: &[&str]) -> Reaper<'_> {
-        let command: Vec<&str> = prefix.iter().copied().chain([EXE]).chain(args.iter().copied()).collect();
+        let mut command: Vec<&str> =
+            prefix.iter().copied().chain([EXE]).chain(args.iter().copied()).collect();
         let log = format!("{memory}-{}", self.next());
+        let config = self.place().path("reaper.toml");
+        if self.reaper_is_somebody() {
+            command.extend(["--config", config.to_str().unwrap()]);
+        }
+        let user = if self.reaper_is_somebody() { SOMEBODY } else { 0 };
         let options = json!({
+            "user": user,
             "directory": self.place().dir(),
             "log": self.place().path(&log),
             "environment": { "HOME": self.place().path("home"), "STATE_DIRECTORY": self.place().path(memory) },

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -24,6 +24,7 @@ pub(crate) struct Stage {
     place: Place,
     unshare: Child,
     orders: AtomicUsize,
+    reaper_is_somebody: AtomicBool,
 }
 
 /// Whether there can be a stage here. If not, says that the test was not run.
@@ -50,7 +51,12 @@ impl Stage {
         unshare.arg(place.path("tini")).arg("-ISB").arg(script);
         unshare.env("ACTOR_DIR", &cast).env("ACTOR_NAME", "init");
         unshare.stdout(Stdio::inherit()).stderr(Stdio::inherit());
-        let stage = Self { unshare: unshare.spawn().unwrap(), place, orders: AtomicUsize::new(0) };
+        let stage = Self {
+            unshare: unshare.spawn().unwrap(),
+            place,
+            orders: AtomicUsize::new(0),
+            reaper_is_somebody: AtomicBool::new(false),
+        };
         stage.enters("init");
         stage.tell("init", &json!(["loopback"]));
         stage
@@ -62,6 +68,18 @@ impl Stage {
 
     pub(crate) fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// From now on the program runs as somebody who isn't root, and `/proc` hides other users' processes from it.
+    pub(crate) fn hide_from_somebody(&self) {
+        let remount = json!(["run", ["mount", "-o", "remount,hidepid=invisible", "/proc"]]);
+        assert_eq!(self.tell("init", &remount), 0, "a proc of one's own can be mounted again");
+        fs::set_permissions(self.place.dir(), Permissions::from_mode(0o1777)).unwrap();
+        self.reaper_is_somebody.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn reaper_is_somebody(&self) -> bool {
+        self.reaper_is_somebody.load(Ordering::Relaxed)
     }
 
     /// Has a process do this, and returns its answer.

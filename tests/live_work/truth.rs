@@ -8,6 +8,35 @@ use crate::stage::{Fork, SOMEBODY, Stage, is_possible};
 const MIB: u64 = 1 << 20;
 
 #[test]
+fn a_pool_of_forked_workers_gives_back_what_it_had_and_not_that_many_times_over() {
+    if !is_possible("a_pool_of_forked_workers_gives_back_what_it_had_and_not_that_many_times_over") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "worker", "k");
+    stage.tell("worker", &json!(["fill", 64 * MIB]));
+    let copies: Vec<String> = (0..6).map(|number| format!("copy-{number}")).collect();
+    for copy in &copies {
+        stage.copy("worker", copy, Fork::Child);
+    }
+    stage.publish("gateway", &[]);
+    stage.once("state");
+    let names: Vec<&str> = copies.iter().map(String::as_str).chain(["worker"]).collect();
+    let shares = names.iter().map(|name| {
+        let smaps = stage.tell("init", &json!(["smaps", stage.pid(name)]));
+        (smaps["Pss"].as_u64().unwrap(), smaps["Rss"].as_u64().unwrap())
+    });
+    let (pss, rss) = shares.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+    assert!(rss > 4 * pss, "they share their memory: {pss} {rss}");
+    let ran = stage.once_until_ended("state", &names);
+    let told = Told(ran.json());
+    let back: u64 = told.subjects().filter_map(|subject| subject["reclaimed_bytes"].as_u64()).sum();
+    assert!(back > pss / 2 && back < pss * 2, "{back} of {pss}: {told:#?}");
+}
+
+#[test]
 fn a_worker_that_cannot_be_signalled_gives_nothing_back() {
     if !is_possible("a_worker_that_cannot_be_signalled_gives_nothing_back") {
         return;

@@ -1,0 +1,38 @@
+//! `/proc` hides other users' processes: a gateway that can't be seen isn't gone.
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::reapers::{BEYOND_THE_GRACE, BOTH, By, POLICY, at_once};
+use crate::stage::{Fork, SOMEBODY, Stage, is_possible};
+
+/// A gateway of root with workers of the user that the reaper runs as: one below it, and one that made itself a daemon.
+fn hidden(stage: &Stage, by: By) {
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    let somebodys = json!({ "user": SOMEBODY });
+    stage.worker_with("gateway", "worker", "k", &somebodys);
+    stage.worker_with("gateway", "parent", "d", &somebodys);
+    stage.copy("parent", "daemon", Fork::Daemon);
+    stage.kill("parent");
+    let running = json!({ "transport": "attached", "turn": "running" });
+    stage.publish(
+        "gateway",
+        &[by.row(stage, "k", "worker", &running), by.row(stage, "d", "daemon", &running)],
+    );
+    stage.hide_from_somebody();
+}
+
+#[test]
+fn the_live_workers_of_a_gateway_that_proc_hides_are_kept() {
+    if !is_possible("the_live_workers_of_a_gateway_that_proc_hides_are_kept") {
+        return;
+    }
+    at_once(BOTH.map(|by| {
+        move || {
+            let stage = Stage::start();
+            hidden(&stage, by);
+            stage.is_spared_whatever_the_code(&["worker", "daemon"]);
+        }
+    }));
+}
