@@ -42,6 +42,14 @@ impl Signals {
         })
     }
 
+    /// Waits for a signal that ends the loop.
+    async fn leave(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
     async fn next(&mut self, pause: Duration) -> Wake {
         tokio::select! {
             biased;
@@ -71,8 +79,21 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let mut first = true;
     let mut told = Vec::new();
     loop {
-        // A signal that comes while a run is under way is answered after it: the reap in hand is finished.
-        let pause = match run_once(&mut sweep, &mut store, Mode::Enforce).await {
+        let stop = sweep.stop();
+        let run = {
+            let run = run_once(&mut sweep, &mut store, Mode::Enforce);
+            tokio::pin!(run);
+            // A run that is under way begins nothing more, and has `term_timeout` and a second to end what it began.
+            tokio::select! {
+                run = &mut run => run,
+                () = signals.leave() => {
+                    stop.tell();
+                    run.await
+                }
+            }
+        };
+        let is_leaving = stop.is_told();
+        let pause = match run {
             Ok(run) => {
                 let would_reap = run.report.would_reap();
                 let is_news =
@@ -88,6 +109,7 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                 first = false;
                 run.next_due.map_or(watch.interval, |due| watch.interval.min(due + A_MOMENT))
             }
+            Err(_) if is_leaving => watch.interval,
             Err(failure) => {
                 failure.tell();
                 watch.interval
@@ -96,7 +118,8 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
         if let Some(listener) = &listener {
             listener.publish(store.notes().last_run());
         }
-        match signals.next(pause).await {
+        let wake = if is_leaving { Wake::Leave } else { signals.next(pause).await };
+        match wake {
             Wake::Look => {}
             Wake::Leave => {
                 tracing::info!("leaving");

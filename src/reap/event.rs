@@ -33,6 +33,8 @@ pub enum Event {
         /// Whose.
         victims: Vec<usize>,
     },
+    /// The run is to end: nothing new is begun, and what is under way has `term_timeout` and half a second left.
+    Stop,
     /// A deadline may have come.
     Tick,
     /// The tables and processes were looked at again, as [`Next::recheck`] asked for.

@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod linux;
 pub mod outcome;
 pub mod record;
+pub mod release;
 pub mod teardown;
 mod tree;
 mod victim;

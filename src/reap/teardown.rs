@@ -46,6 +46,12 @@ impl<H> Teardown<H> {
                     }
                 }
             }
+            Event::Stop => {
+                self.begun = self.victims.len();
+                for victim in &mut self.victims {
+                    victim.end_soon(world);
+                }
+            }
             Event::Tick => self.tick(world),
             Event::Rechecked { victim, verdict } => {
                 if let Some(victim) = self.victims.get_mut(victim) {

@@ -35,6 +35,7 @@ impl Sweep {
         let mut world = Hands { kernel, record };
         let mut teardown = Teardown::new(warrants);
         let closes = Closes::new(self);
+        let (stop, mut is_stopping) = (self.stop.clone(), false);
         // Closes share the gateways; another look has them for itself, between two closes.
         let sweep = RwLock::new(self);
         let unread = RwLock::new(unread);
@@ -70,8 +71,12 @@ impl Sweep {
                 // One victim is started per iteration, so that running ones stay responsive.
                 (Then::Begin, None) if !was_begin => Event::Begin,
                 (then, None) => tokio::select! {
-                    // Answers before exits.
+                    // Answers before exits, and the word to end before all.
                     biased;
+                    () = stop.told(), if !is_stopping => {
+                        is_stopping = true;
+                        Event::Stop
+                    }
                     Some((victim, answer)) = answers.next(), if !answers.is_empty() => Event::Answered { victim, answer },
                     Some(found) = looks.next(), if !looks.is_empty() => {
                         rechecked.extend(found);

@@ -12,6 +12,7 @@ pub mod recheck;
 mod recorder;
 pub mod settle;
 mod setup;
+mod stop;
 mod store;
 
 use std::collections::BTreeSet;
@@ -32,6 +33,7 @@ use crate::sources::processes::{Processes, ProcessesError};
 
 pub use backoff::Patience;
 pub use setup::SetupError;
+pub use stop::Stop;
 pub use store::Store;
 
 use setup::Watched;
@@ -44,6 +46,7 @@ pub struct Sweep {
     processes: Processes,
     boot: BootId,
     patience: Patience,
+    stop: Stop,
     /// Whose loss a whole look has been made for.
     lost: BTreeSet<ProcessIdentity>,
 }
@@ -53,6 +56,8 @@ pub struct Sweep {
 pub enum SweepError {
     /// The processes could not be looked at.
     Processes(ProcessesError),
+    /// It was told to end before anything was decided.
+    Stopped,
     /// The memory could not be written before the first act, so nothing was done.
     Memory(std::io::Error),
 }
@@ -60,6 +65,7 @@ pub enum SweepError {
 impl std::fmt::Display for SweepError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Stopped => f.write_str("the run was told to end before anything was decided; nothing was done"),
             Self::Processes(_) => f.write_str("the processes can't be looked at; nothing was done"),
             Self::Memory(_) => f.write_str(
                 "the state directory can't be written, so nothing is remembered and no grace will ever pass; nothing was done",
@@ -71,6 +77,7 @@ impl std::fmt::Display for SweepError {
 impl std::error::Error for SweepError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Stopped => None,
             Self::Processes(error) => Some(error),
             Self::Memory(error) => Some(error),
         }
@@ -93,6 +100,11 @@ pub struct Run {
 }
 
 impl Sweep {
+    /// By which a run is told to end.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
     /// The boot this sweep runs in.
     pub fn boot(&self) -> &BootId {
         &self.boot
@@ -116,7 +128,15 @@ impl Sweep {
     /// The processes can't be looked at, or the memory can't be written; in both cases nothing was done.
     pub async fn run(&mut self, store: &mut Store, mode: Mode) -> Result<Run, SweepError> {
         let mut report = Report::begin(mode, clock::wall_now(), clock::awake_now());
-        let (seen, decision, now) = self.judge(store.ledger()).await?;
+        if mode == Mode::Enforce {
+            store.let_go()?;
+        }
+        let stop = self.stop.clone();
+        let (seen, decision, now) = tokio::select! {
+            biased;
+            judged = self.judge(store.ledger()) => judged?,
+            () = stop.told() => return Err(SweepError::Stopped),
+        };
         let Decision { gateways, ledger } = decision;
         store.remember(ledger).map_err(SweepError::Memory)?;
         let next_due = next_due(&gateways);

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::backoff::{Backoff, Patience};
-use super::{Sweep, SweepError};
+use super::{Stop, Sweep, SweepError};
 use crate::config::user::UserError;
 use crate::config::{Config, GatewayConfig, ProcessSource};
 use crate::domain::ids::GatewayName;
@@ -95,7 +95,7 @@ impl Sweep {
         let rules =
             config.gateways.iter().map(|gateway| rules_of(gateway, own_uid)).collect::<Result<_, _>>()?;
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
-        Ok(Self { gateways, rules, processes, boot, patience, lost: BTreeSet::new() })
+        Ok(Self { gateways, rules, processes, boot, patience, lost: BTreeSet::new(), stop: Stop::default() })
     }
 }
 

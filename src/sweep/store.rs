@@ -8,7 +8,10 @@ use crate::domain::ids::BootId;
 use crate::domain::ledger::{Ledger, Unfinished};
 use crate::domain::time::Awake;
 use crate::operate::{Notebook, Runner};
+use crate::reap::linux::LinuxKernel;
+use crate::reap::release::let_go;
 use crate::report::Report;
+use crate::sources::processes::ProcessesError;
 use crate::state::audit::Audit;
 use crate::state::journal::Journal;
 use crate::state::ledger_file::{self, LedgerFile, Remembered};
@@ -68,6 +71,17 @@ impl Store {
     /// What is remembered.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Lets go what an interrupted run left stopped.
+    ///
+    /// # Errors
+    /// The processes can't be looked at.
+    pub(super) fn let_go(&mut self) -> Result<(), ProcessesError> {
+        if self.ledger.unfinished.iter().any(|tree| tree.stopping) {
+            let_go(&mut LinuxKernel::new()?, &mut self.ledger.unfinished);
+        }
+        Ok(())
     }
 
     /// Remembers this from now on.

@@ -12,6 +12,7 @@ mod state_writes;
 mod strace;
 #[path = "../support/gateway.rs"]
 mod support;
+mod told_to_end;
 mod world;
 
 use std::fmt::Display;

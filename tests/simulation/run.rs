@@ -13,6 +13,7 @@ use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Recheck, Then};
+use gateway_reaper::reap::release::let_go;
 use gateway_reaper::reap::teardown::Teardown;
 use gateway_reaper::sweep::recheck::judge;
 use gateway_reaper::sweep::settle::settle;
@@ -109,6 +110,7 @@ impl Sim {
     pub(crate) fn step(&mut self, disk: usize, run: &mut Run, step: Step) -> bool {
         match step {
             Step::Look => {
+                let_go(&mut Hands { world: &self.world, disk }, &mut run.memory.unfinished);
                 let mut world = self.world.borrow_mut();
                 let now = world.awake();
                 let whole = run.news || world.needs_whole_look(&run.memory, now);

@@ -324,3 +324,24 @@ fn a_group_s_number_in_use_again_condemns_no_process_of_the_gateway_s_session() 
     ended_one_after_the_other(&mut play);
     assert!(play.kernel.is_alive(205), "it was started at tick 205, and the worker was gone at tick 204");
 }
+
+/// A worker that starts a daemon as it dies: the daemon's parent calls `setsid` and is gone before the next look.
+#[test]
+fn a_daemon_of_a_dying_worker_is_found_by_the_session_that_its_parent_led() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let parent = cast.actor(201, 200, "of the gateway's group and session").clone();
+    let daemon = cast.actor(202, 1, "daemon");
+    (daemon.process.group, daemon.process.session) = (201, 201);
+    let daemon = daemon.clone();
+    let mut play = cast.rehearse();
+    play.kernel.actors.remove(&201);
+    play.kernel.actors.remove(&202);
+    let mut play = play.begin();
+    play.kernel.actors.insert(201, parent);
+    play.pass(ms(2)).kernel.ticks = 300;
+    play.kernel.actors.insert(202, daemon);
+    play.exits(201).exits(200);
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    assert!(!play.kernel.is_alive(202));
+}

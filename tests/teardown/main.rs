@@ -9,3 +9,4 @@ mod read_again;
 mod records;
 mod stage;
 mod system;
+mod told_to_end;

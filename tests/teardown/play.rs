@@ -192,8 +192,13 @@ pub(crate) struct Play {
 }
 
 impl Play {
-    pub(crate) fn begin(mut self) -> Self {
+    /// Nothing is begun yet.
+    pub(crate) fn open(&mut self) {
         self.teardown = Some(Teardown::new(std::mem::take(&mut self.warrants)));
+    }
+
+    pub(crate) fn begin(mut self) -> Self {
+        self.open();
         self.tell(Event::Begin);
         self.settle();
         while self.then == Then::Begin {
@@ -203,7 +208,7 @@ impl Play {
         self
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(crate) fn tell(&mut self, event: Event) {
         let mut hands = Hands { kernel: &mut self.kernel, record: &mut self.record };
         let next = self.teardown.as_mut().unwrap().handle(event, &mut hands);
         let Next { close, wait_for, recheck, deadline, then } = next;

@@ -42,6 +42,8 @@ pub(super) struct Tree<H> {
     pub(super) members: Vec<Member<H>>,
     /// The first member is the worker itself.
     rooted: bool,
+    /// Its worker was asked to end, or its session was closed.
+    pub(super) dying: bool,
     /// What was read of memory before the first act of all.
     memory: HashMap<ProcessIdentity, u64>,
     /// What was seen under it and must not be signalled.
@@ -50,7 +52,13 @@ pub(super) struct Tree<H> {
 
 impl<H> Default for Tree<H> {
     fn default() -> Self {
-        Self { members: Vec::new(), rooted: false, memory: HashMap::new(), protected: Vec::new() }
+        Self {
+            members: Vec::new(),
+            rooted: false,
+            dying: false,
+            memory: HashMap::new(),
+            protected: Vec::new(),
+        }
     }
 }
 
@@ -67,7 +75,10 @@ impl<H> Tree<H> {
     fn new_member<K: Kernel<Held = H>>(&self, kernel: &mut K, held: H, process: &Process) -> Member<H> {
         let measured = self.memory.get(&process.identity).copied();
         let memory = measured.or_else(|| kernel.memory(process.identity)).or(process.rss_bytes);
-        Member::new(held, process, memory.unwrap_or(0))
+        let mut member = Member::new(held, process, memory.unwrap_or(0));
+        // What is started by a dying worker may call `setsid` and be gone before the next look: a daemon's parent does.
+        member.leads |= self.dying;
+        member
     }
 
     /// Puts the worker at the root.
@@ -112,8 +123,10 @@ impl<H> Tree<H> {
     /// a process is in it; what started after the last of those known may be of another family that it leads by now.
     pub(super) fn led(&self, number: u32, process: &Process) -> bool {
         let is_led = self.members.iter().any(|member| member.leads && member.identity.pid.get() == number);
-        let in_it = self.members.iter().filter(|member| [member.group, member.session].contains(&number));
-        let until = in_it.map(|member| member.there_until).max();
+        let in_it = |member: &&Member<H>| {
+            member.identity.pid.get() == number || [member.group, member.session].contains(&number)
+        };
+        let until = self.members.iter().filter(in_it).map(|member| member.there_until).max();
         is_led && until.is_some_and(|until| process.identity.start_ticks <= until)
     }
 

@@ -26,6 +26,7 @@ impl<H> Victim<H> {
         if closed == Closed::ByUs && !self.note_begun(world, false) {
             return;
         }
+        self.tree.dying = closed == Closed::ByUs;
         let now = world.now();
         // A worker whose session was not closed by this run may be another session's by now, and is left alone.
         let polling = (closed == Closed::ByUs).then(|| Polling::from(now));

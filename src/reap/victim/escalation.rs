@@ -32,6 +32,7 @@ impl<H> Victim<H> {
 
     /// One common deadline for the whole tree: the worker has all of it, the rest at least half.
     fn await_end<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
+        self.tree.dying = true;
         let (now, term_timeout) = (world.now(), self.warrant.term_timeout());
         let (give_up, until) = (now + term_timeout / 2, now + term_timeout);
         self.phase = Phase::Terminating { course, give_up, until, polling: Polling::from(now) };

@@ -89,6 +89,8 @@ pub(super) struct Victim<H> {
     /// The first signal is sent until then, or after another look.
     valid_until: Awake,
     rechecks: u32,
+    /// The run was told to end, and it is left to the next one from then on.
+    stop_by: Option<Awake>,
     /// The root of the tree that was written down as begun.
     noted: Option<ProcessIdentity>,
     /// Its gateway closed its session.
@@ -117,6 +119,7 @@ impl<H> Victim<H> {
             stopping: false,
             valid_until,
             rechecks: 0,
+            stop_by: None,
             noted: None,
             was_closed: false,
             note: None,
@@ -161,7 +164,9 @@ impl<H> Victim<H> {
     /// When it wants to be woken at the latest.
     pub(super) fn deadline(&self) -> Option<Awake> {
         let look = self.polling().filter(|_| self.tree.root_is_left()).map(|polling| polling.next);
-        self.end_of_phase().into_iter().chain(look).min()
+        // What waits for the others' search ends with them.
+        let stop_by = self.stop_by.filter(|_| !self.is_searching() && !self.is_done());
+        self.end_of_phase().into_iter().chain(look).chain(stop_by).min()
     }
 
     fn course(&self) -> Option<Course> {
@@ -249,6 +254,14 @@ impl<H> Victim<H> {
         self.tree.list(world, &limits, Listing::Whole)
     }
 
+    /// The run is to end.
+    pub(super) fn end_soon<W: World<Held = H>>(&mut self, world: &mut W) {
+        if matches!(self.phase, Phase::Waiting) {
+            return self.fail(world, "the reaper was told to end before it was begun");
+        }
+        self.stop_by = Some(world.now() + self.warrant.term_timeout() + TO_END);
+    }
+
     /// Looks at the tree and goes on as far as possible.
     pub(super) fn step<W: World<Held = H>>(&mut self, world: &mut W) {
         if self.is_done() {
@@ -258,6 +271,10 @@ impl<H> Victim<H> {
             return self.fail_with(world, &error);
         }
         let now = world.now();
+        if self.stop_by.is_some_and(|by| now >= by) && !self.is_searching() {
+            return self
+                .fail(world, "the reaper was told to end in the middle of it, and the next run goes on");
+        }
         self.poll_children(world, now);
         match &mut self.phase {
             Phase::Exiting { until, closed, unheld, .. } => {
@@ -328,6 +345,9 @@ impl<H> Victim<H> {
         self.tree.members.iter().filter(|member| member.is_left()).map(|member| member.identity.to_string())
     }
 }
+
+/// What a run that was told to end gets besides `term_timeout`: long enough for SIGKILL to do its work.
+const TO_END: Duration = Duration::from_millis(500);
 
 /// Whether no later run could hold the tree either, so that the gateway's own close is all there is. What may pass is waited for: once
 /// the session is closed and its worker is gone, nothing leads to what was under it.

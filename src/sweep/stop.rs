@@ -1,0 +1,34 @@
+//! The word that a run is to end, from a signal, at whatever point it is.
+
+use std::sync::Arc;
+
+use tokio::sync::watch::Sender;
+
+/// Told once; whoever holds a clone hears of it.
+#[derive(Debug, Clone)]
+pub struct Stop(Arc<Sender<bool>>);
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self(Arc::new(Sender::new(false)))
+    }
+}
+
+impl Stop {
+    /// Tells the run to end. Nothing new is begun, and what is under way ends within `term_timeout` and a second; the next run goes on.
+    pub fn tell(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was told.
+    pub fn is_told(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until it is told.
+    pub(super) async fn told(&self) {
+        // The sender lives as long as this does, so there is always an answer.
+        let mut told = self.0.subscribe();
+        let _ = told.wait_for(|told| *told).await.map(drop);
+    }
+}

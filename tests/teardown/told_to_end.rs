@@ -1,0 +1,78 @@
+//! A run that is told to end: what is under way has `term_timeout` and half a second, and the rest is left to the next run.
+
+use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::reap::event::Event;
+use gateway_reaper::reap::outcome::{Ending, Outcome};
+
+use crate::play::{Cast, Play};
+use crate::stage::{Manner, ms};
+
+const IN_THE_MIDDLE: &str = "the reaper was told to end in the middle of it, and the next run goes on";
+
+fn is_left_to_the_next_run(ending: &Ending) -> bool {
+    ending.outcome == Outcome::Failed { why: IN_THE_MIDDLE.into() }
+}
+
+/// A session whose worker is deaf.
+fn session() -> Play {
+    let mut cast = Cast::new();
+    cast.session("s", 200).manner = Manner::Deaf;
+    cast.begin()
+}
+
+#[test]
+fn a_close_without_an_answer_is_not_waited_for_longer() {
+    let mut play = session();
+    play.tell(Event::Stop);
+    play.pass(ms(5_499)).done();
+    assert!(!play.is_over());
+    assert_eq!(play.pass(ms(1)).done(), "failed");
+    assert!(play.record.unfinished.contains_key(&200), "the next run goes on with it");
+    assert!(is_left_to_the_next_run(&play.ending()));
+}
+
+#[test]
+fn a_worker_that_takes_its_time_to_exit_is_left_to_the_next_run_and_not_signalled() {
+    let mut play = session();
+    play.answer(CloseAnswer::Reaped).done();
+    play.tell(Event::Stop);
+    assert_eq!(play.pass(ms(5_500)).done(), "failed");
+    assert!(play.record.unfinished.contains_key(&200));
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn what_was_asked_to_end_is_still_killed() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let mut play = cast.begin();
+    play.tell(Event::Stop);
+    play.pass(ms(5_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+#[test]
+fn what_does_not_die_of_sigkill_is_not_waited_for_longer() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Stuck;
+    let mut play = cast.begin();
+    play.pass(ms(1_000));
+    play.tell(Event::Stop);
+    play.pass(ms(5_499));
+    assert!(!play.is_over());
+    play.pass(ms(1));
+    assert!(is_left_to_the_next_run(&play.ending()));
+}
+
+#[test]
+fn what_was_not_begun_is_not_begun() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.worker(300);
+    let mut play = cast.rehearse();
+    play.open();
+    play.tell(Event::Stop);
+    assert!(play.is_over());
+    assert_eq!(play.done(), "failed, failed");
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(300));
+}
