@@ -9,6 +9,7 @@ mod kernels;
 mod killed;
 mod reaper;
 mod state_writes;
+mod stopped;
 mod strace;
 #[path = "../support/gateway.rs"]
 mod support;

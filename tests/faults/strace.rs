@@ -60,13 +60,15 @@ pub(crate) fn is_there() -> bool {
 }
 
 /// Makes a run under `strace` with these options. `-f` is there for `--seccomp-bpf`, by which the run is only stopped at calls that are
-/// traced, and not at the thousands by which it looks at processes.
+/// traced, and not at the thousands by which it looks at processes. A signal can't be injected where it is stopped by that.
 pub(crate) fn traced(options: &[impl AsRef<str>], config: &Path, command: &[&str]) -> Traced {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let to = log.to_string_lossy();
-    let strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-y", "-s", "400", "-o", &to];
-    let before: Vec<&str> = strace.into_iter().chain(options.iter().map(AsRef::as_ref)).collect();
+    let has_signal = options.iter().any(|option| option.as_ref().contains("signal="));
+    let quick = (!has_signal).then_some("--seccomp-bpf");
+    let strace = ["strace", "-f", "-qq", "-y", "-s", "400", "-o", &to].into_iter().chain(quick);
+    let before: Vec<&str> = strace.chain(options.iter().map(AsRef::as_ref)).collect();
     let ended = run(&before, config, command);
     let calls = std::fs::read_to_string(&log).unwrap_or_default();
     // With -f each line begins with the thread.
