@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -26,24 +26,27 @@ use crate::sources::processes::{
 pub struct LinuxKernel {
     proc: Proc,
     has_children_files: bool,
+    most: RawFd,
 }
 
-/// One process, held by its pidfd. Becomes readable when the process exits.
+/// So many descriptors are left to everything else: files of the state directory, connections, looks in `/proc`.
+const RESERVE: u64 = 16;
+
+/// One process, held by its pidfd. Where there are too few descriptors for that it is known by its identity alone, and a pidfd is opened, and
+/// the identity compared, for each signal.
 #[derive(Debug)]
 pub struct Held {
-    fd: OwnedFd,
-    pid: Pid,
+    fd: Option<OwnedFd>,
+    identity: ProcessIdentity,
+    /// Descriptors from this number on are for others.
+    most: RawFd,
 }
 
-impl AsFd for Held {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl AsRawFd for Held {
-    fn as_raw_fd(&self) -> RawFd {
-        self.fd.as_raw_fd()
+impl Held {
+    /// A descriptor that becomes readable when the process exits, if there is one to spare.
+    pub fn to_wait_on(&self) -> Option<OwnedFd> {
+        let fd = self.fd.as_ref()?.try_clone().ok()?;
+        (fd.as_raw_fd() < self.most).then_some(fd)
     }
 }
 
@@ -54,15 +57,36 @@ impl LinuxKernel {
     /// There is no `/proc`, or it belongs to another PID namespace.
     pub fn new() -> Result<Self, ProcessesError> {
         let proc = Proc::open()?;
-        Ok(Self { has_children_files: proc.has_children_files(), proc })
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = RawFd::try_from(limit.saturating_sub(RESERVE)).unwrap_or(RawFd::MAX);
+        Ok(Self { has_children_files: proc.has_children_files(), proc, most })
     }
 
-    fn read(&mut self, held: &Held, what: Reread) -> Result<Option<Process>, KernelError> {
+    fn read(&mut self, fd: &OwnedFd, pid: Pid, what: Reread) -> Result<Option<Process>, KernelError> {
         let read = match what {
-            Reread::User => glance_held(&mut self.proc, held.pid, &held.fd),
-            Reread::UserAndArgv => read_held(&mut self.proc, held.pid, &held.fd),
+            Reread::User => glance_held(&mut self.proc, pid, fd),
+            Reread::UserAndArgv => read_held(&mut self.proc, pid, fd),
         };
-        read.map_err(|error| unreadable(held.pid, error))
+        read.map_err(|error| unreadable(pid, error))
+    }
+
+    /// A pidfd of this very process, and the process as it is after that was opened. `None`: it is gone.
+    fn open(&mut self, who: ProcessIdentity) -> Result<Option<(OwnedFd, Process)>, KernelError> {
+        let pid = who.pid;
+        if self.proc.pidfds() == Pidfds::Missing {
+            return Err(KernelError { what: "pidfd_open", pid, source: no_pidfds() });
+        }
+        let opened = open_pidfd(pid).map_err(|errno| refused("pidfd_open", pid, errno))?;
+        let Some(fd) = opened else { return Ok(None) };
+        let process = self.read(&fd, pid, Reread::UserAndArgv)?;
+        if process.is_none() && !has_exited(&fd, pid)? {
+            return Err(hidden(pid));
+        }
+        let Some(process) = process.filter(|process| process.identity == who && !process.zombie) else {
+            return Ok(None);
+        };
+        // Still running: so the PID can't have changed hands since the pidfd was opened, and what was read is what is held.
+        Ok((!has_exited(&fd, pid)?).then_some((fd, process)))
     }
 }
 
@@ -78,31 +102,26 @@ impl Kernel for LinuxKernel {
     }
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Held, Process)>, KernelError> {
-        let pid = who.pid;
-        if self.proc.pidfds() == Pidfds::Missing {
-            return Err(KernelError { what: "pidfd_open", pid, source: no_pidfds() });
-        }
-        let opened = open_pidfd(pid).map_err(|errno| refused("pidfd_open", pid, errno))?;
-        let Some(fd) = opened else { return Ok(None) };
-        let held = Held { fd, pid };
-        let process = self.read(&held, Reread::UserAndArgv)?;
-        if process.is_none() && !self.exited(&held)? {
-            return Err(hidden(pid));
-        }
-        let Some(process) = process.filter(|process| process.identity == who && !process.zombie) else {
-            return Ok(None);
-        };
-        // Still running: so the PID can't have changed hands since the pidfd was opened, and what was read is what is held.
-        Ok((!self.exited(&held)?).then_some((held, process)))
+        let most = self.most;
+        let opened = self.open(who)?;
+        Ok(opened.map(|(fd, process)| {
+            // The lowest number that is free is taken, so a high one says that few are left.
+            let fd = (fd.as_raw_fd() < most).then_some(fd);
+            (Held { fd, identity: who, most }, process)
+        }))
     }
 
     fn reread(&mut self, held: &Held, what: Reread) -> Result<Option<Process>, KernelError> {
-        let process = self.read(held, what)?;
+        let pid = held.identity.pid;
+        let Some(fd) = &held.fd else {
+            return Ok(self.open(held.identity)?.map(|(_, process)| process));
+        };
+        let process = self.read(fd, pid, what)?;
         // Not exited afterwards: so what was read is of the held process.
-        if self.exited(held)? {
+        if has_exited(fd, pid)? {
             return Ok(None);
         }
-        process.map(Some).ok_or_else(|| hidden(held.pid))
+        process.map(Some).ok_or_else(|| hidden(pid))
     }
 
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
@@ -116,18 +135,29 @@ impl Kernel for LinuxKernel {
             Signal::Kill => rustix::process::Signal::KILL,
             Signal::Continue => rustix::process::Signal::CONT,
         };
-        match pidfd_send_signal(&held.fd, signal) {
+        let opened;
+        let fd = match &held.fd {
+            Some(fd) => fd,
+            None => match self.open(held.identity)? {
+                Some((fd, _)) => {
+                    opened = fd;
+                    &opened
+                }
+                None => return Ok(Delivery::Gone),
+            },
+        };
+        match pidfd_send_signal(fd, signal) {
             Ok(()) => Ok(Delivery::Sent),
             Err(Errno::SRCH) => Ok(Delivery::Gone),
-            Err(errno) => Err(refused("pidfd_send_signal", held.pid, errno)),
+            Err(errno) => Err(refused("pidfd_send_signal", held.identity.pid, errno)),
         }
     }
 
     fn exited(&mut self, held: &Held) -> Result<bool, KernelError> {
-        let mut fds = [PollFd::new(&held.fd, PollFlags::IN)];
-        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-        let ready = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&at_once)));
-        ready.map(|ready| ready > 0).map_err(|errno| refused("poll of the pidfd", held.pid, errno))
+        match &held.fd {
+            Some(fd) => has_exited(fd, held.identity.pid),
+            None => Ok(self.open(held.identity)?.is_none()),
+        }
     }
 
     fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
@@ -161,6 +191,14 @@ impl Kernel for LinuxKernel {
         }
         Ok(members)
     }
+}
+
+/// Whether the process of this pidfd has exited; a zombie has.
+fn has_exited(fd: &OwnedFd, pid: Pid) -> Result<bool, KernelError> {
+    let mut fds = [PollFd::new(fd, PollFlags::IN)];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let ready = rustix::io::retry_on_intr(|| poll(&mut fds, Some(&at_once)));
+    ready.map(|ready| ready > 0).map_err(|errno| refused("poll of the pidfd", pid, errno))
 }
 
 /// Lets this process have as many descriptors as it may: each victim of a run takes one.

@@ -68,7 +68,7 @@ impl<H> Teardown<H> {
         self.victims.get(victim).map(Victim::warrant)
     }
 
-    /// The hold of a process that is to be waited for.
+    /// The hold of a process that is to be waited for, while it isn't known to be gone.
     pub fn held(&self, place: Place) -> Option<&H> {
         self.victims.get(place.victim)?.held(place.member)
     }

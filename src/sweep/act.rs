@@ -44,12 +44,13 @@ impl Sweep {
         let mut exits = Exits::new();
         let mut to_recheck = Vec::new();
         let mut rechecked: VecDeque<(usize, Recheck)> = VecDeque::new();
+        let mut again = Vec::new();
         let mut event = Event::Begin;
         loop {
             let was_begin = event == Event::Begin;
             let next = teardown.handle(event, &mut world);
             answers.extend(next.close.map(|request| closes.ask(&sweep, request)));
-            let to_wait_for = next.wait_for.into_iter();
+            let to_wait_for = next.wait_for.into_iter().chain(again.drain(..));
             exits.extend(to_wait_for.filter_map(|place| Some(exit_of(place, teardown.held(place)?))));
             to_recheck.extend(next.recheck);
             // One look at a time, for all that wait for one.
@@ -83,7 +84,11 @@ impl Sweep {
                         // What it found comes first, as soon as the deadlines were seen to.
                         Event::Tick
                     }
-                    Some(first) = exits.next(), if !exits.is_empty() => all_exited(first, &mut exits),
+                    Some(first) = exits.next(), if !exits.is_empty() => {
+                        let (exited, asked) = all_exited(first, &mut exits);
+                        again = asked;
+                        exited
+                    }
                     () = timer => Event::Tick,
                     () = tokio::task::yield_now(), if then == Then::Begin => Event::Begin,
                 },

@@ -1,7 +1,8 @@
 //! Waits for the exits of held processes, each through its pidfd.
 
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -12,28 +13,49 @@ use tokio::io::unix::AsyncFd;
 use crate::reap::event::{Event, Place};
 use crate::reap::linux::Held;
 
-/// The exits that are waited for.
-pub(super) type Exits = FuturesUnordered<LocalBoxFuture<'static, Place>>;
+/// How often a process is asked after that there is no descriptor to wait for.
+const ASKED_EVERY: Duration = Duration::from_millis(100);
 
-/// All that have exited by now: a thousand of them often go together.
-pub(super) fn all_exited(first: Place, exits: &mut Exits) -> Event {
-    let more = std::iter::from_fn(|| exits.next().now_or_never().flatten());
-    let victims: BTreeSet<usize> = std::iter::once(first).chain(more).map(|place| place.victim).collect();
-    Event::Exited { victims: victims.into_iter().collect() }
+/// The exits that are waited for.
+pub(super) type Exits = FuturesUnordered<LocalBoxFuture<'static, Woken>>;
+
+/// A process that may have exited.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Woken {
+    place: Place,
+    how: How,
 }
 
-/// Waits until a held process has exited. Without a descriptor to wait on, the deadlines have to do.
-pub(super) fn exit_of(place: Place, held: &Held) -> LocalBoxFuture<'static, Place> {
-    let registered = held.as_fd().try_clone_to_owned().and_then(register);
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// It has.
+    Exited,
+    /// It is time to ask; if it hasn't, it is waited for again.
+    Asked,
+}
+
+/// All that have exited by now, since a thousand of them often go together; and those that have to be waited for again if they haven't.
+pub(super) fn all_exited(first: Woken, exits: &mut Exits) -> (Event, Vec<Place>) {
+    let more = std::iter::from_fn(|| exits.next().now_or_never().flatten());
+    let woken: Vec<Woken> = std::iter::once(first).chain(more).collect();
+    let victims: BTreeSet<usize> = woken.iter().map(|woken| woken.place.victim).collect();
+    let again = woken.iter().filter(|woken| woken.how == How::Asked).map(|woken| woken.place).collect();
+    (Event::Exited { victims: victims.into_iter().collect() }, again)
+}
+
+/// Waits until a held process has exited. Without a descriptor to wait on, it is asked after every now and then.
+pub(super) fn exit_of(place: Place, held: &Held) -> LocalBoxFuture<'static, Woken> {
+    let registered = held.to_wait_on().map(register);
     Box::pin(async move {
         match registered {
-            Ok(fd) if fd.readable().await.is_ok() => place,
-            Ok(_) => std::future::pending().await,
-            Err(error) => {
-                tracing::warn!(%error, "a process can't be waited for; its end is seen at the next deadline");
-                std::future::pending().await
+            Some(Ok(fd)) if fd.readable().await.is_ok() => return Woken { place, how: How::Exited },
+            Some(Err(error)) => {
+                tracing::debug!(%error, "a process can't be waited for, so it is asked after")
             }
+            Some(Ok(_)) | None => {}
         }
+        tokio::time::sleep(ASKED_EVERY).await;
+        Woken { place, how: How::Asked }
     })
 }
 

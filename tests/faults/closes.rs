@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,9 +17,16 @@ struct Serial {
     sessions: Arc<Mutex<BTreeSet<usize>>>,
 }
 
+/// The worker of all sessions there are.
+type Worker = Option<u32>;
+
 impl Serial {
     /// With so many detached sessions, a queue for so many connections, and so much time for each close.
     fn start(sessions: usize, queue: u32, a_close: Duration) -> Self {
+        Self::start_with(None, sessions, queue, a_close)
+    }
+
+    fn start_with(worker: Worker, sessions: usize, queue: u32, a_close: Duration) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(async {
             let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -29,36 +37,46 @@ impl Serial {
         let port = listener.local_addr().unwrap().port();
         let sessions = Arc::new(Mutex::new((0..sessions).collect::<BTreeSet<_>>()));
         let shared = Arc::clone(&sessions);
-        std::thread::spawn(move || serve(&listener, &shared, a_close));
+        std::thread::spawn(move || serve(&listener, worker, &shared, a_close));
         Self { port, sessions }
     }
 
     /// Reaps all, with this policy. Returns the totals.
     fn reaped_with(&self, policy: &str) -> Value {
+        self.reaped_by(&[], policy, "")
+    }
+
+    /// The same with this before the program on the command line, and more of the gateway's configuration.
+    fn reaped_by(&self, before: &[&str], policy: &str, more: &str) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("reaper.toml");
         let text = format!(
             "[policy]\ngrace = \"0s\"\n{policy}\n[state]\ndir = {:?}\n[[gateway]]\nname = \"serial\"\nkind = \"http\"\n\
-             url = \"http://127.0.0.1:{}/sessions\"\ntimeout = \"2s\"\n",
+             url = \"http://127.0.0.1:{}/sessions\"\ntimeout = \"2s\"\n{more}",
             folder.path().join("state"),
             self.port
         );
         std::fs::write(&config, text).unwrap();
-        let ended = run(&[], &config, &["--json", "once"]);
+        let ended = run(before, &config, &["--json", "once"]);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         let report: Value = serde_json::from_str(&ended.stdout).unwrap();
         report["totals"].clone()
     }
 }
 
-fn serve(listener: &TcpListener, sessions: &Mutex<BTreeSet<usize>>, a_close: Duration) {
+fn serve(listener: &TcpListener, worker: Worker, sessions: &Mutex<BTreeSet<usize>>, a_close: Duration) {
     for stream in listener.incoming().flatten() {
         // Whatever the reaper does, the next connection is served.
-        let _ = answer(stream, sessions, a_close);
+        let _ = answer(stream, worker, sessions, a_close);
     }
 }
 
-fn answer(stream: TcpStream, sessions: &Mutex<BTreeSet<usize>>, a_close: Duration) -> std::io::Result<()> {
+fn answer(
+    stream: TcpStream,
+    worker: Worker,
+    sessions: &Mutex<BTreeSet<usize>>,
+    a_close: Duration,
+) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     let (mut first, mut length) = (String::new(), 0);
     reader.read_line(&mut first)?;
@@ -79,7 +97,7 @@ fn answer(stream: TcpStream, sessions: &Mutex<BTreeSet<usize>>, a_close: Duratio
             let was_there = id.is_some_and(|id: usize| sessions.lock().unwrap().remove(&id));
             json!({ "outcome": if was_there { "reaped" } else { "gone" } })
         }
-        None => table(&sessions.lock().unwrap()),
+        None => table(worker, &sessions.lock().unwrap()),
     };
     let body = body.to_string();
     let head = format!(
@@ -91,9 +109,15 @@ fn answer(stream: TcpStream, sessions: &Mutex<BTreeSet<usize>>, a_close: Duratio
     stream.write_all(body.as_bytes())
 }
 
-fn table(sessions: &BTreeSet<usize>) -> Value {
-    let row = |id: &usize| json!({ "id": id.to_string(), "transport": "detached", "turn": "idle", "holds": [], "worker": null });
-    json!({ "version": 1, "gateway": { "instance": "1" }, "sessions": sessions.iter().map(row).collect::<Vec<_>>() })
+fn table(worker: Worker, sessions: &BTreeSet<usize>) -> Value {
+    let named = worker.map(|pid| json!({ "pid": pid }));
+    let row = |id: &usize| json!({ "id": id.to_string(), "transport": "detached", "turn": "idle", "holds": [], "worker": named });
+    let sessions: Vec<Value> = sessions.iter().map(row).collect();
+    let mut gateway = json!({ "instance": "1" });
+    if worker.is_some() {
+        gateway["pid"] = json!(std::process::id());
+    }
+    json!({ "version": 1, "gateway": gateway, "sessions": sessions })
 }
 
 fn done(totals: &Value) -> u64 {
@@ -120,4 +144,37 @@ fn a_close_without_an_answer_in_time_is_no_failure_if_the_next_table_has_no_such
     let gateway = Serial::start(3, 128, Duration::from_millis(2_500));
     let totals = gateway.reaped_with("close_timeout = \"1s\"\ncloses_at_once = 1");
     assert_eq!((done(&totals), &totals["failed"]), (3, &json!(0)), "{totals}");
+}
+
+/// The children of a process.
+fn children_of(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_ascii_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_tree_that_is_larger_than_the_limit_of_descriptors_is_ended_and_its_session_closed() {
+    let mark = format!("tree-of-{}", std::process::id());
+    // Deaf to SIGTERM, all of it; and it ends with its input, so with this test.
+    let script = "trap '' TERM; for i in $(seq 80); do (while read line; do :; done) <&0 & done; wait";
+    #[expect(clippy::disallowed_methods, reason = "a tree to be reaped")]
+    let mut worker = Command::new("bash").args(["-c", script, &mark]).stdin(Stdio::piped()).spawn().unwrap();
+    while children_of(worker.id()).len() < 80 {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let tree = children_of(worker.id());
+    let gateway = Serial::start_with(Some(worker.id()), 1, 5, Duration::ZERO);
+    let more = format!("[gateway.worker]\nmatch = 'bash -c .* {mark}'\n");
+    let limited = ["bash", "-c", "ulimit -n 48 && exec \"$0\" \"$@\""];
+    let totals = gateway.reaped_by(&limited, "close_timeout = \"0s\"\nterm_timeout = \"100ms\"", &more);
+    let is_there = |pid: &&u32| {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        comm.is_ok_and(|comm| comm.trim() == "bash") && !state.contains(") Z")
+    };
+    let left = tree.iter().filter(is_there).count();
+    drop(worker.stdin.take());
+    worker.wait().unwrap();
+    assert_eq!((left, &totals["reaped"], &totals["failed"]), (0, &json!(1), &json!(0)), "{totals}");
+    assert!(gateway.sessions.lock().unwrap().is_empty(), "its session was not closed");
 }

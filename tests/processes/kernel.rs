@@ -1,7 +1,5 @@
 //! Holding and signalling through pidfds.
 
-use std::os::fd::AsFd;
-
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::reap::kernel::{Delivery, Kernel, Signal};
@@ -26,7 +24,8 @@ fn a_held_process_is_the_one_that_was_seen_and_ends_by_a_signal_through_the_hold
     assert!(process.argv.unwrap().starts_with("victim "));
     assert!(!kernel.exited(&held).unwrap());
     assert_eq!(kernel.signal(&held, Signal::Term).unwrap(), Delivery::Sent);
-    let mut fds = [PollFd::from_borrowed_fd(held.as_fd(), PollFlags::IN)];
+    let fd = held.to_wait_on().unwrap();
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
     assert_eq!(poll(&mut fds, Some(&Timespec { tv_sec: 20, tv_nsec: 0 })).unwrap(), 1, "it tells of its end");
     assert!(kernel.exited(&held).unwrap(), "a zombie has exited");
     assert!(kernel.hold(who).unwrap().is_none(), "a zombie can't be held");

@@ -224,7 +224,7 @@ impl Play {
             assert!(round < 1_000, "there are always more exits");
             let (teardown, kernel) = (self.teardown.as_ref().unwrap(), &self.kernel);
             let has_exited = |place: &Place| {
-                let held = teardown.held(*place).unwrap();
+                let Some(held) = teardown.held(*place) else { return true };
                 !kernel.is_there(held) && !kernel.unaskable.contains(&held.pid.get())
             };
             let Some(first) = self.waits.iter().position(has_exited) else { break };

@@ -145,9 +145,9 @@ impl<H> Victim<H> {
         }
     }
 
-    /// The hold of a member of the tree.
+    /// The hold of a member of the tree that is left to be ended.
     pub(super) fn held(&self, member: usize) -> Option<&H> {
-        self.tree.members.get(member).map(|member| &member.held)
+        self.tree.members.get(member).filter(|member| member.is_left()).map(|member| &member.held)
     }
 
     /// The members whose exit nobody waits for yet, by their place in the tree.
