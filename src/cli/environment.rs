@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::args::Args;
 use super::exit::Failure;
@@ -64,4 +65,25 @@ pub(super) fn usual_state_dirs() -> Vec<PathBuf> {
     let home = variable("HOME").map(|home| PathBuf::from(home).join(".local/state"));
     let states = [Some(PathBuf::from("/var/lib")), variable("XDG_STATE_HOME").map(PathBuf::from), home];
     states.into_iter().flatten().filter(|path| path.is_absolute()).map(|state| state.join(PROGRAM)).collect()
+}
+
+/// Where the service manager listens, if it wants to be told.
+pub(super) fn notify_socket() -> Option<OsString> {
+    variable("NOTIFY_SOCKET")
+}
+
+/// How long the service manager waits for a sign of life, if it does.
+pub(super) fn watchdog() -> Option<Duration> {
+    let pid = variable("WATCHDOG_PID");
+    super::service::watchdog_of(
+        variable("WATCHDOG_USEC")?.to_str()?,
+        pid.as_ref().and_then(|pid| pid.to_str()),
+    )
+}
+
+/// Which file stderr is, where systemd's journal reads it: device and inode.
+pub(super) fn journal_stream() -> Option<(u64, u64)> {
+    let stream = variable("JOURNAL_STREAM")?;
+    let (device, inode) = stream.to_str()?.split_once(':')?;
+    Some((device.parse().ok()?, inode.parse().ok()?))
 }

@@ -15,6 +15,7 @@ mod narration;
 mod once;
 mod output;
 mod packaging;
+mod service;
 mod status;
 mod terminal;
 mod watch;

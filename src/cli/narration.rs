@@ -1,10 +1,16 @@
 //! Narration: tracing on stderr, so that stdout is data alone.
 
+use std::fmt;
 use std::io::IsTerminal;
 
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
 
 use super::args::Verbosity;
+use super::environment;
 
 pub(super) fn begin(verbosity: Verbosity) {
     let level = match verbosity {
@@ -23,8 +29,43 @@ pub(super) fn begin(verbosity: Verbosity) {
         .with_ansi(colour)
         .with_target(false)
         // It would complain of a stderr that is gone on that same stderr, and panic.
-        .log_internal_errors(false)
-        .finish();
+        .log_internal_errors(false);
     // A second subscriber can only be there in a test.
-    let _ = tracing::subscriber::set_global_default(subscriber);
+    let _ = if is_journal() {
+        tracing::subscriber::set_global_default(subscriber.with_ansi(false).event_format(Journal).finish())
+    } else {
+        tracing::subscriber::set_global_default(subscriber.finish())
+    };
+}
+
+/// Whether the journal reads stderr. The variable alone is inherited by everything that a service starts.
+fn is_journal() -> bool {
+    let Some(stream) = environment::journal_stream() else { return false };
+    rustix::fs::fstat(std::io::stderr()).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == stream)
+}
+
+/// As the journal wants it: the severity as a number in front, and no time, because it has its own.
+struct Journal;
+
+impl<S, N> FormatEvent<S, N> for Journal
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let severity = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            Level::DEBUG | Level::TRACE => 7,
+        };
+        write!(writer, "<{severity}>")?;
+        context.field_format().format_fields(writer.by_ref(), event)?;
+        writeln!(writer)
+    }
 }

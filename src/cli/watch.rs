@@ -8,6 +8,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::args::{Args, WatchArgs};
 use super::exit::{Exit, Failure};
 use super::once::{A_MOMENT, run_once};
+use super::service::Manager;
 use super::{environment, output};
 use crate::config::Config;
 use crate::domain::policy::Mode;
@@ -76,6 +77,7 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let listener = listener
         .map_err(|error| Failure::System("[metrics] listen: the address can't be listened at", error))?;
 
+    let manager = Manager::new();
     let mut first = true;
     let mut told = Vec::new();
     loop {
@@ -106,7 +108,6 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                         failure.tell();
                     }
                 }
-                first = false;
                 run.next_due.map_or(watch.interval, |due| watch.interval.min(due + A_MOMENT))
             }
             Err(_) if is_leaving => watch.interval,
@@ -118,10 +119,15 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
         if let Some(listener) = &listener {
             listener.publish(store.notes().last_run());
         }
+        if first {
+            manager.ready();
+        }
+        first = false;
         let wake = if is_leaving { Wake::Leave } else { signals.next(pause).await };
         match wake {
             Wake::Look => {}
             Wake::Leave => {
+                manager.stopping();
                 tracing::info!("leaving");
                 return Ok(Exit::Done);
             }

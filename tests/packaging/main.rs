@@ -4,3 +4,4 @@
 
 mod man;
 mod prometheus;
+mod systemd;
