@@ -57,15 +57,28 @@ impl<H> Victim<H> {
                     self.let_be(world, protection.to_string());
                 }
             }
-            Fitness::Fit => match world.signal(&member.held, signal)? {
-                Delivery::Gone => member.has_exited(world),
-                Delivery::Sent => {
-                    member.stopped |= signal == Signal::Stop;
-                    member.killed |= signal == Signal::Kill;
-                    member.termed |= signal != Signal::Stop;
-                    self.signalled |= signal != Signal::Stop;
+            Fitness::Fit => {
+                let delivery = world.signal(&member.held, signal);
+                match delivery {
+                    Ok(Delivery::Gone) => member.has_exited(world),
+                    Ok(Delivery::Sent) => {
+                        member.stopped |= signal == Signal::Stop;
+                        member.killed |= signal == Signal::Kill;
+                        member.termed |= signal != Signal::Stop;
+                        self.signalled |= signal != Signal::Stop;
+                    }
+                    Err(_) => {}
                 }
-            },
+                let step = match signal {
+                    Signal::Term => Some(Step::Term),
+                    Signal::Kill => Some(Step::Kill),
+                    Signal::Stop | Signal::Continue => None,
+                };
+                if let Some(step) = step.filter(|_| !matches!(delivery, Ok(Delivery::Gone))) {
+                    self.took(step);
+                }
+                delivery?;
+            }
         }
         Ok(())
     }
@@ -121,8 +134,9 @@ impl<H> Victim<H> {
     ) -> bool {
         match world.announce(&self.case, step, on) {
             Ok(()) => {
-                if !self.steps.contains(&step) {
-                    self.steps.push(step);
+                // A signal is a step once it is sent: it may be announced and not be fit to be sent any more.
+                if step == Step::Close {
+                    self.took(step);
                 }
                 true
             }
@@ -133,6 +147,12 @@ impl<H> Victim<H> {
                 );
                 false
             }
+        }
+    }
+
+    fn took(&mut self, step: Step) {
+        if !self.steps.contains(&step) {
+            self.steps.push(step);
         }
     }
 
