@@ -58,6 +58,44 @@ fn did_nothing(ran: &Ran, to: &str) {
 }
 
 #[test]
+fn a_worker_that_got_a_session_between_decision_and_signal_is_kept() {
+    let test = "a_worker_that_got_a_session_between_decision_and_signal_is_kept";
+    if !is_possible(test) || !has_strace(test) {
+        return;
+    }
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "worker", "k");
+        stage.publish("gateway", &[]);
+        let run = held_still(stage, Duration::from_millis(2500));
+        let running = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("gateway", &[by.row(stage, "k", "worker", &running)]);
+        let ran = run.end();
+        assert!(stage.lives("worker"), "{ran:#?}");
+        did_nothing(&ran, "worker");
+    });
+}
+
+#[test]
+fn a_worker_that_became_another_program_between_decision_and_signal_is_kept() {
+    let test = "a_worker_that_became_another_program_between_decision_and_signal_is_kept";
+    if !is_possible(test) || !has_strace(test) {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "worker", "k");
+    stage.publish("gateway", &[]);
+    let run = held_still(&stage, Duration::from_millis(500));
+    stage.tell("worker", &json!(["argv", "editor notes.txt"]));
+    let ran = run.end();
+    assert!(stage.lives("worker"), "{ran:#?}");
+    did_nothing(&ran, "worker");
+}
+
+#[test]
 fn a_reaper_that_was_stopped_while_it_read_the_table_reads_it_again() {
     by_pid_and_by_key("a_reaper_that_was_stopped_while_it_read_the_table_reads_it_again", |stage, by| {
         stage.configure(&POLICY.replace("worker_grace = \"500ms\"", "worker_grace = \"0s\""));
@@ -77,6 +115,33 @@ fn a_reaper_that_was_stopped_while_it_read_the_table_reads_it_again() {
         assert!(stage.lives("worker"), "{:#?}", watching.acts());
         assert_eq!(watching.stop().code, Some(0));
     });
+}
+
+#[test]
+fn a_worker_that_executed_a_setuid_program_when_it_was_asked_to_end_is_signalled_no_more() {
+    let test = "a_worker_that_executed_a_setuid_program_when_it_was_asked_to_end_is_signalled_no_more";
+    if !is_possible(test) {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure_with(POLICY, "", &format!("user = \"{SOMEBODY}\"\n"));
+    let setuid = stage.place().path("setuid-python");
+    fs::copy("/usr/bin/python3", &setuid).unwrap();
+    fs::set_permissions(&setuid, Permissions::from_mode(0o4755)).unwrap();
+    stage.gateway("gateway");
+    stage.worker_with("gateway", "worker", "k", &json!({ "user": SOMEBODY }));
+    stage.tell("worker", &json!(["on term", [["become root", setuid]], "lives on"]));
+    stage.publish("gateway", &[]);
+    let first = stage.once("state");
+    assert_eq!(first.json()["totals"]["wait"], 1, "{first:#?}");
+    std::thread::sleep(BEYOND_THE_GRACE);
+    let pid = stage.pid("worker");
+    let ran = stage.once("state");
+    assert!(stage.lives("worker"), "root's process was killed: {ran:#?}");
+    let told = Told(ran.json());
+    assert_eq!(told.worker(pid)["survivors"][0]["pid"], pid, "{told:#?}");
+    assert_eq!(told.worker(pid)["steps"], json!(["SIGTERM"]), "{told:#?}");
+    assert_ne!(told.worker(pid)["outcome"], "reaped", "{told:#?}");
 }
 
 #[test]
