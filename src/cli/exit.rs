@@ -5,6 +5,8 @@ use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use crate::config::ConfigError;
 use crate::hermes::HermesError;
 use crate::operate::explain::NotOne;
@@ -94,6 +96,23 @@ impl Failure {
     pub(super) fn tell(&self) {
         say(&self.to_string());
     }
+
+    /// The same for a program. On stderr: stdout has a report or nothing.
+    pub(super) fn tell_as_json(&self) {
+        let error = json!({ "version": 1, "error": self.to_string(), "exit_code": self.exit().code() });
+        let _ = writeln!(anstream::stderr(), "{error}");
+    }
+}
+
+/// A panic is a mistake in this program. It ends with an exit code of the interface and one line that says where, not with a signal and a
+/// core file: what was begun is written down, and the next run finishes it.
+pub(super) fn tell_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
+        let what = panic.payload_as_str().unwrap_or("without a word");
+        say(&format!("a mistake in this program{}: {what}; please report it", place.unwrap_or_default()));
+        std::process::exit(Exit::NotReaped.code().into());
+    }));
 }
 
 impl fmt::Display for Failure {

@@ -16,6 +16,7 @@ mod once;
 mod output;
 mod packaging;
 mod service;
+mod signals;
 mod status;
 mod terminal;
 mod watch;
@@ -45,11 +46,19 @@ pub fn main() -> ExitCode {
         }
     };
     narration::begin(args.verbosity());
+    exit::tell_panics();
+    let (json, quiet) = (args.json, args.quiet);
     match run(args) {
         Ok(exit) => exit.into(),
         Err(failure) => {
-            failure.tell();
-            failure.exit().into()
+            let exit = failure.exit();
+            match (json, quiet && exit == Exit::Busy) {
+                // Another run is at work: nothing that cron has to send a mail about.
+                (_, true) => {}
+                (true, false) => failure.tell_as_json(),
+                (false, false) => failure.tell(),
+            }
+            exit.into()
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::args::{Args, OnceArgs};
 use super::exit::{Exit, Failure};
+use super::signals::Signals;
 use super::{environment, output};
 use crate::domain::policy::Mode;
 use crate::operate::Runner;
@@ -22,10 +23,17 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
 
     store.run_by(&Runner::new("once", None, &config), config.audit);
 
+    if args.quiet {
+        let gateways = config.gateways.iter().map(|gateway| gateway.name.as_str());
+        let known: Vec<&str> = gateways.filter(|name| !store.notes().is_to_be_told_when_down(name)).collect();
+        known.into_iter().for_each(|gateway| sweep.is_known_to_be_down(gateway));
+    }
+
+    let mut signals = Signals::new()?;
     let deadline = once.wait.map(|wait| clock::awake_now() + wait);
-    let Run { mut report, mut next_due } = run_once(&mut sweep, &mut store, mode).await?;
+    let Run { mut report, mut next_due } = run_once(&mut sweep, &mut store, mode, &mut signals).await?;
     while let (Some(deadline), Some(due)) = (deadline, next_due) {
-        if clock::awake_now() + due > deadline {
+        if clock::awake_now() + due > deadline || sweep.stop().is_told() {
             break;
         }
         tracing::info!(
@@ -34,8 +42,12 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
                 u64::try_from(due.as_millis()).unwrap_or(u64::MAX)
             ))
         );
-        tokio::time::sleep(due + A_MOMENT).await;
-        let run = run_once(&mut sweep, &mut store, mode).await?;
+        // What was done until then is reported; what waits is the next run's.
+        if !signals.sleep(due + A_MOMENT).await {
+            tracing::info!("leaving before it is due");
+            break;
+        }
+        let run = run_once(&mut sweep, &mut store, mode, &mut signals).await?;
         let earlier = std::mem::replace(&mut report, run.report);
         report.absorb(earlier);
         next_due = run.next_due;
@@ -44,10 +56,30 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
     Ok(Exit::of(&report))
 }
 
-/// One run. One that could not be made is written down as well.
-pub(super) async fn run_once(sweep: &mut Sweep, store: &mut Store, mode: Mode) -> Result<Run, Failure> {
-    let run = sweep.run(store, mode).await.map_err(Failure::from);
-    if let Err(failure) = &run {
+/// One run. One that could not be made is written down as well. A run that is under way when a signal comes begins nothing more, and has
+/// `term_timeout` and a second to end what it began.
+pub(super) async fn run_once(
+    sweep: &mut Sweep,
+    store: &mut Store,
+    mode: Mode,
+    signals: &mut Signals,
+) -> Result<Run, Failure> {
+    let stop = sweep.stop();
+    let run = {
+        let run = sweep.run(store, mode);
+        tokio::pin!(run);
+        tokio::select! {
+            run = &mut run => run,
+            () = signals.leave() => {
+                stop.tell();
+                run.await
+            }
+        }
+    };
+    let run = run.map_err(Failure::from);
+    if let Err(failure) = &run
+        && !stop.is_told()
+    {
         store.notes().failed(failure.to_string());
     }
     run

@@ -1,14 +1,12 @@
 //! `watch`: the same runs in a loop. Wakes at the interval and whenever something is due, and for nothing else.
 
 use std::path::Path;
-use std::time::Duration;
-
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::args::{Args, WatchArgs};
 use super::exit::{Exit, Failure};
 use super::once::{A_MOMENT, run_once};
 use super::service::Manager;
+use super::signals::{Signals, Wake};
 use super::{environment, output};
 use crate::config::Config;
 use crate::domain::policy::Mode;
@@ -17,50 +15,6 @@ use crate::operate::listen::Listener;
 use crate::report::human::Detail;
 use crate::sources::clock;
 use crate::sweep::{Patience, Store, Sweep};
-
-/// What woke the loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wake {
-    Look,
-    Reload,
-    Leave,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::System("signals can't be listened to", error));
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    /// Waits for a signal that ends the loop.
-    async fn leave(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    async fn next(&mut self, pause: Duration) -> Wake {
-        tokio::select! {
-            biased;
-            _ = self.terminate.recv() => Wake::Leave,
-            _ = self.interrupt.recv() => Wake::Leave,
-            _ = self.hangup.recv() => Wake::Reload,
-            () = tokio::time::sleep(pause) => Wake::Look,
-        }
-    }
-}
 
 pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
@@ -82,18 +36,7 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let mut told = Vec::new();
     loop {
         let stop = sweep.stop();
-        let run = {
-            let run = run_once(&mut sweep, &mut store, Mode::Enforce);
-            tokio::pin!(run);
-            // A run that is under way begins nothing more, and has `term_timeout` and a second to end what it began.
-            tokio::select! {
-                run = &mut run => run,
-                () = signals.leave() => {
-                    stop.tell();
-                    run.await
-                }
-            }
-        };
+        let run = run_once(&mut sweep, &mut store, Mode::Enforce, &mut signals).await;
         let is_leaving = stop.is_told();
         let pause = match run {
             Ok(run) => {

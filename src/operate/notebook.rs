@@ -16,6 +16,9 @@ use crate::sources::clock;
 use crate::state::audit::{Dossier, Known};
 use crate::state::log::Log;
 
+/// At which run in a row that can't reach a gateway cron's mail says so.
+const TOLD_AT: u32 = 3;
+
 /// Who makes the runs.
 #[derive(Debug, Clone)]
 pub struct Runner {
@@ -89,6 +92,13 @@ impl Notebook {
     /// The last run, as far as it is known.
     pub fn last_run(&self) -> &LastRun {
         &self.last_run
+    }
+
+    /// Whether the next run that can't reach this gateway has to say so where only news is told: a restart takes one or two runs of cron, and
+    /// what lasts is said once.
+    pub fn is_to_be_told_when_down(&self, gateway: &str) -> bool {
+        let known = self.last_run.gateways.iter().find(|known| known.name == gateway);
+        known.is_some_and(|known| known.failing_runs == TOLD_AT - 1)
     }
 
     /// The memory of graces was of no use.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::ids::GatewayName;
-use crate::domain::table::TableView;
+use crate::domain::table::{Answer, TableView};
 use crate::domain::time::Awake;
 
 /// The longest pause between two questions to a gateway that is down; so long may it be up again unnoticed.
@@ -22,6 +22,8 @@ pub enum Patience {
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     down: Option<Down>,
+    /// Earlier runs could not reach it either, and whoever reads the log knows.
+    pub(super) is_old_news: bool,
 }
 
 #[derive(Debug)]
@@ -54,7 +56,10 @@ impl Backoff {
             TableView::Not(missing) => &missing.why,
         };
         let known = self.down.as_ref().is_some_and(|down| same_trouble(&down.view, view));
-        if !known {
+        let is_down = view.missing().is_some_and(|missing| missing.answer == Answer::NothingListens);
+        if !known && self.is_old_news && is_down {
+            tracing::debug!(%gateway, "{why}; nothing that depends on its table is touched");
+        } else if !known {
             tracing::warn!(%gateway, "{why}; nothing that depends on its table is touched");
         }
         let pause = match (patience, &self.down) {

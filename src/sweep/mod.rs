@@ -105,6 +105,13 @@ impl Sweep {
         self.stop.clone()
     }
 
+    /// That this gateway can't be reached is known already: `once -q` from cron says it at the third run in a row, and no more.
+    pub fn is_known_to_be_down(&mut self, gateway: &str) {
+        for watched in self.gateways.iter_mut().filter(|watched| watched.name.as_str() == gateway) {
+            watched.backoff.is_old_news = true;
+        }
+    }
+
     /// The boot this sweep runs in.
     pub fn boot(&self) -> &BootId {
         &self.boot

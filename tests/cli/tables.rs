@@ -67,13 +67,27 @@ fn every_table_that_is_refused_or_unreachable_says_why_and_touches_nothing() {
 }
 
 #[test]
-fn a_quiet_run_still_says_that_a_table_could_not_be_read() {
+fn a_quiet_run_says_at_the_third_time_in_a_row_and_once_that_a_gateway_is_down_and_at_once_what_else_is_wrong()
+ {
     let gateway = Gateway::start();
     gateway.go_down();
     let place = Place::with(&gateway.section("desk"));
-    let ran = place.once(["-q"]);
-    assert_eq!(ran.code, Some(3));
-    assert!((ran.out.clone() + &ran.err).contains("nothing listens at"), "{ran:?}");
+    let quiet = || {
+        let ran = place.once(["-q"]);
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        ran.out + &ran.err
+    };
+    assert_eq!((quiet(), quiet()), (String::new(), String::new()));
+    let third = quiet();
+    assert!(third.contains("nothing listens at"), "{third}");
+    assert_eq!((quiet(), quiet()), (String::new(), String::new()));
+    gateway.come_back();
+    assert_eq!(place.once(["-q"]).code, Some(0));
+    gateway.answer(Answer::Says(401, "{}".into()));
+    let refused = quiet();
+    assert!(refused.contains("401"), "{refused}");
+    gateway.go_down();
+    assert!(place.once([]).err.contains("nothing listens at"), "who isn't quiet says it every time");
 }
 
 #[test]

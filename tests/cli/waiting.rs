@@ -152,3 +152,14 @@ fn the_report_of_wait_tells_of_all_its_looks() {
     assert_eq!(ran.subject("a")["outcome"], "reaped");
     assert_eq!(ran.json()["totals"]["reaped"], 2);
 }
+
+#[test]
+fn a_signal_while_it_waits_ends_it_with_its_report() {
+    let (gateway, place) = desk("grace = \"1h\"");
+    let running = place.reaper(["once", "--wait", "2h", "--json"]).start();
+    running.await_err("staying");
+    running.signal(rustix::process::Signal::TERM);
+    let ran = running.end();
+    assert_eq!((ran.code, gateway.reaps().len()), (Some(0), 0), "{ran:?}");
+    assert_eq!(ran.subject("a")["verdict"], "wait");
+}

@@ -135,7 +135,7 @@ fn a_second_run_on_the_same_memory_does_nothing_and_exits_4() {
     running.eventually("it has looked", || !running.out().is_empty());
     gateway.publish(&table(None, &[orphan("a")]));
     let looks = gateway.looks();
-    for command in [&["once"][..], &["once", "--json"], &["once", "--dry-run"], &["watch"]] {
+    for command in [&["once"][..], &["once", "--dry-run"], &["watch"]] {
         let ran = place.reaper(command.iter().copied()).run();
         assert_eq!((ran.out.as_str(), ran.code), ("", Some(4)), "{ran:?}");
         assert_eq!(
@@ -214,4 +214,30 @@ fn a_new_token_in_the_token_file_is_used_without_a_restart() {
         .eventually("the new one was used", || gateway.asked().last().unwrap().head.contains("Bearer two"));
     running.signal(Signal::TERM);
     assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn sigusr1_is_a_wish_for_a_look_and_ends_nothing() {
+    let gateway = Gateway::start();
+    let place = Place::with(&gateway.section("desk"));
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it has looked", || running.out().contains("desk"));
+    let looks = gateway.looks();
+    running.signal(Signal::USR1);
+    running.eventually("it looks again", || gateway.looks() > looks);
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn a_failure_is_json_where_json_is_asked_for_and_a_busy_memory_is_no_news_where_it_is_quiet() {
+    let gateway = Gateway::start();
+    let place = Place::with(&gateway.section("desk"));
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it has looked", || running.out().contains("desk"));
+    let busy = place.once(["--json"]);
+    let error: serde_json::Value = serde_json::from_str(&busy.err).unwrap();
+    assert_eq!((busy.code, busy.out.as_str(), &error["exit_code"]), (Some(4), "", &serde_json::json!(4)));
+    let quiet = place.once(["-q"]);
+    assert_eq!((quiet.code, quiet.out + &quiet.err), (Some(4), String::new()));
 }
