@@ -26,7 +26,14 @@ pub(super) fn print_as(args: &Args, report: &Report, detail: Detail) -> Result<(
 
 /// Prints text on stdout, with its colours where they belong.
 pub(super) fn print_text(text: &str) -> Result<(), Failure> {
-    let mut stdout = anstream::stdout().lock();
+    let mut stdout = std::io::stdout().lock();
+    let plain;
+    let text = if anstream::AutoStream::choice(&stdout) == anstream::ColorChoice::Never {
+        plain = anstream::adapter::strip_str(text).to_string();
+        &plain
+    } else {
+        text
+    };
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         // Whoever read it has heard enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

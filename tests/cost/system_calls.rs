@@ -68,7 +68,9 @@ fn a_run_that_remembers_makes_as_many_calls_among_many_strangers_as_among_few() 
     let scene = Scene::with_sessions(SESSIONS);
     let _few = Strangers::start(50).unwrap();
     Trace::of(&scene, &["once"]);
-    let cheapest = || (0..3).map(|_| Trace::of(&scene, &["once"]).calls()).min().unwrap();
+    // A debug build asks of every descriptor that it closes whether it is open.
+    let calls = || Trace::of(&scene, &["once"]).count(|call| !call.starts_with("fcntl"));
+    let cheapest = || (0..3).map(|_| calls()).min().unwrap();
     let among_few = cheapest();
     let _many = Strangers::start(450).unwrap();
     let among_many = cheapest();
