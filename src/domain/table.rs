@@ -26,6 +26,14 @@ impl<T> Told<T> {
             Self::Absent | Self::NotUnderstood(_) => None,
         }
     }
+
+    /// What was not understood.
+    pub fn odd(&self) -> Option<&str> {
+        match self {
+            Self::NotUnderstood(text) => Some(text),
+            Self::Known(_) | Self::Absent => None,
+        }
+    }
 }
 
 /// Whether a client is there.

@@ -96,7 +96,7 @@ impl LastRun {
     }
 
     pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
-        files::replace(&dir.join(NAME), &serde_json::to_vec(self)?)
+        files::replace(&dir.join(NAME), &crate::text::to_json(self)?)
     }
 
     /// Takes in a report.

@@ -77,7 +77,7 @@ impl Seen {
     /// # Errors
     /// It could not be written.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
-        files::replace(&dir.join(NAME), &serde_json::to_vec(&Self { version: VERSION, ..self.clone() })?)
+        files::replace(&dir.join(NAME), &crate::text::to_json(&Self { version: VERSION, ..self.clone() })?)
     }
 
     /// At how many looks in a row a subject was seen as an orphan, this one included.

@@ -6,6 +6,7 @@ use super::{Fate, GatewayReport, Line, Report};
 use crate::domain::policy::Mode;
 use crate::domain::verdict::Subject;
 use crate::reap::outcome::{self, Outcome};
+use crate::text::to_json;
 
 const VERSION: u32 = 1;
 
@@ -80,7 +81,7 @@ pub(crate) struct Totals {
 /// # Errors
 /// None in practice: everything in it can be JSON.
 pub fn render(report: &Report) -> serde_json::Result<String> {
-    serde_json::to_string(&document(report))
+    to_json(&document(report)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The report in the words of the interface, for whatever else is made of them: events, metrics, `explain`.

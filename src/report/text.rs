@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub(crate) use crate::text::plain;
+
 /// A span as a person says it: tenths below ten seconds, whole seconds above.
 pub(crate) fn span(span: Duration) -> String {
     let coarse = if span < Duration::from_secs(10) {
@@ -30,16 +32,6 @@ pub(crate) fn bytes(bytes: u64) -> String {
     if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
 }
 
-/// A text from outside on one line of a terminal: without control characters, and not longer than `most` characters.
-pub(crate) fn plain(text: &str, most: usize) -> String {
-    let mut plain: String =
-        text.chars().take(most).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
-    if text.chars().nth(most).is_some() {
-        plain.push('…');
-    }
-    plain
-}
-
 /// `1 session`, `2 sessions`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
@@ -66,11 +58,5 @@ mod tests {
         assert_eq!(bytes(55_812_096), "53 MiB");
         assert_eq!(bytes(4_500_000_000), "4.2 GiB");
         assert_eq!(bytes(1024 * 1024), "1.0 MiB");
-    }
-
-    #[test]
-    fn a_text_from_outside_cannot_move_the_cursor() {
-        assert_eq!(plain("a\u{1b}[2Jb\n", 20), "a\u{fffd}[2Jb\u{fffd}");
-        assert_eq!(plain("abcdef", 3), "abc…");
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::files;
+use crate::text::to_json;
 
 /// A line of these logs is some hundred bytes. What is longer was not written by this tool, and is passed over as damaged.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -51,7 +52,7 @@ impl Log {
 
     /// Appends one line, in one write, straight to the kernel: it outlives this process.
     pub(crate) fn append(&mut self, line: &impl Serialize) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
+        let mut bytes = to_json(line)?;
         bytes.push(b'\n');
         let too_large = self.open.as_ref().is_some_and(|open| open.length > self.rotation.max_bytes);
         if too_large {

@@ -69,6 +69,7 @@ impl Sweep {
             asked = clock::awake_now();
             self.read_tables(&mut tables).await;
         }
+        self.gateways.iter_mut().for_each(|watched| watched.gateway.rest());
         let tables: Vec<TableView> = tables.into_iter().flatten().collect();
         self.processes.look_at(&mut view, &named(&tables, &roots))?;
         let gateways = self.gateways.iter().zip(roots).zip(tables);

@@ -231,3 +231,75 @@ fn a_reap_answer_that_makes_no_sense_is_a_failure_and_nothing_is_assumed() {
     let ran = place.once(["--json"]);
     assert_eq!(ran.subject("x y/../..?#")["outcome"], "reaped", "{:?}", gateway.reaps());
 }
+
+#[test]
+fn no_word_of_a_gateway_steers_a_terminal_and_json_says_exactly_the_same() {
+    let odd = "a\u{1b}[2J\u{7f}\u{9b}\u{202e}\u{200b}\u{2028}\u{feff}z";
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[orphan(odd)]));
+    gateway.on_reap(odd, Answer::kept(odd));
+    let place = Place::with(&format!("[policy]\ngrace = \"0s\"\n{}", gateway.section("desk")));
+    let harmless = |text: &str| {
+        text.chars()
+            .all(|char| char == '\n' || matches!(char, '"' | '\'' | '\\') || char.escape_debug().len() == 1)
+    };
+    let ran = place.once(["-v"]);
+    assert!(harmless(&ran.out) && ran.out.contains(r"a\u{1b}[2J\u{7f}\u{9b}"), "{ran:?}");
+    let ran = place.once(["--json"]);
+    assert!(harmless(&ran.out), "{ran:?}");
+    assert_eq!(ran.subject(odd)["id"], odd);
+    for file in ["audit.jsonl", "last_run.json", "seen.json", "events.jsonl"] {
+        assert!(
+            harmless(&place.read(&format!("state/{file}"))),
+            "{file}: {}",
+            place.read(&format!("state/{file}"))
+        );
+    }
+    assert!(place.audit().iter().any(|line| line.to_string().contains("2J")), "it was written down");
+}
+
+#[test]
+fn a_token_that_a_gateway_uses_as_a_sessions_id_is_shown_nowhere() {
+    let token = "s3cr3t-t0ken-0f-some-length";
+    for row in [
+        orphan(token),
+        with(orphan("a"), "key", json!(format!("x{token}"))),
+        with(orphan("a"), "holds", json!([token])),
+    ] {
+        let gateway = Gateway::start();
+        gateway.publish(&table(None, &[row]));
+        let section =
+            format!("[policy]\ngrace = \"0s\"\n{}token_env = \"DESK_TOKEN\"\n", gateway.section("desk"));
+        let place = Place::with(&section);
+        for args in [&["once", "-vv"][..], &["once", "--json"], &["status"]] {
+            let ran = place.reaper(args.iter().copied()).env("DESK_TOKEN", token).run();
+            assert_eq!(ran.code, Some(3), "{ran:?}");
+            assert!(ran.out.contains("published its own token"), "{ran:?}");
+            assert!(!ran.out.contains(token) && !ran.err.contains(token), "{ran:?}");
+        }
+        assert_eq!(gateway.reaps().len(), 0);
+        for file in std::fs::read_dir(place.path("state")).unwrap() {
+            let path = file.unwrap().path();
+            assert!(!std::fs::read_to_string(&path).unwrap().contains(token), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn a_table_of_a_million_rows_is_refused_in_little_memory_and_one_of_a_hundred_thousand_is_read() {
+    let gateway = Gateway::start();
+    let place = Place::with(&gateway.section("desk").replace("\"2s\"", "\"60s\""));
+    let rows = |number: usize| {
+        let rows: Vec<String> = (0..number).map(|n| format!("{{\"id\":\"{n:x}\"}}")).collect();
+        format!("{{\"version\":1,\"sessions\":[{}]}}", rows.join(","))
+    };
+    for (number, code) in [(1_000_000, 3), (100_000, 0)] {
+        let table = rows(number);
+        assert!(table.len() < 16 << 20);
+        gateway.answer(Answer::Says(200, table));
+        // The kernel gives it no more memory of its own than this.
+        let ran = place.program("prlimit", ["--data=268435456", EXE, "status", "--json"]).run();
+        assert_eq!(ran.code, Some(code), "{number} rows: {}", ran.err);
+        assert_eq!(ran.out.contains("more than 104857 sessions"), code == 3, "{number} rows");
+    }
+}

@@ -28,6 +28,7 @@ mod place;
 mod privileges;
 mod report;
 mod running;
+mod serial;
 mod service;
 mod state;
 mod streams;

@@ -94,24 +94,26 @@ fn a_steady_poll_makes_as_many_calls_among_many_strangers_as_among_few() {
 }
 
 #[test]
-fn a_resting_watch_reads_no_argv_again_keeps_its_connection_and_wakes_once_a_poll() {
+fn a_resting_watch_reads_no_argv_again_connects_once_and_wakes_once_a_poll() {
     let Some(_turn) = turn_to_count() else { return };
     let scene = Scene::with_sessions(SESSIONS);
     let waits = |poll: &Trace| poll.count(|call| call.starts_with("epoll_wait"));
     // On a busy machine an answer may come in pieces, each with a wait of its own: until there is a poll without that.
     let trace = Trace::of_watch_until(&scene, "100ms", |trace| {
         let polls = trace.polls();
-        polls.len() >= 6 && waits(cheapest(&polls)) <= 5
+        polls.len() >= 6 && waits(cheapest(&polls)) <= 8
     });
     let polls = trace.polls();
     let poll = cheapest(&polls);
     assert_eq!(poll.count(|call| call.contains("\"cmdline\"")), 0, "argv was read again: {poll:#?}");
-    assert_eq!(poll.named(&["socket", "connect"]), 0, "the connection was not kept: {poll:#?}");
+    // A connection that is kept open would keep a gateway busy that serves one at a time.
+    assert_eq!(poll.named(&["connect"]), 1, "{poll:#?}");
+    assert_eq!(poll.count(|call| call.starts_with("socket(AF_INET")), 1, "{poll:#?}");
     let pauses =
         poll.count(|call| call.starts_with("epoll_wait") && call.ends_with("= 0") && !call.contains(", 0)"));
     // The clock of the wait is coarser than that of the pause, so its end may take a second, short one.
     assert!((1..=2).contains(&pauses), "{pauses} pauses in a poll: {poll:#?}");
-    assert!(waits(poll) <= 5, "{} waits: {poll:#?}", waits(poll));
+    assert!(waits(poll) <= 8, "{} waits: {poll:#?}", waits(poll));
 }
 
 #[test]

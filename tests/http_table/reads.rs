@@ -75,14 +75,17 @@ async fn a_slow_answer_within_the_timeout_is_an_answer() {
 }
 
 #[tokio::test]
-async fn the_connection_is_kept_for_the_next_read() {
-    let server =
-        Server::start([vec![Read, Say(ok(TABLE)), Read, Say(ok(TABLE)), Read, Say(ok(TABLE))]]).await;
+async fn the_connection_is_kept_for_the_next_read_until_everything_is_read() {
+    let thrice = || vec![Read, Say(ok(TABLE)), Read, Say(ok(TABLE)), Read, Say(ok(TABLE))];
+    let server = Server::start([thrice(), thrice()]).await;
     let mut gateway = gateway(&server, PATIENT);
-    for _ in 0..3 {
-        assert!(is_current(&gateway.read_table().await));
+    for connections in [1, 2] {
+        for _ in 0..3 {
+            assert!(is_current(&gateway.read_table().await));
+        }
+        assert_eq!(server.connections(), connections);
+        gateway.rest();
     }
-    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]

@@ -175,14 +175,3 @@ async fn a_hundred_reaps_are_under_way_at_once() {
     accepting.abort();
     assert_eq!(said, vec![CloseAnswer::Reaped; 100]);
 }
-
-#[tokio::test]
-async fn a_reap_that_has_to_wait_for_its_turn_is_given_its_full_time_then() {
-    let server = Server::start_with(|| vec![Read, Silence]).await;
-    let gateway = gateway(&server, HASTY);
-    let order = order("a");
-    let said = join_all((0..130).map(|_| gateway.reap(&order, Duration::from_secs(1)))).await;
-    let why = format!("no answer from {} within 1s: it is busy, stopped or hanging", server.host_and_port());
-    assert_eq!(said, vec![failed(&why); 130]);
-    assert_eq!(server.requests().len(), 130);
-}

@@ -30,8 +30,6 @@ use crate::sources::http::{HttpClient, Response};
 const MAX_PAGE_BYTES: usize = 1024 * 1024;
 /// As much as any of its small answers.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
-/// A dashboard answers with forty threads, and its people need some of them while it closes sessions.
-const REAPS_AT_ONCE: usize = 8;
 
 /// A Hermes dashboard.
 #[derive(Debug)]
@@ -68,7 +66,7 @@ impl HermesGateway {
             None if base.is_local() => TokenFrom::Page,
             None => TokenFrom::Nowhere,
         };
-        let contract = Contract::new(table, max_table_bytes, REAPS_AT_ONCE).with_activity();
+        let contract = Contract::new(table, max_table_bytes).with_activity();
         Self { client, contract, root, at, token }
     }
 
@@ -158,6 +156,10 @@ impl Gateway for HermesGateway {
 
     fn renew_token(&mut self) -> bool {
         self.client.renew_token()
+    }
+
+    fn rest(&mut self) {
+        self.client.rest();
     }
 
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {

@@ -12,10 +12,6 @@ use crate::domain::table::{CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
 use crate::sources::http::{Connection, HttpClient};
 
-/// Conditional reaps under way at once; the next waits for its turn. More than the default `max_reaps`, so that a hundred sessions whose
-/// close takes long take as long as one; and far below the usual limit of 1,024 descriptors.
-const REAPS_AT_ONCE: usize = 128;
-
 /// A gateway that publishes the session table itself.
 #[derive(Debug)]
 pub struct HttpGateway {
@@ -26,7 +22,7 @@ pub struct HttpGateway {
 impl HttpGateway {
     /// The client's address is the table's.
     pub fn new(client: HttpClient, max_table_bytes: usize) -> Self {
-        let contract = Contract::new(client.address().clone(), max_table_bytes, REAPS_AT_ONCE);
+        let contract = Contract::new(client.address().clone(), max_table_bytes);
         Self { client, contract }
     }
 }
@@ -38,6 +34,10 @@ impl Gateway for HttpGateway {
 
     fn renew_token(&mut self) -> bool {
         self.client.renew_token()
+    }
+
+    fn rest(&mut self) {
+        self.client.rest();
     }
 
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {

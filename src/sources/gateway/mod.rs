@@ -32,6 +32,9 @@ pub trait Gateway: Debug {
         false
     }
 
+    /// Everything is read for now: lets go of what would keep the gateway busy.
+    fn rest(&mut self) {}
+
     /// Asks the gateway to close the session if it is still an orphan, which the gateway must check once more itself at that instant. A
     /// kind that can't ask for that answers [`CloseAnswer::Failed`] and says so. The exchange takes no longer than `within`.
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer>;

@@ -14,7 +14,7 @@ use std::collections::hash_map::Entry;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 pub use self::error::TableError;
 use self::row::RawRow;
@@ -28,10 +28,20 @@ use crate::text::excerpt;
 /// # Errors
 /// It isn't one, isn't version 1, or breaks the contract in a place where the contract says that the table is refused.
 pub fn parse(body: &[u8]) -> Result<SessionTable, TableError> {
+    parse_at_most(body, usize::MAX)
+}
+
+/// Reads a session table of no more than so many rows: the smallest ones take less room in the document than in memory.
+///
+/// # Errors
+/// As for [`parse`], or there are more rows.
+pub fn parse_at_most(body: &[u8], most_rows: usize) -> Result<SessionTable, TableError> {
     let text = std::str::from_utf8(body).map_err(|error| TableError::NotUtf8 { at: error.valid_up_to() })?;
     // RFC 8259 lets a reader ignore a byte order mark; files written on Windows begin with one.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let Object(raw): Object<RawTable<'_>> = serde_json::from_str(text)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let raw = TableSeed { most_rows }.deserialize(&mut reader)?;
+    reader.end()?;
 
     // The version first: in a table of another version nothing else can be expected to fit.
     if raw.version.is_none_or(|version| version.get() != "1") {
@@ -48,13 +58,69 @@ pub fn parse(body: &[u8]) -> Result<SessionTable, TableError> {
     Ok(SessionTable { gateway_pid, instance, sessions, listener: Listener::Unverified })
 }
 
-#[derive(Deserialize)]
+#[derive(Default)]
 struct RawTable<'a> {
-    #[serde(borrow)]
     version: Raw<'a>,
-    #[serde(borrow)]
     gateway: Raw<'a>,
     sessions: Option<Rows>,
+}
+
+/// Reads a table, and in it no more rows than this.
+#[derive(Clone, Copy)]
+struct TableSeed {
+    most_rows: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Key {
+    Version,
+    Gateway,
+    Sessions,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> DeserializeSeed<'de> for TableSeed {
+    type Value = RawTable<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<RawTable<'de>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for TableSeed {
+    type Value = RawTable<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawTable<'de>, A::Error> {
+        let mut raw = RawTable::default();
+        let [mut version, mut gateway, mut sessions] = [false; 3];
+        let first = |seen: &mut bool, name| {
+            if std::mem::replace(seen, true) { Err(A::Error::duplicate_field(name)) } else { Ok(()) }
+        };
+        while let Some(key) = map.next_key()? {
+            match key {
+                Key::Version => {
+                    first(&mut version, "version")?;
+                    raw.version = map.next_value()?;
+                }
+                Key::Gateway => {
+                    first(&mut gateway, "gateway")?;
+                    raw.gateway = map.next_value()?;
+                }
+                Key::Sessions => {
+                    first(&mut sessions, "sessions")?;
+                    raw.sessions = map.next_value_seed(RowsSeed { most: self.most_rows })?;
+                }
+                Key::Other => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        Ok(raw)
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -93,37 +159,61 @@ fn pid(json: &str) -> Option<Pid> {
 /// version is called that.
 struct Rows(Result<Vec<Session>, TableError>);
 
-impl<'de> Deserialize<'de> for Rows {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(RowsVisitor).map(Rows)
+/// Reads the rows; `None`: `null`.
+struct RowsSeed {
+    most: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for RowsSeed {
+    type Value = Option<Rows>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Rows>, D::Error> {
+        deserializer.deserialize_option(self)
     }
 }
 
-struct RowsVisitor;
-
-impl<'de> Visitor<'de> for RowsVisitor {
-    type Value = Result<Vec<Session>, TableError>;
+impl<'de> Visitor<'de> for RowsSeed {
+    type Value = Option<Rows>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an array of sessions")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Self::Value, A::Error> {
+    fn visit_none<E>(self) -> Result<Option<Rows>, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<Rows>, E> {
+        Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<Rows>, D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<Option<Rows>, A::Error> {
         let mut sessions = Vec::new();
         loop {
             let row = rows
                 .next_element::<Object<RawRow<'_>>>()
                 .map_err(|error| A::Error::custom(format_args!("sessions[{}]: {error}", sessions.len())))?;
             let Some(Object(row)) = row else { break };
-            match row.into_session(sessions.len()) {
+            let session = if sessions.len() == self.most {
+                Err(TableError::TooManyRows { most: self.most })
+            } else {
+                row.into_session(sessions.len())
+            };
+            match session {
                 Ok(session) => sessions.push(session),
                 Err(error) => {
+                    // What is there already isn't needed any more.
+                    drop(sessions);
                     while rows.next_element::<IgnoredAny>()?.is_some() {}
-                    return Ok(Err(error));
+                    return Ok(Some(Rows(Err(error))));
                 }
             }
         }
-        Ok(Ok(sessions))
+        Ok(Some(Rows(Ok(sessions))))
     }
 }
 

@@ -128,6 +128,12 @@ impl HttpClient {
         self.get_by(path, limit, deadline).await.map_err(|problem| self.error(problem))
     }
 
+    /// Closes the connection that is kept between the reads of a run. A gateway may serve one connection at a time, and none of its
+    /// answers tells that it doesn't; a new connection costs less than its other clients' waiting.
+    pub fn rest(&mut self) {
+        self.kept = None;
+    }
+
     /// The next read goes over this connection.
     pub fn keep(&mut self, connection: Connection) {
         self.kept = Some(connection);

@@ -22,6 +22,8 @@ pub struct HttpError {
 pub enum HttpProblem {
     /// The name has no address.
     Unresolved(io::Error),
+    /// The name can't be looked up, because no thread can be started.
+    NoResolver(io::Error),
     /// No connection.
     Connect(io::Error),
     /// Somebody else listens there, or it can't be known who.
@@ -81,6 +83,7 @@ impl HttpError {
             | HttpProblem::CutShort { .. }
             | HttpProblem::TooLarge { .. } => true,
             HttpProblem::Unresolved(_)
+            | HttpProblem::NoResolver(_)
             | HttpProblem::Connect(_)
             | HttpProblem::Unaskable
             | HttpProblem::TimedOut { .. }
@@ -94,6 +97,10 @@ impl fmt::Display for HttpError {
         let at = &self.at;
         match &self.problem {
             HttpProblem::Unresolved(_) => write!(f, "{at} has no address: check the name in url"),
+            HttpProblem::NoResolver(_) => write!(
+                f,
+                "{at} is a name, and no thread can be started to look it up: put the address into url, or raise the limit on processes"
+            ),
             HttpProblem::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
                 write!(f, "nothing listens at {at}: is the gateway running, and is this its address?")
             }
@@ -128,7 +135,9 @@ impl std::error::Error for HttpError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.problem {
             HttpProblem::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused => None,
-            HttpProblem::Unresolved(error) | HttpProblem::Connect(error) => Some(error),
+            HttpProblem::Unresolved(error) | HttpProblem::NoResolver(error) | HttpProblem::Connect(error) => {
+                Some(error)
+            }
             HttpProblem::Unwelcome(why) => std::error::Error::source(why),
             _ => None,
         }

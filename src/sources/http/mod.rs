@@ -7,6 +7,7 @@ mod credential;
 mod deadline;
 mod error;
 mod listener;
+mod resolve;
 mod stream;
 
 pub use self::client::{HttpClient, Response};

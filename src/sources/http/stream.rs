@@ -11,6 +11,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::error::HttpProblem;
 use super::listener::Listeners;
+use super::resolve::resolve;
 use crate::config::address::{Address, Host, Place};
 use crate::domain::ids::Pid;
 use crate::domain::table::Listener;
@@ -71,9 +72,7 @@ impl Stream {
 async fn tcp(host: &Host, port: u16, listeners: &Listeners) -> Result<(Stream, Listener), HttpProblem> {
     let addresses: Vec<SocketAddr> = match host {
         Host::Addresses(addresses) => addresses.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
-        Host::Name(name) => {
-            tokio::net::lookup_host((&**name, port)).await.map_err(HttpProblem::Unresolved)?.collect()
-        }
+        Host::Name(name) => resolve(name, port).await?,
     };
     let (mut unwelcome, mut unconnected) = (None, None);
     for address in addresses {

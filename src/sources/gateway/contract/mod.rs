@@ -12,7 +12,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use crate::config::address::Address;
 use crate::domain::ids::{Instance, SessionId};
@@ -30,16 +29,14 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub struct Contract {
     table: Address,
     max_table_bytes: usize,
-    reaps: Semaphore,
     sends_activity: bool,
     elsewhere: Elsewhere,
 }
 
 impl Contract {
-    /// `reaps_at_once`: the next conditional reap waits for its turn.
-    pub fn new(table: Address, max_table_bytes: usize, reaps_at_once: usize) -> Self {
-        let (reaps, elsewhere) = (Semaphore::new(reaps_at_once), Elsewhere::default());
-        Self { table, max_table_bytes, reaps, sends_activity: false, elsewhere }
+    /// The table at this address.
+    pub fn new(table: Address, max_table_bytes: usize) -> Self {
+        Self { table, max_table_bytes, sends_activity: false, elsewhere: Elsewhere::default() }
     }
 
     /// Tells the gateway which `activity` was judged, which the contract doesn't ask for.
@@ -72,7 +69,6 @@ impl Contract {
 
     /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
     pub async fn reap(&self, client: &HttpClient, order: &CloseOrder, within: Duration) -> CloseAnswer {
-        let _turn = self.reaps.acquire().await;
         self.reap_over(client, None, order, within).await
     }
 
@@ -115,7 +111,7 @@ mod tests {
     use super::*;
 
     fn reap_path(url: &str, id: &str) -> String {
-        Contract::new(url.parse().unwrap(), 1, 1).reap_path(&id.into())
+        Contract::new(url.parse().unwrap(), 1).reap_path(&id.into())
     }
 
     #[test]

@@ -4,9 +4,13 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
 
 use crate::config::address::Address;
-use crate::domain::table::{SessionTable, TableView};
-use crate::sources::gateway::table_json;
+use crate::domain::table::{Session, SessionTable, TableView};
+use crate::sources::gateway::table_json::{self, TableError};
 use crate::sources::http::{HttpClient, HttpError, HttpProblem, Response};
+
+/// A row in the contract's words has some four hundred bytes. Many more rows than that allows would fill the memory: the smallest row
+/// takes ten bytes in a table, and a thousand where it is judged and reported.
+const BYTES_OF_A_ROW: usize = 160;
 
 pub(super) fn judge(
     client: &HttpClient,
@@ -26,13 +30,18 @@ pub(super) fn judge(
         Err(error) if error.nothing_listens() => return TableView::nothing_listens(error.in_full()),
         Err(error) => return TableView::unreachable(error.in_full()),
     };
-    match table(client, at, &response) {
+    match table(client, at, &response, limit) {
         Ok(table) => TableView::Current(table),
         Err(why) => TableView::refused(why),
     }
 }
 
-fn table(client: &HttpClient, at: &Address, response: &Response) -> Result<SessionTable, String> {
+fn table(
+    client: &HttpClient,
+    at: &Address,
+    response: &Response,
+    limit: usize,
+) -> Result<SessionTable, String> {
     let status = response.status;
     if status != StatusCode::OK {
         return Err(refusal(client, at, response, "a read of the session table"));
@@ -46,9 +55,48 @@ fn table(client: &HttpClient, at: &Address, response: &Response) -> Result<Sessi
             "{at} answered with an HTML page instead of a session table: a login page, or not the table's url"
         ));
     }
-    let table = table_json::parse(&response.body);
-    let table = table.map_err(|error| client.redact(&error.to_string()).into_owned())?;
+    let table = table_json::parse_at_most(&response.body, limit / BYTES_OF_A_ROW).map_err(|error| match error {
+        TableError::TooManyRows { most } => format!(
+            "the table has more than {most} sessions, one for every {BYTES_OF_A_ROW} bytes of max_table_bytes = {limit}: raise it if \
+             the gateway really has that many"
+        ),
+        error => client.redact(&error.to_string()).into_owned(),
+    })?;
+    if client.token().is_some_and(|token| reveals(&table, token.expose())) {
+        return Err(format!(
+            "{at} published its own token in the session table: it is not shown, and the table not used"
+        ));
+    }
     Ok(SessionTable { listener: response.listener, ..table })
+}
+
+/// Shorter tokens are parts of ordinary words.
+const TELLING: usize = 8;
+
+/// Whether the token stands in a text that reports and logs repeat.
+fn reveals(table: &SessionTable, token: &str) -> bool {
+    let has = |text: &str| text == token || token.len() >= TELLING && text.contains(token);
+    let rows = table.sessions.iter().any(|row| {
+        let holds = row.holds.known().into_iter().flatten().any(|hold| has(hold));
+        holds
+            || has(row.id.as_str())
+            || row.worker_key().is_some_and(has)
+            || row.activity.as_deref().is_some_and(has)
+            || not_understood(row).into_iter().flatten().any(has)
+    });
+    rows || table.instance.as_ref().is_some_and(|instance| has(instance.as_str()))
+}
+
+/// What of a row is shown as it came.
+fn not_understood(row: &Session) -> [Option<&str>; 6] {
+    [
+        row.key.odd(),
+        row.transport.odd(),
+        row.turn.odd(),
+        row.close_on_disconnect.odd(),
+        row.holds.odd(),
+        row.worker.odd(),
+    ]
 }
 
 /// What a status other than the expected ones says, and the remedy where there is one.

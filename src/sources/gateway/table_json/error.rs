@@ -34,6 +34,11 @@ pub enum TableError {
         /// What would have been right.
         expected: &'static str,
     },
+    /// More rows than are read.
+    TooManyRows {
+        /// Most that were allowed.
+        most: usize,
+    },
     /// Two rows have one id.
     DuplicateId {
         /// The second of them.
@@ -72,6 +77,7 @@ impl fmt::Display for TableError {
             Self::Field { field, found: None, expected } => {
                 write!(f, "{field}: missing, expected {expected}")
             }
+            Self::TooManyRows { most } => write!(f, "more than {most} sessions"),
             Self::DuplicateId { row, id, first } => {
                 write!(f, "sessions[{row}] (\"{id}\").id: duplicate of sessions[{first}]")
             }

@@ -1,17 +1,21 @@
-//! Short, harmless pieces of what somebody else wrote, for messages: a gateway's text must neither flood nor steer a terminal.
+//! Text from outside for people: short, on one line, and nothing in it that isn't plainly printable.
 
-use std::error::Error;
-use std::fmt::Write;
+use super::is_printable;
 
-/// An error with its causes, on one line.
-pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let _ = write!(text, ": {cause}");
-        source = cause.source();
+/// A text on one line, as it is: what isn't plainly printable is shown as an escape, and no more than `most` characters are shown.
+pub(crate) fn plain(text: &str, most: usize) -> String {
+    let mut out = String::new();
+    let mut length = 0;
+    for char in text.chars() {
+        let before = out.len();
+        length += push_printable(&mut out, char);
+        if length > most {
+            out.truncate(before);
+            out.push('…');
+            break;
+        }
     }
-    text
+    out
 }
 
 /// At most `max` characters of the text on one line: runs of white space become one space, what can't be printed is escaped, and a
@@ -46,7 +50,7 @@ pub(crate) fn excerpt(text: &str, max: usize) -> Box<str> {
 
 /// Quotes and backslashes stay: an excerpt of JSON should look like it.
 fn push_printable(out: &mut String, char: char) -> usize {
-    if matches!(char, '"' | '\'' | '\\') {
+    if is_printable(char) {
         out.push(char);
         return 1;
     }
@@ -58,7 +62,19 @@ fn push_printable(out: &mut String, char: char) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::excerpt;
+    use super::{excerpt, plain};
+
+    #[test]
+    fn a_plain_text_is_what_it_was_and_steers_nothing() {
+        assert_eq!(plain("a  b é日", 60), "a  b é日");
+        assert_eq!(
+            plain("a\u{1b}[2J\n\u{7f}\u{85}\u{202e}\u{200b}\u{2028}\u{feff}b", 90),
+            r"a\u{1b}[2J\n\u{7f}\u{85}\u{202e}\u{200b}\u{2028}\u{feff}b"
+        );
+        assert_eq!(plain("abcd", 4), "abcd");
+        assert_eq!(plain("abcde", 4), "abcd…");
+        assert_eq!(plain("abc\u{1b}", 4), "abc…");
+    }
 
     #[test]
     fn a_short_text_stays_as_it_is() {

@@ -1,0 +1,28 @@
+//! The one room for making text safe to show. What others wrote, a gateway above all, must neither flood nor steer a terminal, nor read
+//! as something else than it is: for people everything that isn't plainly printable is shown as an escape (control characters, marks that
+//! turn the direction of writing, characters of no width, line separators); in JSON the text stays exact, and the same is escaped.
+
+mod json;
+mod shown;
+
+use std::error::Error;
+use std::fmt::Write;
+
+pub(crate) use self::json::to_json;
+pub(crate) use self::shown::{excerpt, plain};
+
+/// An error with its causes, on one line.
+pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// Whether a character shows as itself, wherever it stands.
+fn is_printable(char: char) -> bool {
+    matches!(char, '"' | '\'' | '\\') || char.escape_debug().len() == 1
+}
