@@ -62,6 +62,14 @@ impl Journal {
         &self.unfinished
     }
 
+    /// The file is gone with its directory: writes it anew.
+    ///
+    /// # Errors
+    /// It could not be written.
+    pub fn make_again(&mut self) -> io::Result<()> {
+        self.rewrite()
+    }
+
     /// Keeps only these, as the decision found them.
     ///
     /// # Errors

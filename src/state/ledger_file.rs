@@ -74,6 +74,11 @@ impl LedgerFile {
         Ok((Self { on_disk, sequence: expected.unwrap_or(now.as_nanos()) }, remembered))
     }
 
+    /// The file is gone with its directory: the next one is written whatever it says.
+    pub fn is_gone(&mut self) {
+        self.on_disk = None;
+    }
+
     /// Writes it, if it isn't what is there already.
     ///
     /// # Errors

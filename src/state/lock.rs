@@ -1,12 +1,19 @@
 //! The lock against a second run on the same state directory. It also keeps the number of the ledger that was written last, so that a
-//! ledger that was put back from a copy is not taken for it.
+//! ledger that was put back from a copy is not taken for it; and, on its second line, who holds it.
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 use super::{StateError, files};
+use crate::text::excerpt;
+
+/// The first line: twenty digits, so that a shorter number never leaves digits of a longer one behind.
+const NUMBER_BYTES: u64 = 21;
+/// What of a command line is worth a message.
+const COMMAND_SHOWN: usize = 120;
 
 /// Held until dropped; the kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
@@ -25,8 +32,32 @@ impl Lock {
         let file = files::open_or_make(&path).map_err(|source| unusable("open", source))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),
-            Err(TryLockError::WouldBlock) => Err(StateError::Busy { lock: path }),
+            Err(TryLockError::WouldBlock) => {
+                let holder = files::read_open(&file).ok().and_then(|bytes| holder(&bytes));
+                Err(StateError::Busy { lock: path, holder })
+            }
             Err(TryLockError::Error(source)) => Err(unusable("lock", source)),
+        }
+    }
+
+    /// Writes down who holds the lock, for whom it keeps out. On a full disk they are not told.
+    pub fn held_by(&self, command: &str, since: SystemTime) -> io::Result<()> {
+        let since = humantime::format_rfc3339_seconds(since);
+        let command = excerpt(command, COMMAND_SHOWN);
+        let line = format!("process {} ({command}) since {since}\n", std::process::id());
+        if self.file.metadata()?.len() < NUMBER_BYTES {
+            // No number yet.
+            self.file.write_all_at(format!("{:20}\n", "").as_bytes(), 0)?;
+        }
+        self.file.write_all_at(line.as_bytes(), NUMBER_BYTES)?;
+        self.file.set_len(NUMBER_BYTES + line.len() as u64)
+    }
+
+    /// Whether the lock file is still where the next run will look for it.
+    pub fn is_in_place(&self, dir: &Path) -> bool {
+        match (self.file.metadata(), std::fs::symlink_metadata(dir.join("lock"))) {
+            (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+            _ => false,
         }
     }
 
@@ -36,7 +67,6 @@ impl Lock {
     }
 
     pub(super) fn set_sequence(&self, sequence: u64) -> io::Result<()> {
-        // Of one length, so that a shorter number never leaves digits of a longer one behind.
         self.file.write_all_at(format!("{sequence:020}\n").as_bytes(), 0)
     }
 }
@@ -47,7 +77,14 @@ pub(super) fn sequence_of(dir: &Path) -> io::Result<Option<u64>> {
 }
 
 fn parse(bytes: &[u8]) -> Option<u64> {
-    std::str::from_utf8(bytes).ok()?.trim().parse().ok()
+    let number = bytes.split(|byte| *byte == b'\n').next()?;
+    std::str::from_utf8(number).ok()?.trim().parse().ok()
+}
+
+/// The second line, which another user of this directory may have written.
+fn holder(bytes: &[u8]) -> Option<Box<str>> {
+    let line = bytes.split(|byte| *byte == b'\n').nth(1).filter(|line| !line.is_empty())?;
+    Some(excerpt(&String::from_utf8_lossy(line), 2 * COMMAND_SHOWN))
 }
 
 #[cfg(test)]
@@ -61,6 +98,43 @@ mod tests {
         assert!(matches!(Lock::take(dir.path()), Err(StateError::Busy { .. })));
         drop(first);
         Lock::take(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn it_names_who_holds_it_whatever_the_number_of_the_ledger() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        for command in ["gateway-reaper watch --interval 5s", "x", &format!("y\u{1b}\n{}", "z".repeat(500))] {
+            lock.held_by(command, SystemTime::UNIX_EPOCH).unwrap();
+            let Err(busy) = Lock::take(dir.path()) else { panic!() };
+            assert!(busy.to_string().contains("process"), "before there is a ledger: {busy}");
+            for number in [7, u64::MAX] {
+                lock.set_sequence(number).unwrap();
+                assert_eq!(sequence_of(dir.path()).unwrap(), Some(number));
+                let Err(busy) = Lock::take(dir.path()) else { panic!() };
+                let said = busy.to_string();
+                let shown = excerpt(command, COMMAND_SHOWN);
+                let holder = format!("process {} ({shown}) since 1970-01-01T00:00:00Z", std::process::id());
+                assert!(
+                    said.contains(&format!(
+                        "another run holds {}: {holder}; nothing",
+                        dir.path().join("lock").display()
+                    )),
+                    "{said}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_lock_file_that_was_removed_or_replaced_is_not_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        assert!(lock.is_in_place(dir.path()));
+        std::fs::remove_file(dir.path().join("lock")).unwrap();
+        assert!(!lock.is_in_place(dir.path()));
+        let another = Lock::take(dir.path()).unwrap();
+        assert!(another.is_in_place(dir.path()) && !lock.is_in_place(dir.path()));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum StateError {
     Busy {
         /// The lock file.
         lock: PathBuf,
+        /// Who holds it: process, command, since when; `None`: the file doesn't say (yet).
+        holder: Option<Box<str>>,
     },
     /// The directory or a file in it can't be used.
     Unusable {
@@ -47,7 +49,10 @@ pub enum StateError {
 impl std::fmt::Display for StateError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Busy { lock } => write!(f, "another run holds {}; nothing was done", lock.display()),
+            Self::Busy { lock, holder } => {
+                let holder = holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default();
+                write!(f, "another run holds {}{holder}; nothing was done", lock.display())
+            }
             Self::Unusable { path, what, source } => write!(
                 f,
                 "can't {what} {}: {source}; nothing was done. The directory is set by [state] dir, $STATE_DIRECTORY or $XDG_STATE_HOME",

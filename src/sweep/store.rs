@@ -11,6 +11,7 @@ use crate::operate::{Notebook, Runner};
 use crate::reap::linux::LinuxKernel;
 use crate::reap::release::let_go;
 use crate::report::Report;
+use crate::sources::clock;
 use crate::sources::processes::ProcessesError;
 use crate::state::audit::Audit;
 use crate::state::journal::Journal;
@@ -38,7 +39,7 @@ impl Store {
     /// The directory can't be used, or another run holds its lock.
     pub fn open(dir: &Path, boot: &BootId, now: Awake) -> Result<Self, StateError> {
         state::open(dir, rustix::process::geteuid().as_raw())?;
-        let lock = Lock::take(dir)?;
+        let lock = take_lock(dir)?;
         let (file, remembered) = LedgerFile::load(dir, &lock, boot, now)?;
         let unusable =
             |source| StateError::Unusable { path: dir.join("in-hand.jsonl"), what: "read", source };
@@ -89,10 +90,28 @@ impl Store {
     /// # Errors
     /// It could not be written.
     pub fn remember(&mut self, ledger: Ledger) -> io::Result<()> {
+        if !self.lock.is_in_place(&self.dir) {
+            self.make_again().map_err(io::Error::other)?;
+        }
         self.journal.keep(ledger.unfinished.clone())?;
         self.file.save(&self.dir, &self.lock, &ledger)?;
         self.ledger = ledger;
         Ok(())
+    }
+
+    /// The directory, or the lock in it, was removed under a running `watch`: by a cleaner of temporary files, say. Nothing is lost but the
+    /// files, unless another run has the lock by now.
+    fn make_again(&mut self) -> Result<(), StateError> {
+        state::open(&self.dir, rustix::process::geteuid().as_raw())?;
+        self.lock = take_lock(&self.dir)?;
+        tracing::warn!(
+            dir = %self.dir.display(),
+            "the state directory was removed and is made again; keep cleaners of temporary files away from it"
+        );
+        self.file.is_gone();
+        let unusable =
+            |source| StateError::Unusable { path: self.dir.join("in-hand.jsonl"), what: "write", source };
+        self.journal.make_again().map_err(unusable)
     }
 
     /// The record of a run's acts. What they leave unfinished is known to the next run.
@@ -105,6 +124,16 @@ impl Store {
     pub fn unfinished(&self) -> Vec<Unfinished> {
         self.journal.unfinished().to_vec()
     }
+}
+
+fn take_lock(dir: &Path) -> Result<Lock, StateError> {
+    let lock = Lock::take(dir)?;
+    let arguments: Vec<_> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let command = arguments.join(" ");
+    if let Err(error) = lock.held_by(&command, clock::wall_now()) {
+        tracing::debug!(%error, "who holds the lock could not be written into it");
+    }
+    Ok(lock)
 }
 
 fn with_unfinished(ledger: Ledger, journal: &Journal) -> Ledger {

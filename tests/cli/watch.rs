@@ -138,13 +138,13 @@ fn a_second_run_on_the_same_memory_does_nothing_and_exits_4() {
     for command in [&["once"][..], &["once", "--dry-run"], &["watch"]] {
         let ran = place.reaper(command.iter().copied()).run();
         assert_eq!((ran.out.as_str(), ran.code), ("", Some(4)), "{ran:?}");
-        assert_eq!(
-            ran.err,
-            format!(
-                "gateway-reaper: another run holds {}; nothing was done\n",
-                place.state("lock").display()
-            )
+        let holder = format!(
+            "gateway-reaper: another run holds {}: process {} ({} watch --interval 1h) since 20",
+            place.state("lock").display(),
+            running.pid(),
+            crate::place::EXE
         );
+        assert!(ran.err.starts_with(&holder) && ran.err.ends_with("Z; nothing was done\n"), "{ran:?}");
     }
     assert_eq!((gateway.looks(), gateway.reaps().len()), (looks, 0));
     assert_eq!(place.status([]).code, Some(0), "who only looks needs no lock");
@@ -240,4 +240,22 @@ fn a_failure_is_json_where_json_is_asked_for_and_a_busy_memory_is_no_news_where_
     assert_eq!((busy.code, busy.out.as_str(), &error["exit_code"]), (Some(4), "", &serde_json::json!(4)));
     let quiet = place.once(["-q"]);
     assert_eq!((quiet.code, quiet.out + &quiet.err), (Some(4), String::new()));
+}
+
+#[test]
+fn a_state_directory_that_is_removed_under_a_watch_is_made_again_and_keeps_others_out() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    gateway.on_reap("a", Answer::Says(500, String::new()));
+    gateway.publish(&table(None, &[orphan("a")]));
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("it has tried", || gateway.reaps().len() > 1);
+    std::fs::remove_dir_all(place.path("state")).unwrap();
+    running.eventually("it remembers again", || place.state("ledger.json").exists());
+    assert_eq!(running.err().matches("was removed and is made again").count(), 1, "{}", running.err());
+    let ran = place.once([]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    gateway.on_reap("a", Answer::reaped());
+    running.eventually("it reaps on", || running.out().contains("reaped"));
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
 }
