@@ -1,5 +1,7 @@
 //! The version with its commit, for `--version`.
 
+#![expect(clippy::disallowed_methods, reason = "cargo tells a build script everything by its environment")]
+
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 

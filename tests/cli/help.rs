@@ -63,9 +63,9 @@ fn the_global_options_stand_before_or_after_the_command() {
     for args in [["--config", "no.toml", "--json", "once"], ["once", "--json", "--config", "no.toml"]] {
         let ran = place.reaper(args).run();
         assert_eq!(ran.code, Some(2));
-        assert_eq!(
-            ran.err,
-            "gateway-reaper: no.toml: no such file, although --config names it; correct the path or create the file\n"
-        );
+        let said: serde_json::Value = serde_json::from_str(&ran.err).unwrap();
+        let missing =
+            "no.toml: no such file, although --config names it; correct the path or create the file";
+        assert_eq!(said["error"], missing, "{ran:?}");
     }
 }

@@ -1,5 +1,5 @@
 //! What a package carries besides the binary: the manual page, the completions, the units.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "the program under test is a process")]
 
 mod man;
