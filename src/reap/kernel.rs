@@ -49,6 +49,10 @@ pub struct Family {
     pub children: Vec<Pid>,
 }
 
+/// A sign that a process passes on to all that it starts, and these to theirs, whatever they execute and whoever adopts them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mark(pub u16);
+
 /// The operating system refused.
 #[derive(Debug)]
 pub struct KernelError {
@@ -99,6 +103,24 @@ pub trait Kernel {
     /// What memory would come back if this very process ended, in bytes: its share of what it shares with others (PSS), where that can be
     /// read, else its resident memory. `None`: it is gone, or can't be read.
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64>;
+
+    /// A mark that no process bears. `None`: there are none, or no more.
+    fn new_mark(&mut self) -> Option<Mark> {
+        None
+    }
+
+    /// Marks the held process. Returns what it bore before, by which it is unmarked. `None`: it can't be marked.
+    fn mark(&mut self, _held: &Self::Held, _mark: Mark) -> Option<Mark> {
+        None
+    }
+
+    /// Every process that was started since the first mark and bears one, zombies left out.
+    ///
+    /// # Errors
+    /// The process table can't be read.
+    fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
+        Ok(Vec::new())
+    }
 
     /// Sends a signal to the held process.
     ///

@@ -11,7 +11,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, pidfd_send_signal, setrlimit};
 
-use super::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
+use super::kernel::{Delivery, Family, Kernel, KernelError, Mark, Reread, Signal};
+use super::marks::Marks;
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
@@ -27,10 +28,23 @@ pub struct LinuxKernel {
     proc: Proc,
     has_children_files: bool,
     most: RawFd,
+    marks: Option<Marks>,
 }
 
 /// So many descriptors are left to everything else: files of the state directory, connections, looks in `/proc`.
 const RESERVE: u64 = 16;
+
+/// Scans for marks at most: where processes come and go all the time, none is settled.
+const MARK_SCANS: usize = 4;
+
+/// Whether a scan can have missed a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scan {
+    /// It can't.
+    Settled,
+    /// What was listed had exited when it was read: it may have started another one, that was not there to be listed.
+    Moving,
+}
 
 /// One process, held by its pidfd. Where there are too few descriptors for that it is known by its identity alone, and a pidfd is opened, and
 /// the identity compared, for each signal.
@@ -59,7 +73,7 @@ impl LinuxKernel {
         let proc = Proc::open()?;
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let most = RawFd::try_from(limit.saturating_sub(RESERVE)).unwrap_or(RawFd::MAX);
-        Ok(Self { has_children_files: proc.has_children_files(), proc, most })
+        Ok(Self { has_children_files: proc.has_children_files(), proc, most, marks: None })
     }
 
     fn read(&mut self, fd: &OwnedFd, pid: Pid, what: Reread) -> Result<Option<Process>, KernelError> {
@@ -68,6 +82,36 @@ impl LinuxKernel {
             Reread::UserAndArgv => read_held(&mut self.proc, pid, fd),
         };
         read.map_err(|error| unreadable(pid, error))
+    }
+
+    /// Adds what bears a mark and isn't found yet.
+    fn scan_for_marks(&mut self, found: &mut Vec<(Mark, Process)>) -> Result<Scan, KernelError> {
+        let Some(marks) = self.marks.as_ref().filter(|marks| marks.are_given()) else {
+            return Ok(Scan::Settled);
+        };
+        let (mut pids, mut over) = (Vec::new(), 0);
+        let counted = self.proc.scan_and_count(|pid, stat| {
+            if stat.start_ticks() < marks.since {
+            } else if stat.is_over() {
+                over += 1;
+            } else {
+                pids.push(pid);
+            }
+        });
+        over += counted.map_err(|error| unreadable(Pid::INIT, error))?;
+        for pid in pids {
+            // The process first: whoever takes hold of it then knows that the mark was its own.
+            let Some(process) = glance(&mut self.proc, pid).map_err(|error| unreadable(pid, error))? else {
+                over += 1;
+                continue;
+            };
+            match marks.borne(&mut self.proc, pid) {
+                Some(_) if found.iter().any(|(_, known)| known.identity == process.identity) => {}
+                Some(mark) => found.push((mark, process)),
+                None => {}
+            }
+        }
+        Ok(if over == 0 { Scan::Settled } else { Scan::Moving })
     }
 
     /// A pidfd of this very process, and the process as it is after that was opened. `None`: it is gone.
@@ -126,6 +170,29 @@ impl Kernel for LinuxKernel {
 
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
         memory_of(&mut self.proc, who).ok().flatten()
+    }
+
+    fn new_mark(&mut self) -> Option<Mark> {
+        if self.marks.is_none() {
+            self.marks = Marks::find(&mut self.proc, clock::ticks_now()).ok();
+        }
+        self.marks.as_mut()?.give()
+    }
+
+    fn mark(&mut self, held: &Held, mark: Mark) -> Option<Mark> {
+        let (fd, pid) = (held.fd.as_ref()?, held.identity.pid);
+        let is_there = || has_exited(fd, pid).is_ok_and(|exited| !exited);
+        self.proc.set_dump_filter(pid, mark.0, is_there).map(Mark)
+    }
+
+    fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
+        let mut found = Vec::new();
+        for pass in 1..=MARK_SCANS {
+            if self.scan_for_marks(&mut found)? == Scan::Settled && pass > 1 {
+                break;
+            }
+        }
+        Ok(found)
     }
 
     fn signal(&mut self, held: &Held, signal: Signal) -> Result<Delivery, KernelError> {

@@ -9,6 +9,7 @@
 pub mod event;
 pub mod kernel;
 pub mod linux;
+mod marks;
 pub mod outcome;
 pub mod record;
 pub mod release;

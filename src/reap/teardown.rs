@@ -117,10 +117,12 @@ impl<H> Teardown<H> {
             let searching = self.victims.iter().filter(|victim| victim.is_searching());
             let leaders: Vec<Pid> = searching.flat_map(Victim::leaders).collect();
             let found = if leaders.is_empty() { Ok(Vec::new()) } else { world.led_by(&leaders) };
+            let is_marked = self.victims.iter().any(|victim| victim.is_searching() && victim.is_marked());
+            let marked = if is_marked { world.marked() } else { Ok(Vec::new()) };
             for victim in self.victims.iter_mut().filter(|victim| victim.is_searching()) {
-                match &found {
-                    Ok(found) => victim.found(world, found),
-                    Err(error) => victim.fail_with(world, error),
+                match (&found, &marked) {
+                    (Ok(found), Ok(marked)) => victim.found(world, found, marked),
+                    (Err(error), _) | (_, Err(error)) => victim.fail_with(world, error),
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
+use super::kernel::{Delivery, Family, Kernel, KernelError, Mark, Reread, Signal};
 use super::outcome::{Ending, Step};
 use super::record::{Case, Record};
 use crate::domain::ids::Pid;
@@ -45,6 +45,18 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
 
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
         self.kernel.memory(who)
+    }
+
+    fn new_mark(&mut self) -> Option<Mark> {
+        self.kernel.new_mark()
+    }
+
+    fn mark(&mut self, held: &K::Held, mark: Mark) -> Option<Mark> {
+        self.kernel.mark(held, mark)
+    }
+
+    fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
+        self.kernel.marked()
     }
 
     fn signal(&mut self, held: &K::Held, signal: Signal) -> Result<Delivery, KernelError> {

@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use crate::reaper::run;
 
 /// A gateway with one thread, which answers one connection after the other.
-struct Serial {
+pub(crate) struct Serial {
     port: u16,
     sessions: Arc<Mutex<BTreeSet<usize>>>,
 }
 
 /// The worker of all sessions there are.
-type Worker = Option<u32>;
+pub(crate) type Worker = Option<u32>;
 
 impl Serial {
     /// With so many detached sessions, a queue for so many connections, and so much time for each close.
@@ -26,7 +26,8 @@ impl Serial {
         Self::start_with(None, sessions, queue, a_close)
     }
 
-    fn start_with(worker: Worker, sessions: usize, queue: u32, a_close: Duration) -> Self {
+    /// The same, with a worker that this process, the gateway, has started.
+    pub(crate) fn start_with(worker: Worker, sessions: usize, queue: u32, a_close: Duration) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(async {
             let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -47,7 +48,7 @@ impl Serial {
     }
 
     /// The same with this before the program on the command line, and more of the gateway's configuration.
-    fn reaped_by(&self, before: &[&str], policy: &str, more: &str) -> Value {
+    pub(crate) fn reaped_by(&self, before: &[&str], policy: &str, more: &str) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("reaper.toml");
         let text = format!(

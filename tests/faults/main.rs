@@ -4,6 +4,7 @@
 
 mod churn;
 mod closes;
+mod daemons;
 mod descriptors;
 mod kernels;
 mod killed;

@@ -1,6 +1,8 @@
 //! Who belongs to the tree, and who doesn't although it looks like it.
 
 use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::reap::kernel::Mark;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, GATEWAY, Play};
@@ -344,4 +346,57 @@ fn a_daemon_of_a_dying_worker_is_found_by_the_session_that_its_parent_led() {
     play.exits(201).exits(200);
     assert_eq!(play.ending().outcome, Outcome::Reaped);
     assert!(!play.kernel.is_alive(202));
+}
+
+/// A worker that starts a daemon and is gone at once: init has the daemon before any look, in a group and a session that tell nothing.
+fn with_a_daemon(answered: bool) -> Play {
+    let mut cast = Cast::new();
+    let worker = if answered { cast.session("s", 200) } else { cast.worker(200) };
+    worker.forks = Some(201);
+    let daemon = cast.actor(201, 1, "daemon").clone();
+    let mut play = cast.rehearse();
+    play.kernel.actors.remove(&201);
+    play.kernel.unborn.insert(201, daemon);
+    play
+}
+
+#[test]
+fn a_daemon_of_a_worker_that_is_gone_at_once_is_found_by_its_mark() {
+    let mut play = with_a_daemon(false).begin();
+    assert_eq!(
+        play.done(),
+        "take 200, announce SIGTERM 200, Term 200, take 200+201, announce SIGTERM 201, Term 201, reaped, put 200"
+    );
+}
+
+#[test]
+fn a_marked_daemon_of_another_user_is_named_and_not_ended() {
+    let mut play = with_a_daemon(false);
+    play.kernel.unborn.get_mut(&201).unwrap().process.uid = 0;
+    let ending = play.begin().ending();
+    assert_eq!(ending.survivors.iter().map(|left| left.process.pid.get()).collect::<Vec<_>>(), [201]);
+}
+
+#[test]
+fn a_worker_that_its_gateway_keeps_bears_its_mark_no_more() {
+    let mut play = with_a_daemon(true).begin();
+    assert!(play.kernel.actors[&200].mark.is_some_and(|mark| mark.0 > 0), "while its gateway is asked");
+    play.answer(CloseAnswer::Kept { reason: "attached".into() });
+    assert_eq!(play.kernel.actors[&200].mark.map(|mark| mark.0), Some(0), "as it was before");
+}
+
+#[test]
+fn what_bears_the_mark_of_another_victim_is_left_to_that() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.session("s", 300);
+    cast.actor(301, 1, "daemon");
+    let mut play = cast.rehearse();
+    play.kernel.actors.get_mut(&301).unwrap().mark = Some(Mark(1));
+    let mut play = play.begin();
+    // The session is the first victim, and kept: what it started lives on.
+    play.answer(CloseAnswer::Kept { reason: "attached".into() });
+    let outcomes: Vec<_> = play.endings().into_iter().map(|ending| ending.outcome).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Reaped).count(), 1, "{outcomes:?}");
+    assert!(play.kernel.is_alive(301));
 }

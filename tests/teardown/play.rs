@@ -69,7 +69,7 @@ impl Cast {
             argv: Some(argv.into()),
             rss_bytes: Some(raw.into()),
         };
-        let actor = Actor { process, manner: Manner::Obedient, alive: true, forks: None };
+        let actor = Actor { process, manner: Manner::Obedient, alive: true, mark: None, forks: None };
         self.actors.entry(raw).insert_entry(actor).into_mut()
     }
 

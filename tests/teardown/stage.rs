@@ -10,7 +10,7 @@ use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
-use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Mark, Reread, Signal};
 use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
@@ -34,6 +34,8 @@ pub(crate) struct Actor {
     pub(crate) process: Process,
     pub(crate) manner: Manner,
     pub(crate) alive: bool,
+    /// What it bears, and passes on.
+    pub(crate) mark: Option<Mark>,
     /// Starts this one when a signal comes, whatever that does to itself.
     pub(crate) forks: Option<u32>,
 }
@@ -66,6 +68,7 @@ pub(crate) struct FakeKernel {
     /// How the system refuses.
     pub(crate) refusal: io::ErrorKind,
     pub(crate) searched: usize,
+    marks: u16,
     pub(crate) looked: usize,
     pub(crate) listed: usize,
     /// Those whom actors that fork will start.
@@ -94,6 +97,7 @@ impl FakeKernel {
             blind: false,
             refusal: io::ErrorKind::PermissionDenied,
             searched: 0,
+            marks: 0,
             looked: 0,
             listed: 0,
             unborn: BTreeMap::new(),
@@ -161,6 +165,21 @@ impl Kernel for FakeKernel {
         }))
     }
 
+    fn new_mark(&mut self) -> Option<Mark> {
+        self.marks += 1;
+        Some(Mark(self.marks))
+    }
+
+    fn mark(&mut self, held: &ProcessIdentity, mark: Mark) -> Option<Mark> {
+        let actor = self.actors.values_mut().find(|actor| actor.process.identity == *held)?;
+        Some(actor.mark.replace(mark).unwrap_or(Mark(0)))
+    }
+
+    fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
+        let alive = self.actors.values().filter(|actor| actor.alive);
+        Ok(alive.filter_map(|actor| Some((actor.mark?, actor.process.clone()))).collect())
+    }
+
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {
         let bytes = self.living().find(|process| process.identity == who)?.rss_bytes?;
         let inherits = self.shares.is_some_and(|(from, to)| who.pid.get() == to && !self.is_alive(from));
@@ -177,7 +196,9 @@ impl Kernel for FakeKernel {
         }
         self.log.borrow_mut().push(format!("{signal:?} {pid}"));
         let born = self.actors.get_mut(&pid).and_then(|actor| actor.forks.take());
-        if let Some((child, actor)) = born.and_then(|child| self.unborn.remove_entry(&child)) {
+        let mark = self.actors.get(&pid).and_then(|actor| actor.mark);
+        if let Some((child, mut actor)) = born.and_then(|child| self.unborn.remove_entry(&child)) {
+            actor.mark = mark;
             self.actors.insert(child, actor);
         }
         if signal == Signal::Stop && self.seizes == Some(pid) {

@@ -1,7 +1,7 @@
 //! One process of a tree, held by a pidfd.
 
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::reap::kernel::{Kernel, KernelError};
+use crate::reap::kernel::{Kernel, KernelError, Mark};
 use crate::reap::outcome::Step;
 
 /// Whether a process is still to be ended.
@@ -27,6 +27,8 @@ pub(in crate::reap) struct Member<H> {
     pub(in crate::reap) termed: bool,
     pub(in crate::reap) stopped: bool,
     pub(in crate::reap) killed: bool,
+    /// What it bore before it was marked.
+    pub(super) unmarked: Option<Mark>,
     /// As it was before the first act.
     pub(super) memory: u64,
     /// Leads a process group or a session of its own: whatever else is in it came from here.
@@ -48,6 +50,7 @@ impl<H> Member<H> {
             termed: false,
             stopped: false,
             killed: false,
+            unmarked: None,
             memory,
             leads: false,
             group: 0,

@@ -9,7 +9,7 @@ use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Protection;
 use crate::domain::warrant::Limits;
 
-use super::kernel::{Kernel, KernelError, Reread};
+use super::kernel::{Kernel, KernelError, Mark, Reread};
 use super::outcome::Survivor;
 pub(super) use member::Member;
 
@@ -23,6 +23,17 @@ pub(super) enum Listing {
     Whole,
     /// What may have been added since: there is another listing before any of it is killed.
     Again,
+}
+
+/// What became of a process that was to be a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is one now.
+    Added,
+    /// It is one already, or is protected.
+    Known,
+    /// It has exited.
+    Gone,
 }
 
 /// A member, as it was read again before a signal.
@@ -44,6 +55,8 @@ pub(super) struct Tree<H> {
     rooted: bool,
     /// Its worker was asked to end, or its session was closed.
     pub(super) dying: bool,
+    /// What its members bear, and pass on to all that they start.
+    mark: Option<Mark>,
     /// What was read of memory before the first act of all.
     memory: HashMap<ProcessIdentity, u64>,
     /// What was seen under it and must not be signalled.
@@ -56,6 +69,7 @@ impl<H> Default for Tree<H> {
             members: Vec::new(),
             rooted: false,
             dying: false,
+            mark: None,
             memory: HashMap::new(),
             protected: Vec::new(),
         }
@@ -78,7 +92,38 @@ impl<H> Tree<H> {
         let mut member = Member::new(held, process, memory.unwrap_or(0));
         // What is started by a dying worker may call `setsid` and be gone before the next look: a daemon's parent does.
         member.leads |= self.dying;
+        if let Some(mark) = self.mark {
+            member.unmarked = kernel.mark(&member.held, mark);
+        }
         member
+    }
+
+    /// Marks its members, so that whatever they start from now on is found.
+    pub(super) fn mark<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
+        self.mark = kernel.new_mark();
+        let Some(mark) = self.mark else { return };
+        for member in &mut self.members {
+            member.unmarked = kernel.mark(&member.held, mark);
+        }
+    }
+
+    /// It is let be: what bears its mark is not looked for any more.
+    pub(super) fn unmark<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
+        self.mark = None;
+        for member in self.members.iter_mut().filter(|member| !member.exited()) {
+            if let Some(before) = member.unmarked.take() {
+                let _ = kernel.mark(&member.held, before);
+            }
+        }
+    }
+
+    pub(super) fn is_marked(&self) -> bool {
+        self.mark.is_some()
+    }
+
+    /// Whether this mark says that it came from here.
+    pub(super) fn bears(&self, mark: Mark) -> bool {
+        self.mark == Some(mark)
     }
 
     /// Puts the worker at the root.
@@ -189,29 +234,39 @@ impl<H> Tree<H> {
         Ok(protection.map_or(Fitness::Fit, Fitness::Changed))
     }
 
-    /// Takes hold of a process, unless it is known, gone or protected.
+    /// Takes hold of a process, unless it is known, gone or protected. Returns whether it was added.
     pub(super) fn add<K: Kernel<Held = H>>(
         &mut self,
         kernel: &mut K,
         limits: &Limits,
         identity: ProcessIdentity,
     ) -> Result<bool, KernelError> {
+        Ok(self.take(kernel, limits, identity)? == Taken::Added)
+    }
+
+    /// The same; returns what became of it.
+    pub(super) fn take<K: Kernel<Held = H>>(
+        &mut self,
+        kernel: &mut K,
+        limits: &Limits,
+        identity: ProcessIdentity,
+    ) -> Result<Taken, KernelError> {
         if self.knows(&identity) {
-            return Ok(false);
+            return Ok(Taken::Known);
         }
         match kernel.hold(identity)? {
             Some((held, process)) => match limits.protects(&process) {
                 None => {
                     let member = self.new_member(kernel, held, &process);
                     self.members.push(member);
-                    Ok(true)
+                    Ok(Taken::Added)
                 }
                 Some(protection) => {
                     self.is_protected(process.identity, protection);
-                    Ok(false)
+                    Ok(Taken::Known)
                 }
             },
-            None => Ok(false),
+            None => Ok(Taken::Gone),
         }
     }
 

@@ -184,6 +184,9 @@ impl<H> Victim<H> {
             return;
         }
         self.let_go(world);
+        if !matches!(outcome, Outcome::Reaped) {
+            self.tree.unmark(world);
+        }
         let survivors = self.survivors(world, &outcome);
         let ending = Ending {
             outcome,

@@ -157,6 +157,10 @@ impl<H> Victim<H> {
         members.filter(|(_, member)| member.is_left()).map(|(index, _)| index)
     }
 
+    pub(super) fn is_marked(&self) -> bool {
+        self.tree.is_marked()
+    }
+
     pub(super) fn leaders(&self) -> impl Iterator<Item = Pid> {
         self.tree.leaders()
     }
@@ -223,6 +227,7 @@ impl<H> Victim<H> {
         if !self.note_begun(world, self.case.session.is_some()) {
             return false;
         }
+        self.tree.mark(world);
         if self.warrant.session().is_some() {
             self.phase = Phase::Closing { unheld };
             return self.announce(world, Step::Close, None);

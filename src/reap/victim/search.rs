@@ -1,9 +1,11 @@
-//! The search for re-parented descendants of a finished tree, by process group or session that one of its members led.
+//! The search for re-parented descendants of a finished tree: by process group or session that one of its members led, and by the mark that
+//! its members bore.
 
 use super::{Phase, Victim, chain};
 use crate::domain::process::Process;
-use crate::reap::kernel::KernelError;
+use crate::reap::kernel::{KernelError, Mark};
 use crate::reap::outcome::Outcome;
+use crate::reap::tree::Taken;
 use crate::reap::world::World;
 
 /// How often re-parented descendants are ended before the tree is called unfinished.
@@ -11,10 +13,15 @@ const ROUNDS: u32 = 5;
 
 impl<H> Victim<H> {
     /// Takes in what the search found, and ends what of it came from this tree.
-    pub(in crate::reap) fn found<W: World<Held = H>>(&mut self, world: &mut W, found: &[Process]) {
+    pub(in crate::reap) fn found<W: World<Held = H>>(
+        &mut self,
+        world: &mut W,
+        found: &[Process],
+        marked: &[(Mark, Process)],
+    ) {
         let Phase::Searching { mut course } = self.phase else { return };
         let limits = self.warrant.limits().clone();
-        let mut grew = false;
+        let (mut grew, mut moved) = (false, false);
         for process in found {
             let from = |pid: u32| self.tree.led(pid, process);
             // A leader's number that is in use again leads another family.
@@ -29,7 +36,18 @@ impl<H> Victim<H> {
                 Err(error) => return self.fail_with(world, &error),
             }
         }
-        if !grew {
+        let from_here = marked.iter().filter(|(mark, _)| self.tree.bears(*mark)).map(|(_, process)| process);
+        for process in from_here.cloned().collect::<Vec<_>>() {
+            // Another user's is named, and not ended.
+            match self.tree.take(world, &limits, process.identity) {
+                Ok(Taken::Added) => grew = true,
+                // Gone since, and what it started may have come too late to be found with it.
+                Ok(Taken::Gone) => moved = true,
+                Ok(Taken::Known) => {}
+                Err(error) => return self.fail_with(world, &error),
+            }
+        }
+        if !grew && !moved {
             let by_us = if self.signalled { Outcome::Reaped } else { Outcome::Gone };
             let outcome = course.closed.map_or(by_us, Into::into);
             return self.finish(world, outcome);
@@ -38,7 +56,10 @@ impl<H> Victim<H> {
         if course.rounds > ROUNDS {
             return self.fail(world, "its tree grows faster than it can be ended");
         }
-        if self.note_begun(world, false) {
+        if !grew {
+            // It is searched again at once.
+            self.phase = Phase::Searching { course };
+        } else if self.note_begun(world, false) {
             self.terminate(world, course);
         }
     }

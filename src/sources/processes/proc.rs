@@ -161,6 +161,28 @@ impl Proc {
         Some(kilobytes.saturating_mul(1024))
     }
 
+    /// What a core dump of the process that has this PID would hold, as bits. `None`: it can't be read.
+    pub(crate) fn dump_filter(&mut self, pid: Pid) -> Option<u16> {
+        read_line(&self.root, &format!("{pid}/coredump_filter"), &mut self.buffer).ok()?;
+        u16::from_str_radix(std::str::from_utf8(&self.buffer).ok()?.trim(), 16).ok()
+    }
+
+    /// Sets it, and returns what it was. `is_there`: whether the process that is meant is still there, asked once its directory is open.
+    pub(crate) fn set_dump_filter(
+        &mut self,
+        pid: Pid,
+        value: u16,
+        is_there: impl FnOnce() -> bool,
+    ) -> Option<u16> {
+        let dir = self.process(pid).ok().flatten().filter(|_| is_there())?;
+        read_line(&dir.fd, "coredump_filter", &mut self.buffer).ok()?;
+        let before = u16::from_str_radix(std::str::from_utf8(&self.buffer).ok()?.trim(), 16).ok()?;
+        let file =
+            openat(&dir.fd, "coredump_filter", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        rustix::io::write(&file, format!("{value:#x}").as_bytes()).ok()?;
+        Some(before)
+    }
+
     /// The children in the kernel's lists of the main thread or of all. None where the process is gone.
     pub(super) fn children(
         &mut self,
@@ -178,16 +200,26 @@ impl Proc {
     }
 
     /// One `stat` line of every process that is to be seen, three system calls each.
-    pub(crate) fn scan(&mut self, mut each: impl FnMut(Pid, Stat)) -> Result<(), ProcessesError> {
+    pub(crate) fn scan(&mut self, each: impl FnMut(Pid, Stat)) -> Result<(), ProcessesError> {
+        self.scan_and_count(each).map(drop)
+    }
+
+    /// The same; returns how many were listed and gone, or hidden, when their line was read.
+    pub(crate) fn scan_and_count(
+        &mut self,
+        mut each: impl FnMut(Pid, Stat),
+    ) -> Result<usize, ProcessesError> {
         let failed = |errno: Errno| ProcessesError::Read { what: "/proc".into(), source: errno.into() };
         let root = openat(&self.root, ".", DIRECTORY, Mode::empty()).map_err(failed)?;
         let pids = numbers(&root).map_err(failed)?;
+        let mut missing = 0;
         for pid in pids {
-            if let Some(stat) = self.standing(pid)? {
-                each(pid, stat);
+            match self.standing(pid)? {
+                Some(stat) => each(pid, stat),
+                None => missing += 1,
             }
         }
-        Ok(())
+        Ok(missing)
     }
 
     /// What the line in the buffer says, if it could be read.

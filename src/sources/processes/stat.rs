@@ -30,6 +30,16 @@ pub(crate) struct ExecGeneration([u64; 5]);
 pub(super) struct Malformed;
 
 impl Stat {
+    /// Whether nothing can be asked of it: a zombie or a kernel thread.
+    pub(crate) fn is_over(&self) -> bool {
+        self.zombie || self.kernel
+    }
+
+    /// When it started, in clock ticks since boot.
+    pub(crate) fn start_ticks(&self) -> u64 {
+        self.start_ticks
+    }
+
     /// Takes the line apart. `None`: the process was being released while the kernel wrote the line, so it's gone.
     pub(super) fn parse(line: &[u8]) -> Result<Option<Self>, Malformed> {
         // The name may hold spaces, parentheses and newlines; nothing after it holds a parenthesis.
