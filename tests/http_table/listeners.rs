@@ -162,10 +162,17 @@ async fn a_user_that_may_listen_is_asked_and_known() {
 
 #[tokio::test]
 async fn where_any_may_listen_nobody_is_known() {
-    let server = Server::saying(ok(TABLE)).await;
-    let client = client(&server.url("/table"), PATIENT, None).with_listeners(Listeners::Any);
-    let view = asking(client).read_table().await;
-    assert_eq!(view.current().unwrap().listener, Listener::Unverified);
+    // What it claims of the time before anybody looked counts only from a listener that is known.
+    let claims = r#"{"version":1,"sessions":[{"id":"a","detached_for_s":9000,"idle_for_s":9000}]}"#;
+    for (listeners, is_known) in [(Listeners::Any, false), (Listeners::own_and([]), true)] {
+        let server = Server::saying(ok(claims)).await;
+        let client = client(&server.url("/table"), PATIENT, None).with_listeners(listeners);
+        let view = asking(client).read_table().await;
+        let table = view.current().unwrap();
+        assert_eq!(table.listener == Listener::Verified, is_known);
+        let row = &table.sessions[0];
+        assert_eq!((row.detached_for.is_some(), row.idle_for.is_some()), (is_known, is_known));
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use hyper::StatusCode;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName, LOCATION};
 
 use crate::config::address::Address;
-use crate::domain::table::{Session, SessionTable, TableView};
+use crate::domain::table::{Listener, Session, SessionTable, TableView};
 use crate::sources::gateway::table_json::{self, TableError};
 use crate::sources::http::{HttpClient, HttpError, HttpProblem, Response};
 
@@ -67,7 +67,12 @@ fn table(
             "{at} published its own token in the session table: it is not shown, and the table not used"
         ));
     }
-    Ok(SessionTable { listener: response.listener, ..table })
+    let mut table = SessionTable { listener: response.listener, ..table };
+    if table.listener == Listener::Unverified {
+        // What the gateway claims of the time before the reaper looked counts only from one that is known.
+        table.sessions.iter_mut().for_each(|row| (row.detached_for, row.idle_for) = (None, None));
+    }
+    Ok(table)
 }
 
 /// Shorter tokens are parts of ordinary words.
