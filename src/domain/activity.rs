@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// Above what a worker takes at rest, and far below the least that one at work takes.
 const BUSY_PER_SECOND: Duration = Duration::from_millis(2);
+/// A job that waits for so long is connected to its model or has a child; threads that only stay are a pool's.
+const QUIET_IS_REST: Duration = Duration::from_secs(600);
 
 /// One look at one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,8 +21,10 @@ pub struct Activity {
     pub threads: u32,
     /// The processor time of all threads that it has now.
     pub ran: Duration,
-    /// How many connections it has to others, over a network or loopback.
+    /// How many connections it has to others, over a network or loopback. One that the other side has closed is none any more.
     pub connections: u32,
+    /// How many children it has.
+    pub children: u32,
 }
 
 /// The main thread, by the kernel's own account, which is exact where the ticks of `utime` and `stime` miss half.
@@ -53,6 +57,13 @@ pub enum Work {
         /// So many at rest.
         at_rest: u32,
     },
+    /// It has more children than it has at rest.
+    MoreChildren {
+        /// So many now.
+        children: u32,
+        /// So many at rest.
+        at_rest: u32,
+    },
     /// Its threads took more processor time since the earlier look than at rest.
     Ran {
         /// So much.
@@ -60,6 +71,26 @@ pub enum Work {
         /// In so long.
         within: Duration,
     },
+}
+
+/// What a worker has while it does nothing: its own, since one with an MCP server has more of both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtRest {
+    /// Threads.
+    pub threads: u32,
+    /// Children.
+    pub children: u32,
+}
+
+/// What is remembered of a worker between two looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watched {
+    /// The last look.
+    pub last: Activity,
+    /// What it has at rest, once that was seen.
+    pub at_rest: Option<AtRest>,
+    /// For how long it showed no sign of work but, maybe, more threads or children than at rest, and always the same.
+    pub quiet_for: Duration,
 }
 
 impl Activity {
@@ -71,16 +102,13 @@ impl Activity {
         (self.connections > 0).then_some(Work::Connected { connections: self.connections })
     }
 
-    /// What shows that it works, or worked since the earlier look, `within` before. `at_rest`: how many threads it has then, where known.
-    pub fn work_since(&self, earlier: &Self, within: Duration, at_rest: Option<u32>) -> Option<Work> {
+    /// What shows that it works now, or ran since the earlier look, `within` before.
+    fn ran_since(&self, earlier: &Self, within: Duration) -> Option<Work> {
         if let Some(work) = self.work_now() {
             return Some(work);
         }
         if self.main != earlier.main {
             return Some(Work::MainThreadRan);
-        }
-        if let Some(at_rest) = at_rest.filter(|at_rest| self.threads > *at_rest) {
-            return Some(Work::MoreThreads { threads: self.threads, at_rest });
         }
         // A thread that ended takes its time along; what the others took is a lower bound.
         let ran = self.ran.saturating_sub(earlier.ran);
@@ -88,13 +116,39 @@ impl Activity {
         (ran > allowed).then_some(Work::Ran { ran, within })
     }
 
-    /// How many threads it has at rest, by this look and those before: the fewest that were ever seen while its main thread stood still.
-    /// While it starts it has fewer, but then its main thread runs.
-    pub fn threads_at_rest(&self, earlier: &Self, before: Option<u32>) -> Option<u32> {
-        if self.main != earlier.main || !self.main.asleep {
-            return before;
+    fn has(&self) -> AtRest {
+        AtRest { threads: self.threads, children: self.children }
+    }
+}
+
+impl Watched {
+    /// After the first look.
+    pub fn new(first: Activity) -> Self {
+        Self { last: first, at_rest: None, quiet_for: Duration::ZERO }
+    }
+
+    /// What shows that it works, or worked since the last look, `within` before.
+    pub fn look(&mut self, now: Activity, within: Duration) -> Option<Work> {
+        let earlier = std::mem::replace(&mut self.last, now);
+        if let Some(work) = now.ran_since(&earlier, within) {
+            self.quiet_for = Duration::ZERO;
+            return Some(work);
         }
-        Some(before.map_or(self.threads, |before| before.min(self.threads)))
+        let has = now.has();
+        self.quiet_for = if has == earlier.has() { self.quiet_for + within } else { Duration::ZERO };
+        // The fewest that were ever seen while it stood still. While it starts it has fewer, but then its main thread runs.
+        let fewest = self.at_rest.map_or(has, |at_rest| AtRest {
+            threads: at_rest.threads.min(has.threads),
+            children: at_rest.children.min(has.children),
+        });
+        // The newer releases keep the threads of a job that has ended.
+        let at_rest = if self.quiet_for >= QUIET_IS_REST { has } else { fewest };
+        self.at_rest = Some(at_rest);
+        if has.threads > at_rest.threads {
+            return Some(Work::MoreThreads { threads: has.threads, at_rest: at_rest.threads });
+        }
+        (has.children > at_rest.children)
+            .then_some(Work::MoreChildren { children: has.children, at_rest: at_rest.children })
     }
 }
 
@@ -106,61 +160,91 @@ mod tests {
 
     fn at_rest() -> Activity {
         let main = MainThread { asleep: true, ran: Duration::from_millis(700), switches: 90 };
-        Activity { main, threads: 3, ran: Duration::from_millis(800), connections: 0 }
+        Activity { main, threads: 3, ran: Duration::from_millis(800), connections: 0, children: 1 }
+    }
+
+    /// One that was seen at rest.
+    fn watched() -> Watched {
+        let mut watched = Watched::new(at_rest());
+        assert_eq!(watched.look(at_rest(), MINUTE), None);
+        assert_eq!(watched.at_rest, Some(AtRest { threads: 3, children: 1 }));
+        watched
     }
 
     #[test]
     fn one_that_does_nothing_rests() {
-        let now = at_rest();
-        assert_eq!(now.work_now(), None);
-        assert_eq!(now.work_since(&now, MINUTE, Some(3)), None);
+        let mut watched = watched();
+        assert_eq!(at_rest().work_now(), None);
         // Its watchdog and an MCP client's keep-alive.
-        let later = Activity { ran: now.ran + Duration::from_micros(210) * 60, ..now };
-        assert_eq!(later.work_since(&now, MINUTE, Some(3)), None);
+        let later = Activity { ran: at_rest().ran + Duration::from_micros(210) * 60, ..at_rest() };
+        assert_eq!(watched.look(later, MINUTE), None);
     }
 
     #[test]
     fn any_use_is_seen() {
-        let before = at_rest();
-        let main = |main: MainThread| Activity { main, ..before };
-        let ran = main(MainThread { ran: before.main.ran + Duration::from_micros(330), ..before.main });
-        assert_eq!(ran.work_since(&before, MINUTE, Some(3)), Some(Work::MainThreadRan));
-        let switched = main(MainThread { switches: 91, ..before.main });
-        assert_eq!(switched.work_since(&before, MINUTE, Some(3)), Some(Work::MainThreadRan));
-        let awake = main(MainThread { asleep: false, ..before.main });
+        let main = |main: MainThread| Activity { main, ..at_rest() };
+        let before = at_rest().main;
+        let ran = main(MainThread { ran: before.ran + Duration::from_micros(330), ..before });
+        assert_eq!(watched().look(ran, MINUTE), Some(Work::MainThreadRan));
+        assert_eq!(
+            watched().look(main(MainThread { switches: 91, ..before }), MINUTE),
+            Some(Work::MainThreadRan)
+        );
+        let awake = main(MainThread { asleep: false, ..before });
         assert_eq!(awake.work_now(), Some(Work::Awake));
-        assert_eq!(awake.work_since(&before, MINUTE, Some(3)), Some(Work::Awake));
+        assert_eq!(watched().look(awake, MINUTE), Some(Work::Awake));
     }
 
     #[test]
     fn a_job_in_another_thread_is_seen_by_each_of_its_signs() {
-        let before = at_rest();
-        let threads = Activity { threads: 4, ..before };
-        assert_eq!(
-            threads.work_since(&before, MINUTE, Some(3)),
-            Some(Work::MoreThreads { threads: 4, at_rest: 3 })
-        );
-        assert_eq!(threads.work_since(&before, MINUTE, None), None, "how many it has at rest isn't known");
-        let connected = Activity { connections: 1, ..before };
+        let threads = Activity { threads: 4, ..at_rest() };
+        assert_eq!(watched().look(threads, MINUTE), Some(Work::MoreThreads { threads: 4, at_rest: 3 }));
+        let children = Activity { children: 2, ..at_rest() };
+        assert_eq!(watched().look(children, MINUTE), Some(Work::MoreChildren { children: 2, at_rest: 1 }));
+        let connected = Activity { connections: 1, ..at_rest() };
         assert_eq!(connected.work_now(), Some(Work::Connected { connections: 1 }));
+        assert_eq!(watched().look(connected, MINUTE), Some(Work::Connected { connections: 1 }));
         let ran = Duration::from_millis(17) * 60;
-        let busy = Activity { ran: before.ran + ran, ..before };
-        assert_eq!(busy.work_since(&before, MINUTE, Some(3)), Some(Work::Ran { ran, within: MINUTE }));
+        let busy = Activity { ran: at_rest().ran + ran, ..at_rest() };
+        assert_eq!(watched().look(busy, MINUTE), Some(Work::Ran { ran, within: MINUTE }));
         // A thread that ended took its time along.
-        let fewer = Activity { ran: Duration::from_millis(750), threads: 2, ..before };
-        assert_eq!(fewer.work_since(&before, MINUTE, Some(3)), None);
+        let fewer = Activity { ran: Duration::from_millis(750), threads: 2, ..at_rest() };
+        assert_eq!(watched().look(fewer, MINUTE), None);
     }
 
     #[test]
     fn what_it_has_at_rest_is_learnt_only_from_looks_at_which_it_stood_still() {
-        let starting = Activity { threads: 1, ..at_rest() };
-        let mut now = at_rest();
-        now.main.switches += 1;
-        assert_eq!(now.threads_at_rest(&starting, None), None, "it was starting");
-        let with_a_job = Activity { threads: 5, ..now };
-        let known = with_a_job.threads_at_rest(&now, None);
-        assert_eq!(known, Some(5));
-        assert_eq!(now.threads_at_rest(&with_a_job, known), Some(3));
-        assert_eq!(with_a_job.threads_at_rest(&now, Some(3)), Some(3));
+        let mut watched = Watched::new(Activity { threads: 1, children: 0, ..at_rest() });
+        let mut started = at_rest();
+        started.main.switches += 1;
+        assert_eq!(watched.look(started, MINUTE), Some(Work::MainThreadRan));
+        assert_eq!(watched.at_rest, None);
+        let with_a_job = Activity { threads: 5, ..started };
+        assert_eq!(
+            watched.look(with_a_job, MINUTE),
+            None,
+            "by its threads alone it can't be told: nothing is known yet"
+        );
+        assert_eq!(watched.look(started, MINUTE), None);
+        assert_eq!(watched.look(with_a_job, MINUTE), Some(Work::MoreThreads { threads: 5, at_rest: 3 }));
+    }
+
+    #[test]
+    fn threads_that_stay_and_do_nothing_for_long_are_its_own() {
+        let mut watched = watched();
+        let kept = Activity { threads: 8, ..at_rest() };
+        let more = Some(Work::MoreThreads { threads: 8, at_rest: 3 });
+        for _ in 0..10 {
+            assert_eq!(watched.look(kept, MINUTE), more);
+        }
+        assert_eq!(watched.look(kept, MINUTE), None, "ten minutes");
+        let again = Activity { threads: 9, ..kept };
+        assert_eq!(watched.look(again, MINUTE), Some(Work::MoreThreads { threads: 9, at_rest: 8 }));
+        // Anything it does in between starts the ten minutes again.
+        let mut watched = self::watched();
+        for look in 0..30_u32 {
+            let kept = Activity { connections: u32::from(look % 5 == 0), ..kept };
+            assert!(watched.look(kept, MINUTE).is_some());
+        }
     }
 }

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::processes::{Proc, ProcessDir, ProcessesError};
 use crate::domain::activity::{Activity, MainThread};
+use crate::domain::ids::Pid;
 use crate::domain::process::ProcessIdentity;
 
 /// Reads activities.
@@ -27,41 +28,53 @@ impl Activities {
         Ok(Self { proc: Proc::open()?, buffer: Vec::new() })
     }
 
-    /// What this process shows now. `connected`: the inodes of all sockets that are connected, as whose its own are counted. `None`: it is
-    /// gone.
+    /// What this process shows now. `connected`: the inodes of all sockets that are connected ([`connected_inodes`]), among which its own
+    /// are counted. `None`: it is gone.
     ///
     /// # Errors
     /// Something of it can't be read; nothing is known then.
+    ///
+    /// [`connected_inodes`]: super::sockets::connected_inodes
     pub fn read(
         &mut self,
         identity: &ProcessIdentity,
         connected: &HashSet<u64>,
     ) -> Result<Option<Activity>, ProcessesError> {
-        let Some(dir) = self.proc.process(identity.pid)? else { return Ok(None) };
-        if !self.is_it(&dir, identity)? {
-            return Ok(None);
-        }
-        let read = self.read_below(&dir, identity, connected)?;
-        // What isn't there is of a process that went away meanwhile, or this kernel doesn't tell it.
-        if read.is_none() && self.is_it(&dir, identity)? {
-            let what = format!("/proc/{}/task: what its threads did", identity.pid).into();
-            return Err(ProcessesError::Read { what, source: Errno::NOENT.into() });
-        }
-        Ok(read)
+        let read = self.read_pid(identity.pid, connected)?;
+        Ok(read.filter(|(found, _)| found == identity).map(|(_, activity)| activity))
     }
 
-    fn is_it(&mut self, dir: &ProcessDir, identity: &ProcessIdentity) -> Result<bool, ProcessesError> {
+    /// The same of whoever has this PID now, and which process that is.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read).
+    pub fn read_pid(
+        &mut self,
+        pid: Pid,
+        connected: &HashSet<u64>,
+    ) -> Result<Option<(ProcessIdentity, Activity)>, ProcessesError> {
+        let Some(dir) = self.proc.process(pid)? else { return Ok(None) };
+        let Some(identity) = self.alive(&dir)? else { return Ok(None) };
+        let read = self.read_below(&dir, pid, connected)?;
+        // What isn't there is of a process that went away meanwhile, or this kernel doesn't tell it.
+        if read.is_none() && self.alive(&dir)?.is_some() {
+            let what = format!("/proc/{pid}/task: what its threads did").into();
+            return Err(ProcessesError::Read { what, source: Errno::NOENT.into() });
+        }
+        Ok(read.map(|activity| (identity, activity)))
+    }
+
+    fn alive(&mut self, dir: &ProcessDir) -> Result<Option<ProcessIdentity>, ProcessesError> {
         let seen = self.proc.describe(dir)?;
-        Ok(seen.is_some_and(|(process, _)| process.identity == *identity && !process.zombie))
+        Ok(seen.filter(|(process, _)| !process.zombie).map(|(process, _)| process.identity))
     }
 
     fn read_below(
         &mut self,
         dir: &ProcessDir,
-        identity: &ProcessIdentity,
+        pid: Pid,
         connected: &HashSet<u64>,
     ) -> Result<Option<Activity>, ProcessesError> {
-        let pid = identity.pid;
         let Some(status) = dir.text(&format!("task/{pid}/status"), &mut self.buffer)? else {
             return Ok(None);
         };
@@ -79,6 +92,7 @@ impl Activities {
             }
         }
         let Some(main_ran) = main_ran else { return Ok(None) };
+        let children = u32::try_from(self.proc.children_of_process(dir)?.len()).unwrap_or(u32::MAX);
         let Some(descriptors) = dir.numbers("fd")? else { return Ok(None) };
         let mut connections = 0;
         for descriptor in descriptors {
@@ -86,7 +100,7 @@ impl Activities {
             connections += u32::from(socket.is_some_and(|inode| connected.contains(&inode)));
         }
         let main = MainThread { asleep, ran: main_ran, switches };
-        Ok(Some(Activity { main, threads: count, ran, connections }))
+        Ok(Some(Activity { main, threads: count, ran, connections, children }))
     }
 }
 

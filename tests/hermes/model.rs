@@ -89,6 +89,8 @@ impl Model {
 }
 
 fn serve(stream: TcpStream, script: &Script) {
+    // As a model's server does: the newer releases keep a connection for the next request, which may never come.
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     while let Some((line, body)) = read_request(&mut reader) {

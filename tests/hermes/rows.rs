@@ -1,6 +1,7 @@
 //! What the plugin says of a gateway's sessions, looked at until it is as wanted.
 
 use std::fs;
+use std::time::Duration;
 
 use gateway_reaper::demo::pinned::Pinned;
 use serde_json::Value;
@@ -52,11 +53,21 @@ impl Gateway {
         .await
     }
 
-    /// The session's row once nothing in the gateway has it in hand any more.
+    /// The session's row once nothing in the gateway has it in hand any more, and its worker, which may still be starting, rests.
     pub(crate) async fn settled(&self, session: &str) -> Value {
         let is_settled =
             |row: &Value| row["turn"] == "idle" && row["holds"].as_array().is_some_and(Vec::is_empty);
-        self.row_where(session, "the session rests", is_settled).await
+        loop {
+            let row = self.row_where(session, "the session rests", is_settled).await;
+            let Some(worker) = row["worker"]["pid"].as_u64() else { return row };
+            let spent =
+                || fs::read_to_string(format!("/proc/{worker}/task/{worker}/schedstat")).unwrap_or_default();
+            let before = spent();
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            if spent() == before {
+                return row;
+            }
+        }
     }
 
     /// The session's worker, held.

@@ -4,17 +4,21 @@
 //! one sentence each what is wrong with a dashboard that has no table for us. Nothing here resumes or activates a session, ever.
 
 mod active_list;
+mod at_work;
+mod clients;
 mod diagnosis;
 pub mod page;
 mod plugin_said;
 mod trouble;
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use hyper::StatusCode;
 
+use self::at_work::AtWork;
 use self::page::Page;
 use self::plugin_said::Said;
 use self::trouble::Trouble;
@@ -41,6 +45,7 @@ pub struct HermesGateway {
     /// The dashboard's address for messages.
     at: Box<str>,
     token: TokenFrom,
+    at_work: RefCell<AtWork>,
 }
 
 /// Where the dashboard's token comes from.
@@ -67,15 +72,22 @@ impl HermesGateway {
             None => TokenFrom::Nowhere,
         };
         let contract = Contract::new(table, max_table_bytes).with_activity();
-        Self { client, contract, root, at, token }
+        Self { client, contract, root, at, token, at_work: RefCell::default() }
     }
 
     /// The session table; without one, at least which sessions there are.
     async fn table(&mut self) -> TableView {
         match self.read().await {
+            Ok(TableView::Current(mut table)) => {
+                self.at_work.get_mut().hold_busy(&mut table);
+                TableView::Current(table)
+            }
             Ok(view) => view,
             Err(trouble) => {
-                let why = format!("{}: {trouble}", self.at);
+                let mut why = format!("{}: {trouble}", self.at);
+                if trouble.leaves_a_list() {
+                    why = format!("{why}; {}", clients::count(self.client.address()));
+                }
                 let sessions = match self.client.token() {
                     Some(token) if trouble.leaves_a_list() => {
                         active_list::read(&self.client, &self.root, token).await
@@ -163,6 +175,10 @@ impl Gateway for HermesGateway {
     }
 
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
+        let held = self.at_work.borrow_mut().holds_now(&order.id);
+        if let Some(reason) = held {
+            return std::future::ready(CloseAnswer::Kept { reason: reason.into() }).boxed_local();
+        }
         self.contract.reap(&self.client, order, within).boxed_local()
     }
 }

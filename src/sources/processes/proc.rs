@@ -192,6 +192,11 @@ impl Proc {
         children(&dir.fd, "task", dir.pid, threads, &mut self.buffer)
     }
 
+    /// The children of all of its threads. None where the process is gone.
+    pub(crate) fn children_of_process(&mut self, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
+        self.children(dir, Threads::All)
+    }
+
     /// The same of whoever has this PID now, by its path as in [`standing`](Self::standing), whose line is asked whether there is more than
     /// one thread.
     pub(crate) fn children_of(&mut self, pid: Pid, stat: &Stat) -> Result<Vec<Pid>, ProcessesError> {

@@ -22,7 +22,9 @@ pub enum State {
     Listen,
     /// The other side has closed.
     CloseWait,
-    /// Any other: half open, or on its way out.
+    /// On its way to be connected.
+    HalfOpen,
+    /// Any other: on its way out.
     Other,
 }
 
@@ -30,6 +32,7 @@ impl State {
     fn from_kernel(state: u8) -> Self {
         match state {
             1 => Self::Established,
+            2 | 3 | 12 => Self::HalfOpen,
             8 => Self::CloseWait,
             10 => Self::Listen,
             _ => Self::Other,
@@ -61,13 +64,15 @@ pub enum Sockets {
     Proc,
 }
 
-/// The inodes of all TCP sockets that are connected or about to be, in this network namespace.
+/// The inodes of all TCP sockets of this network namespace that are connected or about to be. One whose other side has closed isn't: a
+/// pool of an HTTP client keeps such a one for ever.
 ///
 /// # Errors
 /// They can't be known.
 pub fn connected_inodes() -> io::Result<HashSet<u64>> {
     let sockets = Sockets::open().list(Filter { local_port: None, remote_port: None })?;
-    let connected = sockets.iter().filter(|socket| socket.state != State::Listen && socket.inode != 0);
+    let is_over = |state| matches!(state, State::Listen | State::CloseWait);
+    let connected = sockets.iter().filter(|socket| !is_over(socket.state) && socket.inode != 0);
     Ok(connected.map(|socket| socket.inode.into()).collect())
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gateway_reaper::demo::pinned::Pinned;
-use gateway_reaper::domain::activity::{Activity, Work};
+use gateway_reaper::domain::activity::{Watched, Work};
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::sources::activity::Activities;
@@ -25,8 +25,7 @@ on_each_release!(
 struct Watch {
     worker: ProcessIdentity,
     activities: Activities,
-    last: Option<(Activity, Instant)>,
-    at_rest: Option<u32>,
+    last: Option<(Watched, Instant)>,
 }
 
 impl Watch {
@@ -35,18 +34,21 @@ impl Watch {
         let roots = Roots { gateways: &[pid(gateway.pid())], known: &[] };
         let view = Processes::new().unwrap().look(Look::Near, &roots).unwrap();
         let worker = view.get(pid(worker.pid())).expect("a child of its gateway").identity;
-        Self { worker, activities: Activities::open().unwrap(), last: None, at_rest: None }
+        Self { worker, activities: Activities::open().unwrap(), last: None }
     }
 
     /// What shows that it worked since the last look.
     fn look(&mut self) -> Option<Work> {
         let connected = sockets::connected_inodes().unwrap();
         let now = self.activities.read(&self.worker, &connected).unwrap().expect("it is there");
-        let at = Instant::now();
-        let Some((earlier, before)) = self.last.replace((now, at)) else { return now.work_now() };
-        let work = now.work_since(&earlier, at - before, self.at_rest);
-        println!("{now:?}, {:?} at rest: {work:?}", self.at_rest);
-        self.at_rest = now.threads_at_rest(&earlier, self.at_rest);
+        let Some((watched, before)) = &mut self.last else {
+            self.last = Some((Watched::new(now), Instant::now()));
+            return now.work_now();
+        };
+        let within = before.elapsed();
+        *before = Instant::now();
+        let work = watched.look(now, within);
+        println!("{watched:?}: {work:?}");
         work
     }
 }
@@ -66,8 +68,8 @@ async fn activity(release: Release) {
     let mut watch = Watch::of(&gateway, &worker);
     until("it has come to rest", async || {
         pause().await;
-        let rests = watch.look().is_none() && watch.at_rest.is_some();
-        rests.then_some(())
+        let rests = watch.look().is_none();
+        (rests && watch.last.is_some_and(|(watched, _)| watched.at_rest.is_some())).then_some(())
     })
     .await;
 
@@ -83,7 +85,11 @@ async fn activity(release: Release) {
     client.turn(&session, "hello again").await;
 
     let job = json!({ "session_id": session, "command": "/background HOLD:job and then say so" });
-    client.ask("slash.exec", job).await.unwrap();
+    let said = client.ask("slash.exec", job).await.unwrap();
+    if said["output"].as_str().is_some_and(|output| output.contains("Unknown command")) {
+        assert_eq!(release, Release::V0_21_0, "there it is the gateway's own");
+        return;
+    }
     until("the job is with the model", async || gateway.model.holds("job").then_some(())).await;
     let _ = watch.look();
     for _ in 0..LOOKS {
@@ -93,7 +99,10 @@ async fn activity(release: Release) {
     gateway.model.release("job");
     until("it rests again", async || {
         pause().await;
-        watch.look().is_none().then_some(())
+        // The newer releases keep the job's threads, which rest by themselves after ten minutes.
+        let work = watch.look();
+        let kept = release > Release::V0_19_0 && matches!(work, Some(Work::MoreThreads { .. }));
+        (work.is_none() || kept).then_some(())
     })
     .await;
     assert!(worker.alive());

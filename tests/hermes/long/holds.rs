@@ -25,6 +25,11 @@ on_each_release!(
 );
 on_each_release!(
     #[ignore = "long: waits for graces"]
+    a_job_in_the_background_of_a_worker_holds_its_session,
+    job
+);
+on_each_release!(
+    #[ignore = "long: waits for graces"]
     a_session_of_a_messaging_platform_is_never_ended,
     platform
 );
@@ -87,7 +92,12 @@ async fn waiting(release: Release) {
         question = client.question("approval.request", session);
     })
     .await;
-    let clarify = tool("clarify", json!({ "question": "which?", "choices": ["a", "b"] }));
+    let clarify = tool(
+        "clarify",
+        json!({ "question": "which?", "choices": ["a", "b"],
+        // As the newer code has it.
+        "questions": [{ "question": "which?", "choices": ["a", "b"] }] }),
+    );
     let clarify = left_with(&gateway, &clarify, async |client, session| {
         asked("clarify.request", client, session).await
     })
@@ -145,6 +155,36 @@ async fn delegation(release: Release) {
     }
     gateway.model.release("child");
     goes(&gateway, &reaper, &session).await;
+}
+
+/// `/background PROMPT` runs in the worker, and the gateway knows nothing of it.
+async fn job(release: Release) {
+    let Some(gateway) = Gateway::start(release).await else { return };
+    let reaper = Reaper::of(&gateway);
+    let mut client = gateway.client().await;
+    let session = client.create().await;
+    let worker = gateway.worker(&session).await;
+    client.turn(&session, "hello").await;
+    gateway.settled(&session).await;
+    let job = json!({ "session_id": session, "command": "/background HOLD:job and then say so" });
+    let said = client.ask("slash.exec", job).await.unwrap();
+    println!("Hermes {release}: {said}");
+    if said["output"].as_str().is_some_and(|output| output.contains("Unknown command")) {
+        // There it is the gateway's own, and in its hands.
+        assert_eq!(release, Release::V0_21_0);
+        return;
+    }
+    until("the job is with the model", async || gateway.model.holds("job").then_some(())).await;
+    drop(client);
+    gateway.row_where(&session, "the client is gone", |row| row["transport"] == "detached").await;
+    gateway.settled(&session).await;
+    stays(&reaper, &session, "held").await;
+    let said = reaper.once_and_wait().await;
+    assert_eq!(said.of(&session), ("keep", "held"), "{}", said.report);
+    assert!(said.report.to_string().contains("worker-busy") && worker.alive(), "{}", said.report);
+    gateway.model.release("job");
+    goes(&gateway, &reaper, &session).await;
+    assert!(!worker.alive());
 }
 
 async fn platform(release: Release) {

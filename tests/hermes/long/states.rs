@@ -23,7 +23,13 @@ async fn without_plugin(release: Release) {
     let mut client = gateway.client().await;
     let session = client.create().await;
     let worker = until("there is a worker", async || gateway.workers().pop()).await;
+    let said = reaper.status().await;
+    assert!(said.error().contains("1 client is connected"), "{}", said.error());
     drop(client);
+    until("the connection is gone", async || {
+        reaper.status().await.error().contains("no client is connected").then_some(())
+    })
+    .await;
     for said in [reaper.status().await, reaper.once().await] {
         assert_eq!((said.exit, said.gateway()["table"].as_str()), (3, Some("refused")), "{}", said.stderr);
         assert!(said.error().contains("gateway-reaper hermes install"), "{}", said.error());
