@@ -81,6 +81,18 @@ fn hermes_has_its_worker_match_built_in_and_http_has_none() {
 }
 
 #[test]
+fn a_hermes_dashboard_may_be_named_by_its_home() {
+    let by_home = GATEWAY.replace("url = \"http://127.0.0.1:9119\"", "home = \"/h\"\ntoken_env = \"T\"");
+    let gateway = taken(&by_home).gateways.remove(0);
+    assert_eq!(gateway.kind.as_str(), "hermes");
+    let GatewayKind::HermesHome(of) = gateway.kind else { panic!("{:?}", gateway.kind) };
+    assert_eq!((of.home, of.token), ("/h".into(), TokenSource::Env("T".to_owned())));
+    refused("home = \"/h\"", "5: gateway.home: url stands here too; keep one of them");
+    let text = GATEWAY.replace("hermes", "http") + "home = \"/h\"\n";
+    assert!(told(&text).contains("kind = \"http\" has no home; take it out"), "{}", told(&text));
+}
+
+#[test]
 fn what_is_missing_is_told_at_the_gateways_own_line() {
     assert_eq!(
         told("\n[[gateway]]\n[[gateway]]\nname = \"b\"\n"),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::config_yaml;
 use super::configuration::{ByHand, Found};
@@ -13,6 +13,9 @@ use super::install::{Place, look};
 use super::plugin::{self, FILES, FOLDER};
 use super::record;
 use super::running::{Running, running};
+
+/// The kernel tells when the machine was started in whole seconds, and a process' start is counted from there.
+const WHOLE_SECONDS: Duration = Duration::from_secs(1);
 
 /// What is in a home.
 #[derive(Debug)]
@@ -94,7 +97,7 @@ pub fn status(home: &Home) -> Result<Status, HermesError> {
     };
     let running = running(home.path())?.map(|running| {
         let loaded = |it: &Running| match since {
-            Some(since) if it.started >= since => Loaded::StartedSince,
+            Some(since) if it.started + WHOLE_SECONDS >= since => Loaded::StartedSince,
             _ => Loaded::StartedBefore,
         };
         running.into_iter().map(|it| (loaded(&it), it)).map(|(loaded, it)| (it, loaded)).collect()

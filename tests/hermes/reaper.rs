@@ -47,13 +47,21 @@ impl Reaper {
 
     /// With more lines under `[[gateway]]`.
     pub(crate) fn with(gateway: &Gateway, more: &str) -> Self {
+        Self::at(&format!("url = \"{}\"", gateway.url()), more)
+    }
+
+    /// Of whatever dashboard or backend of the gateway's home runs.
+    pub(crate) fn of_home(gateway: &Gateway, more: &str) -> Self {
+        Self::at(&format!("home = \"{}\"", gateway.path().display()), more)
+    }
+
+    fn at(place: &str, more: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = format!(
-            "[policy]\ngrace = \"{}ms\"\nworker_grace = \"1h\"\n[state]\ndir = \"{}\"\n[[gateway]]\nname = \"dashboard\"\nkind = \"hermes\"\nurl = \"{}\"\n\
+            "[policy]\ngrace = \"{}ms\"\nworker_grace = \"1h\"\n[state]\ndir = \"{}\"\n[[gateway]]\nname = \"dashboard\"\nkind = \"hermes\"\n{place}\n\
              timeout = \"20s\"\n{more}\n",
             GRACE.as_millis(),
-            dir.path().join("state").display(),
-            gateway.url()
+            dir.path().join("state").display()
         );
         fs::write(dir.path().join("reaper.toml"), config).unwrap();
         Self { dir }

@@ -87,7 +87,7 @@ fn tell(home: &Home, status: &Status) -> String {
             for (it, loaded) in running {
                 let _ = write!(text, "{} {} at {} runs", it.command, it.pid, it.url);
                 text.push_str(match loaded {
-                    Loaded::StartedBefore if is_there => ", since before the plugin was installed: restart it\n",
+                    Loaded::StartedBefore if is_there => ", since before the plugin was installed: restart it (since 0.22 a new plugin, not a changed one, is loaded without)\n",
                     _ => "\n",
                 });
             }

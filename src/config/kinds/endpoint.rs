@@ -39,7 +39,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<Endpoint> {
     Some(Endpoint { address: address?, token, listener_user })
 }
 
-fn listener_user(section: &Section<'_>) -> Option<ListenerUser> {
+pub(super) fn listener_user(section: &Section<'_>) -> Option<ListenerUser> {
     const EXPECTED: &str = "a user's name in quotes, a user id, or \"any\"";
     if section.value("listener_user")?.get_ref().as_str() == Some("any") {
         return Some(ListenerUser::Any);
@@ -52,7 +52,7 @@ fn address(section: &Section<'_>) -> Option<Address> {
     text.parse().map_err(|error: NotAnAddress| section.refuse("url", error.to_string())).ok()
 }
 
-fn token(section: &Section<'_>) -> TokenSource {
+pub(super) fn token(section: &Section<'_>) -> TokenSource {
     if section.value("token_env").is_some() && section.value("token_file").is_some() {
         section.refuse("token_file", "token_env stands here too; keep one of them");
     }

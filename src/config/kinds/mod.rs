@@ -13,6 +13,7 @@ use super::value::quoted;
 use crate::domain::policy::WorkerMatch;
 
 pub use endpoint::{Endpoint, ListenerUser};
+pub use hermes::HermesHome;
 
 /// How a gateway is spoken to, with the settings of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub enum GatewayKind {
     Http(Endpoint),
     /// A Hermes dashboard; the address is its base.
     Hermes(Endpoint),
+    /// A Hermes dashboard, found by the records of its home.
+    HermesHome(HermesHome),
 }
 
 const KINDS: [&Kind; 2] = [&hermes::KIND, &http::KIND];
@@ -45,7 +48,7 @@ impl GatewayKind {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Http(_) => http::KIND.word,
-            Self::Hermes(_) => hermes::KIND.word,
+            Self::Hermes(_) | Self::HermesHome(_) => hermes::KIND.word,
         }
     }
 
@@ -53,6 +56,7 @@ impl GatewayKind {
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
             Self::Http(endpoint) | Self::Hermes(endpoint) => Some(endpoint),
+            Self::HermesHome(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod contract;
 pub mod hermes;
+mod hermes_home;
 pub mod http;
 mod json;
 pub mod table_json;
@@ -13,6 +14,7 @@ use futures_util::future::LocalBoxFuture;
 use thiserror::Error;
 
 use self::hermes::HermesGateway;
+use self::hermes_home::HermesOfHome;
 use self::http::HttpGateway;
 use super::http::{Credential, HttpClient, Listeners};
 use crate::config::token::TokenError;
@@ -73,21 +75,26 @@ pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, OpenError> {
         GatewayKind::Hermes(endpoint) => {
             Box::new(HermesGateway::new(client(endpoint, config)?, config.max_table_bytes))
         }
+        GatewayKind::HermesHome(home) => {
+            let credential = Credential::fetch(home.token.clone())?;
+            let listeners = listeners(home.listener_user.as_ref(), config)?;
+            Box::new(HermesOfHome::new(home, credential, listeners, config))
+        }
     })
 }
 
 /// The client of a kind that is spoken to over HTTP.
 fn client(endpoint: &Endpoint, config: &GatewayConfig) -> Result<HttpClient, OpenError> {
     let credential = Credential::fetch(endpoint.token.clone())?;
-    let listeners = listeners(endpoint, config)?;
+    let listeners = listeners(endpoint.listener_user.as_ref(), config)?;
     let client = HttpClient::new(endpoint.address.clone(), credential, config.timeout);
     Ok(client.with_listeners(listeners))
 }
 
 /// The users that the gateway may run as.
-fn listeners(endpoint: &Endpoint, config: &GatewayConfig) -> Result<Listeners, UserError> {
+fn listeners(user: Option<&ListenerUser>, config: &GatewayConfig) -> Result<Listeners, UserError> {
     let worker = config.worker_user.as_ref().map(|user| user.uid("gateway.worker.user")).transpose()?;
-    let listener = match &endpoint.listener_user {
+    let listener = match user {
         Some(ListenerUser::Any) => return Ok(Listeners::Any),
         Some(ListenerUser::User(user)) => Some(user.uid("gateway.listener_user")?),
         None => None,

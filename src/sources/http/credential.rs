@@ -7,7 +7,7 @@ use hyper::header::HeaderValue;
 use crate::config::token::{Token, TokenError, TokenSource};
 
 /// A token, and where the next one comes from.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Credential {
     source: TokenSource,
     token: Option<Token>,

@@ -5,9 +5,10 @@ use std::fs;
 use serde_json::json;
 
 use super::holds::{goes, stays};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Launch};
 use crate::reaper::Reaper;
 use crate::releases::{Release, on_each_newer_release};
+use crate::until;
 
 on_each_newer_release!(
     #[ignore = "long: waits for graces"]
@@ -98,6 +99,59 @@ async fn watcher(release: Release) {
     drop(client);
     gateway.row_where(&watching, "the client is gone", |row| row["transport"] == "detached").await;
     goes(&gateway, &reaper, &watching).await;
+}
+
+/// As the desktop starts it: at any port that is free, which only Hermes' own records tell.
+#[tokio::test]
+#[ignore = "long: starts a gateway"]
+async fn a_backend_at_any_port_is_found_by_its_home() {
+    for release in [Release::V0_21_0, Release::V0_22_2] {
+        let Some(mut gateway) = Gateway::home(release) else { return };
+        crate::install::install(gateway.path());
+        let file = gateway.path().join("token");
+        fs::write(&file, "a-token-of-its-own").unwrap();
+        let with_token = format!("token_file = \"{}\"", file.display());
+        let reaper = Reaper::of_home(&gateway, &with_token);
+        let said = reaper.status().await;
+        assert_eq!(said.exit, 3, "{}", said.stderr);
+        assert!(said.error().contains("name its address by url"), "before its first start: {}", said.error());
+
+        let token = ("HERMES_DASHBOARD_SESSION_TOKEN", "a-token-of-its-own");
+        let any_port = Launch {
+            command: "serve",
+            arguments: &["--port", "0"],
+            environment: &[token],
+            ..Launch::default()
+        };
+        let mut backend = gateway.launch(release, any_port);
+        until("it is found and has its table", async || {
+            assert!(backend.try_wait().unwrap().is_none(), "{}", gateway.log());
+            (reaper.status().await.exit == 0).then_some(())
+        })
+        .await;
+        let said = reaper.status().await;
+        assert_eq!(said.gateway()["pid"], backend.id(), "{}", said.report);
+        let output = crate::install::run("status", gateway.path());
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{told}");
+        assert!(told.contains(&format!("serve {} at http://127.0.0.1:", backend.id())), "{told}");
+
+        // Installed once more, after it started: that it hasn't loaded.
+        fs::write(gateway.path().join("plugins/gateway-reaper/dashboard/index.js"), "changed").unwrap();
+        crate::install::install(gateway.path());
+        let told = String::from_utf8(crate::install::run("status", gateway.path()).stdout).unwrap();
+        assert!(told.contains("since before the plugin was installed: restart it"), "{told}");
+
+        backend.kill().unwrap();
+        backend.wait().unwrap();
+        let said = reaper.status().await;
+        assert_eq!(
+            (said.exit, said.gateway()["table"].as_str()),
+            (3, Some("unreachable")),
+            "{}",
+            said.report
+        );
+    }
 }
 
 /// A user's plugins run in a process of their own there, and from there no session is to be seen.
