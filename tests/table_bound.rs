@@ -132,8 +132,9 @@ fn decide_on(table: SessionTable) {
     let gateway =
         GatewayObservation { name: "gw".into(), table: TableView::Current(table), process: None, asked: now };
     let seen = Observation {
+        unobserved: Duration::ZERO,
         boot: BootId::from("boot"),
-        processes: ProcessView { own_uid: 1000, ..ProcessView::default() },
+        processes: ProcessView { ..ProcessView::default() },
         gateways: vec![gateway],
     };
     let rules = [Rules {
@@ -141,6 +142,7 @@ fn decide_on(table: SessionTable) {
         policy: gateway_reaper::config::defaults::policy(),
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,
+        takes_workers_back: true,
     }];
     let first = decide(&seen, &Ledger::default(), &rules, now);
     let second = decide(&seen, &first.ledger, &rules, now + Duration::from_secs(3600));

@@ -24,6 +24,7 @@ pub(super) fn now() -> Awake {
 fn process(pid: u32, parent: u32, argv: &str) -> (Pid, Process) {
     let pid = pid_of(pid);
     let process = Process {
+        namespace: None,
         identity: ProcessIdentity { pid, start_ticks: u64::from(pid.get()), inode: 0 },
         parent: Pid::new(parent.into()),
         group: 100,
@@ -55,14 +56,18 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
     let processes = ProcessView {
         processes: others.into_iter().chain(WORKERS.map(worker)).collect(),
         own_line: [90, 80, 1].map(pid_of).to_vec(),
-        own_uid: 1000,
         init_is_init: true,
         ..ProcessView::default()
     };
     let process = processes.get(pid_of(GATEWAY)).map(|process| process.identity);
     let gateway =
         GatewayObservation { name: "gw".into(), table: TableView::Current(table), process, asked: now() };
-    let seen = Observation { boot: BootId::from(BOOT), processes, gateways: vec![gateway] };
+    let seen = Observation {
+        boot: BootId::from(BOOT),
+        processes,
+        gateways: vec![gateway],
+        unobserved: Duration::ZERO,
+    };
     let policy = Policy {
         grace: Duration::ZERO,
         close_on_disconnect_grace: Duration::ZERO,
@@ -74,6 +79,7 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         dry_run: false,
     };
     let worker_match = WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok();
-    let rules = [Rules { gateway: "gw".into(), policy, worker_match, worker_uid: 1000 }];
+    let rules =
+        [Rules { takes_workers_back: true, gateway: "gw".into(), policy, worker_match, worker_uid: 1000 }];
     decide(&seen, memory, &rules, now())
 }

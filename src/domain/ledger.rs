@@ -1,10 +1,13 @@
 //! What is remembered from one run to the next. Losing any of it only ever lengthens a grace.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{BootId, GatewayName, SessionId};
+use super::ids::{BootId, GatewayName, Pid, SessionId};
 use super::orphan::OrphanKind;
 use super::process::ProcessIdentity;
 use super::time::Awake;
@@ -17,6 +20,9 @@ pub struct Ledger {
     /// When every process of the machine was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_look: Option<Awake>,
+    /// The children of process 1 that were looked at and are no workers, so that the next run needn't look at them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passed_over: Vec<Pid>,
     /// By gateway.
     pub gateways: BTreeMap<GatewayName, GatewayMemory>,
     /// Teardowns that an earlier run began and could not finish; kept in a journal of their own.
@@ -38,9 +44,27 @@ pub struct GatewayMemory {
     /// were held, or refused, or of another run of the gateway, and those clocks don't know.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub restart: BTreeSet<SessionId>,
+    /// Sessions that were attached or mid-turn at the last look: the gateway's own clocks can't reach back before that.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub in_use: BTreeSet<SessionId>,
+    /// When its table was last asked for and was current.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked: Option<Awake>,
     /// Its workers, orphans or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerMemory>,
+}
+
+impl GatewayMemory {
+    fn is_told_by(&self, other: &Self) -> bool {
+        let apart = match (self.looked, other.looked) {
+            (Some(now), Some(then)) => now.since(then) > LOOKS_APART,
+            (now, then) => now.is_some() != then.is_some(),
+        };
+        (self.in_use.is_empty() || !apart)
+            && (&self.process, &self.run, &self.sessions) == (&other.process, &other.run, &other.sessions)
+            && (&self.restart, &self.in_use, &self.workers) == (&other.restart, &other.in_use, &other.workers)
+    }
 }
 
 /// The grace clock of a session.
@@ -54,6 +78,9 @@ pub struct SessionClock {
     /// The gateway's own clock can't reach back before this: a refused reap, new activity or a new run of the gateway is fresher evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claims_after: Option<Awake>,
+    /// The latest instant at which the gateway's own clocks started, of all that its tables showed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started: Option<Awake>,
     /// How often it could not be reaped since.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u32,
@@ -75,11 +102,10 @@ pub struct WorkerMemory {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Bond {
-    /// Seen as a child of this gateway process. When its parent is another, that process is gone.
+    /// Seen below this gateway process.
     Child(ProcessIdentity),
-    /// Named by the table although it is not a child of the gateway: only the table can say whether it is still wanted.
-    Listed,
-    /// Never seen under a gateway.
+    /// Never seen below a gateway.
+    #[serde(alias = "listed")]
     None,
 }
 
@@ -114,7 +140,48 @@ pub struct Unfinished {
     pub stopping: bool,
 }
 
+/// So many children of process 1 are looked at again rather than that the memory is written for them.
+const NEW_CHILDREN: usize = 16;
+/// A look so much later is no reason to write the memory again.
+const LOOKS_APART: Duration = Duration::from_secs(60);
+
 impl Ledger {
+    /// Whether a run that finds the other memory loses little by not finding this one: they are the same, but for when a session in use was
+    /// last seen. Unfinished teardowns are written elsewhere.
+    pub fn is_told_by(&self, other: &Self) -> bool {
+        let is_new = |pid: &&Pid| other.passed_over.binary_search(pid).is_err();
+        let few = self.passed_over.iter().filter(is_new).take(NEW_CHILDREN).count() < NEW_CHILDREN;
+        let same = few && self.boot == other.boot && self.whole_look == other.whole_look;
+        let gateways = self.gateways.iter().zip(&other.gateways);
+        same && self.gateways.len() == other.gateways.len()
+            && gateways
+                .into_iter()
+                .all(|((name, now), (before, then))| name == before && now.is_told_by(then))
+    }
+
+    /// The same memory, with every clock put forward by time in which nothing was observed, so that it doesn't count.
+    #[must_use]
+    pub fn without(&self, unobserved: Duration, now: Awake) -> Cow<'_, Self> {
+        if unobserved.is_zero() {
+            return Cow::Borrowed(self);
+        }
+        // What is dated in the future stays so: it is no memory.
+        let later = |at: Awake| (at + unobserved).min(at.max(now));
+        let mut shifted = self.clone();
+        for gateway in shifted.gateways.values_mut() {
+            gateway.looked = gateway.looked.map(later);
+            for clock in gateway.sessions.values_mut() {
+                clock.since = later(clock.since);
+                clock.claims_after = clock.claims_after.map(later);
+                clock.started = clock.started.map(later);
+            }
+            for clock in gateway.workers.iter_mut().filter_map(|worker| worker.clock.as_mut()) {
+                clock.since = later(clock.since);
+            }
+        }
+        Cow::Owned(shifted)
+    }
+
     /// Whether this memory can be of use now; if not, why.
     ///
     /// # Errors
@@ -213,7 +280,7 @@ mod tests {
     fn failures_are_written_down_only_where_there_are_any() {
         let written = |failures| {
             let since = Awake::from_nanos(1);
-            let session = SessionClock { since, activity: None, claims_after: None, failures };
+            let session = SessionClock { since, activity: None, claims_after: None, started: None, failures };
             let worker = WorkerClock { kind: OrphanKind::OwnerlessWorker, since, failures };
             serde_json::to_string(&(session, worker)).unwrap()
         };

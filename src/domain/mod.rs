@@ -5,6 +5,7 @@ pub mod adoption;
 pub mod decide;
 pub mod ids;
 pub mod ledger;
+pub mod looking;
 pub mod observation;
 pub mod orphan;
 pub mod policy;

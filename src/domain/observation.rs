@@ -1,5 +1,7 @@
 //! What one run saw, put together for the decision: processes first, tables second.
 
+use std::time::Duration;
+
 use super::ids::{BootId, GatewayName};
 use super::process::{ProcessIdentity, ProcessView};
 use super::table::TableView;
@@ -14,6 +16,8 @@ pub struct Observation {
     pub processes: ProcessView,
     /// The gateways, in the order of the configuration.
     pub gateways: Vec<GatewayObservation>,
+    /// Awake time before this look in which there was no look, though there should have been: it counts for no grace.
+    pub unobserved: Duration,
 }
 
 /// One gateway, as it was seen in one run.

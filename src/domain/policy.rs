@@ -16,6 +16,8 @@ pub struct Rules {
     pub worker_match: Option<WorkerMatch>,
     /// The user its workers run as; another user's process is never signalled.
     pub worker_uid: u32,
+    /// A run of this kind of gateway may take back the workers of an earlier one.
+    pub takes_workers_back: bool,
 }
 
 /// Graces, timeouts and the quota of one gateway.

@@ -43,6 +43,8 @@ pub struct Process {
     pub comm: Box<str>,
     /// Effective user id.
     pub uid: u32,
+    /// The inode of its PID namespace, where it was read; 0: of one below the reaper's, and which one isn't known.
+    pub namespace: Option<u64>,
     /// Dead and not yet waited for. Counts as exited.
     pub zombie: bool,
     /// A kernel thread.
@@ -64,8 +66,8 @@ pub struct ProcessView {
     pub gone: BTreeSet<Pid>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
-    /// The user the reaper runs as.
-    pub own_uid: u32,
+    /// The inode of the reaper's PID namespace.
+    pub own_namespace: Option<u64>,
     /// The reaper lives in the machine's first PID namespace, where PID 1 is init and nothing else. Elsewhere (a container) PID 1 may be
     /// anything, the gateway included.
     pub init_is_init: bool,
@@ -75,6 +77,13 @@ impl ProcessView {
     /// The process that has this PID, zombies included.
     pub fn get(&self, pid: Pid) -> Option<&Process> {
         self.processes.get(&pid)
+    }
+
+    /// The ancestors of a process, the nearest first, as far as they are in view.
+    pub fn ancestors<'a>(&'a self, process: &Process) -> impl Iterator<Item = &'a Process> + use<'a> {
+        let parent = move |pid: Option<Pid>| pid.and_then(|pid| self.get(pid));
+        // A view is not a snapshot: PIDs reused while it was taken could make a ring of it.
+        std::iter::successors(parent(process.parent), move |process| parent(process.parent)).take(64)
     }
 
     /// The very same process, if it is in view and not dead.

@@ -21,6 +21,12 @@ impl Awake {
         self.0
     }
 
+    /// So much earlier; not before the machine was started.
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// Awake time that passed since `earlier`; nothing if `earlier` lies ahead.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::domain::decide::{Decision, GatewayPlan, decide};
 use crate::domain::ids::{BootId, GatewayName};
 use crate::domain::ledger::Ledger;
+use crate::domain::looking::Series;
 use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules};
 use crate::domain::process::ProcessIdentity;
@@ -49,6 +50,8 @@ pub struct Sweep {
     stop: Stop,
     /// Whose loss a whole look has been made for.
     lost: BTreeSet<ProcessIdentity>,
+    /// The last look.
+    looked: Option<observe::Looked>,
 }
 
 /// A run could not be made at all.
@@ -123,7 +126,7 @@ impl Sweep {
     /// The processes can't be looked at.
     pub async fn preview(&mut self, memory: &Ledger) -> Result<Report, SweepError> {
         let mut report = Report::begin(Mode::DryRun, clock::wall_now(), clock::awake_now());
-        let (seen, decision, _) = self.judge(memory).await?;
+        let (seen, decision, _) = self.judge(memory, Series::Inquiry).await?;
         report.describe(&seen, decision.gateways);
         report.end(clock::awake_now());
         Ok(report)
@@ -138,10 +141,10 @@ impl Sweep {
         if mode == Mode::Enforce {
             store.let_go()?;
         }
-        let stop = self.stop.clone();
+        let (stop, series) = (self.stop.clone(), self.series());
         let (seen, decision, now) = tokio::select! {
             biased;
-            judged = self.judge(store.ledger()) => judged?,
+            judged = self.judge(store.ledger(), series) => judged?,
             () = stop.told() => return Err(SweepError::Stopped),
         };
         let Decision { gateways, ledger } = decision;
@@ -174,11 +177,24 @@ impl Sweep {
         Ok(Run { report, next_due })
     }
 
-    async fn judge(&mut self, memory: &Ledger) -> Result<(Observation, Decision, Awake), SweepError> {
-        let (seen, whole_look) = self.observe(memory, vec![None; self.gateways.len()]).await?;
+    /// A single run has no earlier look to compare with.
+    fn series(&self) -> Series {
+        match (self.patience, self.looked) {
+            (Patience::None, None) => Series::Single,
+            _ => Series::Continued,
+        }
+    }
+
+    async fn judge(
+        &mut self,
+        memory: &Ledger,
+        series: Series,
+    ) -> Result<(Observation, Decision, Awake), SweepError> {
+        let (seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
         let mut decision = decide(&seen, memory, &self.rules, now);
         decision.ledger.whole_look = whole_look;
+        decision.ledger.passed_over = self.processes.passed_over();
         Ok((seen, decision, now))
     }
 

@@ -5,6 +5,7 @@ use super::Sweep;
 use crate::domain::decide::{Decision, decide};
 use crate::domain::ids::SessionId;
 use crate::domain::ledger::Ledger;
+use crate::domain::looking::Series;
 use crate::domain::observation::Observation;
 use crate::domain::table::TableView;
 use crate::domain::verdict::{Keep, Subject, Verdict};
@@ -29,7 +30,7 @@ impl Sweep {
         known: &mut Unread,
         warrants: &[Warrant],
     ) -> Vec<Recheck> {
-        let (seen, _) = match self.observe(memory, known.clone()).await {
+        let (seen, _) = match self.observe(memory, Series::Continued, known.clone()).await {
             Ok(seen) => seen,
             Err(error) => {
                 let lapsed =

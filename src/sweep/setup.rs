@@ -15,7 +15,7 @@ use crate::domain::table::TableView;
 use crate::named_file::Trust;
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::{self, Gateway, OpenError};
-use crate::sources::processes::Processes;
+use crate::sources::processes::{Candidates, Processes};
 
 /// A gateway of the configuration, ready to be asked.
 #[derive(Debug)]
@@ -90,12 +90,29 @@ impl Sweep {
     pub fn new(config: &Config, patience: Patience) -> Result<Self, SetupError> {
         let boot = clock::boot_id().map_err(SetupError::Boot)?;
         let unreadable = |error| SetupError::Processes(SweepError::Processes(error));
-        let processes = Processes::new().map_err(unreadable)?;
         let own_uid = rustix::process::geteuid().as_raw();
-        let rules =
-            config.gateways.iter().map(|gateway| rules_of(gateway, own_uid)).collect::<Result<_, _>>()?;
+        let rules = config.gateways.iter().map(|gateway| rules_of(gateway, own_uid));
+        let rules: Vec<Rules> = rules.collect::<Result<_, _>>()?;
+        let processes = Processes::new().map_err(unreadable)?.of(candidates(&rules));
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
-        Ok(Self { gateways, rules, processes, boot, patience, lost: BTreeSet::new(), stop: Stop::default() })
+        Ok(Self {
+            gateways,
+            rules,
+            processes,
+            boot,
+            patience,
+            lost: BTreeSet::new(),
+            looked: None,
+            stop: Stop::default(),
+        })
+    }
+}
+
+/// What the workers of all gateways can look like.
+fn candidates(rules: &[Rules]) -> Candidates {
+    Candidates {
+        users: rules.iter().map(|rules| rules.worker_uid).collect::<BTreeSet<_>>().into_iter().collect(),
+        patterns: rules.iter().filter_map(|rules| rules.worker_match.clone()).collect(),
     }
 }
 
@@ -107,6 +124,7 @@ fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> 
         policy: gateway.policy.clone(),
         worker_match: gateway.worker_match.clone(),
         worker_uid: worker_uid.unwrap_or(own_uid),
+        takes_workers_back: gateway.kind.takes_workers_back(),
     })
 }
 

@@ -44,7 +44,7 @@ fn is_quick(world: &World, id: &str) -> bool {
 type Past<'a> = (u64, &'a str, Vec<(String, Option<String>)>);
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(crate::config())]
 
     #[test]
     fn who_is_reaped_has_looked_like_an_orphan_at_every_look_of_its_grace(looks in proptest::collection::vec(look(), 1..25)) {

@@ -172,7 +172,11 @@ fn a_match_by_key_proves_nothing_while_another_rows_key_or_worker_is_not_underst
         let looked = world.look_after(20);
         assert!(looked.fate("a").starts_with("reap"), "{}", looked.fate("a"));
         assert_eq!(looked.goes_along("a"), None, "it may be that row's");
-        assert_eq!(looked.fate_of_worker(201), "keep: unknown-state");
+        assert_eq!(
+            looked.fate_of_worker(201),
+            "not judged",
+            "it is judged with session a, whose key it carries"
+        );
         world.rows([attached("a")]).look();
     }
 }
@@ -242,7 +246,11 @@ fn gateway_pid_absent_means_no_claims_on_processes_but_the_session_is_closed() {
     let looked = world.look_after(60);
     assert_eq!(looked.warrant("a").session().map(|order| order.id.clone()), Some(id("a")));
     assert_eq!(looked.goes_along("a"), None);
-    assert_eq!(looked.fate_of_worker(201), "not judged");
+    assert_eq!(
+        looked.fate_of_worker(201),
+        "keep: unknown-state",
+        "nothing says that its parent is no gateway"
+    );
 }
 
 #[test]

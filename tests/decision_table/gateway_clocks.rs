@@ -1,7 +1,7 @@
 //! The gateway's own clocks, `detached_for_s` and `idle_for_s`: only both together may stand in for the reaper's own observation, and then
 //! the smaller one counts.
 
-use gateway_reaper::domain::table::{Session, Told};
+use gateway_reaper::domain::table::{Session, Told, Turn};
 
 use crate::world::*;
 
@@ -126,4 +126,53 @@ fn after_a_refused_reap_and_a_client_that_came_and_went_they_reach_no_further_ba
     world.rows([Session { transport: Told::Absent, ..row.clone() }]).look_after(1);
     let looked = world.rows([row]).look_after(1);
     assert_eq!(looked.fate("a"), "wait: detached-session, 0s of 20s", "nor when that happens twice");
+}
+
+#[test]
+fn between_two_looks_they_grow_by_no_more_than_the_time_that_passed() {
+    let mut world = World::new();
+    world.rows([claiming(Some(3), Some(3))]).look();
+    world.rows([claiming(Some(28_803), Some(28_803))]);
+    assert_eq!(
+        world.look_after(1).fate("a"),
+        "wait: detached-session, 4s of 20s",
+        "it counts the machine's sleep"
+    );
+    world.rows([claiming(Some(28_813), Some(28_813))]);
+    assert_eq!(world.look_after(10).fate("a"), "wait: detached-session, 14s of 20s");
+    world.rows([claiming(Some(1), Some(28_814))]);
+    assert_eq!(world.look_after(1).fate("a"), "wait: detached-session, 1s of 20s", "a client came and went");
+    world.rows([claiming(Some(28_820), Some(28_820))]);
+    assert_eq!(
+        world.look_after(5).fate("a"),
+        "wait: detached-session, 6s of 20s",
+        "and that counts from then on"
+    );
+}
+
+#[test]
+fn neither_of_them_may_grow_faster_while_the_other_stays_small() {
+    let mut world = World::new();
+    world.rows([claiming(Some(3), Some(40))]).look();
+    world.rows([claiming(Some(9_000), Some(41))]);
+    assert_eq!(world.look_after(1).fate("a"), "wait: detached-session, 4s of 20s");
+}
+
+#[test]
+fn of_a_session_in_use_at_the_last_look_they_reach_no_further_back_than_that() {
+    let turn = |turn| Session { turn: Told::Known(turn), ..detached("a") };
+    for row in [attached("a"), turn(Turn::Running), turn(Turn::Waiting), turn(Turn::Starting)] {
+        let mut world = World::new();
+        world.rows([row]).look();
+        world.rows([claiming(Some(3_600), Some(3_600))]);
+        assert_eq!(world.clone().look_after(5).fate("a"), "wait: detached-session, 5s of 20s");
+        let seen = world.seen.clone();
+        world.unreachable("gw").look_after(5);
+        world.seen = seen;
+        assert_eq!(
+            world.look_after(5).fate("a"),
+            "wait: detached-session, 10s of 20s",
+            "nor after an outage"
+        );
+    }
 }

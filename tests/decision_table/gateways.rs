@@ -1,12 +1,8 @@
 //! Tables that can't be trusted, and gateways that come in numbers.
 
-use gateway_reaper::domain::table::{Session, TableView, Told};
+use gateway_reaper::domain::table::TableView;
 
 use crate::world::*;
-
-fn naming(row: Session, raw: u32) -> Session {
-    Session { worker: Told::Known(Some(pid(raw))), ..row }
-}
 
 #[test]
 fn an_unreadable_table_is_never_an_empty_one() {
@@ -25,7 +21,7 @@ fn an_unreadable_table_is_never_an_empty_one() {
 fn an_outage_starts_the_graces_that_depend_on_the_table_again() {
     let mut world = World::new();
     world.worker(200, "nobody", 100);
-    world.rows([detached("a")]).look();
+    world.rows([without_worker(detached("a"))]).look();
     let seen = world.seen.clone();
     world.unreachable("gw").look_after(10);
     world.seen = seen;
@@ -57,7 +53,7 @@ fn one_gateway_down_keeps_what_depends_on_it_and_the_others_are_served() {
 
 #[test]
 fn a_worker_off_the_tree_waits_for_the_gateway_that_listed_it_not_for_another() {
-    for row in [attached("a"), naming(attached("a"), 200)] {
+    for row in [attached("a"), with_worker(attached("a"), 200)] {
         let mut world = World::new();
         world.gateway("other", 110);
         world.worker(200, "a", 1);
@@ -75,8 +71,8 @@ fn a_process_that_two_tables_name_is_nobodys_to_reap() {
     let mut world = World::new();
     world.gateway("other", 110);
     world.worker(200, "a", 100);
-    world.rows([naming(detached("a"), 200)]);
-    world.table("other").sessions = vec![naming(detached("b"), 200)];
+    world.rows([with_worker(detached("a"), 200)]);
+    world.table("other").sessions = vec![with_worker(detached("b"), 200)];
     world.look();
     let looked = world.look_after(3_600);
     assert_eq!(looked.why("a"), "protected: process 200 is the worker of another session too");
@@ -84,13 +80,16 @@ fn a_process_that_two_tables_name_is_nobodys_to_reap() {
 }
 
 #[test]
-fn a_worker_that_another_gateways_table_names_is_kept() {
+fn a_worker_that_another_gateways_table_names_is_that_sessions() {
     let mut world = World::new();
     world.gateway("other", 110);
     world.worker(200, "a", 100);
-    world.table("other").sessions = vec![naming(attached("b"), 200)];
+    world.table("other").sessions = vec![with_worker(attached("b"), 200)];
     world.look();
-    assert_eq!(world.look_after(60).fate_of_worker(200), "keep: unknown-state");
+    assert_eq!(world.look_after(60).fate_of_worker(200), "not judged");
+    world.table("other").sessions = vec![with_worker(detached("b"), 200)];
+    let why = "protected: process 200 is named as its worker but isn't under its gateway";
+    assert_eq!(world.look().why("b"), why, "and is not ended on the word of a gateway that it isn't below");
 }
 
 #[test]
@@ -116,7 +115,7 @@ fn a_table_that_names_init_or_the_reaper_as_its_gateway_claims_no_process() {
         world.worker(200, "a", raw);
         world.worker(201, "b", 100);
         world.of("gw").process = Some(identity(raw));
-        world.rows([naming(detached("b"), 201)]).look();
+        world.rows([with_worker(detached("b"), 201)]).look();
         let looked = world.look_after(60);
         assert_eq!(looked.goes_along("b"), None);
         assert_ne!(looked.fate_of_worker(200), "reap: ownerless-worker, after 60s");
@@ -130,7 +129,7 @@ fn a_table_that_names_another_gateway_than_was_found_claims_no_process() {
     world.worker(200, "a", 100);
     world.worker(201, "b", 100);
     world.table("gw").gateway_pid = Some(pid(110));
-    world.rows([naming(detached("b"), 201)]).look();
+    world.rows([with_worker(detached("b"), 201)]).look();
     let looked = world.look_after(60);
     assert_eq!(looked.goes_along("b"), None);
     let why = "it says that its gateway is process 110, and [gateway.process] finds 100";
@@ -165,7 +164,12 @@ fn a_gateway_without_rules_is_left_out() {
     world.worker(200, "a", 110);
     world.rules.pop();
     let looked = world.look();
-    assert_eq!(looked.fate_of_worker(200), "not judged");
+    let why = "its parent 110 (gatewayd) is there and may be its gateway; it is no [[gateway]] of the configuration";
+    assert_eq!(
+        looked.why_worker(200),
+        format!("unknown state: {why}"),
+        "gw's worker.match takes it for a worker"
+    );
     assert_eq!(looked.0.gateways.len(), 1);
 }
 

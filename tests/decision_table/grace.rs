@@ -33,7 +33,7 @@ fn a_grace_of_nothing_is_over_at_first_sight() {
     world.policy().grace = secs(0);
     world.policy().worker_grace = secs(0);
     world.worker(200, "nobody", 100);
-    let looked = world.rows([detached("a")]).look();
+    let looked = world.rows([without_worker(detached("a"))]).look();
     assert_eq!(looked.fate("a"), "reap: detached-session, after 0s");
     assert_eq!(looked.fate_of_worker(200), "reap: ownerless-worker, after 0s");
 }
@@ -193,7 +193,7 @@ fn a_reap_that_another_run_of_the_gateway_answered_starts_every_grace_again() {
     let mut world = World::new();
     let claims = Session { detached_for: Some(secs(90)), idle_for: Some(secs(90)), ..detached("a") };
     world.worker(200, "nobody", 100);
-    world.rows([claims, detached("b")]).look();
+    world.rows([without_worker(claims), without_worker(detached("b"))]).look();
     world.ledger.run_changed(&"gw".into());
     let looked = world.look_after(15);
     assert_eq!(looked.fate("a"), STARTED_AGAIN);
@@ -237,4 +237,35 @@ fn a_new_gateway_instance_starts_the_grace_of_its_workers_again() {
     world.look();
     world.table("gw").instance = Some("gw run 2".into());
     assert_eq!(world.look_after(60).fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
+}
+
+#[test]
+fn time_in_which_there_was_no_look_counts_for_no_grace() {
+    let mut world = World::new();
+    world.worker(200, "x", 100);
+    let claims = |id, seconds| {
+        let claim = Some(secs(seconds));
+        without_worker(Session { detached_for: claim, idle_for: claim, ..detached(id) })
+    };
+    world.rows([without_worker(detached("a")), claims("b", 3)]).look();
+    world.rows([without_worker(detached("a")), claims("b", 33)]);
+    world.seen.unobserved = secs(25);
+    let looked = world.look_after(30);
+    assert_eq!(looked.fate("a"), "wait: detached-session, 5s of 20s");
+    assert_eq!(looked.fate("b"), "wait: detached-session, 8s of 20s", "nor do the gateway's own clocks");
+    assert_eq!(looked.fate_of_worker(200), "wait: ownerless-worker, 5s of 60s");
+    world.seen.unobserved = secs(0);
+    let looked = world.look_after(15);
+    assert_eq!(looked.fate("a"), "reap: detached-session, after 20s", "and is not taken off twice");
+    assert_eq!(looked.fate_of_worker(200), "wait: ownerless-worker, 20s of 60s");
+}
+
+#[test]
+fn more_time_without_a_look_than_passed_makes_no_grace_longer_than_it_is() {
+    let mut world = World::new();
+    world.rows([detached("a")]).look();
+    world.seen.unobserved = secs(3_600);
+    assert_eq!(world.look_after(30).fate("a"), STARTED_AGAIN);
+    world.seen.unobserved = secs(0);
+    assert_eq!(world.look_after(20).fate("a"), "reap: detached-session, after 20s");
 }

@@ -11,7 +11,7 @@ use crate::world::*;
 fn then(change: impl FnOnce(&mut World)) -> [String; 2] {
     let mut world = World::new();
     world.worker(200, "nobody", 100);
-    world.rows([detached("a")]).look();
+    world.rows([without_worker(detached("a"))]).look();
     world.pass(15);
     change(&mut world);
     let looked = world.look();

@@ -74,9 +74,13 @@ fn listed_by_another_gateway_than_the_one_that_adopted_it() {
 fn born_of_another_that_has_the_gateways_pid_now() {
     let mut world = born_of_one_that_is_not_known();
     world.process(100, 1, "sh").identity.start_ticks += 1;
-    assert_eq!(world.fate_of_worker(200), "not judged");
+    assert_eq!(
+        world.fate_of_worker(200),
+        "keep: unknown-state",
+        "its parent is another process than the gateway was"
+    );
     world.die(100, 60);
-    assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "nobody of ours bore it");
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "it was never seen below a gateway");
 }
 
 #[test]
@@ -122,13 +126,13 @@ fn under_a_known_subreaper_and_never_seen_before() {
     assert_eq!(world.fate_of_worker(99), WAIT);
 }
 
-/// Whoever adopts is an ancestor, and older.
+/// What adopts is an ancestor, and older.
 #[test]
 fn older_than_its_parent_is_no_sign() {
     let mut world = World::new();
     world.process(60, 1, "supervisord").identity.start_ticks = 10_000;
     world.worker(99, "a", 60);
-    assert_eq!(world.fate_of_worker(99), "not judged");
+    assert_eq!(world.fate_of_worker(99), "keep: unknown-state");
 }
 
 /// Under a supervisor, in a session that neither it nor the supervisor leads; whose leader was looked for and is gone.
@@ -146,9 +150,10 @@ fn in_a_session_whose_leader_is_gone() {
     let mut world = leaderless();
     assert_eq!(world.fate_of_worker(99), WAIT);
     world.seen.processes.gone.clear();
-    assert_eq!(world.look_after(1).fate_of_worker(99), "not judged", "nobody looked for the leader");
+    let kept = "keep: unknown-state";
+    assert_eq!(world.look_after(1).fate_of_worker(99), kept, "the leader was not looked for");
     world.process(70, 60, "a shell").session = 70;
-    assert_eq!(world.look_after(1).fate_of_worker(99), "not judged", "it is there");
+    assert_eq!(world.look_after(1).fate_of_worker(99), kept, "it is there");
     world.process(70, 60, "a shell").zombie = true;
     assert_eq!(
         world.look_after(1).fate_of_worker(99),
@@ -189,16 +194,24 @@ fn under_an_ordinary_parent_nothing_says_that_its_gateway_is_gone() {
     world.worker(200, "a", 60);
     world.worker(201, "b", 80);
     let looked = world.look();
-    assert_eq!(looked.fate_of_worker(200), "not judged");
-    assert_eq!(looked.fate_of_worker(201), "not judged");
+    for (worker, parent) in [(200, "60 (a)"), (201, "80 (bash)")] {
+        let why = format!(
+            "its parent {parent} is there and may be its gateway; it is no [[gateway]] of the configuration"
+        );
+        assert_eq!(looked.why_worker(worker), format!("unknown state: {why}"));
+    }
 }
 
 #[test]
-fn a_worker_that_is_a_copy_of_its_parent_belongs_to_that_one() {
+fn a_worker_below_one_whose_gateway_may_be_there_is_kept_like_it() {
     let mut world = leaderless();
     world.worker(99, "a", 60).session = 60;
     world.worker(200, "a", 99).session = 70;
-    assert_eq!(world.fate_of_worker(200), "not judged");
+    let looked = world.look();
+    assert_eq!(
+        (looked.fate_of_worker(99), looked.fate_of_worker(200)),
+        ("keep: unknown-state".into(), "keep: unknown-state".into())
+    );
 }
 
 #[test]
@@ -216,17 +229,20 @@ fn whatever_is_under_a_living_gateway_isnt_parentless() {
     let mut world = World::new();
     world.process(150, 100, "systemd --a-wrapper").comm = "systemd".into();
     world.worker(200, "a", 150);
-    assert_eq!(world.fate_of_worker(200), "not judged");
+    let why = "unknown state: it is under a gateway, but not its child: only a table can say whose it is";
+    assert_eq!(world.look().why_worker(200), why);
 }
 
 #[test]
-fn it_needs_no_table() {
+fn it_needs_no_table_where_nothing_listens_at_every_look_of_the_grace() {
     let mut world = orphaned(1);
     assert_eq!(world.fate_of_worker(200), WAIT);
-    world.refused("gw");
     assert_eq!(world.look_after(30).fate_of_worker(200), "wait: parentless-worker, 30s of 60s");
+    world.refused("gw");
+    assert_eq!(world.look_after(1).fate_of_worker(200), "keep: table-not-trusted", "another run answers");
     world.unreachable("gw");
-    assert_eq!(world.look_after(30).fate_of_worker(200), REAP);
+    assert_eq!(world.look_after(30).fate_of_worker(200), WAIT, "it starts again");
+    assert_eq!(world.look_after(60).fate_of_worker(200), REAP);
 }
 
 #[test]
@@ -255,14 +271,22 @@ fn a_worker_whose_key_is_listed_without_a_pid_may_be_that_sessions() {
     world.worker(200, "a", 1);
     assert_eq!(world.rows([attached("a")]).fate_of_worker(200), "not judged");
     world.of("gw").process = None;
-    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+    assert_eq!(world.fate_of_worker(200), "not judged", "also where the gateway's process isn't known");
 }
 
 #[test]
-fn a_worker_that_is_older_than_the_gateway_is_of_an_earlier_run() {
+fn a_worker_that_is_older_than_the_gateway_and_carries_a_listed_key_was_taken_back() {
     let mut world = World::new();
     world.worker(99, "a", 1);
-    assert_eq!(world.rows([attached("a")]).fate_of_worker(99), WAIT);
+    assert_eq!(world.rows([attached("a")]).fate_of_worker(99), "not judged");
+    assert_eq!(world.rows([with_worker(attached("b"), 99)]).fate_of_worker(99), "not judged");
+}
+
+#[test]
+fn a_worker_that_is_older_than_the_gateway_is_of_an_earlier_run_when_its_table_is_current() {
+    let mut world = World::new();
+    world.worker(99, "a", 1);
+    assert_eq!(world.rows([attached("b")]).fate_of_worker(99), WAIT, "whatever worker row b may have");
 }
 
 #[test]
@@ -294,9 +318,14 @@ fn a_worker_that_a_row_may_mean_waits_until_it_is_understood() {
     assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
     world.rows([Session { key: gibberish(), ..attached("b") }]);
     assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
-    let looked = world.rows([attached("b")]).look();
-    assert_eq!(looked.fate_of_worker(200), WAIT);
-    assert_eq!(looked.fate_of_worker(201), "keep: unknown-state", "it carries no key");
+    for raw in [200, 201] {
+        let kept = world.rows([attached("b")]).look().why_worker(raw);
+        assert!(
+            kept.starts_with("unknown state: ") && kept.contains("session \"b\""),
+            "it names the row: {kept}"
+        );
+        assert_eq!(world.rows([without_worker(attached("b"))]).fate_of_worker(raw), WAIT);
+    }
 }
 
 #[test]

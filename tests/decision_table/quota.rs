@@ -38,7 +38,7 @@ fn sessions_and_workers_share_it() {
     world.policy().max_reaps = 1;
     world.worker(200, "nobody", 100);
     world.look();
-    world.rows([detached("a")]).look_after(30);
+    world.rows([without_worker(detached("a"))]).look_after(30);
     let looked = world.look_after(30);
     assert_eq!(looked.fate_of_worker(200), "reap: ownerless-worker, after 60s");
     assert_eq!(looked.fate("a"), "deferred: detached-session, after 30s");

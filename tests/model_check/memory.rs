@@ -15,6 +15,9 @@ pub(crate) struct Memory {
     pub(crate) run: Option<Token>,
     pub(crate) sessions: Vec<Clock>,
     pub(crate) restart: Vec<Name>,
+    /// In use at the last look at a table, which was so long ago.
+    pub(crate) in_use: Vec<Name>,
+    pub(crate) looked: Option<Age>,
     pub(crate) workers: Vec<Known>,
 }
 
@@ -24,6 +27,8 @@ pub(crate) struct Clock {
     pub(crate) since: Age,
     pub(crate) activity: Option<Token>,
     pub(crate) claims_after: Option<Age>,
+    /// The gateway's own clocks never started later than that.
+    pub(crate) started: Option<Age>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +42,6 @@ pub(crate) struct Known {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Tie {
     Child(Token),
-    Listed,
     None,
 }
 
@@ -49,7 +53,6 @@ impl Memory {
             name: name_of(worker.identity),
             tie: match worker.bond {
                 Bond::Child(parent) => Tie::Child(token_of(parent)),
-                Bond::Listed => Tie::Listed,
                 Bond::None => Tie::None,
             },
             clock: worker.clock.map(|clock| (clock.kind, age(clock.since))),
@@ -59,12 +62,15 @@ impl Memory {
             since: age(clock.since),
             activity: clock.activity.as_deref().map(|token| token.parse().unwrap()),
             claims_after: clock.claims_after.map(age),
+            started: clock.started.map(age),
         };
         Self {
             process: memory.process.map(token_of),
             run: memory.run.as_deref().map(run),
             sessions: memory.sessions.iter().map(clock).collect(),
             restart: memory.restart.iter().map(|id| name(id.as_str())).collect(),
+            in_use: memory.in_use.iter().map(|id| name(id.as_str())).collect(),
+            looked: memory.looked.map(age),
             workers: memory.workers.iter().map(known).collect(),
         }
     }
@@ -74,13 +80,13 @@ impl Memory {
             identity: worker(known.name),
             bond: match known.tie {
                 Tie::Child(process) => Bond::Child(gateway(process)),
-                Tie::Listed => Bond::Listed,
                 Tie::None => Bond::None,
             },
             clock: known.clock.map(|(kind, since)| WorkerClock { kind, since: ago(since), failures: 0 }),
         };
         let clock = |clock: &Clock| {
             let remembered = SessionClock {
+                started: clock.started.map(ago),
                 since: ago(clock.since),
                 activity: clock.activity.map(|token| token.to_string().into()),
                 claims_after: clock.claims_after.map(ago),
@@ -93,6 +99,8 @@ impl Memory {
             run: self.run.map(|run| run_name(run).into()),
             sessions: self.sessions.iter().map(clock).collect(),
             restart: self.restart.iter().map(|name| id(*name).into()).collect(),
+            in_use: self.in_use.iter().map(|name| id(*name).into()).collect(),
+            looked: self.looked.map(ago),
             workers: self.workers.iter().map(known).collect(),
         };
         Ledger { boot: Some("boot".into()), gateways: [("gw".into(), memory)].into(), ..Ledger::default() }
@@ -109,7 +117,9 @@ impl Memory {
         for clock in &mut self.sessions {
             older(&mut clock.since);
             clock.claims_after.as_mut().map(older);
+            clock.started.as_mut().map(older);
         }
+        self.looked.as_mut().map(older);
         for (_, since) in self.workers.iter_mut().filter_map(|known| known.clock.as_mut()) {
             older(since);
         }

@@ -230,11 +230,13 @@ pub(crate) struct Numbers {
     listed: BTreeSet<Name>,
     started: BTreeSet<Name>,
     activities: BTreeSet<(u8, Token)>,
+    /// The gateway tells its own clocks, so that what bounds them can matter.
+    clocks: bool,
 }
 
 impl Numbers {
     fn of(state: &State) -> Self {
-        let mut numbers = Self::default();
+        let mut numbers = Self { clocks: state.tells == Tells::Clocks, ..Self::default() };
         numbers.runs.extend([state.world.process, state.world.run]);
         for (place, session) in (0..).zip(&state.world.sessions) {
             let Some(session) = session else { continue };
@@ -283,12 +285,17 @@ impl Numbers {
         memory.run = memory.run.map(|run| self.run(run));
         memory.sessions.retain(|clock| self.listed.contains(&clock.name));
         memory.restart.retain(|name| self.listed.contains(name));
+        memory.in_use.retain(|name| self.clocks && self.listed.contains(name));
+        if memory.in_use.is_empty() {
+            memory.looked = None;
+        }
         memory.workers.retain(|known| self.started.contains(&known.name));
         for clock in &mut memory.sessions {
             clock.activity = clock.activity.map(|activity| self.activity(clock.name.place, activity));
             clock.name = self.name(clock.name);
+            clock.started = clock.started.filter(|_| self.clocks);
         }
-        for name in &mut memory.restart {
+        for name in memory.restart.iter_mut().chain(&mut memory.in_use) {
             *name = self.name(*name);
         }
         for known in &mut memory.workers {

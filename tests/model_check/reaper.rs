@@ -60,6 +60,7 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
         },
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,
+        takes_workers_back: true,
     }]
 });
 
@@ -135,7 +136,7 @@ fn warrant(wanted: &Due) -> Warrant {
             (
                 Some(Memory { workers, ..Memory::default() }),
                 Look { process: 1, workers: vec![(name, None)] },
-                None,
+                Some(Table { process: 1, run: 1, rows: Vec::new() }),
                 0,
             )
         }

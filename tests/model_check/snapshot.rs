@@ -95,6 +95,7 @@ impl Look {
     /// Whoever is remembered is asked after.
     fn view(&self, memory: Option<&Memory>) -> ProcessView {
         let seen = |identity: ProcessIdentity, parent: Option<Pid>, argv: &str| Process {
+            namespace: None,
             identity,
             parent,
             group: identity.pid.get(),
@@ -116,7 +117,7 @@ impl Look {
             all.into_iter().map(|process| (process.identity.pid, process)).collect();
         let asked = memory.into_iter().flat_map(Memory::processes).map(|process| process.pid);
         let gone = asked.filter(|pid| !processes.contains_key(pid)).collect();
-        ProcessView { processes, gone, own_uid: 1000, init_is_init: true, ..ProcessView::default() }
+        ProcessView { processes, gone, init_is_init: true, ..ProcessView::default() }
     }
 }
 
@@ -132,7 +133,7 @@ fn row(row: &Row) -> Session {
         activity: row.activity.map(|token| token.to_string().into()),
         close_on_disconnect: Told::Absent,
         holds: Told::Absent,
-        worker: if row.has_worker { Told::Known(Some(worker(row.name).pid)) } else { Told::Absent },
+        worker: Told::Known(row.has_worker.then(|| worker(row.name).pid)),
     }
 }
 
@@ -159,5 +160,10 @@ pub(crate) fn observe(
         None => TableView::unreachable("no answer"),
     };
     let gateway = GatewayObservation { name: "gw".into(), table, process, asked: ago(asked) };
-    Observation { boot: "boot".into(), processes, gateways: vec![gateway] }
+    Observation {
+        boot: "boot".into(),
+        processes,
+        gateways: vec![gateway],
+        unobserved: std::time::Duration::ZERO,
+    }
 }

@@ -3,7 +3,8 @@
 use std::process::{Child, Command, Stdio};
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::sources::processes::{Look, Processes, Roots};
+use gateway_reaper::domain::looking::Extent;
+use gateway_reaper::sources::processes::{Processes, Roots};
 
 use crate::support::family::{Family, part};
 
@@ -85,8 +86,8 @@ fn look_under_strace(gateway: Pid) {
     let mark = |text: &str| assert!(rustix::fs::access(text, rustix::fs::Access::EXISTS).is_err());
     let mut looker = Processes::new().unwrap();
     let roots = Roots { gateways: &[gateway], known: &[] };
-    looker.look(Look::Whole, &roots).unwrap();
-    let view = looker.look(Look::Near, &roots).unwrap();
+    looker.look(Extent::Whole, &roots).unwrap();
+    let view = looker.look(Extent::Near, &roots).unwrap();
     let known: Vec<_> = view
         .processes
         .values()
@@ -95,14 +96,14 @@ fn look_under_strace(gateway: Pid) {
         .collect();
     assert_eq!(known.len(), WORKERS);
     let roots = Roots { known: &known, ..roots };
-    looker.look(Look::Near, &roots).unwrap();
+    looker.look(Extent::Near, &roots).unwrap();
     mark("mark-near");
-    looker.look(Look::Near, &roots).unwrap();
+    looker.look(Extent::Near, &roots).unwrap();
     mark("mark-end");
     let processes = || std::fs::read_dir("/proc").unwrap().count();
     let before = processes();
     mark("mark-whole");
-    let view = looker.look(Look::Whole, &roots).unwrap();
+    let view = looker.look(Extent::Whole, &roots).unwrap();
     mark("mark-end");
     println!("\nprocesses {}", processes().max(before));
     println!("candidates {}", view.processes.values().filter(|process| process.argv.is_some()).count());

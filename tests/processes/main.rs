@@ -11,18 +11,19 @@ mod namespaces;
 mod near;
 mod whole;
 
+use gateway_reaper::domain::looking::Extent;
 use gateway_reaper::domain::process::{Process, ProcessView};
-use gateway_reaper::sources::processes::{Look, Processes, Roots};
+use gateway_reaper::sources::processes::{Processes, Roots};
 use support::family::Family;
 
 /// One near look, by a looker that has seen nothing yet.
 fn near(family: &Family, gateways: &[&str]) -> ProcessView {
-    look(&mut Processes::new().unwrap(), Look::Near, family, gateways, &[])
+    look(&mut Processes::new().unwrap(), Extent::Near, family, gateways, &[])
 }
 
 fn look(
     processes: &mut Processes,
-    look: Look,
+    look: Extent,
     family: &Family,
     gateways: &[&str],
     known: &[&Process],

@@ -10,10 +10,11 @@ use std::process::Command;
 
 use gateway_reaper::domain::adoption::{AdoptionSign, sign};
 use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::looking::Extent;
 use gateway_reaper::domain::process::Process;
 use gateway_reaper::reap::kernel::Kernel;
 use gateway_reaper::reap::linux::LinuxKernel;
-use gateway_reaper::sources::processes::{Look, Processes, ProcessesError, Roots};
+use gateway_reaper::sources::processes::{Processes, ProcessesError, Roots};
 
 use crate::support::family::{Step, eventually, part};
 use crate::{argv_of, look};
@@ -80,7 +81,7 @@ fn a_reused_pid_is_another_process() {
         let mut child = Command::new("sleep").arg(format!("{}", 60 + round)).spawn().unwrap();
         assert_eq!(child.id(), 5000, "the PID was used again");
         let roots = [Pid::new(5000).unwrap()];
-        let view = processes.look(Look::Near, &Roots { gateways: &roots, known: &[] }).unwrap();
+        let view = processes.look(Extent::Near, &Roots { gateways: &roots, known: &[] }).unwrap();
         let seen = view.get(roots[0]).unwrap().clone();
         if let Some(last) = earlier.last() {
             same_tick += usize::from(last.identity.start_ticks == seen.identity.start_ticks);
@@ -112,14 +113,14 @@ fn where_the_gateway_is_pid_1_its_children_are_no_orphans() {
     let family = part("top").then(Step::NewSession).child(part("worker")).start(&["top", "worker"]);
     let mut processes = Processes::new().unwrap();
     let roots = Roots { gateways: &[Pid::INIT], known: &[] };
-    let view = processes.look(Look::Whole, &roots).unwrap();
+    let view = processes.look(Extent::Whole, &roots).unwrap();
     assert!(!view.init_is_init);
     assert!(argv_of(&view, &family, "top").is_some());
     // What is under PID 1 here may be its own child: a sign that counts only where no gateway can be PID 1.
     assert_eq!(sign(view.get(family.pid("top")).unwrap(), &view), Some(AdoptionSign::UnderFirst));
     family.kill("top");
     eventually("the worker is adopted by PID 1", || {
-        let view = processes.look(Look::Near, &roots).unwrap();
+        let view = processes.look(Extent::Near, &roots).unwrap();
         view.get(family.pid("worker")).is_some_and(|worker| worker.parent == Some(Pid::INIT))
     });
 }
@@ -151,10 +152,10 @@ fn what_proc_hides_is_absent_but_not_said_to_be_gone() {
     }
     let mut processes = Processes::new().unwrap();
     let roots = Roots { gateways: &[Pid::INIT], known: &[] };
-    let view = processes.look(Look::Whole, &roots).unwrap();
+    let view = processes.look(Extent::Whole, &roots).unwrap();
     assert_eq!(view.get(Pid::INIT), None);
     assert!(!view.gone.contains(&Pid::INIT), "it's hidden, not gone");
     let family = part("gateway").child(part("worker")).start(&["gateway", "worker"]);
-    let view = look(&mut processes, Look::Near, &family, &["gateway"], &[]);
+    let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     assert!(argv_of(&view, &family, "worker").is_some(), "one's own are seen");
 }

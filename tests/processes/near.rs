@@ -1,7 +1,8 @@
 //! What a near look sees.
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::sources::processes::{Look, Processes, Roots};
+use gateway_reaper::domain::looking::Extent;
+use gateway_reaper::sources::processes::{Processes, Roots};
 
 use crate::support::family::{Step, eventually, part};
 use crate::{argv_of, look, near};
@@ -21,7 +22,7 @@ fn the_children_of_all_threads_of_a_gateway_are_seen_with_their_argv() {
         let worker = view.get(family.pid(tag)).unwrap();
         assert_eq!(worker.parent, Some(family.pid("gateway")));
         assert!(worker.rss_bytes.unwrap() > 0);
-        assert_eq!(worker.uid, view.own_uid);
+        assert_eq!(worker.uid, rustix::process::geteuid().as_raw());
         assert!(!worker.zombie && !worker.kernel);
     }
 }
@@ -79,7 +80,7 @@ fn an_argv_too_long_to_be_judged_is_no_argv() {
         .spawn()
         .unwrap();
     let pid = Pid::new(child.id().into()).unwrap();
-    let view = Processes::new().unwrap().look(Look::Near, &Roots { gateways: &[pid], known: &[] }).unwrap();
+    let view = Processes::new().unwrap().look(Extent::Near, &Roots { gateways: &[pid], known: &[] }).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(view.get(pid).unwrap().argv, None);
@@ -90,16 +91,16 @@ fn an_argv_from_before_exec_is_not_kept() {
     let worker = part("before").then(Step::Become(part("after").argv(["after"])));
     let mut family = part("gateway").child(worker).start(&["gateway", "before"]);
     let mut processes = Processes::new().unwrap();
-    look(&mut processes, Look::Near, &family, &["gateway"], &[]);
+    look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     family.await_all(&["after"]);
     assert_eq!(family.pid("after"), family.pid("before"));
-    let view = look(&mut processes, Look::Near, &family, &["gateway"], &[]);
+    let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     assert!(argv_of(&view, &family, "after").unwrap().starts_with("after "));
 }
 
 #[test]
 fn the_reapers_own_line_goes_up_to_the_first_process() {
-    let view = Processes::new().unwrap().look(Look::Near, &Roots::default()).unwrap();
+    let view = Processes::new().unwrap().look(Extent::Near, &Roots::default()).unwrap();
     assert_eq!(view.own_line[0].get(), std::process::id());
     assert!(view.own_line.len() > 1);
     let last = view.get(*view.own_line.last().unwrap()).unwrap();
@@ -123,12 +124,12 @@ fn ancestors_and_leaders_are_in_view_and_strangers_are_not() {
 fn a_known_process_is_seen_wherever_it_is_and_a_dead_one_is_said_to_be_gone() {
     let family = part("top").child(part("worker")).child(part("reaped")).start(&["top", "worker", "reaped"]);
     let mut processes = Processes::new().unwrap();
-    let view = look(&mut processes, Look::Near, &family, &["worker", "reaped"], &[]);
+    let view = look(&mut processes, Extent::Near, &family, &["worker", "reaped"], &[]);
     let known = ["worker", "reaped"].map(|tag| view.get(family.pid(tag)).unwrap());
     family.kill("reaped");
     // Whoever inherits it waits for it; the family's top doesn't.
     family.kill("top");
-    let view = look(&mut processes, Look::Near, &family, &[], &known);
+    let view = look(&mut processes, Extent::Near, &family, &[], &known);
     assert!(view.alive(&known[0].identity).is_some_and(|worker| worker.argv.is_some()));
     assert_eq!(view.alive(&known[1].identity), None);
     let nobody = Pid::new(i32::MAX as u64).unwrap();
@@ -141,7 +142,7 @@ fn a_known_process_is_seen_wherever_it_is_and_a_dead_one_is_said_to_be_gone() {
 fn a_gateway_that_is_gone_is_absent_and_not_a_gateway_without_children() {
     let nobody = Pid::new(i32::MAX as u64).unwrap();
     let roots = Roots { gateways: &[nobody], known: &[] };
-    let view = Processes::new().unwrap().look(Look::Near, &roots).unwrap();
+    let view = Processes::new().unwrap().look(Extent::Near, &roots).unwrap();
     assert_eq!(view.get(nobody), None);
     assert!(view.gone.contains(&nobody));
 }
@@ -150,7 +151,7 @@ fn a_gateway_that_is_gone_is_absent_and_not_a_gateway_without_children() {
 fn a_process_that_was_asked_after_later_joins_the_view_with_its_ancestors() {
     let family = part("top").child(part("between").child(part("late"))).start(&["top", "between", "late"]);
     let mut processes = Processes::new().unwrap();
-    let mut view = processes.look(Look::Near, &Roots::default()).unwrap();
+    let mut view = processes.look(Extent::Near, &Roots::default()).unwrap();
     assert_eq!(view.get(family.pid("late")), None);
     processes.look_at(&mut view, &[family.pid("late")]).unwrap();
     assert!(argv_of(&view, &family, "late").is_some());
@@ -174,7 +175,7 @@ fn processes_that_vanish_while_they_are_read_are_left_out_and_nothing_fails() {
         let gateways = [own, family.pid("gateway")];
         let roots = Roots { gateways: &gateways, known: &[] };
         for round in 0..300 {
-            let kind = if round % 10 == 0 { Look::Whole } else { Look::Near };
+            let kind = if round % 10 == 0 { Extent::Whole } else { Extent::Near };
             let view = processes.look(kind, &roots).unwrap();
             assert!(view.get(family.pid("worker")).is_some());
         }

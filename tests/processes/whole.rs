@@ -1,9 +1,10 @@
 //! What lost its gateway: found by a whole look, and by near looks after it.
 
 use gateway_reaper::domain::adoption::{AdoptionSign, sign};
+use gateway_reaper::domain::looking::Extent;
 use gateway_reaper::domain::policy::WorkerMatch;
 use gateway_reaper::domain::process::{Process, ProcessView};
-use gateway_reaper::sources::processes::{Look, Processes};
+use gateway_reaper::sources::processes::Processes;
 
 use crate::support::family::{Family, Part, Step, eventually, part};
 use crate::{argv_of, look};
@@ -22,7 +23,7 @@ fn kill_parent(family: &Family, parent: &str, child: &str) {
     let mut processes = Processes::new().unwrap();
     family.kill(parent);
     eventually(&format!("{child} is adopted"), || {
-        let view = look(&mut processes, Look::Near, family, &[child], &[]);
+        let view = look(&mut processes, Extent::Near, family, &[child], &[]);
         view.get(family.pid(child)).unwrap().parent == Some(family.pid("adopter"))
     });
 }
@@ -36,7 +37,7 @@ fn a_worker_left_in_the_session_of_its_dead_gateway_is_found() {
     let family = under("stranger", gateway().child(part("worker"))).start(&["adopter", "gateway", "worker"]);
     kill_parent(&family, "gateway", "worker");
     let mut processes = Processes::new().unwrap();
-    let view = look(&mut processes, Look::Whole, &family, &[], &[]);
+    let view = look(&mut processes, Extent::Whole, &family, &[], &[]);
     assert_eq!(sign_of(&view, &family, "worker"), Some(AdoptionSign::LeaderlessSession));
     assert!(argv_of(&view, &family, "worker").is_some());
 }
@@ -46,7 +47,7 @@ fn a_worker_under_a_known_subreaper_is_found() {
     let worker = part("worker").then(Step::NewSession);
     let family = under("tini", gateway().child(worker)).start(&["adopter", "gateway", "worker"]);
     kill_parent(&family, "gateway", "worker");
-    let view = look(&mut Processes::new().unwrap(), Look::Whole, &family, &[], &[]);
+    let view = look(&mut Processes::new().unwrap(), Extent::Whole, &family, &[], &[]);
     assert_eq!(sign_of(&view, &family, "worker"), Some(AdoptionSign::UnderKnownSubreaper));
     assert!(argv_of(&view, &family, "worker").is_some());
 }
@@ -58,13 +59,13 @@ fn a_worker_under_init_is_found() {
     let mut processes = Processes::new().unwrap();
     let mut parent = None;
     eventually("the worker is adopted", || {
-        let view = look(&mut processes, Look::Near, &family, &["worker"], &[]);
+        let view = look(&mut processes, Extent::Near, &family, &["worker"], &[]);
         parent = view.get(family.pid("worker")).unwrap().parent;
         parent.is_some_and(|parent| {
             view.get(parent).is_some_and(|parent| !parent.zombie && parent.comm != "top".into())
         })
     });
-    let view = look(&mut processes, Look::Whole, &family, &[], &[]);
+    let view = look(&mut processes, Extent::Whole, &family, &[], &[]);
     if view.init_is_init && parent.is_some_and(|parent| parent.get() == 1) {
         assert_eq!(sign_of(&view, &family, "worker"), Some(AdoptionSign::UnderInit));
         assert!(argv_of(&view, &family, "worker").is_some());
@@ -76,7 +77,7 @@ fn a_worker_under_init_is_found() {
 #[test]
 fn children_of_living_parents_show_no_sign() {
     let family = under("stranger", gateway().child(part("worker"))).start(&["adopter", "gateway", "worker"]);
-    let view = look(&mut Processes::new().unwrap(), Look::Whole, &family, &["gateway"], &[]);
+    let view = look(&mut Processes::new().unwrap(), Extent::Whole, &family, &["gateway"], &[]);
     assert_eq!(sign_of(&view, &family, "worker"), None);
     assert_eq!(sign_of(&view, &family, "gateway"), None);
 }
@@ -86,12 +87,12 @@ fn after_a_whole_look_a_near_one_sees_what_a_known_subreaper_adopts() {
     let between = part("between").child(part("worker").then(Step::NewSession));
     let family = under("tini", gateway().child(between)).start(&["adopter", "gateway", "between", "worker"]);
     let mut processes = Processes::new().unwrap();
-    let view = look(&mut processes, Look::Whole, &family, &["gateway"], &[]);
+    let view = look(&mut processes, Extent::Whole, &family, &["gateway"], &[]);
     assert_eq!(argv_of(&view, &family, "worker"), None);
     kill_parent(&family, "between", "worker");
-    let view = look(&mut processes, Look::Near, &family, &["gateway"], &[]);
+    let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     assert!(argv_of(&view, &family, "worker").is_some());
-    let view = look(&mut processes, Look::Near, &family, &["gateway"], &[]);
+    let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     assert_eq!(argv_of(&view, &family, "worker"), None, "what isn't named as known is shown once");
 }
 
@@ -100,12 +101,12 @@ fn a_near_look_follows_a_known_worker_to_whoever_adopted_it() {
     let workers = gateway().child(part("known")).child(part("unknown").then(Step::NewSession));
     let family = under("stranger", workers).start(&["adopter", "gateway", "known", "unknown"]);
     let mut processes = Processes::new().unwrap();
-    let view = look(&mut processes, Look::Near, &family, &["gateway"], &[]);
+    let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     let known = view.get(family.pid("known")).unwrap().clone();
-    look(&mut processes, Look::Near, &family, &["gateway"], &[&known]);
+    look(&mut processes, Extent::Near, &family, &["gateway"], &[&known]);
     kill_parent(&family, "gateway", "unknown");
     kill_parent(&family, "gateway", "known");
-    let view = look(&mut processes, Look::Near, &family, &[], &[&known]);
+    let view = look(&mut processes, Extent::Near, &family, &[], &[&known]);
     assert!(argv_of(&view, &family, "unknown").is_some());
 }
 
@@ -125,12 +126,12 @@ fn all_ways_of_looking_see_the_same_family() {
     };
     let near = |processes: Processes| {
         let mut processes = processes;
-        without_memory(look(&mut processes, Look::Near, &family, &["gateway"], &[]))
+        without_memory(look(&mut processes, Extent::Near, &family, &["gateway"], &[]))
     };
     let by_files = near(Processes::new().unwrap());
     assert_eq!(by_files.len(), 6, "all but the grandchild");
     assert_eq!(by_files, near(Processes::by_full_scan().unwrap()));
-    let whole = look(&mut Processes::new().unwrap(), Look::Whole, &family, &["gateway"], &[]);
+    let whole = look(&mut Processes::new().unwrap(), Extent::Whole, &family, &["gateway"], &[]);
     assert_eq!(by_files, without_memory(whole));
 }
 

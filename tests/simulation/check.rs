@@ -39,9 +39,22 @@ impl World {
         if !matches!(kind, Kind::Worker | Kind::Child) {
             return self.breach(format!("{what}, which is of no worker's tree"));
         }
-        let Some(toil) = root.and_then(|root| self.toils.get(&root)) else {
+        if let Some(breach) = self.too_soon(disk, serial, signal) {
+            return self.breach(format!("{what} {breach}"));
+        }
+        let Some((root, toil)) = root.and_then(|root| Some((root, self.toils.get(&root)?))) else {
             return self.breach(format!("{what}, which is of no worker's tree"));
         };
+        if toil.is_elsewhere {
+            return self.breach(format!("{what}, which is in another PID namespace"));
+        }
+        // What was taken back after the table was read, a moment ago, or after the first signal, can't be known.
+        let grip = &self.grips[disk];
+        let taken_back = toil.needed_since.filter(|since| *since >= grip.asked);
+        let is_unknowable = taken_back.is_some() && self.now <= grip.asked + GOOD_FOR;
+        if grip.begun.contains(&root) || is_unknowable {
+            return self.begin(disk, root);
+        }
         // One whose end was due, and asked for, is not alive only because its gateway failed to close it.
         let own = toil.gateway.and_then(|_| self.sessions.get(toil.session));
         let refused_since = own.filter(|own| own.condemned).and_then(|own| own.orphan_since);
@@ -55,12 +68,38 @@ impl World {
         let shares_key = |session: &&Sess| own.is_some_and(|own| own.key == session.key);
         let with_session =
             self.sessions.iter().filter(shares_key).any(|session| session.taken || session.condemned);
-        if !(toil.condemned || toil.blurred || with_session || waited >= grace) {
+        // It goes with the worker that it was started below.
+        let host = own.and_then(|own| own.nested_in).and_then(|host| self.toils.get(&host));
+        let with_host = host.is_some_and(|host| {
+            let session = host.gateway.and_then(|_| self.sessions.get(host.session));
+            host.condemned || session.is_some_and(|session| session.taken || session.condemned)
+        });
+        if !(toil.condemned || toil.blurred || with_session || with_host || waited >= grace) {
             return self.breach(format!("{what} after {waited:?} of a grace of {grace:?}"));
         }
-        if let Some(toil) = root.and_then(|root| self.toils.get_mut(&root)) {
+        self.begin(disk, root);
+    }
+
+    fn begin(&mut self, disk: usize, root: Serial) {
+        self.grips[disk].begun.insert(root);
+        if let Some(toil) = self.toils.get_mut(&root) {
             toil.condemned = true;
         }
+    }
+
+    /// Why it is too early for SIGKILL, counted from this run's SIGTERM.
+    fn too_soon(&mut self, disk: usize, serial: Serial, signal: Signal) -> Option<String> {
+        let now = self.now;
+        let timeouts = self.setup.gateways.iter().map(|gateway| gateway.policy.term_timeout);
+        let timeout = u64::try_from(timeouts.min().unwrap_or_default().as_millis()).unwrap();
+        let termed = &mut self.grips[disk].termed;
+        if signal == Signal::Term {
+            termed.entry(serial).or_insert(now);
+            return None;
+        }
+        let waited = now - *termed.get(&serial).filter(|_| signal == Signal::Kill)?;
+        (2 * (waited + SOME_CALLS) < timeout)
+            .then(|| format!("{waited} ms after SIGTERM (term_timeout {timeout} ms)"))
     }
 
     fn is_announced(&self, disk: usize, signal: Signal, identity: ProcessIdentity) -> bool {
@@ -132,7 +171,11 @@ impl World {
         let too_early =
             |what: &str, waited: u64| (waited < grace).then(|| format!("after {waited} ms {what}"));
         if tells.clocks == Clocks::Both {
-            let early = too_early("of its gateway's own clocks", since(seen.lull_since));
+            // What earlier looks saw bounds what a clock may say that counts the machine's sleep, or time in which nobody looked.
+            let starts = self.grips[disk].starts.get(&session.serial).filter(|_| !memory.gaps);
+            let bound = |claim: u64| starts.map_or(claim, |start| claim.min(since(*start)));
+            let claim = bound(seen.claim);
+            let early = too_early("of its gateway's own clocks", claim + CLOCK_JITTER);
             // A hold stops neither clock. One that was seen starts the grace again; that it is over, a later look must have seen.
             let first = sights.get(&session.serial).map_or(seen.at, |sight| sight.first);
             let held =
@@ -185,10 +228,30 @@ impl World {
                     ends_with_transport: session.close_on_disconnect,
                     orphan_since: session.orphan_since,
                     lull_since: session.detached_at.max(session.idle_at),
+                    claim: self.claim(session),
                 };
                 ((index, session.id.clone()), seen)
             })
             .collect()
+    }
+}
+
+/// So long a decision is good, counted from when its tables were asked for, in milliseconds; and a moment for the signal itself.
+const GOOD_FOR: u64 = 2100;
+
+/// A worker that doesn't care is given up on after half of the time; what is below it has the rest, and all of it together one deadline.
+const SOME_CALLS: u64 = 250;
+
+/// What the product grants a gateway's clocks.
+const CLOCK_JITTER: u64 = 101;
+
+impl World {
+    /// How long the gateway's own clocks say that a session has been detached and idle.
+    fn claim(&self, session: &Sess) -> u64 {
+        let counts_sleep = self.setup.gateways[session.gateway].counts_sleep;
+        let slept = |then: u64| if counts_sleep { self.slept - then.min(self.slept) } else { 0 };
+        let detached = self.now - session.detached_at + slept(session.detached_slept);
+        detached.min(self.now - session.idle_at + slept(session.idle_slept))
     }
 }
 

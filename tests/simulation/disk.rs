@@ -40,6 +40,14 @@ pub(crate) struct Disk {
     pub(crate) sights: BTreeMap<u64, Sight>,
     /// When a remembered look saw it as no orphan, by serial number.
     pub(crate) spared: BTreeMap<u64, u64>,
+    /// When the gateway's clocks started at the latest, as the remembered looks saw them, by serial number.
+    pub(crate) starts: BTreeMap<u64, u64>,
+    /// When a look that is remembered asked for the tables.
+    pub(crate) looked: Option<u64>,
+    /// Stopped until then.
+    pub(crate) frozen_until: u64,
+    /// So long each line of the audit log takes, until then.
+    pub(crate) slow: (u64, u64),
     /// It was put back whole, which nothing can tell: the rows of looks in it may have gaps.
     pub(crate) gaps: bool,
     /// How often memory was lost.
@@ -148,6 +156,8 @@ impl Disk {
     fn forget(&mut self) {
         self.sights.clear();
         self.spared.clear();
+        self.starts.clear();
+        self.looked = None;
         self.losses += 1;
     }
 }

@@ -47,6 +47,12 @@ pub(crate) enum Act {
     Closes,
     /// It is resumed under a second id with the same key (0.13).
     Twins(Slot),
+    /// Opened again after its end, with the same key.
+    Resumes,
+    /// Another session, whose worker runs below this one's.
+    Nests(Slot),
+    /// Its conversation gets another key; its worker keeps the argv that it has.
+    Rotates,
     /// A field of its row makes no sense from now on.
     Obscured(Field),
     /// Its row names another process than its worker from now on.
@@ -97,6 +103,12 @@ pub(crate) enum Fate {
     Stops,
     /// A child of it becomes another user's.
     ChildChangesUser,
+    /// Executes a setuid program.
+    ChangesUser,
+    /// Forks without exec: the child has its argv.
+    Copies,
+    /// The same, twice: the copy is adopted.
+    CopiesAway,
     /// Leads a session of its own.
     LeadsSession,
 }
@@ -134,6 +146,12 @@ pub(crate) enum TableFault {
     Omits(Slot),
     /// Doesn't say which process or which run it is.
     Anonymous,
+    /// Answers 401.
+    Unauthorized,
+    /// No table, only which sessions there are.
+    Listed,
+    /// Nothing listens, though the gateway is there. (Shorter than a worker's grace, and once: longer, it can't be told from its end.)
+    Closed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,6 +195,10 @@ pub(crate) enum Mishap {
     Foreign,
     /// Nothing can be written for so long.
     DiskFull(u64),
+    /// Each line of the audit log takes so long, for so long.
+    SlowAudit(u64, u64),
+    /// Stopped for so long, in the middle of whatever it does.
+    Frozen(u64),
 }
 
 impl fmt::Display for Event {
@@ -201,6 +223,7 @@ impl fmt::Display for Act {
             Self::Opens(gateway, built) => write!(f, "opens on {gateway}, built in {built} ms"),
             Self::Held(hold) => write!(f, "held by {hold}"),
             Self::Twins(slot) => write!(f, "twins as {slot}"),
+            Self::Nests(slot) => write!(f, "nests {slot}"),
             Self::Obscured(field) => write!(f, "obscured: {}", words(field)),
             Self::Misnamed(Wrong::Another(slot)) => write!(f, "misnamed as the worker of {slot}"),
             other => f.write_str(&words(other)),

@@ -6,9 +6,9 @@ use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::table::{CloseAnswer, Listener, SessionTable, TableView, Transport, Turn};
 
 use super::event::TableFault;
-use super::procs::{Birth, Kind, OnTerm, Serial};
-use super::session::{Life, Sess};
-use super::setup::USER;
+use super::procs::{Birth, Kind, OTHER_NAMESPACE, OnTerm, Proc, Serial, WORKER_ARGV};
+use super::session::{Clock, Life, Sess};
+use super::setup::{GatewaySetup, Names, Starts, USER};
 use super::world::{Happening, Toil, World};
 
 impl World {
@@ -16,8 +16,9 @@ impl World {
         if self.gateways[index].process.is_some() {
             return;
         }
+        let home = self.container.filter(|_| self.setup.gateways[index].contained);
         let process = self.spawn(Birth {
-            parent: self.supervisor,
+            parent: home.unwrap_or(self.supervisor),
             kind: Kind::Gateway(index),
             comm: "hermes",
             argv: Arc::from(format!("python -m hermes dashboard {index}")),
@@ -29,6 +30,57 @@ impl World {
         self.gateways[index].run += 1;
         if process.is_none() {
             self.plan(1000, Happening::GatewayStarts(index));
+        } else {
+            self.take_back(index);
+        }
+    }
+
+    /// The sessions of the last run go on in this one, with the workers that are left.
+    pub(crate) fn take_back(&mut self, index: usize) {
+        let (now, slept) = (self.now, self.slept);
+        for session in self.sessions.iter_mut().filter(|session| session.gateway == index) {
+            if session.life != Life::Suspended {
+                continue;
+            }
+            session.life = Life::Live;
+            (session.detached_at, session.detached_slept) = (now, slept);
+            (session.idle_at, session.idle_slept) = (now, slept);
+            session.stirs(now);
+            if let Some(toil) = session.worker.and_then(|worker| self.toils.get_mut(&worker)) {
+                (toil.blurred, toil.needed_since) = (true, Some(now));
+            }
+        }
+        self.weigh();
+    }
+
+    /// A container of somebody else's: its gateway, a worker of that, and one that it forked twice. Their keys may be ours.
+    pub(crate) fn start_container(&mut self) {
+        let birth = |parent, kind, comm, argv: Arc<str>| Birth {
+            parent,
+            kind,
+            comm,
+            argv,
+            uid: USER,
+            leads_session: true,
+            on_term: OnTerm::Exits(20),
+        };
+        let tini = self.spawn(birth(self.supervisor, Kind::Container, "tini", Arc::from("tini -- hermes")));
+        let Some(tini) = tini.and_then(|serial| self.procs.by_serial_mut(serial)) else { return };
+        (tini.namespace, tini.subreaper) = (OTHER_NAMESPACE, true);
+        let first = tini.pid;
+        self.container = Some(first);
+        if !self.setup.container {
+            return;
+        }
+        let argv = Arc::from("python -m hermes dashboard");
+        let gateway = self.spawn(birth(first, Kind::Bystander, "hermes", argv));
+        let gateway = gateway.and_then(|serial| self.procs.by_serial(serial)).map(|proc| proc.pid);
+        let mine = self.noise.percent(50);
+        for (parent, key) in [(gateway, if mine { "key-a0" } else { "x" }), (Some(first), "key-b1")] {
+            let Some(parent) = parent else { continue };
+            if let Some(worker) = self.spawn(birth(parent, Kind::Worker, "python", worker_argv(key))) {
+                self.toils.insert(worker, Toil { is_elsewhere: true, ..Toil::new(None, 0) });
+            }
         }
     }
 
@@ -66,11 +118,17 @@ impl World {
         }
     }
 
-    /// The run is over; nobody remembers its sessions.
+    /// The run is over; nobody remembers its sessions, unless the next run takes them back. (Once: to polls, two gaps may look like one.)
     pub(crate) fn lose_sessions(&mut self, index: usize) {
         let now = self.now;
+        let gateway = &mut self.gateways[index];
+        let takes_back =
+            self.setup.gateways[index].takes_back && !std::mem::replace(&mut gateway.blinked, true);
         for session in self.sessions.iter_mut().filter(|session| session.gateway == index) {
-            session.life = Life::Closed;
+            session.life = match session.life {
+                Life::Live if takes_back => Life::Suspended,
+                _ => Life::Closed,
+            };
             session.settles(now);
         }
         self.weigh();
@@ -80,14 +138,24 @@ impl World {
     pub(crate) fn start_worker(&mut self, session: u64) -> Option<Serial> {
         let found = self.sessions.get(session)?;
         let (index, slot, key) = (found.gateway, found.slot, found.key.clone());
+        let host = found.nested_in.and_then(|host| self.procs.alive(host)).map(|host| host.pid);
         let gateway = self.procs.by_serial(self.gateways[index].process?)?.pid;
+        let starts = self.setup.gateways[index].starts;
+        let leads = !self.setup.gateways[index].shares_group && !matches!(starts, Starts::Wrapped(_));
+        let parent = match (host, starts) {
+            (Some(host), _) => host,
+            (None, Starts::Children) => gateway,
+            (None, Starts::Daemons) => self.procs.adopter(gateway),
+            (None, Starts::Wrapped(_)) => self.start_wrapper(index, gateway, &key)?,
+        };
+        let leads = leads || starts == Starts::Daemons;
         let worker = self.spawn(Birth {
-            parent: gateway,
+            parent,
             kind: Kind::Worker,
             comm: "python",
             argv: worker_argv(&key),
             uid: USER,
-            leads_session: !self.setup.gateways[index].shares_group,
+            leads_session: leads,
             on_term: OnTerm::Exits(20),
         })?;
         if self.setup.gateways[index].workers_watch
@@ -95,13 +163,44 @@ impl World {
         {
             proc.follows_parent = true;
         }
-        let leads = !self.setup.gateways[index].shares_group;
         // It is needed from now on, and its row isn't there.
         let blurred = self.table_fault(index) == Some(TableFault::Omits(slot));
         self.toils.insert(worker, Toil { leads, blurred, ..Toil::new(Some(index), session) });
         self.sessions.get_mut(session)?.worker = Some(worker);
         self.weigh();
         Some(worker)
+    }
+
+    /// A shell that runs a worker and then something else, so that it doesn't become the worker itself.
+    fn start_wrapper(&mut self, index: usize, gateway: u32, key: &str) -> Option<u32> {
+        let wrapper = self.spawn(Birth {
+            parent: gateway,
+            kind: Kind::Wrapper,
+            comm: "sh",
+            argv: Arc::from(format!("sh -c {}; true", worker_argv(key))),
+            uid: USER,
+            leads_session: !self.setup.gateways[index].shares_group,
+            on_term: OnTerm::Exits(5),
+        })?;
+        self.procs.by_serial(wrapper).map(|proc| proc.pid)
+    }
+
+    /// The process that a row names as its worker, by the numbers of the gateway's own PID namespace.
+    pub(crate) fn named_by(&self, session: &Sess) -> Option<u32> {
+        let setup = &self.setup.gateways[session.gateway];
+        let worker = session.worker.and_then(|serial| self.procs.alive(serial))?;
+        let shell = self.procs.get(worker.parent).filter(|parent| parent.kind == Kind::Wrapper);
+        let named = match (setup.starts, shell) {
+            (Starts::Wrapped(Names::TheShell), Some(shell)) => shell,
+            _ => worker,
+        };
+        Some(if setup.contained { inner(named.serial) } else { named.pid })
+    }
+
+    /// What a row of this gateway depends on besides its session.
+    pub(crate) fn clock_of(&self, index: usize) -> Clock {
+        let GatewaySetup { counts_sleep, hides_keys, .. } = self.setup.gateways[index];
+        Clock { now: self.now, slept: self.slept, counts_sleep, hides_keys }
     }
 
     pub(crate) fn table_fault(&self, index: usize) -> Option<TableFault> {
@@ -117,6 +216,14 @@ impl World {
         };
         match fault {
             Some(TableFault::Unreachable) => return TableView::unreachable("no answer"),
+            Some(TableFault::Closed) => return TableView::nothing_listens("connection refused"),
+            Some(TableFault::Unauthorized) => return TableView::refused("401"),
+            Some(TableFault::Listed) => {
+                let live = self.sessions.iter().filter(|session| session.gateway == index);
+                let live = live.filter(|session| session.life == Life::Live);
+                let ids: Vec<_> = live.map(|session| session.id.as_str().into()).collect();
+                return TableView::listed(ids, "no session table");
+            }
             Some(TableFault::Refused) => return TableView::refused("the table is truncated"),
             _ => {}
         }
@@ -127,17 +234,17 @@ impl World {
             let shares_key = |other: &Sess| other.serial != session.serial && other.key == session.key;
             let is_alone =
                 || !self.sessions.iter().any(|other| other.life != Life::Closed && shares_key(other));
+            // One that was started below another session's worker is that one's, as far as the table says without its row.
+            let is_alone = || is_alone() && session.nested_in.is_none();
             let omitted = fault == Some(TableFault::Omits(session.slot)) && is_alone();
             session.gateway == index && session.life == Life::Live && !omitted
         });
         TableView::Current(SessionTable {
-            gateway_pid: Pid::new(process.pid.into()).filter(|_| tells.pid && !anonymous),
+            gateway_pid: Pid::new(u64::from(self.told_pid(index, process)))
+                .filter(|_| tells.pid && !anonymous),
             instance: (tells.instance && !anonymous).then(|| format!("run {}", gateway.run).into()),
             sessions: listed
-                .map(|session| {
-                    let worker = session.worker.and_then(|serial| self.procs.alive(serial));
-                    session.row(tells, worker.map(|worker| worker.pid), self.now)
-                })
+                .map(|session| session.row(tells, self.named_by(session), self.clock_of(index)))
                 .collect(),
             listener: Listener::Verified,
         })
@@ -178,12 +285,28 @@ impl World {
         let (index, worker) = (session.gateway, session.worker);
         let exit = self.setup.gateways[index].exit_ms;
         if let Some(worker) = worker.filter(|_| !worker_stays && !self.gateways[index].leaks) {
-            self.plan(exit, Happening::Exits(worker));
+            let proc = self.procs.alive(worker);
+            let shell = proc.and_then(|proc| self.procs.get(proc.parent));
+            let shell = shell.filter(|shell| shell.kind == Kind::Wrapper).map(|shell| shell.serial);
+            // Where there is a shell, half of the gateways end that and nothing else.
+            match shell {
+                Some(shell) if shell % 2 == 0 => self.plan(exit, Happening::Exits(shell)),
+                _ => self.plan(exit, Happening::Exits(worker)),
+            }
         }
         self.weigh();
     }
+
+    fn told_pid(&self, index: usize, process: &Proc) -> u32 {
+        if self.setup.gateways[index].contained { inner(process.serial) } else { process.pid }
+    }
+}
+
+/// The PID of a process in a container's own namespace: a small number, which means another process elsewhere.
+fn inner(serial: Serial) -> u32 {
+    2 + u32::try_from(serial % 40).unwrap()
 }
 
 pub(crate) fn worker_argv(key: &str) -> Arc<str> {
-    Arc::from(format!("/usr/bin/python3 -m tui_gateway.slash_worker --session-key {key}"))
+    Arc::from(format!("{WORKER_ARGV}{key}"))
 }

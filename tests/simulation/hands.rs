@@ -33,8 +33,19 @@ pub(crate) struct Grip {
     pub(crate) closes: Vec<String>,
     /// The processes that it took hold of.
     pub(crate) held: BTreeSet<Serial>,
+    /// When it signalled a process to end.
+    pub(crate) termed: BTreeMap<Serial, u64>,
+    /// The workers that it began to end, rightly.
+    pub(crate) begun: BTreeSet<Serial>,
+    /// When it last asked for a table.
+    pub(crate) asked: u64,
     /// What it saw of the sessions, by gateway and id.
     pub(crate) seen: Vec<((usize, String), Seen)>,
+    /// When the gateway's clocks started at the latest, by what the looks that it remembers had seen; by serial number.
+    pub(crate) starts: BTreeMap<u64, u64>,
+    pub(crate) next_starts: BTreeMap<u64, u64>,
+    /// The process that made the last look makes this one.
+    pub(crate) is_continued: bool,
     /// What the looks that it remembers had seen.
     pub(crate) base: BTreeMap<u64, Sight>,
     /// What this look adds to the remembered ones, once it is saved: the orphans, and who was seen to be none.
@@ -54,6 +65,8 @@ pub(crate) struct Seen {
     pub(crate) ends_with_transport: bool,
     pub(crate) orphan_since: Option<u64>,
     pub(crate) lull_since: u64,
+    /// How long its gateway's own clocks say it has been one.
+    pub(crate) claim: u64,
 }
 
 /// The hands of the run that holds a state directory.
@@ -83,6 +96,10 @@ impl Hands<'_> {
             }
             Some(left) => *left -= 1,
             None => {}
+        }
+        let frozen = world.disks[self.disk].frozen_until;
+        if frozen > world.now {
+            world.pass_until(frozen);
         }
         if world.noise.percent(20) {
             let moment = world.moment(3);
@@ -190,6 +207,11 @@ impl Record for Hands<'_> {
         let disk = self.disk;
         self.call(|world| {
             world.writable(disk)?;
+            let (slow, until) = world.disks[disk].slow;
+            if world.now < until {
+                let until = world.now + slow;
+                world.pass_until(until);
+            }
             world.grips[disk].announced.push((step, on));
             if let (Step::Close, Some(session)) = (step, &case.session) {
                 world.grips[disk].closes.push(session.to_string());
@@ -316,15 +338,22 @@ impl World {
         if zombie {
             return Ok(Delivery::Sent);
         }
-        // It has become another's since it was held; the kernel says no.
-        if proc.uid != USER {
+        // It has become another's since it was held; the kernel says no, unless to root.
+        let (uid, left_user_at) = (proc.uid, proc.left_user_at);
+        let named = proc.kind;
+        if uid != USER && self.setup.as_root {
+            // Between the last look at its user and the signal a moment passes.
+            if left_user_at.is_some_and(|at| at + 50 < self.now) {
+                self.breach(format!("{signal:?} reached process {pid}, which is another user's"));
+            }
+        } else if uid != USER {
             let source = io::Error::from(io::ErrorKind::PermissionDenied);
             let pid = Pid::new(pid.into()).unwrap_or(Pid::INIT);
             return Err(KernelError { what: "pidfd_send_signal", pid, source });
         }
         self.acts += 1;
         if self.story.is_some() {
-            let kind = proc.kind;
+            let kind = named;
             self.say(|_| format!("    reaper: {signal:?} to {kind:?} {pid}"));
         }
         if signal != Signal::Continue {

@@ -14,10 +14,9 @@
 
 use gateway_reaper::domain::table::Told;
 
-use super::event::Field;
 use super::procs::{Kind, Proc, Serial};
 use super::session::{Life, Sess};
-use super::setup::USER;
+use super::setup::{Names, Starts, USER};
 use super::world::{Toil, World};
 
 impl World {
@@ -54,9 +53,45 @@ impl World {
     }
 
     fn is_knowable_session(&self, session: &Sess) -> bool {
+        let setup = &self.setup.gateways[session.gateway];
+        let worker = session.worker.and_then(|worker| self.procs.alive(worker));
+        let checks = |worker: &Proc| {
+            // A row that names a shell, another user's process, or one that is neither below its gateway nor carries its key.
+            let says_so = !setup.hides_keys && session.told_key() == worker.key();
+            let named = !setup.tells.worker_pids
+                || worker.uid == USER
+                    && setup.starts != Starts::Wrapped(Names::TheShell)
+                    && (says_so
+                        || self.is_below_gateway(worker, session.gateway) && session.nested_in.is_none());
+            named && !self.is_above_others(session, worker)
+        };
         session.obscured.is_none()
+            && !setup.contained
             && !self.is_impostor(session)
+            && worker.is_none_or(checks)
             && !session.worker.is_some_and(|worker| self.is_above_named(worker))
+    }
+
+    fn is_below_gateway(&self, proc: &Proc, index: usize) -> bool {
+        let gateway = self.gateways[index].process;
+        self.ancestors(proc).any(|ancestor| Some(ancestor.serial) == gateway)
+    }
+
+    fn ancestors<'a>(&'a self, proc: &'a Proc) -> impl Iterator<Item = &'a Proc> {
+        std::iter::successors(self.procs.get(proc.parent), |proc| self.procs.get(proc.parent)).take(64)
+    }
+
+    /// Below this worker is what may be another session's: its worker, or a copy that carries the key of two.
+    fn is_above_others(&self, session: &Sess, worker: &Proc) -> bool {
+        let is_below = |proc: &&Proc| self.ancestors(proc).any(|ancestor| ancestor.serial == worker.serial);
+        let others = self.procs.iter().filter(|proc| proc.looks_like_worker()).filter(is_below);
+        let live = || self.sessions.iter().filter(|other| other.life == Life::Live);
+        let foreign = |proc: &Proc| {
+            proc.key() != session.told_key()
+                || live().any(|other| other.serial != session.serial && other.told_key() == proc.key())
+        };
+        let mut others = others.filter(|proc| proc.serial != worker.serial);
+        others.any(foreign)
     }
 
     /// A row names, by mistake, a process under this worker.
@@ -72,10 +107,7 @@ impl World {
         if !self.setup.gateways[session.gateway].tells.worker_pids {
             return false;
         }
-        let named = |session: &Sess| {
-            let worker = session.worker.and_then(|serial| self.procs.alive(serial)).map(|proc| proc.pid);
-            session.misnamed.or(worker)
-        };
+        let named = |session: &Sess| session.misnamed.or_else(|| self.named_by(session));
         let pid = named(session);
         let rows =
             self.sessions.iter().filter(|other| other.life == Life::Live && other.serial != session.serial);
@@ -87,13 +119,20 @@ impl World {
         if proc.uid != USER || self.is_under_another_user(proc) {
             return false;
         }
+        // A copy that nothing leads to is a worker of its own, as far as anybody can see.
+        if proc.looks_like_worker() && proc.strayed && !self.inventory.contains_key(&proc.serial) {
+            return self.is_knowable_worker(toil, proc);
+        }
         // What was in hand is gone after without its worker; while that lives, the two are judged together. Where the close was refused, it
         // waits for its session.
         let worker = self.procs.alive(root);
         if self.inventory.contains_key(&proc.serial) {
             let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
             let live = session.filter(|session| session.life == Life::Live);
+            let is_copy = proc.kind == Kind::Child && proc.looks_like_worker();
             return live.is_none_or(|live| self.is_knowable_session(live))
+                && !(is_copy
+                    && self.sessions.iter().any(|row| row.life == Life::Live && self.may_own(row, proc)))
                 && worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }
         !proc.strayed && worker.is_some_and(|worker| self.is_knowable_worker(toil, worker))
@@ -111,27 +150,18 @@ impl World {
     }
 
     fn is_knowable_worker(&self, toil: &Toil, worker: &Proc) -> bool {
-        let key = worker.key();
         let rows = || self.sessions.iter().filter(|session| session.life == Life::Live);
-        let hides = |session: &Sess| {
-            let tells = &self.setup.gateways[session.gateway].tells;
-            let alive = session.worker.and_then(|serial| self.procs.alive(serial));
-            let row = session.row(tells, alive.map(|proc| proc.pid), self.now);
-            match row.worker {
-                Told::Known(None) => false,
-                Told::Known(Some(pid)) => {
-                    let is_its_row = session.key == key || session.obscured == Some(Field::Key);
-                    pid.get() == worker.pid || (is_its_row && self.is_impostor(session))
-                }
-                Told::Absent => session.key == key || session.obscured == Some(Field::Key),
-                Told::NotUnderstood(_) => true,
-            }
-        };
-        if rows().any(hides) || self.is_above_named(worker.serial) {
+        let is_hidden = self.setup.gateways.iter().any(|gateway| gateway.contained)
+            || rows().any(|row| self.may_own(row, worker))
+            || self.is_above_named(worker.serial)
+            || self.is_among_workers(worker);
+        if is_hidden {
             return false;
         }
         let known_gateways =
             self.setup.gateways.iter().all(|gateway| gateway.tells.pid || gateway.found_by_argv);
+        let shell = self.procs.get(worker.parent).filter(|parent| parent.kind == Kind::Wrapper);
+        let worker = shell.unwrap_or(worker);
         let under = self.procs.get(worker.parent).map(|parent| parent.kind);
         match (under, toil.gateway) {
             (Some(Kind::Gateway(index)), _) => {
@@ -140,7 +170,46 @@ impl World {
             }
             _ if !known_gateways => false,
             (Some(Kind::Init), _) if self.setup.init_is_init => true,
+            _ if worker.kind == Kind::Child => false,
             _ => !toil.known_to.is_empty() && !toil.claimed,
         }
+    }
+
+    /// Below a worker it goes with that, and above another's it is never ended.
+    fn is_among_workers(&self, worker: &Proc) -> bool {
+        let is_below = |proc: &&Proc| self.ancestors(proc).any(|ancestor| ancestor.serial == worker.serial);
+        let below = self.procs.iter().filter(|proc| proc.looks_like_worker()).filter(is_below);
+        let mut below = below.filter(|proc| proc.root != worker.root || proc.key() != worker.key());
+        self.ancestors(worker).any(Proc::looks_like_worker) || below.next().is_some()
+    }
+
+    /// A row that names the worker, or carries its key and names no younger one; or of which nobody can tell which worker it has.
+    fn may_own(&self, session: &Sess, worker: &Proc) -> bool {
+        let tells = &self.setup.gateways[session.gateway].tells;
+        let row = session.row(tells, self.named_by(session), self.clock_of(session.gateway));
+        let named = row.named_worker().map(|pid| pid.get());
+        if named == Some(worker.pid) || matches!(row.worker, Told::NotUnderstood(_)) {
+            return true;
+        }
+        let key = row.worker_key();
+        let carried = |proc: &&Proc| proc.looks_like_worker() && Some(proc.key()) == key;
+        let found = self.procs.iter().filter(carried).count();
+        let rows = self
+            .sessions
+            .iter()
+            .filter(|other| other.life == Life::Live && other.told_key() == session.told_key());
+        let unknown = row.worker == Told::Absent && found < rows.count();
+        let younger = named.and_then(|pid| self.procs.get(pid));
+        // A copy of the worker that a row names is the row's, whatever key the row says.
+        if younger.is_some_and(|named| {
+            named.looks_like_worker()
+                && named.key() == worker.key()
+                && named.start_ticks <= worker.start_ticks
+        }) {
+            return true;
+        }
+        let younger = younger.filter(|_| !self.is_impostor(session));
+        let is_superseded = younger.is_some_and(|younger| younger.start_ticks > worker.start_ticks);
+        unknown || key == Some(worker.key()) && !is_superseded
     }
 }

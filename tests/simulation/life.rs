@@ -6,7 +6,7 @@ use gateway_reaper::domain::table::{Transport, Turn};
 
 use super::event::{Act, Event, Fate, Leaves, Slot, TableFault, Turnabout, Weather, Wrong};
 use super::procs::{Birth, Kind, OnTerm, Serial};
-use super::session::{Life, Sess};
+use super::session::{Life, Sess, Sessions};
 use super::setup::USER;
 use super::world::{Happening, World};
 
@@ -43,6 +43,22 @@ impl World {
                 let (gateway, key) = (session.gateway, session.key.clone());
                 return self.open(other, gateway, 0, Some(key));
             }
+            Act::Resumes => {
+                let Some(session) = self.sessions.at(slot) else { return };
+                let (gateway, key) = (session.gateway, session.key.clone());
+                return self.open(slot, gateway, 0, Some(key));
+            }
+            Act::Nests(other) => {
+                let Some((gateway, host)) = self.live(slot).and_then(|s| Some((s.gateway, s.worker?))) else {
+                    return;
+                };
+                return self.open_in(other, gateway, 0, None, Some(host));
+            }
+            Act::Rotates => {
+                let Some(session) = self.live(slot).filter(|row| row.misnamed.is_none()) else { return };
+                session.rotated = Some(format!("{}-{now}", session.key));
+                return;
+            }
             Act::Closes => {
                 if let Some(serial) = self.live(slot).map(|session| session.serial) {
                     self.end_session(serial, false);
@@ -53,7 +69,7 @@ impl World {
                 let pid = self.wrong_pid(slot, wrong);
                 // A row tells one lie: one that hides its key and names another's worker leaves nothing to see through it by.
                 if let (Some(pid), Some(session)) =
-                    (pid, self.live(slot).filter(|row| row.obscured.is_none()))
+                    (pid, self.live(slot).filter(|row| row.obscured.is_none() && row.rotated.is_none()))
                 {
                     session.misnamed = Some(pid);
                     // Once nobody needs that one any more, it goes with the session that claims it.
@@ -67,18 +83,19 @@ impl World {
             }
             _ => {}
         }
+        let slept = self.slept;
         let Some(session) = self.live(slot) else { return };
         match act {
             Act::Attaches => session.transport = Transport::Attached,
             Act::Drops if session.transport == Transport::Attached => {
                 session.transport = Transport::Detached;
-                session.detached_at = now;
+                (session.detached_at, session.detached_slept) = (now, slept);
             }
             Act::Prompts => session.turn = Turn::Running,
             Act::Asks if session.turn == Turn::Running => session.turn = Turn::Waiting,
             Act::TurnEnds if session.turn != Turn::Idle => {
                 session.turn = Turn::Idle;
-                session.idle_at = now;
+                (session.idle_at, session.idle_slept) = (now, slept);
             }
             Act::Held(hold) if !session.holds.contains(&hold) => session.holds.push(hold),
             Act::Released if !session.holds.is_empty() => session.holds.clear(),
@@ -87,9 +104,25 @@ impl World {
             _ => return,
         }
         session.stirs(now);
+        let serial = session.serial;
+        let wants_worker = session.worker.is_none() && act == Act::Prompts;
+        if wants_worker && self.setup.gateways[session_gateway(&self.sessions, serial)].lazy {
+            self.start_worker(serial);
+        }
     }
 
     fn open(&mut self, slot: Slot, gateway: usize, built: u64, key: Option<String>) {
+        self.open_in(slot, gateway, built, key, None);
+    }
+
+    fn open_in(
+        &mut self,
+        slot: Slot,
+        gateway: usize,
+        built: u64,
+        key: Option<String>,
+        nested_in: Option<Serial>,
+    ) {
         let taken = self.sessions.at(slot).is_some_and(|session| session.life != Life::Closed);
         if taken || self.gateways[gateway].process.is_none() {
             return;
@@ -114,13 +147,18 @@ impl World {
             worker: None,
             detached_at: now,
             idle_at: now,
+            detached_slept: self.slept,
+            idle_slept: self.slept,
             activity: 0,
             orphan_since: None,
             closed_at: None,
             condemned: false,
             taken: false,
+            nested_in,
+            rotated: None,
         });
-        let worker = self.start_worker(serial);
+        let is_lazy = self.setup.gateways[gateway].lazy && nested_in.is_none();
+        let worker = if is_lazy { None } else { self.start_worker(serial) };
         if built > 0 {
             if let Some(toil) = worker.and_then(|worker| self.toils.get_mut(&worker)) {
                 toil.blurred = true;
@@ -176,6 +214,9 @@ impl World {
                 }
             }
             Fate::LeadsSession => self.procs.setsid(worker),
+            Fate::Copies => drop(self.copy(worker, false)),
+            Fate::CopiesAway => drop(self.copy(worker, true)),
+            Fate::ChangesUser => self.change_user(worker),
             Fate::ChildExits | Fate::ChildForks | Fate::ChildTurnsDeaf | Fate::ChildChangesUser => {
                 let children: Vec<_> = self
                     .procs
@@ -191,11 +232,7 @@ impl World {
                     Fate::ChildExits => self.die(child),
                     Fate::ChildForks => drop(self.fork(child, false)),
                     Fate::ChildTurnsDeaf => self.deafen(child),
-                    _ => {
-                        if let Some(proc) = self.procs.by_serial_mut(child) {
-                            proc.uid = 0;
-                        }
-                    }
+                    _ => self.change_user(child),
                 }
             }
         }
@@ -223,6 +260,32 @@ impl World {
         // Half of all such servers read to the end of their standard input.
         if let Some(proc) = self.procs.by_serial_mut(child) {
             proc.follows_parent = child % 2 == 0;
+        }
+        Some(child)
+    }
+
+    fn change_user(&mut self, serial: Serial) {
+        let now = self.now;
+        if let Some(proc) = self.procs.by_serial_mut(serial).filter(|proc| proc.uid != 0) {
+            (proc.uid, proc.left_user_at) = (0, Some(now));
+        }
+    }
+
+    /// A worker forks and doesn't execute anything else; twice, so that the copy is adopted.
+    fn copy(&mut self, worker: Serial, away: bool) -> Option<Serial> {
+        let proc = self.procs.alive(worker).filter(|proc| !proc.stopped)?;
+        let (pid, uid, argv) = (proc.pid, proc.uid, Arc::clone(&proc.argv));
+        let child = self.spawn(Birth {
+            parent: pid,
+            kind: Kind::Child,
+            comm: "python",
+            argv,
+            uid,
+            leads_session: away,
+            on_term: OnTerm::Exits(20),
+        })?;
+        if away {
+            self.procs.adopt(child);
         }
         Some(child)
     }
@@ -299,6 +362,7 @@ impl World {
                 if self.gateways[index].process.is_some() {
                     self.gateways[index].run += 1;
                     self.lose_sessions(index);
+                    self.take_back(index);
                 }
             }
             Turnabout::Hangs(span) => self.gateways[index].hangs_until = now + span,
@@ -311,7 +375,11 @@ impl World {
                 {
                     return;
                 }
-                self.gateways[index].table_fault = Some((fault, now + span));
+                let is_late = fault == TableFault::Closed && self.gateways[index].blinked;
+                self.gateways[index].blinked |= fault == TableFault::Closed;
+                if !is_late {
+                    self.gateways[index].table_fault = Some((fault, now + span));
+                }
             }
             Turnabout::Close(fault, span) => self.gateways[index].close_fault = Some((fault, now + span)),
             Turnabout::Leaks => self.gateways[index].leaks = true,
@@ -333,6 +401,11 @@ impl World {
             self.lose_sessions(index);
         }
         self.foreign = None;
+        self.container = None;
+        for session in self.sessions.iter_mut() {
+            session.life = Life::Closed;
+            session.settles(self.now);
+        }
         self.procs.clear();
         self.toils.clear();
         self.killed.extend(0..self.disks.len());
@@ -341,4 +414,8 @@ impl World {
         self.slept = 0;
         self.boot();
     }
+}
+
+fn session_gateway(sessions: &Sessions, serial: u64) -> usize {
+    sessions.get(serial).map_or(0, |session| session.gateway)
 }

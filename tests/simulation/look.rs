@@ -1,53 +1,83 @@
-//! How a run sees the world: processes first and not all at one instant, tables second, and whoever a table names third.
+//! How a run sees the world: what the planner asks for, with processes that are not all looked at in one instant.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::ledger::{Bond, Ledger, WorkerMemory};
+use gateway_reaper::domain::adoption;
+use gateway_reaper::domain::ids::{GatewayName, Pid};
+use gateway_reaper::domain::ledger::Ledger;
+use gateway_reaper::domain::looking::{Extent, Found};
 use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::process::{ProcessIdentity, ProcessView};
-use gateway_reaper::domain::table::{Session, TableView};
+use gateway_reaper::domain::table::TableView;
 use gateway_reaper::domain::time::Awake;
 
-use super::procs::Serial;
-use super::setup::{USER, gateway_name};
+use super::procs::{Kind, OWN_NAMESPACE, Proc, Serial};
+use super::setup::gateway_name;
 use super::world::World;
 
-/// How often every process is looked at.
-const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(600);
+/// What a process that looks again and again knows besides its ledger. A single run has none of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Watcher {
+    /// Whose loss a whole look was made for.
+    pub(crate) lost: BTreeSet<ProcessIdentity>,
+    /// When the last look began and when it was over.
+    pub(crate) looked: Option<(Awake, Awake)>,
+    /// Processes that were seen to adopt.
+    adopters: BTreeSet<u32>,
+    /// The parents that known processes had.
+    parents: BTreeMap<ProcessIdentity, u32>,
+}
+
+impl Watcher {
+    /// Awake time before this look that counts for no grace.
+    pub(crate) fn unobserved(&self, began: Awake, interval: Duration, longest_read: Duration) -> Duration {
+        let Some((last_began, last_ended)) = self.looked else { return Duration::ZERO };
+        let too_long = |span: Duration, allowed: Duration| {
+            if span > allowed * 2 { span.saturating_sub(allowed) } else { Duration::ZERO }
+        };
+        too_long(began.since(last_ended), interval)
+            + too_long(last_ended.since(last_began), interval.max(longest_read))
+    }
+}
 
 impl World {
-    /// A look at everything that can be, or be the parent of, a worker, or at the whole machine. Processes come and go meanwhile.
-    pub(crate) fn look(&mut self, reaper: Serial, memory: &Ledger, whole: bool) -> ProcessView {
+    /// A look at the whole machine, or where workers can be: the gateways with everything below them, the same of what is remembered, and
+    /// what looks like a worker, or like a shell that runs one, among the children of those that adopt. Processes come and go meanwhile.
+    pub(crate) fn look(
+        &mut self,
+        reaper: Serial,
+        extent: Extent,
+        (roots, known): (&[Pid], &[ProcessIdentity]),
+        watcher: &mut Watcher,
+    ) -> ProcessView {
         let own_line = self.own_line(reaper);
         let mut pids: BTreeSet<u32> = own_line.iter().map(|pid| pid.get()).collect();
-        if whole {
+        if extent == Extent::Whole {
             pids.extend(self.procs.iter().map(|proc| proc.pid));
         }
-        let roots: Vec<u32> = [1, self.supervisor]
-            .into_iter()
-            .chain(
-                memory
-                    .gateways
-                    .values()
-                    .filter_map(|gateway| gateway.process)
-                    .map(|gateway| gateway.pid.get()),
-            )
-            .chain((0..self.gateways.len()).filter_map(|index| self.found(index)))
-            .collect();
-        for root in roots {
-            pids.insert(root);
-            pids.extend(self.list_children(root).iter().map(|child| child.get()));
+        let known_pids = known.iter().map(|known| known.pid.get());
+        for root in roots.iter().map(|root| root.get()).chain(known_pids.clone()) {
+            self.add_family(root, &mut pids);
         }
-        pids.extend(memory.workers().keys().map(|worker| worker.pid.get()));
-        let unfinished = memory.unfinished.iter();
-        pids.extend(
-            unfinished.flat_map(|tree| tree.members.iter().chain([&tree.worker])).map(|it| it.pid.get()),
-        );
+        for identity in known {
+            let Some(parent) = self.procs.get(identity.pid.get()).map(|proc| proc.parent) else { continue };
+            if watcher.parents.insert(*identity, parent).is_some_and(|before| before != parent) {
+                watcher.adopters.insert(parent);
+            }
+        }
+        for adopter in [1].into_iter().chain(watcher.adopters.clone()) {
+            pids.insert(adopter);
+            for child in self.list_children(adopter) {
+                let is_candidate = |proc: &&Proc| proc.looks_like_worker() || proc.kind == Kind::Wrapper;
+                if self.procs.get(child.get()).filter(is_candidate).is_some() {
+                    self.add_family(child.get(), &mut pids);
+                }
+            }
+        }
         let mut view = ProcessView {
             own_line,
-            own_uid: USER,
+            own_namespace: Some(OWN_NAMESPACE),
             init_is_init: self.setup.init_is_init,
             ..ProcessView::default()
         };
@@ -60,61 +90,44 @@ impl World {
             }
             self.look_at(pid, &mut view);
         }
-        // Leaders of groups and sessions are asked after, too.
-        let led = view.processes.values().flat_map(|process| [process.group, process.session]);
-        let asked: BTreeSet<u32> = led.filter(|pid| *pid > 0).collect();
-        for pid in asked {
-            if view.processes.keys().all(|seen| seen.get() != pid) {
-                self.look_at(pid, &mut view);
-            }
+        self.look_around(&mut view);
+        if extent == Extent::Whole {
+            let lines = roots.iter().copied().chain(known.iter().map(|known| known.pid));
+            let lines = lines.filter_map(|pid| view.get(pid)).flat_map(|process| view.ancestors(process));
+            let above: BTreeSet<u32> = lines.map(|process| process.identity.pid.get()).collect();
+            let adopted = view.processes.values().filter(|process| adoption::sign(process, &view).is_some());
+            let adopters = adopted.filter_map(|process| Some(process.parent?.get()));
+            watcher.adopters.extend(adopters.filter(|adopter| above.contains(adopter)));
         }
         view
     }
 
-    /// Whether a look near the roots may miss somebody: a gateway isn't known or is gone, or a worker lost its parent.
-    pub(crate) fn needs_whole_look(&self, memory: &Ledger, now: Awake) -> bool {
-        let known = |index: usize| {
-            let name = gateway_name(index).as_str().into();
-            let process = memory.gateways.get(&name).and_then(|gateway| gateway.process);
-            let root = if self.setup.gateways[index].found_by_argv {
-                self.found(index).is_some()
-            } else {
-                process.is_some()
-            };
-            let alive = process.is_none_or(|process| self.is_alive(&process));
-            root && alive
-        };
-        let kept_its_parent = |worker: &WorkerMemory| {
-            let proc = self.procs.get(worker.identity.pid.get());
-            let proc = proc.filter(|proc| !proc.zombie && self.procs.identity(proc) == worker.identity);
-            match (worker.bond, proc) {
-                (Bond::Child(parent), Some(proc)) => {
-                    proc.parent == parent.pid.get() || worker.clock.is_some()
-                }
-                _ => true,
+    /// A process and everything below it.
+    fn add_family(&mut self, pid: u32, pids: &mut BTreeSet<u32>) {
+        let mut waiting = vec![pid];
+        let mut met = BTreeSet::new();
+        while let Some(pid) = waiting.pop().filter(|_| met.len() < 400) {
+            if met.insert(pid) {
+                pids.insert(pid);
+                waiting.extend(self.list_children(pid).iter().map(|child| child.get()));
             }
-        };
-        let overdue = memory.whole_look.is_none_or(|at| now.since(at) >= WHOLE_LOOK_EVERY);
-        let workers = memory.gateways.values().flat_map(|gateway| &gateway.workers);
-        overdue || !(0..self.gateways.len()).all(known) || !workers.into_iter().all(kept_its_parent)
+        }
     }
 
-    fn is_alive(&self, identity: &ProcessIdentity) -> bool {
-        let proc = self.procs.get(identity.pid.get()).filter(|proc| !proc.zombie);
-        proc.is_some_and(|proc| self.procs.identity(proc) == *identity)
-    }
-
-    /// Whether a table names a process or a run of its gateway that memory doesn't know: then a whole look is taken, and the table is read
-    /// once more.
-    pub(crate) fn is_news(&self, index: usize, table: &TableView, memory: &Ledger) -> bool {
-        let Some(table) = table.current() else { return false };
-        let name = gateway_name(index).as_str().into();
-        let before = memory.gateways.get(&name);
-        let process = before.and_then(|gateway| gateway.process).map(|process| process.pid);
-        let moved = table.gateway_pid.is_some() && table.gateway_pid != process;
-        let run = before.and_then(|gateway| gateway.run.as_deref());
-        let restarted = matches!((run, &table.instance), (Some(run), Some(now)) if run != now.as_str());
-        restarted || (moved && !self.setup.gateways[index].found_by_argv)
+    /// What is needed to judge those that are in view: ancestors, and the leaders of groups and sessions.
+    fn look_around(&self, view: &mut ProcessView) {
+        let mut around: Vec<u32> = Vec::new();
+        for process in view.processes.values() {
+            around.extend([process.group, process.session]);
+            around.extend(process.parent.map(|parent| parent.get()));
+        }
+        while let Some(pid) = around.pop() {
+            let Some(number) = Pid::new(pid.into()) else { continue };
+            if view.get(number).is_none() && !view.gone.contains(&number) {
+                self.look_at(pid, view);
+                around.extend(view.get(number).and_then(|process| process.parent).map(|parent| parent.get()));
+            }
+        }
     }
 
     /// A look at one PID.
@@ -138,47 +151,43 @@ impl World {
         line
     }
 
-    /// Where `[gateway.process]` finds the gateway.
-    fn found(&self, index: usize) -> Option<u32> {
-        let process = self.gateways[index].process.filter(|_| self.setup.gateways[index].found_by_argv)?;
-        self.procs.alive(process).map(|proc| proc.pid)
+    /// How the gateways' processes are known.
+    pub(crate) fn find_gateways(&self) -> Vec<(GatewayName, Found)> {
+        let find = |index: usize| {
+            let process = self.gateways[index].process.and_then(|process| self.procs.alive(process));
+            let pid = process.and_then(|process| Pid::new(process.pid.into()));
+            let is_configured = self.setup.gateways[index].found_by_argv;
+            let found = if is_configured { Found::AsConfigured(pid) } else { Found::ByTable };
+            (gateway_name(index).as_str().into(), found)
+        };
+        (0..self.gateways.len()).map(find).collect()
     }
 
-    /// What was seen of a gateway. Looks at those whom its table names and who weren't seen before.
-    pub(crate) fn gather(
+    /// A look at those that a table names, and what is around them.
+    pub(crate) fn look_at_all(&self, pids: &[Pid], view: &mut ProcessView) {
+        for pid in pids.iter().filter(|pid| view.get(**pid).is_none()).collect::<Vec<_>>() {
+            self.look_at(pid.get(), view);
+        }
+        self.look_around(view);
+    }
+
+    /// What was seen of a gateway.
+    pub(crate) fn observed(
         &self,
         index: usize,
+        root: Option<Pid>,
         (table, asked): (TableView, Awake),
         memory: &Ledger,
-        view: &mut ProcessView,
+        view: &ProcessView,
     ) -> GatewayObservation {
-        let name = gateway_name(index).as_str().into();
-        let mut named: Vec<Pid> = Vec::new();
-        if let Some(table) = table.current() {
-            named.extend(table.gateway_pid);
-            named.extend(table.sessions.iter().filter_map(|session: &Session| session.named_worker()));
-        }
-        for pid in named {
-            if view.get(pid).is_none() {
-                self.look_at(pid.get(), view);
-            }
-        }
+        let name: GatewayName = gateway_name(index).as_str().into();
         let alive =
             |pid: Pid| view.get(pid).filter(|process| !process.zombie).map(|process| process.identity);
-        let found = self.setup.gateways[index].found_by_argv.then(|| {
-            let pattern = format!("python -m hermes dashboard {index}");
-            let mut seen = view.processes.values();
-            seen.find(|process| !process.zombie && process.argv.as_deref() == Some(&pattern))
-                .map(|process| process.identity)
-        });
-        let remembered = || -> Option<ProcessIdentity> {
-            let process = memory.gateways.get(&name)?.process?;
-            view.alive(&process).map(|process| process.identity)
-        };
-        let process = match (found.flatten(), table.current()) {
-            (Some(process), _) => Some(process),
-            (None, Some(table)) => table.gateway_pid.and_then(alive),
-            (None, None) => remembered(),
+        let remembered = || memory.gateways.get(&name)?.process;
+        let process = match (self.setup.gateways[index].found_by_argv, table.current()) {
+            (true, _) => root.and_then(alive),
+            (false, Some(table)) => table.gateway_pid.and_then(alive),
+            (false, None) => remembered().filter(|process| view.alive(process).is_some()),
         };
         GatewayObservation { name, table, process, asked }
     }
@@ -197,7 +206,11 @@ impl World {
             let Some(gateway) = gateway.and_then(|gateway| seen.alive(&gateway.process?)) else { continue };
             let worker = self.procs.by_serial(*serial).map(|proc| self.procs.identity(proc));
             let worker = worker.and_then(|worker| seen.alive(&worker));
-            if worker.is_some_and(|worker| worker.parent == Some(gateway.identity.pid)) {
+            let parent = worker.and_then(|worker| seen.get(worker.parent?));
+            let shell = |pid: Pid| self.procs.get(pid.get()).is_some_and(|proc| proc.kind == Kind::Wrapper);
+            let parent = parent.map(|parent| parent.identity.pid);
+            let above = parent.filter(|pid| shell(*pid)).and_then(|pid| seen.get(pid)?.parent);
+            if [parent, above].contains(&Some(gateway.identity.pid)) {
                 toil.known_to.push(disk);
             }
         }

@@ -21,8 +21,13 @@ impl World {
             Mishap::DirectoryRolledBack => self.disks[disk].roll_back(),
             Mishap::Foreign => self.disks[disk].replace(),
             Mishap::DiskFull(span) => self.disks[disk].full_until = now + span,
+            Mishap::SlowAudit(each, span) => self.disks[disk].slow = (each, now + span),
+            Mishap::Frozen(span) => self.disks[disk].frozen_until = now + span,
         }
-        let lost = !matches!(mishap, Mishap::Killed(_) | Mishap::DiskFull(_));
+        let lost = !matches!(
+            mishap,
+            Mishap::Killed(_) | Mishap::DiskFull(_) | Mishap::SlowAudit(..) | Mishap::Frozen(_)
+        );
         if lost {
             for toil in self.toils.values_mut() {
                 toil.known_to.retain(|known| *known != disk);
@@ -44,6 +49,8 @@ impl World {
         }
         for disk in 0..self.disks.len() {
             self.disks[disk].full_until = self.now;
+            self.disks[disk].frozen_until = self.now;
+            self.disks[disk].slow = (0, 0);
             self.grips[disk].fuse = None;
         }
     }

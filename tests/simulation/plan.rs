@@ -6,7 +6,7 @@ use super::event::{
     Act, CloseFault, Event, Fate, Field, Leaves, Mishap, Slot, TableFault, Turnabout, Weather, Wrong,
 };
 use super::rng::Rng;
-use super::setup::{Clocks, GatewaySetup, Rhythm, Setup, Tells};
+use super::setup::{Clocks, GatewaySetup, Rhythm, Setup, Starts, Tells};
 use super::sim::Plan;
 use gateway_reaper::domain::policy::Policy;
 
@@ -70,6 +70,8 @@ fn setup(rng: &mut Rng, calm_at: u64) -> Setup {
         supervisor_adopts: rng.percent(30),
         gateways,
         foreign_gateway: rng.percent(30),
+        container: false,
+        as_root: false,
         reapers,
         misses: rng.pick(&[0, 5, 20]),
         kernel_fails: rng.pick(&[0, 0, 0, 5]),
@@ -99,6 +101,13 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
         found_by_argv: rng.percent(30),
         shares_group: rng.percent(50),
         workers_watch: rng.percent(30),
+        starts: Starts::Children,
+        lazy: false,
+        hides_keys: false,
+        takes_back: false,
+        may_take_back: true,
+        counts_sleep: false,
+        contained: false,
         leaks: rng.percent(20),
         exit_ms: rng.pick(&[1, 20, 500, 3000]),
         waits_ms: rng.pick(&[0, 0, 50, 5000]),

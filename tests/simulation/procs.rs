@@ -7,6 +7,8 @@ use std::sync::Arc;
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 
+use super::setup::USER;
+
 /// One process and no other, ever: the truth that PIDs and ticks only approximate.
 pub(crate) type Serial = u64;
 
@@ -27,6 +29,10 @@ pub(crate) enum Kind {
     Worker,
     /// Something that descends from a worker.
     Child,
+    /// A shell that a gateway started to run one worker and nothing else.
+    Wrapper,
+    /// The first process of a container, with workers that look like all others.
+    Container,
 }
 
 /// What a process does when it is told to end.
@@ -64,7 +70,20 @@ pub(crate) struct Proc {
     pub(crate) strayed: bool,
     /// When a listing of children last missed it.
     pub(crate) missed: bool,
+    /// Its PID namespace.
+    pub(crate) namespace: u64,
+    /// When it became another user's.
+    pub(crate) left_user_at: Option<u64>,
 }
+
+/// The machine's first PID namespace, the reaper's own.
+pub(crate) const OWN_NAMESPACE: u64 = 1;
+
+/// A container's.
+pub(crate) const OTHER_NAMESPACE: u64 = 2;
+
+/// What workers' argv begin with.
+pub(crate) const WORKER_ARGV: &str = "/usr/bin/python3 -m tui_gateway.slash_worker --session-key ";
 
 /// How a process comes to be.
 #[derive(Debug, Clone)]
@@ -95,6 +114,11 @@ impl Proc {
     /// The key that its argv carries, if it is a worker.
     pub(crate) fn key(&self) -> &str {
         self.argv.rsplit(' ').next().unwrap_or_default()
+    }
+
+    /// A worker, or a copy of one that it made by forking without exec, as far as anybody can see.
+    pub(crate) fn looks_like_worker(&self) -> bool {
+        !self.zombie && self.uid == USER && self.argv.starts_with(WORKER_ARGV)
     }
 }
 
@@ -158,7 +182,10 @@ impl Procs {
 
     /// The process as a look shows it.
     pub(crate) fn show(&self, proc: &Proc) -> Process {
+        // Another user's argv and namespace aren't read.
+        let is_open = proc.uid == USER;
         Process {
+            namespace: is_open.then_some(proc.namespace),
             identity: self.identity(proc),
             parent: Pid::new(u64::from(proc.parent)),
             group: proc.group,
@@ -167,7 +194,7 @@ impl Procs {
             uid: proc.uid,
             zombie: proc.zombie,
             kernel: proc.kind == Kind::KernelThread,
-            argv: Some(Arc::clone(&proc.argv)),
+            argv: is_open.then(|| Arc::clone(&proc.argv)),
             rss_bytes: Some(1 << 20),
         }
     }
@@ -226,6 +253,8 @@ impl Procs {
             root,
             strayed: parent.is_some_and(|parent| parent.strayed),
             missed: false,
+            namespace: parent.map_or(OWN_NAMESPACE, |parent| parent.namespace),
+            left_user_at: None,
         };
         self.by_pid.insert(pid, proc);
         self.by_serial.insert(serial, pid);
@@ -266,6 +295,15 @@ impl Procs {
         followers
     }
 
+    /// Its parent was a process between it and this one, which is gone: it goes to the adopter of its parent.
+    pub(crate) fn adopt(&mut self, serial: Serial) {
+        let adopter = self.adopter(proc_parent(self, serial));
+        if let Some(proc) = self.by_serial_mut(serial) {
+            proc.parent = adopter;
+        }
+        self.stray(serial);
+    }
+
     /// From here down nothing leads to the worker any more.
     fn stray(&mut self, serial: Serial) {
         let Some(proc) = self.by_serial_mut(serial) else { return };
@@ -277,7 +315,8 @@ impl Procs {
         }
     }
 
-    fn adopter(&self, mut pid: u32) -> u32 {
+    /// Who adopts the children of this process.
+    pub(crate) fn adopter(&self, mut pid: u32) -> u32 {
         while let Some(proc) = self.by_pid.get(&pid) {
             if proc.subreaper && !proc.zombie {
                 return pid;

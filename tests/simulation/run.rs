@@ -1,11 +1,14 @@
 //! A run of the reaper as production does it, step by step in simulated time: lock, load, look, ask, decide, save, tear down, settle,
 //! save. Killed anywhere, it simply stops there.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_reaper::domain::decide::decide;
+use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Ledger;
+use gateway_reaper::domain::looking::{self, Planner, Series};
 use gateway_reaper::domain::observation::Observation;
 use gateway_reaper::domain::process::ProcessView;
 use gateway_reaper::domain::table::{CloseAnswer, TableView};
@@ -20,18 +23,20 @@ use gateway_reaper::sweep::settle::settle;
 
 use super::event::{CloseFault, TableFault};
 use super::hands::{Grip, Hands, Seen};
+use super::look::Watcher;
 use super::procs::{Birth, Kind, OnTerm, Serial};
 use super::setup::USER;
 use super::sim::Sim;
 use super::world::{Happening, World};
 
 /// How long a gateway may take for its table.
-const TABLE_TIMEOUT: u64 = 5000;
+pub(crate) const TABLE_TIMEOUT: u64 = 5000;
 
 /// What comes next for a run.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Look,
+    /// What the planner wants.
+    Next,
     Ask(usize),
     Arrives(usize, TableView, Vec<((usize, String), Seen)>),
     CloseAt(CloseRequest),
@@ -47,13 +52,18 @@ pub(crate) enum Step {
 pub(crate) struct Run {
     pub(crate) number: u64,
     process: Serial,
-    memory: Ledger,
+    memory: Rc<Ledger>,
+    planner: Option<Planner<Rc<Ledger>>>,
     view: ProcessView,
-    /// A table spoke of what the look didn't know, so all is looked at again.
-    news: bool,
-    whole_look: Option<Awake>,
+    /// What an earlier run left stopped was let go.
+    has_let_go: bool,
+    began: Awake,
+    /// What its process knows besides.
+    pub(crate) watcher: Watcher,
     asked: Awake,
     tables: Vec<Option<TableView>>,
+    /// So many answers are still to come.
+    missing: usize,
     teardown: Option<Teardown<Serial>>,
     /// Processes of it whose exit is waited for.
     waits: Vec<Place>,
@@ -68,7 +78,7 @@ pub(crate) struct Run {
 }
 
 /// Starts a run.
-pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> {
+pub(crate) fn start(world: &mut World, disk: usize, number: u64, watcher: Watcher) -> Option<Run> {
     let process = world.spawn(Birth {
         parent: world.supervisor,
         kind: Kind::Reaper,
@@ -82,19 +92,29 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64) -> Option<Run> 
     let fuse = world.grips[disk].fuse.take();
     let base = world.disks[disk].sights.clone();
     let losses = world.disks[disk].losses;
-    world.grips[disk] = Grip { fuse, base, losses, ..Grip::default() };
+    let (starts, is_continued) = (world.disks[disk].starts.clone(), watcher.looked.is_some());
+    world.grips[disk] = Grip { fuse, base, losses, starts, is_continued, ..Grip::default() };
     let boot = world.boot_id();
     let memory = world.disks[disk].load(&boot, world.awake());
-    let whole_look = memory.whole_look;
+    let memory = Rc::new(memory);
+    let series = if watcher.looked.is_none() && !world.setup.reapers[disk].watches {
+        Series::Single
+    } else {
+        Series::Continued
+    };
+    let planner = Planner::new(Rc::clone(&memory), world.find_gateways(), series, watcher.lost.clone());
     Some(Run {
         number,
         process,
         memory,
+        planner: Some(planner),
         view: ProcessView::default(),
-        news: false,
-        whole_look,
+        has_let_go: false,
+        began: world.awake(),
+        watcher,
         asked: world.awake(),
         tables: vec![None; world.gateways.len()],
+        missing: 0,
         teardown: None,
         waits: Vec::new(),
         deadline: None,
@@ -109,42 +129,21 @@ impl Sim {
     /// One step of a run. Returns whether the run is over.
     pub(crate) fn step(&mut self, disk: usize, run: &mut Run, step: Step) -> bool {
         match step {
-            Step::Look => {
-                let_go(&mut Hands { world: &self.world, disk }, &mut run.memory.unfinished);
-                let mut world = self.world.borrow_mut();
-                let now = world.awake();
-                let whole = run.news || world.needs_whole_look(&run.memory, now);
-                if whole {
-                    run.whole_look = Some(now);
+            Step::Next => {
+                if !std::mem::replace(&mut run.has_let_go, true) {
+                    let mut memory = Ledger::clone(&run.memory);
+                    let_go(&mut Hands { world: &self.world, disk }, &mut memory.unfinished);
+                    run.memory = Rc::new(memory);
                 }
-                run.view = world.look(run.process, &run.memory, whole);
-                run.tables.fill(None);
-                world.grips[disk].seen.clear();
-                drop(world);
-                for index in 0..run.tables.len() {
-                    self.plan(disk, run.number, 1, Step::Ask(index));
-                }
+                return self.look(disk, run);
             }
-            Step::Ask(index) => {
-                run.asked = self.world.borrow().awake();
-                self.ask(disk, run.number, index);
-            }
+            Step::Ask(index) => self.ask(disk, run.number, index),
             Step::Arrives(index, table, seen) => {
                 run.tables[index] = Some(table);
+                run.missing -= 1;
                 self.world.borrow_mut().grips[disk].seen.extend(seen);
-                if run.tables.iter().all(Option::is_some) {
-                    if !run.news
-                        && run.tables.iter().enumerate().any(|(index, table)| {
-                            table
-                                .as_ref()
-                                .is_some_and(|table| self.world.borrow().is_news(index, table, &run.memory))
-                        })
-                    {
-                        run.news = true;
-                        self.plan(disk, run.number, 0, Step::Look);
-                        return false;
-                    }
-                    return self.judge(disk, run);
+                if run.missing == 0 {
+                    return self.read(disk, run);
                 }
             }
             Step::CloseAt(request) => self.close_at(disk, run.number, request),
@@ -160,6 +159,58 @@ impl Sim {
             }
             Step::Poll => return self.drive(disk, run, None),
         }
+        false
+    }
+
+    /// Does what the planner wants. Returns whether the run is over.
+    fn look(&mut self, disk: usize, run: &mut Run) -> bool {
+        let Some(mut planner) = run.planner.take() else { return true };
+        let now = self.world.borrow().awake();
+        match planner.next(now) {
+            looking::Next::Look(extent) => {
+                let roots: Vec<Pid> = planner.roots().flatten().collect();
+                let known = planner.known();
+                let mut world = self.world.borrow_mut();
+                run.view = world.look(run.process, extent, (&roots, &known), &mut run.watcher);
+                planner.looked(&run.view);
+            }
+            looking::Next::ReadTables => {
+                run.asked = now;
+                // One that wasn't to be read a moment ago isn't asked for twice.
+                let is_asked =
+                    |table: &Option<TableView>| table.as_ref().is_none_or(|table| table.current().is_some());
+                let asked: Vec<usize> =
+                    (0..run.tables.len()).filter(|index| is_asked(&run.tables[*index])).collect();
+                let mut world = self.world.borrow_mut();
+                world.grips[disk].asked = world.now;
+                world.grips[disk].seen.clear();
+                drop(world);
+                run.missing = asked.len();
+                run.planner = Some(planner);
+                for index in &asked {
+                    self.plan(disk, run.number, 1, Step::Ask(*index));
+                }
+                return asked.is_empty() && self.read(disk, run);
+            }
+            looking::Next::LookAt(pids) => self.world.borrow().look_at_all(&pids, &mut run.view),
+            looking::Next::Done => {
+                let roots: Vec<Option<Pid>> = planner.roots().collect();
+                let (whole_look, lost) = planner.finish();
+                run.watcher.lost = lost;
+                return self.judge(disk, run, &roots, whole_look);
+            }
+        }
+        run.planner = Some(planner);
+        self.plan(disk, run.number, 0, Step::Next);
+        false
+    }
+
+    /// All tables are read.
+    fn read(&mut self, disk: usize, run: &mut Run) -> bool {
+        if let Some(planner) = &mut run.planner {
+            planner.read(&run.tables);
+        }
+        self.plan(disk, run.number, 0, Step::Next);
         false
     }
 
@@ -180,16 +231,35 @@ impl Sim {
         self.plan(disk, number, delay, Step::Arrives(index, table, seen));
     }
 
-    fn judge(&mut self, disk: usize, run: &mut Run) -> bool {
+    fn judge(
+        &mut self,
+        disk: usize,
+        run: &mut Run,
+        roots: &[Option<Pid>],
+        whole_look: Option<Awake>,
+    ) -> bool {
         let mut world = self.world.borrow_mut();
         let tables = std::mem::take(&mut run.tables);
         let gateways = tables.into_iter().enumerate().map(|(index, table)| {
             let table = table.unwrap_or(TableView::unreachable("not asked"));
-            world.gather(index, (table, run.asked), &run.memory, &mut run.view)
+            world.observed(index, roots[index], (table, run.asked), &run.memory, &run.view)
         });
         let gateways: Vec<_> = gateways.collect();
         let boot = world.boot_id();
-        let seen = Observation { boot: boot.clone(), processes: std::mem::take(&mut run.view), gateways };
+        let rhythm = world.setup.reapers[disk];
+        let interval = Duration::from_millis(rhythm.every);
+        let unobserved = if rhythm.watches {
+            run.watcher.unobserved(run.began, interval, Duration::from_millis(TABLE_TIMEOUT))
+        } else {
+            Duration::ZERO
+        };
+        run.watcher.looked = Some((run.began, world.awake()));
+        let seen = Observation {
+            boot: boot.clone(),
+            processes: std::mem::take(&mut run.view),
+            gateways,
+            unobserved,
+        };
         let now = world.awake();
         let decision = decide(&seen, &run.memory, &world.rules, now);
         world.count_sights(disk, &seen);
@@ -219,8 +289,7 @@ impl Sim {
             }
         }
         run.due = remaining.map(|left| world.now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX) + 1);
-        run.memory = decision.ledger;
-        run.memory.whole_look = run.whole_look;
+        run.memory = Rc::new(Ledger { whole_look, ..decision.ledger });
         // What can't be remembered isn't acted on.
         if world.writable(disk).is_err() {
             world.say(|_| "    reaper: the state directory can't be written".to_owned());
@@ -236,22 +305,42 @@ impl Sim {
     }
 
     /// Looks and decides once more for one victim. A gateway that is slow with its table doesn't get to answer.
-    fn recheck(&mut self, run: &Run, victim: usize) -> Recheck {
+    fn recheck(&mut self, run: &mut Run, victim: usize) -> Recheck {
         let mut world = self.world.borrow_mut();
-        let asked = world.awake();
-        let whole = world.needs_whole_look(&run.memory, asked);
-        let mut view = world.look(run.process, &run.memory, whole);
-        let gateways = (0..world.gateways.len()).map(|index| {
-            let late = matches!(world.table_fault(index), Some(TableFault::Late(_)));
-            let table = if late || world.gateways[index].hangs_until > world.now {
-                TableView::unreachable("no answer in time")
-            } else {
-                world.table(index)
-            };
-            world.gather(index, (table, asked), &run.memory, &mut view)
-        });
+        let found = world.find_gateways();
+        let mut planner =
+            Planner::new(Rc::clone(&run.memory), found, Series::Continued, run.watcher.lost.clone());
+        let (mut view, mut asked) = (ProcessView::default(), world.awake());
+        let mut tables: Vec<Option<TableView>> = vec![None; world.gateways.len()];
+        loop {
+            match planner.next(world.awake()) {
+                looking::Next::Look(extent) => {
+                    let roots: Vec<Pid> = planner.roots().flatten().collect();
+                    let known = planner.known();
+                    view = world.look(run.process, extent, (&roots, &known), &mut run.watcher);
+                    planner.looked(&view);
+                }
+                looking::Next::ReadTables => {
+                    asked = world.awake();
+                    for (index, table) in tables.iter_mut().enumerate() {
+                        let late = matches!(world.table_fault(index), Some(TableFault::Late(_)));
+                        let is_silent = late || world.gateways[index].hangs_until > world.now;
+                        let silence = || TableView::unreachable("no answer in time");
+                        *table = Some(if is_silent { silence() } else { world.table(index) });
+                    }
+                    planner.read(&tables);
+                }
+                looking::Next::LookAt(pids) => world.look_at_all(&pids, &mut view),
+                looking::Next::Done => break,
+            }
+        }
+        let roots: Vec<Option<Pid>> = planner.roots().collect();
+        let gateways = tables.into_iter().flatten().enumerate();
+        let gateways = gateways
+            .map(|(index, table)| world.observed(index, roots[index], (table, asked), &run.memory, &view));
         let gateways: Vec<_> = gateways.collect();
-        let seen = Observation { boot: world.boot_id(), processes: view, gateways };
+        let seen =
+            Observation { boot: world.boot_id(), processes: view, gateways, unobserved: Duration::ZERO };
         let decision = decide(&seen, &run.memory, &world.rules, world.awake());
         let verdict = judge(&run.warrants[victim], &seen, &decision);
         world.say(|_| format!("    reaper: another look says {verdict:?}"));
@@ -363,7 +452,7 @@ impl Sim {
                 world.breach("a teardown is done without an ending");
                 continue;
             };
-            settle(&mut run.memory, warrant, &ending);
+            settle(Rc::make_mut(&mut run.memory), warrant, &ending);
             world.note_refusal(disk, warrant, &ending);
             any = true;
         }

@@ -16,6 +16,8 @@ pub(crate) enum Life {
     /// Its worker is there before its row is.
     Unlisted,
     Live,
+    /// Its gateway is down; the next run takes it back.
+    Suspended,
     /// Its gateway closed it.
     Closed,
 }
@@ -38,6 +40,9 @@ pub(crate) struct Sess {
     pub(crate) worker: Option<Serial>,
     pub(crate) detached_at: u64,
     pub(crate) idle_at: u64,
+    /// How long the machine had slept by then.
+    pub(crate) detached_slept: u64,
+    pub(crate) idle_slept: u64,
     pub(crate) activity: u64,
     /// The truth: it has been an orphan since, without a break.
     pub(crate) orphan_since: Option<u64>,
@@ -47,6 +52,19 @@ pub(crate) struct Sess {
     pub(crate) condemned: bool,
     /// Its gateway closed it because a reaper asked.
     pub(crate) taken: bool,
+    /// Its worker was started below this one, another session's.
+    pub(crate) nested_in: Option<Serial>,
+    /// What its rows say as its key, if its conversation got another one since the worker was started.
+    pub(crate) rotated: Option<String>,
+}
+
+/// What a row depends on besides its session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    pub(crate) now: u64,
+    pub(crate) slept: u64,
+    pub(crate) counts_sleep: bool,
+    pub(crate) hides_keys: bool,
 }
 
 impl Sess {
@@ -79,18 +97,28 @@ impl Sess {
     }
 
     /// Its row of the table.
-    pub(crate) fn row(&self, tells: &Tells, worker: Option<u32>, now: u64) -> Session {
+    /// The key that its rows say.
+    pub(crate) fn told_key(&self) -> &str {
+        self.rotated.as_deref().unwrap_or(&self.key)
+    }
+
+    pub(crate) fn row(&self, tells: &Tells, worker: Option<u32>, now: Clock) -> Session {
         let odd = |field| self.obscured == Some(field);
         let nonsense = || "?!".into();
-        let clock = |since: u64, told: bool| told.then(|| Duration::from_millis(now - since));
+        let clock = |since: u64, slept: u64, told: bool| {
+            let slept = if now.counts_sleep { now.slept.saturating_sub(slept) } else { 0 };
+            told.then(|| Duration::from_millis(now.now - since + slept))
+        };
         let (detached, idle) = (self.transport == Transport::Detached, self.turn == Turn::Idle);
         let told = |field, value| if odd(field) { Told::NotUnderstood(nonsense()) } else { value };
         Session {
             id: self.id.as_str().into(),
             key: if odd(Field::Key) {
                 Told::NotUnderstood(nonsense())
+            } else if now.hides_keys {
+                Told::Absent
             } else {
-                Told::Known(self.key.as_str().into())
+                Told::Known(self.told_key().into())
             },
             transport: match self.obscured {
                 Some(Field::Transport) => Told::NotUnderstood(nonsense()),
@@ -104,9 +132,14 @@ impl Sess {
             },
             detached_for: clock(
                 self.detached_at,
+                self.detached_slept,
                 detached && matches!(tells.clocks, Clocks::Both | Clocks::DetachedOnly),
             ),
-            idle_for: clock(self.idle_at, idle && matches!(tells.clocks, Clocks::Both | Clocks::IdleOnly)),
+            idle_for: clock(
+                self.idle_at,
+                self.idle_slept,
+                idle && matches!(tells.clocks, Clocks::Both | Clocks::IdleOnly),
+            ),
             activity: tells.activity.then(|| self.activity.to_string().into()),
             close_on_disconnect: if odd(Field::CloseOnDisconnect) {
                 Told::NotUnderstood(nonsense())
@@ -126,9 +159,7 @@ impl Sess {
 fn told_worker(odd: Told<()>, worker: Option<u32>, tells: &Tells) -> Told<Option<Pid>> {
     match (odd, worker) {
         (Told::NotUnderstood(what), _) => Told::NotUnderstood(what),
-        (_, Some(pid)) if tells.worker_pids => {
-            Pid::new(pid.into()).map_or(Told::Absent, |pid| Told::Known(Some(pid)))
-        }
+        (_, worker) if tells.worker_pids => Told::Known(worker.and_then(|pid| Pid::new(pid.into()))),
         _ => Told::Absent,
     }
 }

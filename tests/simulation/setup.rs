@@ -30,6 +30,24 @@ pub(crate) struct Tells {
     pub(crate) activity: bool,
 }
 
+/// How a gateway starts its workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Starts {
+    /// As its children.
+    Children,
+    /// Forked twice: adopted from the beginning.
+    Daemons,
+    /// In a shell that was started for it alone. Does a row name the shell?
+    Wrapped(Names),
+}
+
+/// Which process a row names as its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Names {
+    TheWorker,
+    TheShell,
+}
+
 /// A gateway of the configuration.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "traits of a gateway, each independent of the others")]
@@ -41,6 +59,19 @@ pub(crate) struct GatewaySetup {
     pub(crate) shares_group: bool,
     /// Its workers poll getppid and exit when it dies (0.19).
     pub(crate) workers_watch: bool,
+    pub(crate) starts: Starts,
+    /// A session gets its worker with its first prompt.
+    pub(crate) lazy: bool,
+    /// Rows say nothing of keys, and what the argv carries is no id.
+    pub(crate) hides_keys: bool,
+    /// A new run takes the sessions and workers of the last one back.
+    pub(crate) takes_back: bool,
+    /// A run of this kind may do so, as far as the reaper knows.
+    pub(crate) may_take_back: bool,
+    /// Its clocks go on while the machine sleeps.
+    pub(crate) counts_sleep: bool,
+    /// It runs in a container; the PIDs of its table are those of its own namespace.
+    pub(crate) contained: bool,
     /// Its close leaves the worker to itself.
     pub(crate) leaks: bool,
     /// How long after a close a worker takes to exit.
@@ -61,6 +92,10 @@ pub(crate) struct Setup {
     pub(crate) supervisor_adopts: bool,
     pub(crate) gateways: Vec<GatewaySetup>,
     pub(crate) foreign_gateway: bool,
+    /// A container with a gateway that nobody configured, and workers that look like all others.
+    pub(crate) container: bool,
+    /// The reaper is root: the kernel refuses it nothing.
+    pub(crate) as_root: bool,
     /// State directories, each with reapers of its own; nearly always one.
     pub(crate) reapers: Vec<Rhythm>,
     /// Out of a hundred looks at a living child, so many miss it.
@@ -104,6 +139,7 @@ pub(crate) fn rules(setup: &Setup) -> Vec<Rules> {
         policy: gateway.policy.clone(),
         worker_match: PATTERN.with(Clone::clone),
         worker_uid: USER,
+        takes_workers_back: gateway.may_take_back,
     };
     setup.gateways.iter().enumerate().map(rule).collect()
 }
@@ -128,6 +164,13 @@ pub(crate) fn default_gateway() -> GatewaySetup {
         found_by_argv: false,
         shares_group: false,
         workers_watch: false,
+        starts: Starts::Children,
+        lazy: false,
+        hides_keys: false,
+        takes_back: false,
+        may_take_back: true,
+        counts_sleep: false,
+        contained: false,
         leaks: false,
         exit_ms: 20,
         waits_ms: 0,
@@ -143,6 +186,8 @@ pub(crate) fn default_setup() -> Setup {
         supervisor_adopts: false,
         gateways: vec![default_gateway()],
         foreign_gateway: false,
+        container: false,
+        as_root: false,
         reapers: Vec::new(),
         misses: 0,
         kernel_fails: 0,

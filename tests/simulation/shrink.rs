@@ -49,6 +49,7 @@ pub(crate) fn smallest(plan: &Plan) -> (Plan, End) {
             best = simpler;
         }
     }
+    best.setup.tells_keeps = true;
     let end = live(&best, true);
     (best, end)
 }

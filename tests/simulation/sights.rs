@@ -29,6 +29,21 @@ impl World {
                 spared.push((row.serial, row.at));
             }
         }
+        let blind = self.blind(disk);
+        for start in self.grips[disk].starts.values_mut() {
+            *start += blind;
+        }
+        for sight in sights.values_mut() {
+            sight.first = (sight.first + blind).min(self.grips[disk].asked);
+        }
+        let mut next = self.grips[disk].starts.clone();
+        for (_, row) in rows.iter().filter(|((index, _), _)| seen.gateways[*index].table.current().is_some())
+        {
+            let start = if row.is_orphan { row.at.saturating_sub(row.claim) } else { row.at };
+            let known = next.entry(row.serial).or_insert(start);
+            *known = start.max(*known);
+        }
+        self.grips[disk].next_starts = next;
         self.grips[disk].seen = rows;
         self.grips[disk].sights = Some((sights, spared));
     }
@@ -38,7 +53,21 @@ impl World {
         if let Some((sights, spared)) = self.grips[disk].sights.clone() {
             self.disks[disk].sights = sights;
             self.disks[disk].spared.extend(spared);
+            self.disks[disk].starts = self.grips[disk].next_starts.clone();
+            self.disks[disk].looked = Some(self.grips[disk].asked);
         }
+    }
+
+    /// Time before this look in which nobody looked, though looks were due: more than what looks that came in time could have left out.
+    fn blind(&self, disk: usize) -> u64 {
+        let rhythm = self.setup.reapers[disk];
+        let Some(looked) =
+            self.disks[disk].looked.filter(|_| rhythm.watches && self.grips[disk].is_continued)
+        else {
+            return 0;
+        };
+        let gap = self.grips[disk].asked.saturating_sub(looked);
+        gap.saturating_sub(2 * rhythm.every + 2 * rhythm.every.max(super::run::TABLE_TIMEOUT))
     }
 
     /// A refused close is fresh evidence.
@@ -47,6 +76,7 @@ impl World {
         let serial = self.sessions.iter().find(|session| session.id == order.id.as_str()).map(|s| s.serial);
         if let Some(serial) = serial {
             self.disks[disk].sights.remove(&serial);
+            self.disks[disk].starts.insert(serial, self.now);
             self.disks[disk].spared.insert(serial, self.now);
         }
     }

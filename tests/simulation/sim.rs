@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::event::Event;
+use super::look::Watcher;
 use super::rng::Rng;
 use super::run::{self, Run, Step};
 use super::setup::Setup;
@@ -37,6 +38,8 @@ pub(crate) struct End {
 pub(crate) struct Sim {
     pub(crate) world: Rc<RefCell<World>>,
     runs: Vec<Option<Run>>,
+    /// What the watching process of each state directory knows.
+    watchers: Vec<Watcher>,
     steps: BTreeMap<(u64, u64), (usize, u64, Option<Step>)>,
     count: u64,
     number: u64,
@@ -68,6 +71,7 @@ impl Sim {
         let mut sim = Self {
             world: Rc::new(RefCell::new(world)),
             runs: (0..reapers).map(|_| None).collect(),
+            watchers: vec![Watcher::default(); reapers],
             steps: BTreeMap::new(),
             count: 0,
             number: 0,
@@ -121,6 +125,13 @@ impl Sim {
             }
             self.world.borrow_mut().pass_until(at);
             if let Some((_, (disk, number, step))) = self.steps.pop_first() {
+                // What was sent is on its way, also when its sender is stopped.
+                let thaws = self.world.borrow().disks[disk].frozen_until;
+                if thaws > at && !matches!(step, Some(Step::CloseAt(_))) {
+                    self.count += 1;
+                    self.steps.insert((thaws, self.count), (disk, number, step));
+                    continue;
+                }
                 match step {
                     None => self.wake(disk, number == DUE),
                     Some(step) => self.advance(disk, number, step),
@@ -148,9 +159,10 @@ impl Sim {
             return;
         }
         self.number += 1;
-        let run = run::start(&mut self.world.borrow_mut(), disk, self.number);
+        let watcher = std::mem::take(&mut self.watchers[disk]);
+        let run = run::start(&mut self.world.borrow_mut(), disk, self.number, watcher);
         if let Some(run) = run {
-            self.plan(disk, run.number, 1, Step::Look);
+            self.plan(disk, run.number, 1, Step::Next);
             self.runs[disk] = Some(run);
         }
     }
@@ -174,6 +186,10 @@ impl Sim {
     fn end_run(&mut self, disk: usize, run: &Run) {
         run::finish(&mut self.world.borrow_mut(), run);
         let rhythm = self.world.borrow().setup.reapers[disk];
+        // What is killed, or isn't a watcher, leaves nothing to the next run but the state directory.
+        if rhythm.watches && !self.world.borrow().grips[disk].dead {
+            self.watchers[disk] = run.watcher.clone();
+        }
         if let (true, Some(due)) = (rhythm.watches, run.due) {
             let at = due.max(self.world.borrow().now + 1);
             self.count += 1;
@@ -196,7 +212,11 @@ impl Sim {
             self.begin(disk);
         }
         for disk in 0..self.runs.len() {
-            let poll = self.runs[disk].as_ref().filter(|run| self.wants_poll(run)).map(|run| run.number);
+            let is_frozen = { self.world.borrow().disks[disk].frozen_until > self.world.borrow().now };
+            let poll = self.runs[disk]
+                .as_ref()
+                .filter(|run| !is_frozen && self.wants_poll(run))
+                .map(|run| run.number);
             if let Some(number) = poll {
                 self.advance(disk, number, Step::Poll);
             }

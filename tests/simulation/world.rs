@@ -47,6 +47,8 @@ pub(crate) struct Gateway {
     pub(crate) table_fault: Option<(TableFault, u64)>,
     pub(crate) close_fault: Option<(CloseFault, u64)>,
     pub(crate) leaks: bool,
+    /// For a while it looked as if it were gone for good.
+    pub(crate) blinked: bool,
 }
 
 /// A worker that was started at some time.
@@ -59,6 +61,10 @@ pub(crate) struct Toil {
     /// It was needed while no table named it (its session was being built, or left out): to polls it may have looked like nobody's
     /// for longer than it was.
     pub(crate) blurred: bool,
+    /// It is in another PID namespace, and none of the reaper's business.
+    pub(crate) is_elsewhere: bool,
+    /// It was an orphan's, and its gateway took it back then.
+    pub(crate) needed_since: Option<u64>,
     /// A row that isn't its own has named it.
     pub(crate) claimed: bool,
     /// It has led a session of its own from the beginning.
@@ -77,6 +83,8 @@ impl Toil {
             session,
             orphan_since: None,
             blurred: false,
+            is_elsewhere: false,
+            needed_since: None,
             claimed: false,
             leads: false,
             condemned: false,
@@ -100,6 +108,8 @@ pub(crate) struct World {
     pub(crate) gateways: Vec<Gateway>,
     pub(crate) foreign: Option<Serial>,
     pub(crate) supervisor: u32,
+    /// The first process of a container.
+    pub(crate) container: Option<u32>,
     pub(crate) sessions: Sessions,
     pub(crate) toils: BTreeMap<Serial, Toil>,
     /// Processes that a run took in hand and whose journal is still there.
@@ -127,6 +137,7 @@ impl World {
             table_fault: None,
             close_fault: None,
             leaks: gateway.leaks,
+            blinked: false,
         });
         let mut world = Self {
             now: 0,
@@ -139,6 +150,7 @@ impl World {
             gateways: gateways.collect(),
             foreign: None,
             supervisor: 1,
+            container: None,
             sessions: Sessions::default(),
             toils: BTreeMap::new(),
             inventory: BTreeMap::new(),
@@ -177,6 +189,9 @@ impl World {
         if let Some(supervisor) = supervisor.and_then(|serial| self.procs.by_serial_mut(serial)) {
             supervisor.subreaper = self.setup.supervisor_adopts;
             self.supervisor = supervisor.pid;
+        }
+        if self.setup.container || self.setup.gateways.iter().any(|gateway| gateway.contained) {
+            self.start_container();
         }
         for index in 0..self.gateways.len() {
             self.start_gateway(index);
@@ -295,6 +310,10 @@ impl World {
         } else {
             self.plan(waits, Happening::Waited(serial));
         }
+        let shell = self.procs.get(parent).filter(|parent| parent.kind == Kind::Wrapper && !parent.zombie);
+        if let Some(shell) = shell.map(|shell| shell.serial) {
+            self.plan(5, Happening::Exits(shell));
+        }
         if let Kind::Gateway(index) = kind {
             self.gateway_died(index, serial);
         } else if kind == Kind::ForeignGateway {
@@ -308,11 +327,13 @@ impl World {
         let now = self.now;
         for (serial, toil) in &mut self.toils {
             let needed = match toil.gateway {
+                _ if toil.is_elsewhere => true,
                 None => self.foreign.is_some_and(|gateway| gateway == toil.session),
                 Some(_) => self
                     .sessions
                     .get(toil.session)
-                    .is_some_and(|session| session.life != Life::Closed && session.worker == Some(*serial)),
+                    .filter(|session| !matches!(session.life, Life::Closed | Life::Suspended))
+                    .is_some_and(|session| session.worker == Some(*serial)),
             };
             toil.orphan_since = if needed { None } else { toil.orphan_since.or(Some(now)) };
         }

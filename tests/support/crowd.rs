@@ -33,9 +33,10 @@ impl Crowd {
             policy: defaults::policy(),
             worker_match: WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok(),
             worker_uid: 1000,
+            takes_workers_back: true,
         }];
         let gateway = process(GATEWAY, 1, "gateway");
-        let mut view = ProcessView { own_uid: 1000, init_is_init: true, ..ProcessView::default() };
+        let mut view = ProcessView { init_is_init: true, ..ProcessView::default() };
         view.processes.insert(gateway.identity.pid, gateway.clone());
         let mut table = SessionTable {
             gateway_pid: Some(gateway.identity.pid),
@@ -58,7 +59,8 @@ impl Crowd {
         let table = TableView::Current(table);
         let now = Awake::from_nanos(3_600_000_000_000);
         let gateways = vec![GatewayObservation { name, table, process: Some(gateway.identity), asked: now }];
-        let mut seen = Observation { boot: BootId::from("boot"), processes: view, gateways };
+        let mut seen =
+            Observation { boot: BootId::from("boot"), processes: view, gateways, unobserved: Duration::ZERO };
         let memory = decide(&seen, &Ledger::default(), &rules, now).ledger;
         let now = now + Duration::from_secs(5);
         seen.gateways[0].asked = now;
@@ -89,6 +91,7 @@ fn session(index: usize) -> Session {
 fn process(pid: u64, parent: u64, argv: &str) -> Process {
     let pid = Pid::new(pid).unwrap();
     Process {
+        namespace: None,
         identity: ProcessIdentity { pid, start_ticks: pid.get().into(), inode: pid.get().into() },
         parent: Pid::new(parent),
         group: pid.get(),

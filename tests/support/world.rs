@@ -18,6 +18,8 @@ use gateway_reaper::domain::verdict::{Subject, Verdict};
 use gateway_reaper::domain::warrant::Warrant;
 
 pub(crate) const USER: u32 = 1000;
+/// The reaper's PID namespace, where a test has any.
+pub(crate) const HERE: u64 = 7;
 const PATTERN: &str = r"python3 -m worker(?: --session-key (?P<session>\S+))?";
 
 pub(crate) fn pid(raw: u32) -> Pid {
@@ -54,6 +56,21 @@ pub(crate) fn attached(id: &str) -> Session {
     Session { transport: Told::Known(Transport::Attached), ..detached(id) }
 }
 
+/// A row that says of itself that it has no worker now.
+pub(crate) fn without_worker(row: Session) -> Session {
+    Session { worker: Told::Known(None), ..row }
+}
+
+/// A row that names this process as its worker.
+pub(crate) fn with_worker(row: Session, raw: u32) -> Session {
+    Session { worker: Told::Known(Some(pid(raw))), ..row }
+}
+
+/// A row whose worker carries this key.
+pub(crate) fn with_key(row: Session, key: &str) -> Session {
+    Session { key: Told::Known(key.into()), ..row }
+}
+
 /// Something that this version doesn't understand.
 pub(crate) fn gibberish<T>() -> Told<T> {
     Told::NotUnderstood("\"gibberish\"".into())
@@ -83,6 +100,7 @@ pub(crate) fn rules(gateway: &str) -> Rules {
         policy: policy(),
         worker_match: Some(worker_match().clone()),
         worker_uid: USER,
+        takes_workers_back: true,
     }
 }
 
@@ -99,11 +117,15 @@ impl World {
     pub(crate) fn new() -> Self {
         let processes = ProcessView {
             own_line: vec![pid(90), pid(80), pid(1)],
-            own_uid: USER,
             init_is_init: true,
             ..ProcessView::default()
         };
-        let seen = Observation { boot: BootId::from("this boot"), processes, gateways: Vec::new() };
+        let seen = Observation {
+            boot: BootId::from("this boot"),
+            processes,
+            gateways: Vec::new(),
+            unobserved: Duration::ZERO,
+        };
         let now = Awake::from_nanos(0) + secs(1_000);
         let mut world = Self { seen, rules: Vec::new(), ledger: Ledger::default(), now };
         let init = world.process(1, 0, "/sbin/init");
@@ -119,6 +141,7 @@ impl World {
         let parent = Pid::new(parent.into());
         let session = parent.and_then(|parent| self.seen.processes.get(parent)).map_or(raw, |it| it.session);
         let process = Process {
+            namespace: None,
             identity: identity(raw),
             parent,
             group: session,
@@ -138,6 +161,20 @@ impl World {
     /// A worker of the session with this key.
     pub(crate) fn worker(&mut self, raw: u32, key: &str, parent: u32) -> &mut Process {
         self.process(raw, parent, &format!("python3 -m worker --session-key {key}"))
+    }
+
+    /// Every process so far, and the reaper, are in one PID namespace.
+    pub(crate) fn in_one_namespace(&mut self) -> &mut Self {
+        self.seen.processes.own_namespace = Some(HERE);
+        for process in self.seen.processes.processes.values_mut() {
+            process.namespace = Some(HERE);
+        }
+        self
+    }
+
+    /// The process is in another PID namespace (`None`: which one can't be read).
+    pub(crate) fn elsewhere(&mut self, raw: u32, namespace: Option<u64>) {
+        self.seen.processes.processes.get_mut(&pid(raw)).expect("a process").namespace = namespace;
     }
 
     /// The process is gone, and known to be. Its children go to `heir`.

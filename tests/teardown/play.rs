@@ -58,6 +58,7 @@ impl Cast {
     /// A process in the gateway's session and group, of one byte for each of its PID.
     pub(crate) fn actor(&mut self, raw: u32, parent: u32, argv: &str) -> &mut Actor {
         let process = Process {
+            namespace: None,
             identity: ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: 0 },
             parent: Pid::new(parent.into()),
             group: GATEWAY,
@@ -113,7 +114,6 @@ impl Cast {
         let view = ProcessView {
             processes: processes.collect(),
             own_line: vec![pid(90), pid(80), pid(1)],
-            own_uid: USER,
             init_is_init: true,
             ..ProcessView::default()
         };
@@ -133,12 +133,14 @@ impl Cast {
         let boot = BootId::from("boot");
         let memory =
             Ledger { boot: Some(boot.clone()), unfinished: self.unfinished.clone(), ..Ledger::default() };
-        let seen = Observation { boot, processes: view, gateways: vec![observed] };
+        let seen =
+            Observation { boot, processes: view, gateways: vec![observed], unobserved: Duration::ZERO };
         let rules = Rules {
             gateway: gateway(),
             policy: self.policy.clone(),
             worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
             worker_uid: USER,
+            takes_workers_back: true,
         };
         let decision = decide(&seen, &memory, &[rules], Awake::from_nanos(1));
         let judged = decision.gateways.into_iter().flat_map(|plan| plan.judged);

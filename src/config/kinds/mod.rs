@@ -52,6 +52,11 @@ impl GatewayKind {
         }
     }
 
+    /// Whether a run of this kind may take back the workers of an earlier one. A Hermes that was started again never does.
+    pub fn takes_workers_back(&self) -> bool {
+        !matches!(self, Self::Hermes(_))
+    }
+
     /// Where it is asked, for a kind that is spoken to over HTTP.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {

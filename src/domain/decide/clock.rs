@@ -1,67 +1,93 @@
-//! The grace clock: how long somebody has looked like an orphan, in awake time, and what starts it again.
+//! The grace clock: how long a subject has looked like an orphan, in awake time that was observed, and what starts it again.
 //!
 //! It starts when the look is over, and is read as of the moment the table was asked for: a gateway that takes its time shows what was,
 //! not what is, and the wait for its answer is no evidence.
 
 use std::time::Duration;
 
-use super::scene::Scene;
+use super::world::{Gateway, World};
+use crate::domain::ids::GatewayName;
 use crate::domain::ledger::{GatewayMemory, SessionClock, WorkerClock};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::{Session, Told};
+use crate::domain::table::{Session, Told, Transport, Turn};
 use crate::domain::time::Awake;
 
+/// What a gateway's clocks may differ by from look to look while they are right: an answer's way takes its time.
+const JITTER: Duration = Duration::from_millis(100);
+
 /// The clock of a session that looks like an orphan now.
-pub(super) fn of_session(scene: &Scene<'_>, session: &Session) -> SessionClock {
-    let now = scene.now();
-    let fresh = |claims_after| SessionClock {
+pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Session) -> SessionClock {
+    let now = world.now;
+    let fresh = |claims_after, started| SessionClock {
         since: now,
         activity: session.activity.clone(),
         claims_after,
+        started,
         failures: 0,
     };
-    let Some(memory) = scene.memory else { return fresh(None) };
-    let (before, run) = (scene.remembered_run(), scene.run());
+    let Some(memory) = gateway.memory else { return grown(gateway.seen.asked, session, fresh(None, None)) };
+    let (before, run) = (gateway.remembered_run(), gateway.run());
     let is_marked = memory.restart.contains(&session.id);
     match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked
-                && before == run
+                && before == run.as_deref()
                 && clock.activity == session.activity
                 && clock.since <= now
                 && clock.claims_after.is_none_or(|after| after <= now) =>
         {
-            clock.clone()
+            grown(gateway.seen.asked, session, clock.clone())
         }
-        Some(_) => fresh(Some(now)),
-        None if is_marked || (before.is_some() && before != run) => fresh(Some(now)),
-        None => fresh(None),
+        Some(_) => grown(gateway.seen.asked, session, fresh(Some(now), None)),
+        None if is_marked || (before.is_some() && before != run.as_deref()) => {
+            grown(gateway.seen.asked, session, fresh(Some(now), None))
+        }
+        // It was in use at the last look, so its clocks can't reach back before that.
+        None if memory.in_use.contains(&session.id) => {
+            grown(gateway.seen.asked, session, fresh(None, memory.looked))
+        }
+        None => grown(gateway.seen.asked, session, fresh(None, None)),
     }
 }
 
-/// Marks a session that isn't judged an orphan in this run, if the gateway's own clocks wouldn't show what ought to start its grace again:
-/// they know when its transport and its turn ended, not when a hold did, nor when it was refused.
-pub(super) fn mark(scene: &Scene<'_>, session: &Session, remembered: &mut GatewayMemory) {
+/// Between two looks neither of the gateway's clocks may grow by more than the awake time that passed: they are held to the latest instant
+/// that they ever started at. (A gateway that counts the machine's sleep, or whose wall clock was set, claims hours in a second.)
+fn grown(asked: Awake, session: &Session, clock: SessionClock) -> SessionClock {
+    let Some(claim) = claim(session) else { return clock };
+    let starts = asked.before(claim);
+    let is_news = clock.started.is_none_or(|before| starts.since(before) > JITTER);
+    SessionClock { started: if is_news { Some(starts) } else { clock.started }, ..clock }
+}
+
+/// Remembers of a session that isn't judged an orphan in this run what the gateway's own clocks wouldn't show later. They know when its
+/// transport and its turn ended, not when a hold did, nor when it was refused.
+pub(super) fn mark(gateway: &Gateway<'_>, session: &Session, remembered: &mut GatewayMemory) {
     let held = match &session.holds {
         Told::Known(holds) => !holds.is_empty(),
         Told::NotUnderstood(_) => true,
         Told::Absent => false,
     };
-    let has_fresher_evidence = |memory: &&GatewayMemory| {
+    let was_refused = |memory: &&GatewayMemory| {
         let clock = memory.sessions.get(&session.id);
         memory.restart.contains(&session.id) || clock.is_some_and(|clock| clock.claims_after.is_some())
     };
-    if held || scene.memory.is_some_and(|memory| has_fresher_evidence(&memory)) {
+    let in_use = session.transport == Told::Known(Transport::Attached)
+        || matches!(session.turn, Told::Known(Turn::Running | Turn::Waiting | Turn::Starting));
+    if held || gateway.memory.as_ref().is_some_and(was_refused) {
         remembered.restart.insert(session.id.clone());
+    } else if in_use {
+        remembered.in_use.insert(session.id.clone());
     }
 }
 
 /// The same for all sessions, when the table isn't current.
-pub(super) fn mark_all(scene: &Scene<'_>, remembered: &mut GatewayMemory) {
-    let Some(memory) = scene.memory else { return };
+pub(super) fn mark_all(gateway: &Gateway<'_>, remembered: &mut GatewayMemory) {
+    let Some(memory) = gateway.memory else { return };
     let refused = memory.sessions.iter().filter(|(_, clock)| clock.claims_after.is_some());
     remembered.restart.extend(memory.restart.iter().chain(refused.map(|(id, _)| id)).cloned());
+    remembered.in_use.clone_from(&memory.in_use);
+    remembered.looked = memory.looked;
 }
 
 /// How long the session has looked like an orphan.
@@ -71,25 +97,32 @@ pub(super) fn mark_all(scene: &Scene<'_>, remembered: &mut GatewayMemory) {
 pub(super) fn waited(asked: Awake, session: &Session, clock: &SessionClock) -> Duration {
     let own = asked.since(clock.since);
     let claim = match (session.detached_for, session.idle_for) {
-        (None, None) => return own,
-        (Some(one), None) | (None, Some(one)) => own.min(one),
         (Some(detached), Some(idle)) => detached.min(idle),
+        _ => return claim(session).map_or(own, |claim| own.min(claim)),
     };
-    clock.claims_after.map_or(claim, |after| claim.min(asked.since(after)))
+    let bounds = clock.claims_after.into_iter().chain(clock.started);
+    bounds.fold(claim, |claim, bound| claim.min(asked.since(bound)))
+}
+
+/// The smaller of the gateway's own clocks.
+fn claim(session: &Session) -> Option<Duration> {
+    session.detached_for.into_iter().chain(session.idle_for).min()
 }
 
 /// The clock of a worker that is this kind of orphan now.
-pub(super) fn of_worker(scene: &Scene<'_>, identity: &ProcessIdentity, kind: OrphanKind) -> WorkerClock {
-    let now = scene.now();
-    let known = scene.context.known.get(identity);
+pub(super) fn of_worker(
+    world: &World<'_>,
+    gateway: &Gateway<'_>,
+    identity: &ProcessIdentity,
+    kind: OrphanKind,
+) -> WorkerClock {
     // What one gateway's table said of a worker is nothing to another gateway, nor to another run of this one.
-    let same_evidence = |gateway| {
-        !kind.depends_on_table() || (gateway == &scene.gateway.name && scene.remembered_run() == scene.run())
-    };
-    match known.and_then(|(gateway, worker)| Some((gateway, worker.clock?))) {
-        Some((gateway, clock)) if clock.kind == kind && clock.since <= now && same_evidence(*gateway) => {
-            clock
-        }
-        _ => WorkerClock { kind, since: now, failures: 0 },
+    let same_run = || gateway.remembered_run() == gateway.run().as_deref();
+    let same_evidence =
+        |name: &GatewayName| !kind.depends_on_table() || (*name == gateway.seen.name && same_run());
+    let known = world.known.get(identity).and_then(|(name, worker)| Some((*name, worker.clock?)));
+    match known {
+        Some((name, clock)) if clock.kind == kind && clock.since <= world.now && same_evidence(name) => clock,
+        _ => WorkerClock { kind, since: world.now, failures: 0 },
     }
 }

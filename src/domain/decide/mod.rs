@@ -1,21 +1,27 @@
-//! The one pure function that condemns. It returns *everything it considered*: who is kept and why, who waits and how long, who is
-//! reaped, who is deferred; and what to remember of it.
+//! The one pure function that decides. It returns everything it considered: what is kept and why, what waits and how long, what is
+//! reaped, what is deferred; and what to remember of it.
 //!
-//! Don't know is never no: a table that isn't current, a field that isn't understood, a process that isn't in view or a parent that may
-//! be a gateway each keep what depends on them.
+//! ```text
+//! owners:  process -> sessions | nobody (which kind of orphan) | doubt (why)      one pass over all tables, processes and memory
+//! session: first of [attached, mid-turn, waiting, starting, held, unknown field, protected, orphan]
+//! worker:  first of [owned, protected, doubt, orphan]
+//! ```
+//!
+//! Not knowing never ends anything: a table that isn't current, a field that isn't understood, a process that isn't in view or a parent that
+//! may be a gateway each keep what depends on them.
 
+mod claims;
 mod clock;
-mod context;
-mod parentless;
+mod owners;
+mod position;
 mod quota;
 mod remnants;
-mod rows;
-mod scene;
 mod sessions;
 mod workers;
+mod world;
 
-use context::Context;
-use scene::Scene;
+use owners::Owners;
+use world::World;
 
 use super::ids::GatewayName;
 use super::ledger::{GatewayMemory, Ledger};
@@ -41,39 +47,40 @@ pub struct GatewayPlan {
     pub name: GatewayName,
     /// Its process, where one is known.
     pub process: Option<ProcessIdentity>,
-    /// Everybody who was considered.
+    /// Why its table's word on processes isn't taken, where it isn't.
+    pub contradiction: Option<String>,
+    /// Every session and worker that was considered.
     pub judged: Vec<Judged>,
 }
 
 /// Judges every session and worker that was seen. `rules` has an entry for each gateway that was seen, in the same order; a gateway
 /// without one is left out.
 pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) -> Decision {
-    let context = Context::new(seen, memory, rules, now);
-    let strays = context.strays();
+    let memory = &memory.without(seen.unobserved, now);
+    let world = World::new(seen, memory, rules, now);
+    let owners = Owners::new(&world);
     let mut ledger =
         Ledger { boot: Some(seen.boot.clone()), whole_look: memory.whole_look, ..Ledger::default() };
-    let mut gateways = Vec::with_capacity(seen.gateways.len());
-    for entry in &context.entries {
-        let scene = Scene::new(&context, entry);
-        let name = &scene.gateway.name;
+    let mut gateways = Vec::with_capacity(world.gateways.len());
+    for (index, gateway) in world.gateways.iter().enumerate() {
+        let name = &gateway.seen.name;
+        let is_current = gateway.distrust().is_none();
         let mut remembered = GatewayMemory {
-            process: scene.process.or_else(|| scene.memory?.process),
-            run: scene
-                .remembered_run()
-                .filter(|_| scene.distrust().is_some())
-                .or(scene.run())
-                .map(Into::into),
+            process: gateway.process.or_else(|| gateway.memory?.process),
+            run: gateway.remembered_run().map(Into::into).filter(|_| !is_current).or_else(|| gateway.run()),
+            looked: is_current.then_some(gateway.seen.asked),
             ..GatewayMemory::default()
         };
-        let mut found = sessions::judge(&scene, &mut remembered);
-        found.extend(workers::judge(&scene, &mut remembered));
-        let strays = strays.get(name).map(Vec::as_slice).unwrap_or_default();
-        found.extend(parentless::judge(&scene, strays, &mut remembered));
-        remembered.workers.sort_by_key(|worker| worker.identity);
         let unfinished = memory.unfinished.iter().filter(|begun| begun.gateway == *name);
-        ledger.unfinished.extend(remnants::judge(&scene, unfinished, &mut found));
-        let judged = quota::sign(&scene, found);
-        gateways.push(GatewayPlan { name: name.clone(), process: scene.process, judged });
+        let unfinished = remnants::left(&world, &owners, index, unfinished);
+        let elsewhere = remnants::members(&unfinished);
+        let mut found = sessions::judge(&world, &owners, index, &mut remembered);
+        found.extend(workers::judge(&world, &owners, index, &elsewhere, &mut remembered));
+        remembered.workers.sort_by_key(|worker| worker.identity);
+        ledger.unfinished.extend(remnants::judge(&world, index, unfinished, &mut found));
+        let judged = quota::sign(gateway, found);
+        let contradiction = gateway.contradiction.clone();
+        gateways.push(GatewayPlan { name: name.clone(), process: gateway.process, contradiction, judged });
         ledger.gateways.insert(name.clone(), remembered);
     }
     Decision { gateways, ledger }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use super::scene::Scene;
+use super::world::Gateway;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
@@ -70,8 +70,8 @@ impl Found {
 }
 
 /// Signs warrants for as many as the quota allows: first those that failed least often, of these those who have waited longest.
-pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
-    let policy = &scene.rules.policy;
+pub(super) fn sign(gateway: &Gateway<'_>, found: Vec<Found>) -> Vec<Judged> {
+    let policy = &gateway.rules.policy;
     let mut queue: Vec<(u32, Reverse<Duration>, usize)> = found
         .iter()
         .enumerate()
@@ -87,14 +87,14 @@ pub(super) fn sign(scene: &Scene<'_>, found: Vec<Found>) -> Vec<Judged> {
     }
     let warrant = |due: Due| {
         Box::new(Warrant::new(Terms {
-            gateway: scene.gateway.name.clone(),
+            gateway: gateway.seen.name.clone(),
             orphan: due.orphan,
             session: due.session,
             worker: due.worker,
             remnants: due.remnants,
             remnants_of: due.remnants_of,
-            limits: scene.limits.clone(),
-            valid_until: scene.gateway.asked + GOOD_FOR,
+            limits: gateway.limits.clone(),
+            valid_until: gateway.seen.asked + GOOD_FOR,
             close_timeout: policy.close_timeout,
             term_timeout: policy.term_timeout,
         }))

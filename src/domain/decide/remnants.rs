@@ -1,27 +1,61 @@
-//! What an interrupted teardown left: processes that were seen under a condemned worker before its first signal. Nothing in the process
-//! table would lead to them any more.
+//! What an interrupted teardown left: processes that were seen under a worker before its first signal. Nothing in the process table would
+//! lead to them any more.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use super::owners::{Owner, Owners};
+use super::position::Position;
 use super::quota::{Due, Found, State};
-use super::scene::Scene;
+use super::world::World;
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::verdict::{Keep, Subject};
 
-/// Adds the remnants to what was found, and returns the teardowns that are still unfinished.
-pub(super) fn judge<'u>(
-    scene: &Scene<'_>,
+/// What is still there of the unfinished teardowns of a gateway.
+pub(super) fn left<'u>(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
     unfinished: impl Iterator<Item = &'u Unfinished>,
+) -> Vec<Unfinished> {
+    let left = |begun: &Unfinished| {
+        let is_left = |member: &ProcessIdentity| is_left(world, owners, index, member);
+        let members: Vec<_> = begun.members.iter().copied().filter(is_left).collect();
+        (!members.is_empty()).then(|| Unfinished { members, ..begun.clone() })
+    };
+    unfinished.filter_map(left).collect()
+}
+
+/// The processes in it whose worker is gone: they are judged here and nowhere else.
+pub(super) fn members(unfinished: &[Unfinished]) -> HashSet<Pid> {
+    let members =
+        unfinished.iter().flat_map(|left| left.members.iter().filter(|member| **member != left.worker));
+    members.map(|member| member.pid).collect()
+}
+
+fn is_left(world: &World<'_>, owners: &Owners<'_>, index: usize, member: &ProcessIdentity) -> bool {
+    let Some(process) = world.view().alive(member) else { return false };
+    // Where the gateway is process 1 or a subreaper, what is left is its child now. A worker there is judged as one.
+    let is_judged =
+        owners.of(member.pid).is_some() && matches!(owners.position_of(member.pid), Position::Child(_));
+    let is_owned = matches!(owners.of(member.pid), Some(Owner::Sessions(_)));
+    let is_wanted = is_judged || is_owned || owners.foreign_below(member.pid).is_some();
+    !is_wanted && world.gateways[index].limits.protects(process).is_none()
+}
+
+/// Adds what is left to what was found, and returns the teardowns that are still unfinished.
+pub(super) fn judge(
+    world: &World<'_>,
+    index: usize,
+    left: Vec<Unfinished>,
     found: &mut Vec<Found>,
 ) -> Vec<Unfinished> {
-    let left: Vec<Unfinished> = unfinished.filter_map(|begun| left_of(scene, begun)).collect();
     if left.is_empty() {
         return left;
     }
     let places = Places::new(found);
-    left.into_iter().filter(|left| goes_on(scene, left, &places, found)).collect()
+    left.into_iter().filter(|left| goes_on(world, index, left, &places, found)).collect()
 }
 
 /// Where sessions and workers are in what was found.
@@ -45,26 +79,18 @@ impl Places {
     }
 }
 
-fn left_of(scene: &Scene<'_>, begun: &Unfinished) -> Option<Unfinished> {
-    let members: Vec<_> = begun.members.iter().copied().filter(|member| is_left(scene, member)).collect();
-    (!members.is_empty()).then(|| Unfinished { members, ..begun.clone() })
-}
-
-fn is_left(scene: &Scene<'_>, member: &ProcessIdentity) -> bool {
-    let context = scene.context;
-    let Some(process) = context.view().alive(member) else { return false };
-    // Where the gateway is process 1 or a subreaper, what is left is its child now. A worker there is judged as one.
-    let is_judged = context.is_child_of_a_gateway(process) && scene.match_of(process).is_some();
-    let is_wanted = is_judged || context.is_named(member.pid) || context.above(member.pid).is_some();
-    !is_wanted && scene.limits.protects(process).is_none()
-}
-
 /// Has what is left end with whatever it belongs to, and says whether the teardown is still unfinished.
-fn goes_on(scene: &Scene<'_>, left: &Unfinished, places: &Places, found: &mut Vec<Found>) -> bool {
-    let worker_lives = scene.context.view().alive(&left.worker).is_some();
+fn goes_on(
+    world: &World<'_>,
+    index: usize,
+    left: &Unfinished,
+    places: &Places,
+    found: &mut Vec<Found>,
+) -> bool {
+    let worker_lives = world.view().alive(&left.worker).is_some();
     let session = left.asked.as_ref().and_then(|session| places.sessions.get(session));
     let place = if worker_lives { places.workers.get(&left.worker.pid).or(session) } else { session };
-    match (place, scene.distrust()) {
+    match (place, world.gateways[index].distrust()) {
         (Some(&index), _) => add(left, worker_lives, &mut found[index].state),
         // Whether the gateway closed the session, or refused to, is for its table to say.
         (None, Some(why)) if !worker_lives && left.asked.is_some() => {

@@ -1,105 +1,102 @@
-//! The gateway's own children that look like workers: `ownerless-worker` or `superseded-worker` if and only if the table is current,
-//! understood and names no session they could belong to.
+//! The workers that no session owns: `ownerless-worker`, `superseded-worker` or `parentless-worker` if and only if nobody owns them and
+//! nothing protects them. Each is listed, with the reason.
+
+use std::collections::HashSet;
+use std::time::Duration;
 
 use super::clock;
+use super::owners::{Owner, Owners};
+use super::position::Position;
 use super::quota::{Due, Found};
-use super::scene::Scene;
+use super::world::World;
+use crate::domain::ids::Pid;
 use crate::domain::ledger::{Bond, GatewayMemory, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::{Keep, Protection, Subject};
 
-/// What the table says of a worker.
-enum Standing {
-    /// It belongs to a listed session and is judged with it.
-    Owned,
-    /// It is left alone.
-    Kept(Keep),
-    /// It is an orphan.
-    Orphan(OrphanKind),
-}
-
-pub(super) fn judge(scene: &Scene<'_>, remembered: &mut GatewayMemory) -> Vec<Found> {
-    let Some(gateway) = scene.process else { return Vec::new() };
-    scene
-        .workers
-        .iter()
-        .filter_map(|(process, key)| judge_one(scene, gateway, process, *key, remembered))
-        .collect()
+/// Judges the workers that this gateway tells of, and remembers all of them: where they stand now says later whether they lost their
+/// gateway. `elsewhere`: processes that are judged with an unfinished teardown.
+pub(super) fn judge(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
+    elsewhere: &HashSet<Pid>,
+    remembered: &mut GatewayMemory,
+) -> Vec<Found> {
+    let told = owners.told_by(index).iter().filter(|process| !elsewhere.contains(&process.identity.pid));
+    told.filter_map(|process| judge_one(world, owners, index, process, remembered)).collect()
 }
 
 fn judge_one(
-    scene: &Scene<'_>,
-    gateway: ProcessIdentity,
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
     process: &Process,
-    key: Option<&str>,
     remembered: &mut GatewayMemory,
 ) -> Option<Found> {
+    let gateway = &world.gateways[index];
     let identity = process.identity;
-    let mut memory = WorkerMemory { identity, bond: Bond::Child(gateway), clock: None };
-    let subject = Subject::Worker { key: key.map(Into::into), identity };
-    let found = match standing(scene, process, key) {
-        Standing::Owned => None,
-        Standing::Kept(keep) => Some(Found::keep(subject, process.rss_bytes, keep)),
-        Standing::Orphan(kind) => {
-            let clock = clock::of_worker(scene, &identity, kind);
-            memory.clock = Some(clock);
+    let subject = Subject::Worker { key: gateway.key_of(identity.pid).map(Into::into), identity };
+    let bond = bond(world, owners.position_of(identity.pid), process);
+    let mut remember = |clock| remembered.workers.push(WorkerMemory { identity, bond, clock });
+    let above = || {
+        let (pid, other) = (identity.pid, owners.foreign_below(identity.pid)?);
+        Some(Protection::Above { pid, other })
+    };
+    let protection = || gateway.limits.protects(process).or_else(above);
+    let keep = match owners.of(identity.pid)? {
+        Owner::Sessions(_) | Owner::Tree => {
+            remember(None);
+            return None;
+        }
+        _ if let Some(protection) = protection() => Keep::Protected(protection),
+        Owner::Doubt(keep) => keep.clone(),
+        Owner::Nobody(orphan) => {
+            let clock = clock::of_worker(world, gateway, &identity, *orphan);
+            remember(Some(clock));
             let due = Due {
-                orphan: kind,
+                orphan: *orphan,
                 session: None,
                 worker: Some(identity),
                 remnants: Vec::new(),
                 remnants_of: None,
             };
-            let waited = scene.gateway.asked.since(clock.since);
-            let grace = scene.rules.policy.worker_grace;
-            Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures))
+            let waited = gateway.seen.asked.since(clock.since);
+            let grace = grace(world, owners, index, process, *orphan);
+            return Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures));
         }
     };
-    remembered.workers.push(memory);
-    found
+    remember(None);
+    Some(Found::keep(subject, process.rss_bytes, keep))
 }
 
-fn standing(scene: &Scene<'_>, process: &Process, key: Option<&str>) -> Standing {
-    let pid = process.identity.pid;
-    let unknown = |what: &str| Standing::Kept(Keep::UnknownState(what.into()));
-    if scene.names(pid) {
-        return Standing::Owned;
+/// Below which gateway process it stands, or stood when that was last to be seen.
+fn bond(world: &World<'_>, position: &Position, process: &Process) -> Bond {
+    let now: Option<ProcessIdentity> = match position {
+        Position::Child(gateway) | Position::Below(gateway) => world.gateways[*gateway].process,
+        Position::BelowFormer(gateway) => Some(*gateway),
+        Position::Lost | Position::Unclear(_) => None,
+    };
+    now.or_else(|| world.seen_below(process)).map_or(Bond::None, Bond::Child)
+}
+
+/// Whose a parentless worker was may be unknown, or forgotten: then the longest grace of those it may have been of.
+fn grace(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
+    process: &Process,
+    orphan: OrphanKind,
+) -> Duration {
+    let own = world.gateways[index].rules.policy.worker_grace;
+    // One that a gateway adopted was another's before.
+    let is_adopted = owners.position_of(process.identity.pid).gateway().is_some();
+    let is_known = world.seen_below(process).is_some() && !is_adopted;
+    if orphan != OrphanKind::ParentlessWorker || is_known {
+        return own;
     }
-    if let Some(protection) = scene.limits.protects(process) {
-        return Standing::Kept(Keep::Protected(protection));
-    }
-    if let Some(other) = scene.context.above(pid) {
-        return Standing::Kept(Keep::Protected(Protection::Above { pid, other }));
-    }
-    if let Some(why) = scene.distrust() {
-        return Standing::Kept(Keep::TableNotTrusted(why.into()));
-    }
-    if let Some(why) = scene.contradiction() {
-        return Standing::Kept(Keep::TableNotTrusted(why.into()));
-    }
-    if scene.shares_process {
-        let why = "another gateway of the configuration has the same process";
-        return Standing::Kept(Keep::TableNotTrusted(why.into()));
-    }
-    if scene.context.is_named(pid) {
-        return unknown("the table of another gateway names it as its worker");
-    }
-    if scene.rows.has_obscure_worker || scene.has_misnamed_without_key {
-        return unknown("a session's worker is not understood, and it may be this one");
-    }
-    if scene.rows.has_obscure_key {
-        return unknown("a session's key is not understood, and this worker may carry it");
-    }
-    match key {
-        Some(key) if scene.rows.find_by(key) => Standing::Owned,
-        None if scene.rows.find_by_key() => {
-            unknown("the table doesn't name its workers and worker.match has no group `session`")
-        }
-        Some(key) if scene.misnames(key) => {
-            unknown("a session with its key names a process that can't be its worker")
-        }
-        Some(key) if scene.names_younger(key, process) => Standing::Orphan(OrphanKind::SupersededWorker),
-        _ => Standing::Orphan(OrphanKind::OwnerlessWorker),
-    }
+    let graces =
+        world.matching(process.identity.pid).map(|other| world.gateways[other].rules.policy.worker_grace);
+    graces.fold(own, Duration::max)
 }

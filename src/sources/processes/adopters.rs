@@ -19,9 +19,24 @@ pub(super) struct Adopters {
     seen: HashMap<ProcessIdentity, HashSet<Pid>>,
     /// The parents that known processes had at the last look.
     parents: HashMap<ProcessIdentity, Pid>,
+    /// The children of process 1 that an earlier run looked at. One that has the PID of one of them by now is found by the next whole look.
+    passed_over: HashSet<Pid>,
 }
 
 impl Adopters {
+    /// The children of process 1 that were looked at and are no workers.
+    pub(super) fn passed_over(&self) -> Vec<Pid> {
+        let first = self.seen.iter().find(|(adopter, _)| adopter.pid == Pid::INIT);
+        let mut children: Vec<Pid> = first.into_iter().flat_map(|(_, children)| children).copied().collect();
+        children.sort_unstable();
+        children
+    }
+
+    /// An earlier run looked at these children of process 1.
+    pub(super) fn pass_over(&mut self, children: Vec<Pid>) {
+        self.passed_over = children.into_iter().collect();
+    }
+
     /// Remembers the parents of known processes; whoever is a new parent of one has adopted it.
     pub(super) fn follow(
         &mut self,
@@ -51,6 +66,11 @@ impl Adopters {
         gathering: &mut Gathering<'_>,
         kinship: &Kinship,
     ) -> Result<(), ProcessesError> {
+        // What a container's process 1 is called doesn't matter: whatever loses its parent may come to it.
+        if let Some(first) = gathering.add(Pid::INIT)?.map(|first| first.identity) {
+            let passed_over = std::mem::take(&mut self.passed_over);
+            self.seen.entry(first).or_insert(passed_over);
+        }
         let adopters: Vec<ProcessIdentity> = self.seen.keys().copied().collect();
         for adopter in adopters {
             let Some(children) = children_of(gathering, adopter, kinship)? else {
@@ -59,7 +79,7 @@ impl Adopters {
             };
             let seen = self.seen.entry(adopter).or_default();
             for &child in children.iter().filter(|child| !seen.contains(child)) {
-                gathering.ask(child)?;
+                gathering.ask_if_candidate(child, kinship)?;
             }
             *seen = children.into_iter().collect();
         }

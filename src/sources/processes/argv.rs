@@ -23,13 +23,21 @@ pub(super) fn joined(cmdline: &[u8]) -> Option<String> {
     })
 }
 
+/// What was read of a process once and is good for one `exec` of it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Kept {
+    pub(super) argv: Option<Arc<str>>,
+    /// The inode of its PID namespace.
+    pub(super) namespace: Option<u64>,
+}
+
 /// The argvs of the last look, each good for one process and one `exec`.
 ///
 /// A process that writes over its argv in place doesn't show; a whole look therefore reads them all again.
 #[derive(Debug, Default)]
 pub(super) struct ArgvCache {
-    last: HashMap<ProcessIdentity, (ExecGeneration, Option<Arc<str>>)>,
-    now: HashMap<ProcessIdentity, (ExecGeneration, Option<Arc<str>>)>,
+    last: HashMap<ProcessIdentity, (ExecGeneration, Kept)>,
+    now: HashMap<ProcessIdentity, (ExecGeneration, Kept)>,
 }
 
 impl ArgvCache {
@@ -43,15 +51,15 @@ impl ArgvCache {
         self.last = std::mem::take(&mut self.now);
     }
 
-    pub(super) fn get(&mut self, who: ProcessIdentity, exec: ExecGeneration) -> Option<Option<Arc<str>>> {
+    pub(super) fn get(&mut self, who: ProcessIdentity, exec: ExecGeneration) -> Option<Kept> {
         let known = self.now.get(&who).or_else(|| self.last.get(&who));
-        let argv = known.filter(|(generation, _)| *generation == exec).map(|(_, argv)| argv.clone())?;
-        self.put(who, exec, argv.clone());
-        Some(argv)
+        let kept = known.filter(|(generation, _)| *generation == exec).map(|(_, kept)| kept.clone())?;
+        self.put(who, exec, kept.clone());
+        Some(kept)
     }
 
-    pub(super) fn put(&mut self, who: ProcessIdentity, exec: ExecGeneration, argv: Option<Arc<str>>) {
-        self.now.insert(who, (exec, argv));
+    pub(super) fn put(&mut self, who: ProcessIdentity, exec: ExecGeneration, kept: Kept) {
+        self.now.insert(who, (exec, kept));
     }
 }
 

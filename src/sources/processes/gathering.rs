@@ -1,8 +1,10 @@
 //! A view in the making: each process that was asked for, then what is needed to judge it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use super::argv::ArgvCache;
+use super::argv::{ArgvCache, Kept};
+use super::candidates::Candidates;
 use super::error::ProcessesError;
 use super::kinship::Kinship;
 use super::proc::{Proc, ProcessDir, exists};
@@ -13,16 +15,32 @@ use crate::domain::process::{Process, ProcessView};
 pub(super) struct Gathering<'a> {
     pub(super) proc: &'a mut Proc,
     pub(super) argvs: &'a mut ArgvCache,
+    candidates: &'a Candidates,
     pub(super) view: ProcessView,
     /// Those that were asked for, as against those that only stand around them.
     asked: HashSet<Pid>,
+    /// Those whose children were asked for.
+    families: HashSet<Pid>,
     /// Looked for in vain.
     missing: HashSet<Pid>,
 }
 
 impl<'a> Gathering<'a> {
-    pub(super) fn new(proc: &'a mut Proc, argvs: &'a mut ArgvCache, view: ProcessView) -> Self {
-        Self { proc, argvs, view, asked: HashSet::new(), missing: HashSet::new() }
+    pub(super) fn new(
+        proc: &'a mut Proc,
+        argvs: &'a mut ArgvCache,
+        candidates: &'a Candidates,
+        view: ProcessView,
+    ) -> Self {
+        Self {
+            proc,
+            argvs,
+            candidates,
+            view,
+            asked: HashSet::new(),
+            families: HashSet::new(),
+            missing: HashSet::new(),
+        }
     }
 
     /// Whether a process is in view because it was asked for.
@@ -35,10 +53,16 @@ impl<'a> Gathering<'a> {
         self.ask_with(pid, |_, _| Ok(Vec::new())).map(|_| ())
     }
 
-    /// Adds a process with its argv, and its children with theirs.
+    /// Adds a process with its argv, and everything below it with theirs.
     pub(super) fn ask_family(&mut self, pid: Pid, kinship: &Kinship) -> Result<(), ProcessesError> {
-        let children = self.ask_with(pid, |proc, dir| kinship.children(proc, dir))?;
-        children.into_iter().try_for_each(|child| self.ask(child))
+        let mut waiting = vec![pid];
+        while let Some(pid) = waiting.pop() {
+            if !self.families.insert(pid) {
+                continue;
+            }
+            waiting.extend(self.ask_with(pid, |proc, dir| kinship.children(proc, dir))?);
+        }
+        Ok(())
     }
 
     fn ask_with(
@@ -50,20 +74,48 @@ impl<'a> Gathering<'a> {
         let Some(dir) = self.proc.process(pid)? else { return Ok(self.miss_asked(pid)) };
         let Some((mut process, exec)) = self.proc.describe(&dir)? else { return Ok(self.miss_asked(pid)) };
         let known = exec.and_then(|exec| self.argvs.get(process.identity, exec));
-        process.argv = match known {
-            Some(argv) => argv,
-            None if process.zombie || process.kernel => None,
+        let kept = match known {
+            Some(kept) => kept,
+            None if process.zombie || process.kernel || !self.candidates.has_user(process.uid) => {
+                Kept::default()
+            }
             None => {
                 let argv = self.proc.argv(&dir)?.map(Into::into);
+                let kept = Kept { argv, namespace: self.proc.namespace(&dir) };
                 if let Some(exec) = exec {
-                    self.argvs.put(process.identity, exec, argv.clone());
+                    self.argvs.put(process.identity, exec, kept.clone());
                 }
-                argv
+                kept
             }
         };
+        (process.argv, process.namespace) = (kept.argv, kept.namespace);
         let children = children(self.proc, &dir)?;
         self.found(process);
         Ok(children)
+    }
+
+    /// Adds a process with everything below it, if it looks like a worker or was started to run one; else the process alone.
+    pub(super) fn ask_if_worker(&mut self, pid: Pid, kinship: &Kinship) -> Result<(), ProcessesError> {
+        self.ask(pid)?;
+        let argv = self.view.get(pid).and_then(|process| process.argv.as_deref());
+        match argv.is_some_and(|argv| self.candidates.is_or_runs_worker(argv)) {
+            true => self.ask_family(pid, kinship),
+            false => Ok(()),
+        }
+    }
+
+    /// The same for one that may well be none: it is added only if it is one. Where nothing is known of how workers look, it may be.
+    pub(super) fn ask_if_candidate(&mut self, pid: Pid, kinship: &Kinship) -> Result<(), ProcessesError> {
+        if !self.proc.owner(pid)?.is_some_and(|uid| self.candidates.has_user(uid)) {
+            return Ok(());
+        }
+        if self.candidates.patterns.is_empty() {
+            return self.ask(pid);
+        }
+        match self.proc.argv_of(pid)?.is_some_and(|argv| self.candidates.is_or_runs_worker(&argv)) {
+            true => self.ask_family(pid, kinship),
+            false => Ok(()),
+        }
     }
 
     /// Adds a process that stands around others, without argv, unless it is there. `None`: nobody has this PID, or it's hidden.
@@ -108,6 +160,7 @@ impl<'a> Gathering<'a> {
     /// Adds what is needed to judge those that are there: everybody's ancestors, and the leaders of the session and the process group of
     /// whoever was asked for.
     pub(super) fn finish(&mut self) -> Result<(), ProcessesError> {
+        self.ask_wrappers()?;
         let mut around: Vec<Pid> = Vec::new();
         for process in self.view.processes.values() {
             around.extend(process.parent);
@@ -121,6 +174,31 @@ impl<'a> Gathering<'a> {
                 && let Some(parent) = self.add(pid)?.and_then(|process| process.parent)
             {
                 around.push(parent);
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the parents of workers with their argv, for as long as each has the worker's whole argv in its own: a shell that was started to
+    /// run that worker alone.
+    fn ask_wrappers(&mut self) -> Result<(), ProcessesError> {
+        let workers: Vec<(Option<Pid>, Arc<str>)> = self
+            .view
+            .processes
+            .values()
+            .filter(|process| self.asked.contains(&process.identity.pid))
+            .filter_map(|process| Some((process.parent, process.argv.clone()?)))
+            .filter(|(_, argv)| self.candidates.fits(argv))
+            .collect();
+        for (mut parent, argv) in workers {
+            while let Some(pid) = parent.filter(|pid| *pid != Pid::INIT) {
+                if !self.was_asked_for(pid) {
+                    self.ask(pid)?;
+                }
+                let process = self.view.get(pid);
+                let wraps =
+                    |process: &&Process| process.argv.as_ref().is_some_and(|outer| outer.contains(&*argv));
+                parent = process.filter(wraps).and_then(|process| process.parent);
             }
         }
         Ok(())

@@ -4,19 +4,20 @@
 //! around them, without argv: everybody's ancestors up to PID 1, and the leaders of session and process group where they still live. The
 //! reaper's own ancestors are always there. A PID that was asked after and that nobody has is in the view's `gone`.
 //!
-//! [`Look::Near`] costs the same on a host with 200 processes or 20,000. It can't see
+//! [`Extent::Near`] costs the same on a host with 200 processes or 20,000. It can't see
 //! - a worker that was adopted before this [`Processes`] ever saw it, by the time of its last whole look; of what is adopted later it sees
 //!   everything that comes to init, to a known subreaper above a gateway, or to where another known worker went;
 //! - a worker adopted by a program that nobody knows to adopt and that shows it by no sign (see [`crate::domain::adoption`]), unless it
 //!   was known before;
 //! - a child the kernel's non-atomic `children` file happens to leave out; the next look has it.
 //!
-//! So the caller takes a [`Look::Whole`] at the first sight of a gateway, when its instance or process changed or is gone, when a known
+//! So the caller takes a [`Extent::Whole`] at the first sight of a gateway, when its instance or process changed or is gone, when a known
 //! worker lost its parent, and every so often: how often is how late such a worker may be found at worst. A new [`Processes`] (each run of
 //! `once`) knows no adopters yet, so its near look finds no orphan that the ledger doesn't name; only a whole one does.
 
 mod adopters;
 mod argv;
+mod candidates;
 mod error;
 mod gathering;
 mod kinship;
@@ -27,10 +28,12 @@ mod stat;
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
+pub use candidates::Candidates;
 pub use error::ProcessesError;
 
 use crate::domain::adoption::{Holder, sign_among};
 use crate::domain::ids::Pid;
+use crate::domain::looking::Extent;
 use crate::domain::policy::WorkerMatch;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use adopters::Adopters;
@@ -41,15 +44,6 @@ use kinship::{Kinship, by_parent};
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
 pub(crate) use proc::{Proc, ProcessDir, exists};
 use stat::{ExecGeneration, Stat};
-
-/// How far to look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
-    /// Where workers can be.
-    Near,
-    /// At every process of the machine.
-    Whole,
-}
 
 /// Where to look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,6 +68,7 @@ pub struct Processes {
     source: Source,
     argvs: ArgvCache,
     adopters: Adopters,
+    candidates: Candidates,
 }
 
 impl Processes {
@@ -89,7 +84,29 @@ impl Processes {
                 "this kernel has no /proc/PID/task/TID/children files; every look scans all processes"
             );
         }
-        Ok(Self { proc, source, argvs: ArgvCache::default(), adopters: Adopters::default() })
+        Ok(Self {
+            proc,
+            source,
+            argvs: ArgvCache::default(),
+            adopters: Adopters::default(),
+            candidates: Candidates::default(),
+        })
+    }
+
+    /// The same, with more known of what can be a worker.
+    #[must_use]
+    pub fn of(self, candidates: Candidates) -> Self {
+        Self { candidates, ..self }
+    }
+
+    /// The children of process 1 that were looked at: for the next run, which needn't.
+    pub fn passed_over(&self) -> Vec<Pid> {
+        self.adopters.passed_over()
+    }
+
+    /// An earlier run of this boot looked at these children of process 1.
+    pub fn pass_over(&mut self, children: Vec<Pid>) {
+        self.adopters.pass_over(children);
     }
 
     /// The same, as on a kernel without `children` files: so that both ways can be compared on one.
@@ -106,36 +123,37 @@ impl Processes {
     ///
     /// # Errors
     /// Anything that couldn't be read for another reason than that its process is gone or hidden: a look is whole or it is an error.
-    pub fn look(&mut self, look: Look, roots: &Roots<'_>) -> Result<ProcessView, ProcessesError> {
-        let (kinship, adopted) = match look {
-            Look::Near if self.source == Source::Kernel => (Kinship::ChildrenFiles, Vec::new()),
-            Look::Near => (Kinship::Table(full_scan()?), Vec::new()),
-            Look::Whole => {
+    pub fn look(&mut self, extent: Extent, roots: &Roots<'_>) -> Result<ProcessView, ProcessesError> {
+        let (kinship, found) = match extent {
+            Extent::Near if self.source == Source::Kernel => (Kinship::ChildrenFiles, Vec::new()),
+            Extent::Near => (Kinship::Table(full_scan()?), Vec::new()),
+            Extent::Whole | Extent::Everything => {
                 self.argvs.forget();
-                self.all_processes()?
+                self.all_processes(extent)?
             }
         };
         let view = ProcessView {
-            own_uid: rustix::process::geteuid().as_raw(),
+            own_namespace: self.proc.own_namespace(),
             init_is_init: self.proc.init_is_init(),
             ..ProcessView::default()
         };
-        let mut gathering = Gathering::new(&mut self.proc, &mut self.argvs, view);
+        let mut gathering = Gathering::new(&mut self.proc, &mut self.argvs, &self.candidates, view);
         let own = Pid::new(std::process::id().into()).unwrap_or(Pid::INIT);
         gathering.add(own)?;
         for &gateway in roots.gateways {
             gathering.ask_family(gateway, &kinship)?;
         }
         let known = roots.known.iter().map(|identity| identity.pid);
-        for pid in known.chain(adopted) {
-            if !gathering.was_asked_for(pid) {
-                gathering.ask(pid)?;
-            }
+        for pid in known {
+            gathering.ask_family(pid, &kinship)?;
+        }
+        for pid in found {
+            gathering.ask_if_worker(pid, &kinship)?;
         }
         self.adopters.follow(&mut gathering, roots.known)?;
         self.adopters.ask_new(&mut gathering, &kinship)?;
         gathering.finish()?;
-        if look == Look::Whole {
+        if extent != Extent::Near {
             self.adopters.learn(&gathering, roots.gateways, roots.known, &kinship);
         }
         gathering.view.own_line = gathering.line_of(own);
@@ -149,7 +167,8 @@ impl Processes {
     /// # Errors
     /// As [`Processes::look`]; the view is then as good as before.
     pub fn look_at(&mut self, view: &mut ProcessView, pids: &[Pid]) -> Result<(), ProcessesError> {
-        let mut gathering = Gathering::new(&mut self.proc, &mut self.argvs, std::mem::take(view));
+        let mut gathering =
+            Gathering::new(&mut self.proc, &mut self.argvs, &self.candidates, std::mem::take(view));
         let missing: Vec<Pid> = pids
             .iter()
             .copied()
@@ -161,8 +180,8 @@ impl Processes {
         result
     }
 
-    /// The processes of this user (for root: of anybody) whose argv matches. Reads the argv of all, so it is for finding a gateway that no
-    /// table names, and no more.
+    /// The processes of this user and of the workers' users whose argv matches. Reads the argv of all of them, so it is for finding a gateway
+    /// that no table names, and no more.
     ///
     /// # Errors
     /// As [`Processes::look`].
@@ -172,17 +191,20 @@ impl Processes {
         self.proc.scan(|pid, stat| pids.extend((!stat.kernel && !stat.zombie).then_some(pid)))?;
         let mut found = Vec::new();
         for pid in pids {
+            let owner = self.proc.owner(pid)?;
+            if !owner.is_some_and(|uid| uid == own_uid || self.candidates.has_user(uid)) {
+                continue;
+            }
             let Some(process) = read(&mut self.proc, pid)? else { continue };
-            let ours = own_uid == 0 || process.uid == own_uid;
-            if ours && process.argv.as_deref().is_some_and(|argv| worker.matches(argv).is_some()) {
+            if process.argv.as_deref().is_some_and(|argv| worker.matches(argv).is_some()) {
                 found.push(process);
             }
         }
         Ok(found)
     }
 
-    /// The whole table: whose child is whose, and which processes bear a sign of adoption.
-    fn all_processes(&mut self) -> Result<(Kinship, Vec<Pid>), ProcessesError> {
+    /// The whole table: whose child is whose, and which processes look like workers or show a sign of adoption.
+    fn all_processes(&mut self, extent: Extent) -> Result<(Kinship, Vec<Pid>), ProcessesError> {
         let mut table: HashMap<Pid, Stat> = HashMap::new();
         self.proc.scan(|pid, stat| drop(table.insert(pid, stat)))?;
         let init_is_init = self.proc.init_is_init();
@@ -191,14 +213,23 @@ impl Processes {
             // Hidden, perhaps; whoever is asked for because of it is judged by the view, which knows.
             _ => Holder::Gone,
         };
-        let adopted = table
-            .iter()
-            .filter(|(_, stat)| !stat.kernel && !stat.zombie)
-            .filter(|(pid, stat)| sign_among(stat.kin(**pid), init_is_init, holder).is_some())
-            .map(|(&pid, _)| pid)
-            .collect();
+        let mut found = Vec::new();
+        for (&pid, stat) in table.iter().filter(|(_, stat)| !stat.kernel && !stat.zombie) {
+            if !self.proc.owner(pid)?.is_some_and(|uid| self.candidates.has_user(uid)) {
+                continue;
+            }
+            let is_adopted = sign_among(stat.kin(pid), init_is_init, holder).is_some();
+            if is_adopted || (extent == Extent::Everything && self.is_worker(pid)?) {
+                found.push(pid);
+            }
+        }
         let pairs = table.iter().filter_map(|(&pid, stat)| Some((pid, stat.parent?)));
-        Ok((Kinship::Table(by_parent(pairs)), adopted))
+        Ok((Kinship::Table(by_parent(pairs)), found))
+    }
+
+    fn is_worker(&mut self, pid: Pid) -> Result<bool, ProcessesError> {
+        Ok(!self.candidates.patterns.is_empty()
+            && self.proc.argv_of(pid)?.is_some_and(|argv| self.candidates.fits(&argv)))
     }
 }
 

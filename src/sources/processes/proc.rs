@@ -24,6 +24,8 @@ const BUFFER: usize = 4096;
 /// A thousand entries of a directory at a time.
 const LISTING: usize = 32 * 1024;
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+/// Stands for a PID namespace below the reaper's whose inode this user may not know.
+const SOME_NAMESPACE_BELOW: u64 = 0;
 /// Inode of the machine's first PID namespace, `PROC_PID_INIT_INO` in the kernel. Unlike kthreadd it shows under `hidepid` as well.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
@@ -33,7 +35,7 @@ pub(crate) struct Proc {
     root: OwnedFd,
     pidfds: Pidfds,
     page_size: u64,
-    init_is_init: bool,
+    namespace: Option<u64>,
     children_files: bool,
     warned_of_hidden: bool,
     buffer: Vec<u8>,
@@ -69,7 +71,7 @@ impl Proc {
             root,
             pidfds: Pidfds::probe().map_err(|source| ProcessesError::Pidfd { pid: own_pid, source })?,
             page_size: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
-            init_is_init: namespace.is_ok_and(|namespace| namespace.st_ino == FIRST_PID_NAMESPACE),
+            namespace: namespace.ok().map(|namespace| namespace.st_ino),
             children_files: children_files.is_ok(),
             warned_of_hidden: false,
             buffer: Vec::with_capacity(BUFFER),
@@ -78,7 +80,27 @@ impl Proc {
 
     /// Whether PID 1 is the machine's init.
     pub(crate) fn init_is_init(&self) -> bool {
-        self.init_is_init
+        self.namespace == Some(FIRST_PID_NAMESPACE)
+    }
+
+    /// The inode of the PID namespace that the reaper is in.
+    pub(crate) fn own_namespace(&self) -> Option<u64> {
+        self.namespace
+    }
+
+    /// The inode of the process's PID namespace, which it keeps for life. `None`: it is gone, or nothing tells.
+    ///
+    /// Whoever may not trace the process (a reaper without capabilities beside root's gateway) is denied the inode. Then `status` tells,
+    /// which anybody may read: it has one PID for a process of the reader's own namespace, and more for one below it. Which one below
+    /// that is isn't known then, so it gets a number that no namespace has.
+    pub(crate) fn namespace(&mut self, dir: &ProcessDir) -> Option<u64> {
+        if let Ok(namespace) = statat(&dir.fd, "ns/pid", AtFlags::empty()) {
+            return Some(namespace.st_ino);
+        }
+        read_file(&dir.fd, "status", &mut self.buffer, BUFFER).ok()?;
+        let text = String::from_utf8_lossy(&self.buffer);
+        let pids = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+        if pids.split_ascii_whitespace().count() == 1 { self.namespace } else { Some(SOME_NAMESPACE_BELOW) }
     }
 
     /// What there is of pidfds.
@@ -95,6 +117,19 @@ impl Proc {
     pub(crate) fn process(&mut self, pid: Pid) -> Result<Option<ProcessDir>, ProcessesError> {
         let opened = openat(&self.root, pid.to_string(), DIRECTORY, Mode::empty());
         Ok(self.visible(pid, sort(&pid.to_string(), opened)?).map(|fd| ProcessDir { pid, fd }))
+    }
+
+    /// The effective user of whatever has this PID now. `None`: nothing has it, or it is hidden.
+    pub(crate) fn owner(&mut self, pid: Pid) -> Result<Option<u32>, ProcessesError> {
+        let owner = statat(&self.root, pid.to_string(), AtFlags::empty());
+        Ok(self.visible(pid, sort(&pid.to_string(), owner)?).map(|owner| owner.st_uid))
+    }
+
+    /// The argv of whatever has this PID now, joined by single spaces.
+    pub(super) fn argv_of(&mut self, pid: Pid) -> Result<Option<String>, ProcessesError> {
+        let read = read_file(&self.root, &format!("{pid}/cmdline"), &mut self.buffer, argv::LONGEST + 1);
+        let whole = self.visible(pid, sort(&format!("{pid}/cmdline"), read)?);
+        Ok(whole.filter(|whole| *whole).and_then(|_| argv::joined(&self.buffer)))
     }
 
     /// Everything but argv. `None`: it is gone, or hidden.
@@ -125,6 +160,7 @@ impl Proc {
             session: stat.session,
             comm: stat.comm,
             uid: owner.st_uid,
+            namespace: None,
             zombie: stat.zombie,
             kernel: stat.kernel,
             argv: None,
@@ -146,7 +182,7 @@ impl Proc {
         let read = read_file(&dir.fd, "cmdline", &mut self.buffer, argv::LONGEST + 1);
         let Some(whole) = self.visible(pid, sort(&format!("{pid}/cmdline"), read)?) else { return Ok(None) };
         if !whole {
-            tracing::warn!(%pid, limit = argv::LONGEST, "argv too long to be judged, so it is taken for nobody's worker");
+            tracing::debug!(%pid, limit = argv::LONGEST, "argv too long to be judged, so it is taken for no worker");
             return Ok(None);
         }
         Ok(argv::joined(&self.buffer))

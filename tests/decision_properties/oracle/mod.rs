@@ -1,6 +1,7 @@
 //! What the contract says of a world, worked out the slow way: for each subject one truth table, read from the top, in which every
 //! condition searches the whole world anew. Written from the contract; shares nothing with the decision but the signs of adoption.
 
+mod owners;
 mod sessions;
 mod workers;
 
@@ -11,7 +12,8 @@ use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::{GatewayMemory, WorkerMemory};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
-use gateway_reaper::domain::table::{Session, SessionTable, Told};
+use gateway_reaper::domain::table::{Session, SessionTable};
+use gateway_reaper::domain::time::Awake;
 
 use crate::random::{Pattern, Random};
 use crate::world::*;
@@ -20,8 +22,11 @@ use crate::world::*;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fate {
     Keep(&'static str),
-    Orphan { kind: OrphanKind, waited: Duration, is_due: bool, worker: Option<Pid> },
+    Orphan { kind: OrphanKind, waited: Duration, is_due: bool, goes: Vec<Pid> },
 }
+
+/// A row: which gateway's, and which of its table.
+type RowId = (usize, usize);
 
 /// Every subject, by gateway and name.
 pub(crate) type Fates = BTreeMap<(usize, String), Fate>;
@@ -35,13 +40,17 @@ pub(crate) fn fates(random: &Random) -> Fates {
     let oracle = Oracle(random);
     let mut fates = Fates::new();
     for gateway in 0..random.patterns.len() {
-        for row in oracle.rows(gateway) {
-            fates.insert((gateway, format!("session {}", row.id)), oracle.session(gateway, row));
+        for (row, session) in oracle.rows(gateway).iter().enumerate() {
+            fates.insert((gateway, format!("session {}", session.id)), oracle.session((gateway, row)));
         }
-        for process in random.world.seen.processes.processes.values() {
-            if let Some(fate) = oracle.worker(gateway, process) {
-                fates.insert((gateway, format!("worker {}", process.identity.pid)), fate);
-            }
+        let listed = random.world.seen.gateways[gateway].table.missing().map(|missing| &missing.listed[..]);
+        for session in listed.unwrap_or_default() {
+            fates.insert((gateway, format!("session {session}")), Fate::Keep("unknown-state"));
+        }
+    }
+    for process in random.world.seen.processes.processes.values() {
+        if let Some((gateway, fate)) = oracle.worker(process) {
+            fates.insert((gateway, format!("worker {}", process.identity.pid)), fate);
         }
     }
     fates
@@ -112,12 +121,28 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    fn is_child(&self, process: &Process, gateway: usize) -> bool {
-        self.gateway(gateway).is_some_and(|gateway| process.parent == Some(gateway.pid))
+    /// The PID namespace that a gateway's workers are in, where it is known.
+    fn namespace(&self, gateway: usize) -> Option<u64> {
+        let view = &self.0.world.seen.processes;
+        let process = self.gateway(gateway).and_then(|process| view.get(process.pid));
+        process.and_then(|process| process.namespace).or(view.own_namespace)
     }
 
-    fn is_anybodys_child(&self, process: &Process) -> bool {
-        self.count().any(|gateway| self.is_child(process, gateway))
+    /// The gateway is known to run in another PID namespace than the reaper.
+    fn is_elsewhere(&self, gateway: usize) -> bool {
+        self.namespace(gateway) != self.0.world.seen.processes.own_namespace
+    }
+
+    /// Whether the gateway takes this process for a worker of its own.
+    fn is_worker(&self, gateway: usize, process: &'a Process) -> bool {
+        let is_elsewhere = process.namespace.is_some() && process.namespace != self.namespace(gateway);
+        !process.zombie && !is_elsewhere && self.key(gateway, process).is_some()
+    }
+
+    /// Awake time since then in which there were looks.
+    fn observed_since(&self, since: Awake) -> Duration {
+        let World { seen, now, .. } = &self.0.world;
+        now.since(since).saturating_sub(seen.unobserved)
     }
 
     fn line(&self, process: &Process) -> Vec<Pid> {
@@ -138,14 +163,6 @@ impl<'a> Oracle<'a> {
         self.count().any(|gateway| self.is_under(process, gateway))
     }
 
-    fn times_named(&self, pid: Pid) -> usize {
-        self.count().map(|gateway| self.times_named_by(gateway, pid)).sum()
-    }
-
-    fn times_named_by(&self, gateway: usize, pid: Pid) -> usize {
-        self.rows(gateway).iter().filter(|row| row.worker == Told::Known(Some(pid))).count()
-    }
-
     // Never signalled, whatever a table says.
 
     fn is_protected_pid(&self, pid: Pid) -> bool {
@@ -164,17 +181,18 @@ impl<'a> Oracle<'a> {
         [1, 80, 90].contains(&pid.get()) || self.count().any(is_gateway) || was_gateway
     }
 
-    fn is_protected(&self, process: &Process) -> bool {
-        self.is_protected_pid(process.identity.pid) || process.kernel || process.uid != USER
+    fn is_protected(&self, gateway: usize, process: &Process) -> bool {
+        let allowed = self.0.world.rules[gateway].worker_uid;
+        self.is_protected_pid(process.identity.pid) || process.kernel || process.uid != allowed
     }
 
-    /// A gateway or a listed session's worker is under it.
-    fn is_above(&self, pid: Pid) -> bool {
+    /// A gateway or a worker of other sessions than these is below it.
+    fn is_above_anothers(&self, process: &Process, own: &[RowId]) -> bool {
+        let pid = process.identity.pid;
         let processes = self.0.world.seen.processes.processes.values();
         processes.filter(|below| !below.zombie && self.line(below).contains(&pid)).any(|below| {
-            let below = below.identity.pid;
-            let is_gateway = |gateway| self.gateway(gateway).is_some_and(|gateway| gateway.pid == below);
-            self.times_named(below) > 0 || self.count().any(is_gateway)
+            let owners = self.rows_of_its_own(below);
+            !self.gateways_at(below.identity.pid).is_empty() || (!owners.is_empty() && owners != own)
         })
     }
 }

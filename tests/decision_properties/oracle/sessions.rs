@@ -7,28 +7,23 @@ use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::Process;
 use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
 
-use super::{Fate, Oracle, first};
+use super::owners::{Owner, Place};
+use super::{Fate, Oracle, RowId, first};
 use crate::random::Pattern;
 
-impl Oracle<'_> {
-    /// Whether nobody can tell which worker this row has.
+impl<'a> Oracle<'a> {
+    /// Whether its worker may be any, because what is said of it isn't understood.
     fn is_obscure(row: &Session) -> bool {
-        match row.worker {
-            Told::Known(_) => false,
-            Told::NotUnderstood(_) => true,
-            Told::Absent => row.worker_key().is_none(),
-        }
-    }
-
-    /// Whether another row of this table carries a key, in a way that is understood.
-    fn carries(row: &Session, key: &str) -> bool {
-        row.worker_key() == Some(key) && !matches!(row.worker, Told::NotUnderstood(_))
+        let is_key_needed = !matches!(row.worker, Told::Known(_));
+        matches!(row.worker, Told::NotUnderstood(_)) || (is_key_needed && row.worker_key().is_none())
     }
 
     /// Nothing that the table says of processes can be relied on.
     pub(super) fn contradicts(&self, gateway: usize) -> bool {
         let said = self.table(gateway).and_then(|table| table.gateway_pid);
-        matches!((said, self.gateway(gateway)), (Some(said), Some(found)) if said != found.pid)
+        let is_another =
+            matches!((said, self.gateway(gateway)), (Some(said), Some(found)) if said != found.pid);
+        is_another || (self.table(gateway).is_some() && self.is_elsewhere(gateway))
     }
 
     pub(super) fn shares_process(&self, gateway: usize) -> bool {
@@ -36,76 +31,110 @@ impl Oracle<'_> {
         self.count().any(|other| other != gateway && found(other).is_some() && found(other) == found(gateway))
     }
 
-    /// `Err`: the row is kept as protected. `Ok(None)`: there is nobody to signal.
-    pub(super) fn worker_of(&self, gateway: usize, row: &Session) -> Result<Option<Pid>, ()> {
-        let can_check = self.gateway(gateway).is_some()
+    fn can_check(&self, gateway: usize) -> bool {
+        self.gateway(gateway).is_some()
             && self.0.patterns[gateway] != Pattern::None
-            && !self.contradicts(gateway);
-        let worker = match row.worker {
-            Told::NotUnderstood(_) => return Ok(None),
-            Told::Known(None) => return Ok(None),
-            Told::Known(Some(pid)) => {
-                if self.is_protected_pid(pid) || self.times_named(pid) > 1 {
-                    return Err(());
-                }
-                let Some(process) = self.find(pid) else { return Ok(None) };
-                if self.is_protected(process) {
-                    return Err(());
-                }
-                let close_only = || if self.is_above(pid) { Err(()) } else { Ok(None) };
-                if !can_check {
-                    return close_only();
-                }
-                let key = self.key(gateway, process).ok_or(())?;
-                let says_so = key.is_some() && key == row.worker_key();
-                let is_anothers =
-                    key.is_some_and(|key| self.rows(gateway).iter().any(|row| Self::carries(row, key)));
-                let line = self.line(process);
-                let mut below_gateway =
-                    line.iter().take_while(|pid| Some(**pid) != self.gateway(gateway).map(|it| it.pid));
-                let is_under_anothers = below_gateway.any(|pid| self.times_named(*pid) > 0);
-                let is_ours = self.is_under(process, gateway) || (says_so && !self.is_under_any(process));
-                if (!says_so && (is_anothers || is_under_anothers)) || !is_ours {
-                    return Err(());
-                }
-                // It may be the worker of a row that isn't there yet, or of one that nobody understands.
-                let is_not_its_key = key.is_some() && row.key.known().is_some();
-                let may_be_anothers = is_not_its_key || self.rows(gateway).iter().any(Self::is_obscure);
-                if !says_so && may_be_anothers {
-                    return close_only();
-                }
-                pid
-            }
-            Told::Absent => {
-                let Some(key) = row.worker_key() else { return Ok(None) };
-                // Another row whose worker can't be told may have this one.
-                if self.rows(gateway).iter().any(Self::is_obscure) {
-                    return Ok(None);
-                }
-                let rows = self.rows(gateway).iter().filter(|row| Self::carries(row, key)).count();
-                let processes = self.0.world.seen.processes.processes.values();
-                let carriers: Vec<&Process> = processes
-                    .filter(|process| !process.zombie && self.is_child(process, gateway))
-                    .filter(|process| self.key(gateway, process) == Some(Some(key)))
-                    .collect();
-                let [carrier] = carriers[..] else { return Ok(None) };
-                let pid = carrier.identity.pid;
-                let is_clear = rows == 1
-                    && can_check
-                    && !self.shares_process(gateway)
-                    && self.times_named(pid) == 0
-                    && !self.is_protected(carrier);
-                if !is_clear {
-                    return Ok(None);
-                }
-                pid
-            }
-        };
-        if self.is_above(worker) { Err(()) } else { Ok(Some(worker)) }
+            && !self.contradicts(gateway)
     }
 
-    pub(super) fn session(&self, gateway: usize, row: &Session) -> Fate {
-        let worker = self.worker_of(gateway, row);
+    /// The process that a row names, if that may be signalled. `Err`: the row is kept as protected. `Ok(None)`: it is left to the gateway.
+    fn named(&self, (gateway, index): RowId) -> Result<Option<Pid>, ()> {
+        let row = self.row((gateway, index));
+        let Some(pid) = row.named_worker() else { return Ok(None) };
+        let is_named_twice = self.times_named(pid) > 1;
+        if self.is_protected_pid(pid) || is_named_twice {
+            return Err(());
+        }
+        let Some(process) = self.find(pid) else { return Ok(None) };
+        if self.is_protected(gateway, process) {
+            return Err(());
+        }
+        if !self.can_check(gateway) {
+            return Ok(None);
+        }
+        if !self.is_worker(gateway, process) {
+            return Err(());
+        }
+        let key = self.key(gateway, process).flatten();
+        let says_so = key.is_some() && key == row.worker_key();
+        let is_anothers_key =
+            key.is_some_and(|key| self.rows(gateway).iter().any(|row| row.worker_key() == Some(key)));
+        let line = self.line(process);
+        let mut below_gateway =
+            line.iter().take_while(|pid| Some(**pid) != self.gateway(gateway).map(|it| it.pid));
+        let is_under_anothers = below_gateway.any(|pid| self.times_named(*pid) > 0);
+        let is_here = self.is_under(process, gateway) || (says_so && !self.is_under_any(process));
+        if (!says_so && (is_anothers_key || is_under_anothers)) || !is_here {
+            return Err(());
+        }
+        // It may be the worker of a row that isn't there yet, or of one that isn't understood.
+        let is_not_its_key = key.is_some() && row.key.known().is_some();
+        let may_be_anothers = is_not_its_key || self.rows(gateway).iter().any(Self::is_obscure);
+        Ok((says_so || !may_be_anothers).then_some(pid))
+    }
+
+    /// The process that a row names, if it can be its worker.
+    pub(super) fn named_and_trusted(&self, row: RowId) -> Option<Pid> {
+        self.named(row).ok().flatten()
+    }
+
+    fn times_named(&self, pid: Pid) -> usize {
+        let here = self.count().filter(|gateway| !self.is_elsewhere(*gateway));
+        let rows = here.flat_map(|gateway| self.rows(gateway));
+        rows.filter(|row| row.named_worker() == Some(pid)).count()
+    }
+
+    /// What carries the row's key and may be ended with its session.
+    fn by_key(&self, row: RowId) -> Vec<&'a Process> {
+        let (gateway, named) = (row.0, self.row(row).named_worker());
+        let may_go = |process: &&'a Process| {
+            let key = self.key(gateway, process).flatten();
+            let place = self.place(process);
+            let is_here = match place {
+                Place::Child(at) | Place::Below(at) => at == gateway,
+                Place::Lost => true,
+                Place::BelowFormer(_) | Place::Unclear => false,
+            };
+            self.owner(process) == Some(Owner::Rows(vec![row]))
+                && Some(process.identity.pid) != named
+                && self.is_worker(gateway, process)
+                && key.is_some()
+                && key == self.row(row).worker_key()
+                && is_here
+                && !self.is_protected(gateway, process)
+        };
+        let is_clear = self.can_check(gateway)
+            && !self.shares_process(gateway)
+            && !self.rows(gateway).iter().any(Self::is_obscure);
+        let is_named_one_trusted = match named {
+            Some(named) => self.find(named).is_none() || self.named_and_trusted(row).is_some(),
+            None => true,
+        };
+        if !is_clear || !is_named_one_trusted || matches!(self.row(row).worker, Told::NotUnderstood(_)) {
+            return Vec::new();
+        }
+        self.0.world.seen.processes.processes.values().filter(may_go).collect()
+    }
+
+    /// What is ended with a session. `Err`: the row is kept as protected.
+    fn goes(&self, row: RowId) -> Result<Vec<Pid>, ()> {
+        if self.is_elsewhere(row.0) {
+            return Ok(Vec::new());
+        }
+        let named = self.named(row)?;
+        let mut goes: Vec<&Process> = named.and_then(|pid| self.find(pid)).into_iter().collect();
+        goes.extend(self.by_key(row));
+        // Its gateway ends the one that it names whether that may be signalled or not.
+        let said = self.row(row).named_worker().and_then(|pid| self.find(pid));
+        if said.into_iter().chain(goes.iter().copied()).any(|process| self.is_above_anothers(process, &[row]))
+        {
+            return Err(());
+        }
+        Ok(goes.into_iter().map(|process| process.identity.pid).collect())
+    }
+
+    pub(super) fn session(&self, id: RowId) -> Fate {
+        let (gateway, row, goes) = (id.0, self.row(id), self.goes(id));
         let turn = |turn| row.turn == Told::Known(turn);
         let is_held = matches!(&row.holds, Told::Known(holds) if !holds.is_empty());
         let is_unknown = row.transport.known().is_none()
@@ -121,7 +150,7 @@ impl Oracle<'_> {
             (turn(Turn::Starting), "starting"),
             (is_held, "held"),
             (is_unknown, "unknown-state"),
-            (worker.is_err(), "protected"),
+            (goes.is_err(), "protected"),
         ]);
         if let Some(reason) = kept {
             return Fate::Keep(reason);
@@ -130,8 +159,8 @@ impl Oracle<'_> {
         let quick = row.close_on_disconnect == Told::Known(true);
         let grace = if quick { policy.close_on_disconnect_grace } else { policy.grace };
         let waited = self.waited(gateway, row);
-        let worker = worker.unwrap_or_default();
-        Fate::Orphan { kind: OrphanKind::DetachedSession, waited, is_due: waited >= grace, worker }
+        let goes = goes.unwrap_or_default();
+        Fate::Orphan { kind: OrphanKind::DetachedSession, waited, is_due: waited >= grace, goes }
     }
 
     /// Identity of the run of the gateway that wrote the table.
@@ -151,22 +180,25 @@ impl Oracle<'_> {
         let clock = memory.and_then(|memory| memory.sessions.get(&row.id));
         let was_run_known = memory.is_some_and(|memory| memory.run.is_some());
         let is_marked = memory.is_some_and(|memory| memory.restart.contains(&row.id));
+        let was_in_use = memory.is_some_and(|memory| memory.in_use.contains(&row.id));
         let goes_on = clock.filter(|clock| {
             let is_past = clock.since <= now && clock.claims_after.is_none_or(|at| at <= now);
             is_past && clock.activity == row.activity && self.is_same_run(gateway) && !is_marked
         });
-        let own = goes_on.map_or(Duration::ZERO, |clock| now.since(clock.since));
-        // How far back the gateway's own clocks may reach.
+        let own = goes_on.map_or(Duration::ZERO, |clock| self.observed_since(clock.since));
+        // How far back the gateway's own clocks may reach, for each reason not to believe them.
         let reach = match goes_on {
-            Some(clock) => clock.claims_after.map_or(Duration::MAX, |at| now.since(at)),
-            None if clock.is_some() || is_marked => Duration::ZERO,
-            None if was_run_known && !self.is_same_run(gateway) => Duration::ZERO,
-            None => Duration::MAX,
+            Some(clock) => clock.claims_after.into_iter().chain(clock.started).collect(),
+            None if clock.is_some() || is_marked => vec![now],
+            None if was_run_known && !self.is_same_run(gateway) => vec![now],
+            None if was_in_use => memory.and_then(|memory| memory.looked).into_iter().collect(),
+            None => Vec::new(),
         };
+        let reach = reach.into_iter().map(|at| self.observed_since(at)).min().unwrap_or(Duration::MAX);
         match (row.detached_for, row.idle_for) {
             (None, None) => own,
             (Some(detached), Some(idle)) => detached.min(idle).min(reach),
-            (Some(claim), None) | (None, Some(claim)) => own.min(claim).min(reach),
+            (Some(claim), None) | (None, Some(claim)) => own.min(claim),
         }
     }
 }

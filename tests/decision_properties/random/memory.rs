@@ -20,8 +20,10 @@ fn moment() -> impl Strategy<Value = Awake> {
 
 fn session_clock() -> impl Strategy<Value = SessionClock> {
     let activity = option::of(select(vec!["1", "2"]));
-    (moment(), activity, option::weighted(0.3, moment()), 0..2u32).prop_map(
-        |(since, activity, claims_after, failures)| SessionClock {
+    let started = option::weighted(0.3, moment());
+    (moment(), activity, option::weighted(0.3, moment()), started, 0..2u32).prop_map(
+        |(since, activity, claims_after, started, failures)| SessionClock {
+            started,
             since,
             activity: activity.map(Into::into),
             claims_after,
@@ -36,8 +38,7 @@ type RandomWorker = (Bond, Option<WorkerClock>, bool);
 fn worker_memory() -> impl Strategy<Value = RandomWorker> {
     let bond = prop_oneof![
         4 => select(vec![100, 110, 70]).prop_map(|gateway| Bond::Child(identity(gateway))),
-        2 => Just(Bond::Listed),
-        1 => Just(Bond::None),
+        3 => Just(Bond::None),
     ];
     let kinds = [OrphanKind::OwnerlessWorker, OrphanKind::SupersededWorker, OrphanKind::ParentlessWorker];
     let clock = (select(kinds.to_vec()), moment(), 0..2u32);
@@ -52,19 +53,30 @@ pub(super) struct RandomMemory {
     run: Option<&'static str>,
     sessions: Vec<Option<SessionClock>>,
     restart: Vec<&'static str>,
+    in_use: Vec<&'static str>,
+    looked: Option<Awake>,
     workers: Vec<Option<RandomWorker>>,
 }
 
-pub(super) fn memory() -> impl Strategy<Value = RandomMemory> {
+pub(super) fn memory(own: u32) -> impl Strategy<Value = RandomMemory> {
     let run =
         option::weighted(0.9, prop_oneof![8 => Just("run 1"), 1 => Just("run 2"), 1 => Just("process")]);
-    let process = option::weighted(0.8, select(vec![100, 110, 120]));
+    let process = option::weighted(0.8, select(vec![own, own, 120]));
     let sessions = vec(option::weighted(0.7, session_clock()), IDS.len());
     let workers = vec(option::weighted(0.5, worker_memory()), WORKERS.len());
     let restart = subsequence(IDS.to_vec(), 0..IDS.len());
-    (process, run, sessions, restart, workers).prop_map(|(process, run, sessions, restart, workers)| {
-        RandomMemory { process, run, sessions, restart, workers }
-    })
+    let in_use = (subsequence(IDS.to_vec(), 0..IDS.len()), option::weighted(0.8, moment()));
+    (process, run, sessions, restart, in_use, workers).prop_map(
+        |(process, run, sessions, restart, (in_use, looked), workers)| RandomMemory {
+            process,
+            run,
+            sessions,
+            restart,
+            in_use,
+            looked,
+            workers,
+        },
+    )
 }
 
 pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, bool)) -> Ledger {
@@ -78,12 +90,17 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
             "process" => format!("process {}", identity(100)).into(),
             run => run.into(),
         });
-        let mut remembered =
-            GatewayMemory { process: memory.process.map(identity), run, ..GatewayMemory::default() };
+        let mut remembered = GatewayMemory {
+            process: memory.process.map(identity),
+            run,
+            looked: memory.looked,
+            ..GatewayMemory::default()
+        };
         for (session, clock) in IDS.into_iter().zip(memory.sessions) {
             match clock {
                 Some(clock) => drop(remembered.sessions.insert(id(session), clock)),
                 None if memory.restart.contains(&session) => drop(remembered.restart.insert(id(session))),
+                None if memory.in_use.contains(&session) => drop(remembered.in_use.insert(id(session))),
                 None => {}
             }
         }

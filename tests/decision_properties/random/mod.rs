@@ -36,14 +36,48 @@ pub(crate) struct Random {
 impl std::fmt::Debug for Random {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let World { seen, rules, ledger, now } = &self.world;
-        for process in seen.processes.processes.values() {
-            writeln!(f, "{process:?}")?;
+        let view = &seen.processes;
+        for process in view.processes.values() {
+            let raw = |pid: Option<Pid>| pid.map_or(0, Pid::get);
+            let odd =
+                [(process.zombie, "zombie"), (process.kernel, "kernel"), (process.uid != USER, "other user")];
+            let odd: Vec<_> = odd.into_iter().filter(|(is, _)| *is).map(|(_, what)| what).collect();
+            let (pid, parent) = (process.identity, raw(process.parent));
+            let argv = process.argv.as_deref().unwrap_or("-");
+            let namespace = process.namespace;
+            writeln!(
+                f,
+                "  {pid} under {parent}: {argv}; session {}, namespace {namespace:?} {odd:?}",
+                process.session
+            )?;
         }
-        for (gateway, rules) in seen.gateways.iter().zip(rules) {
-            writeln!(f, "{gateway:#?} {:?}", rules.policy)?;
+        for (index, (gateway, rules)) in seen.gateways.iter().zip(rules).enumerate() {
+            let (policy, pattern) = (&rules.policy, self.patterns[index]);
+            let graces = [policy.grace, policy.close_on_disconnect_grace, policy.worker_grace];
+            writeln!(
+                f,
+                "  gateway {} is {:?}, {pattern:?}, takes back: {}, graces {graces:?}, {} at most",
+                gateway.name, gateway.process, rules.takes_workers_back, policy.max_reaps
+            )?;
+            match &gateway.table {
+                TableView::Not(missing) => writeln!(f, "    {missing:?}")?,
+                TableView::Current(table) => {
+                    writeln!(f, "    {:?} {:?}", table.gateway_pid, table.instance)?;
+                    for row in &table.sessions {
+                        writeln!(f, "    {row:?}")?;
+                    }
+                }
+            }
         }
-        let (init, patterns) = (seen.processes.init_is_init, &self.patterns);
-        write!(f, "{ledger:#?} {patterns:?} at {} s, init is init: {init}", now.as_nanos() / 1_000_000_000)
+        writeln!(f, "  {ledger:?}")?;
+        let own = view.own_namespace;
+        let init = view.init_is_init;
+        write!(
+            f,
+            "  at {} s, not observed {:?}, init is init: {init}, own namespace {own:?}",
+            now.as_nanos() / 1_000_000_000,
+            seen.unobserved
+        )
     }
 }
 
@@ -78,7 +112,8 @@ pub(crate) fn row(id: &'static str) -> impl Strategy<Value = Session> {
     let clocks = (option::weighted(0.4, seconds()), option::weighted(0.4, seconds()));
     let activity = option::of(select(vec!["1", "2"]));
     let quick = told(proptest::bool::weighted(0.5), [4, 10, 1]);
-    let worker = (told(select(vec!["a", "b", "x"]), [4, 6, 1]), told(some_pid(), [10, 8, 1]));
+    let worker =
+        (told(select(vec!["a", "b", "x"]), [4, 6, 1]), told(option::weighted(0.6, some_pid()), [14, 6, 1]));
     (state, clocks, activity, quick, worker).prop_map(move |(state, clocks, activity, quick, worker)| {
         Session {
             id: id.into(),
@@ -90,11 +125,7 @@ pub(crate) fn row(id: &'static str) -> impl Strategy<Value = Session> {
             activity: activity.map(Into::into),
             close_on_disconnect: quick,
             key: worker.0.into_key(),
-            worker: match worker.1 {
-                Told::Known(pid) => Told::Known(Some(pid)),
-                Told::Absent => Told::Absent,
-                Told::NotUnderstood(words) => Told::NotUnderstood(words),
-            },
+            worker: worker.1,
         }
     })
 }
@@ -123,10 +154,26 @@ struct RandomGateway {
     process: Option<u32>,
     said: Option<u32>,
     instance: Option<&'static str>,
-    /// `None`: not current.
-    rows: Option<Vec<Session>>,
+    table: Result<Vec<Session>, TableView>,
     pattern: Pattern,
     policy: Policy,
+    takes_workers_back: bool,
+    namespace: Option<u64>,
+}
+
+/// What there may be instead of a current table.
+fn no_table() -> impl Strategy<Value = TableView> {
+    prop_oneof![
+        1 => Just(TableView::refused("401")),
+        1 => Just(TableView::unreachable("hangs")),
+        3 => Just(TableView::nothing_listens("connection refused")),
+        1 => Just(TableView::listed([id("a"), id("b")], "no table")),
+    ]
+}
+
+/// The reaper's PID namespace, seldom another, seldom one that can't be read.
+fn namespace() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![30 => Just(Some(HERE)), 2 => Just(Some(HERE + 1)), 1 => Just(None)]
 }
 
 fn gateway(own: u32) -> impl Strategy<Value = RandomGateway> {
@@ -137,7 +184,7 @@ fn gateway(own: u32) -> impl Strategy<Value = RandomGateway> {
     ];
     let said = prop_oneof![8 => Just(None), 8 => Just(Some(own)), 1 => select(vec![110, 201]).prop_map(Some)];
     let instance = option::weighted(0.8, select(vec!["run 1", "run 2"]));
-    let rows = option::weighted(0.85, rows());
+    let table = prop_oneof![3 => rows().prop_map(Ok), 1 => no_table().prop_map(Err)];
     let pattern =
         prop_oneof![8 => Just(Pattern::Keyed), 1 => Just(Pattern::Keyless), 1 => Just(Pattern::None)];
     let policy =
@@ -149,14 +196,17 @@ fn gateway(own: u32) -> impl Strategy<Value = RandomGateway> {
         max_reaps,
         ..policy_of_tests()
     });
-    (process, said, instance, rows, pattern, policy).prop_map(
-        |(process, said, instance, rows, pattern, policy)| RandomGateway {
+    let kind = (pattern, proptest::bool::weighted(0.7), namespace());
+    (process, said, instance, table, kind, policy).prop_map(
+        |(process, said, instance, table, (pattern, takes_workers_back, namespace), policy)| RandomGateway {
             process,
             said,
             instance,
-            rows,
+            table,
             pattern,
             policy,
+            takes_workers_back,
+            namespace,
         },
     )
 }
@@ -172,14 +222,15 @@ struct RandomProcess {
     session: Option<u32>,
     start_ticks: u64,
     odd: u8,
+    namespace: Option<u64>,
 }
 
 fn process() -> impl Strategy<Value = RandomProcess> {
     let parent = prop_oneof![
         10 => Just(100),
         4 => Just(110),
-        8 => select(vec![1, 60, 61, 70, 150]),
-        2 => WORKERS,
+        10 => select(vec![1, 60, 61, 70, 150, 160, 161]),
+        3 => WORKERS,
     ];
     let argv = prop_oneof![
         12 => select(vec!["a", "b", "c", "x"]).prop_map(|key| Some(match key {
@@ -194,8 +245,14 @@ fn process() -> impl Strategy<Value = RandomProcess> {
     ];
     let session = prop_oneof![3 => Just(None), 1 => select(vec![70, 71]).prop_map(Some)];
     let start_ticks = select(vec![500, 990, 1_000, 1_050, 1_100, 2_000, 2_001]);
-    (parent, argv, session, start_ticks, 0..40u8).prop_map(|(parent, argv, session, start_ticks, odd)| {
-        RandomProcess { parent, argv, session, start_ticks, odd }
+    let all = (parent, argv, session, start_ticks, 0..40u8, namespace());
+    all.prop_map(|(parent, argv, session, start_ticks, odd, namespace)| RandomProcess {
+        parent,
+        argv,
+        session,
+        start_ticks,
+        odd,
+        namespace,
     })
 }
 
@@ -203,9 +260,15 @@ fn process() -> impl Strategy<Value = RandomProcess> {
 pub(crate) fn random() -> impl Strategy<Value = Random> {
     let gateways = (gateway(100), option::weighted(0.5, gateway(110)));
     let processes = vec(option::weighted(0.8, process()), WORKERS.len());
-    let memories = (memory(), memory(), proptest::bool::weighted(0.9));
-    (gateways, processes, memories, proptest::bool::weighted(0.7))
-        .prop_map(|(gateways, processes, memories, init)| build(gateways, processes, memories, init))
+    let memories = (memory(100), memory(110), proptest::bool::weighted(0.9));
+    let unobserved = prop_oneof![4 => Just(0), 1 => select(vec![1, 10, 2_000])];
+    (gateways, processes, memories, proptest::bool::weighted(0.7), unobserved).prop_map(
+        |(gateways, processes, memories, init, unobserved)| {
+            let mut random = build(gateways, processes, memories, init);
+            random.world.seen.unobserved = secs(unobserved);
+            random
+        },
+    )
 }
 
 fn build(
@@ -220,12 +283,15 @@ fn build(
         (60, 1, "/usr/lib/systemd/systemd --user", "systemd"),
         (61, 1, "supervisord", "supervisord"),
         (150, 100, "env wrapper", "env"),
+        (160, 100, "sh -c python3 -m worker --session-key a; true", "sh"),
+        (161, 1, "sh -c python3 -m worker --session-key a; true", "sh"),
     ] {
         world.process(raw, parent, argv).comm = comm.into();
     }
     world.seen.processes.gone.extend([70, 71, 120].map(pid));
     world.process(110, 1, "gatewayd");
     let mut patterns = Vec::new();
+    let mut namespaces = Vec::new();
     for (name, own, gateway) in [("gw", 100, Some(gateways.0)), ("other", 110, gateways.1)] {
         let Some(gateway) = gateway else { continue };
         if name != "gw" {
@@ -239,22 +305,35 @@ fn build(
             Pattern::None => rules.worker_match = None,
         }
         patterns.push(gateway.pattern);
-        match gateway.rows {
-            Some(rows) => {
+        namespaces.push((own, gateway.namespace));
+        rules.takes_workers_back = gateway.takes_workers_back;
+        match gateway.table {
+            Ok(rows) => {
                 let table = world.table(name);
                 table.sessions = rows;
                 table.gateway_pid = gateway.said.map(pid);
                 table.instance = gateway.instance.map(Into::into);
             }
-            None => world.of(name).table = TableView::unreachable("down"),
+            Err(no_table) => world.of(name).table = no_table,
         }
         world.of(name).process = gateway.process.map(identity);
     }
+    world.seen.processes.own_namespace = Some(HERE);
+    for process in world.seen.processes.processes.values_mut() {
+        process.namespace = Some(HERE);
+    }
+    for (own, namespace) in namespaces {
+        world.seen.processes.processes.get_mut(&pid(own)).expect("a gateway").namespace = namespace;
+    }
     for (raw, process) in WORKERS.zip(processes) {
         let Some(random) = process else { continue };
-        let process = world.process(raw, random.parent, random.argv.unwrap_or_default());
+        // Rings of parents have a test of their own.
+        let parent =
+            if WORKERS.contains(&random.parent) && random.parent >= raw { 100 } else { random.parent };
+        let process = world.process(raw, parent, random.argv.unwrap_or_default());
         process.argv = random.argv.map(Into::into);
         process.identity.start_ticks = random.start_ticks;
+        process.namespace = random.namespace;
         if let Some(session) = random.session {
             (process.session, process.group) = (session, session);
         }

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use gateway_reaper::demo::pinned::Pinned;
 use gateway_reaper::domain::activity::{Watched, Work};
 use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::looking::Extent;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::sources::activity::Activities;
-use gateway_reaper::sources::processes::{Look, Processes, Roots};
+use gateway_reaper::sources::processes::{Processes, Roots};
 use gateway_reaper::sources::sockets;
 use serde_json::json;
 
@@ -32,7 +33,7 @@ impl Watch {
     fn of(gateway: &Gateway, worker: &Pinned) -> Self {
         let pid = |pid: u32| Pid::new(pid.into()).unwrap();
         let roots = Roots { gateways: &[pid(gateway.pid())], known: &[] };
-        let view = Processes::new().unwrap().look(Look::Near, &roots).unwrap();
+        let view = Processes::new().unwrap().look(Extent::Near, &roots).unwrap();
         let worker = view.get(pid(worker.pid())).expect("a child of its gateway").identity;
         Self { worker, activities: Activities::open().unwrap(), last: None }
     }

@@ -1,0 +1,155 @@
+//! What a row's claim on processes is worth: which of the processes that it owns may be ended with its session.
+
+use super::owners::{Owner, Owners};
+use super::position::Position;
+use super::world::{Gateway, RowId, World};
+use crate::domain::ids::Pid;
+use crate::domain::process::Process;
+use crate::domain::table::Told;
+use crate::domain::verdict::Protection;
+
+/// The processes of a row, as far as its claim can be trusted.
+pub(super) enum Claim<'a> {
+    /// There is none, or none that may be signalled: the gateway's close is all.
+    CloseOnly,
+    /// These may be signalled.
+    Processes {
+        /// Its worker.
+        worker: &'a Process,
+        /// Copies of it, and whatever else carries its key.
+        others: Vec<&'a Process>,
+    },
+    /// One of them is, or has below it, what is never signalled. Either nothing the row says is to be trusted, or closing the session would
+    /// take another's work along.
+    Untouchable(Protection),
+}
+
+impl<'a> Claim<'a> {
+    /// The worker that goes along.
+    pub(super) fn worker(&self) -> Option<&'a Process> {
+        match self {
+            Self::Processes { worker, .. } => Some(worker),
+            Self::CloseOnly | Self::Untouchable(_) => None,
+        }
+    }
+
+    /// What goes along besides.
+    pub(super) fn others(&self) -> impl Iterator<Item = &'a Process> {
+        let others: &[&Process] = match self {
+            Self::Processes { others, .. } => others,
+            Self::CloseOnly | Self::Untouchable(_) => &[],
+        };
+        others.iter().copied()
+    }
+}
+
+/// What a row claims.
+pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Claim<'a> {
+    let gateway = &world.gateways[row.gateway];
+    if gateway.is_elsewhere {
+        return Claim::CloseOnly;
+    }
+    let named = match world.session(row).worker {
+        Told::Known(pid) => pid,
+        Told::Absent => None,
+        Told::NotUnderstood(_) => return Claim::CloseOnly,
+    };
+    let worker = match named.map(|pid| by_pid(world, row, pid)) {
+        Some(Err(protection)) => return Claim::Untouchable(protection),
+        Some(Ok(worker)) => worker,
+        None => None,
+    };
+    let foreign = |process: &&Process| {
+        let pid = process.identity.pid;
+        owners.foreign_below(pid).map(|other| Protection::Above { pid, other })
+    };
+    // Where the worker that it names isn't trusted, what carries its key isn't either: one of the two is not its own.
+    let by_key = |process: &&Process| {
+        Some(process.identity.pid) != named && may_go(world, gateway, row, owners, process)
+    };
+    let others: Vec<&Process> = match (named, worker) {
+        (Some(_), None) if named.is_some_and(|pid| world.alive(pid).is_some()) => Vec::new(),
+        _ => owners.processes_of(row).filter(by_key).collect(),
+    };
+    // Also where it would only be closed: its gateway ends the worker with whatever is below it.
+    let below =
+        worker.into_iter().chain(named.and_then(|pid| world.alive(pid))).chain(others.iter().copied());
+    if let Some(protection) = below.collect::<Vec<_>>().iter().find_map(foreign) {
+        return Claim::Untouchable(protection);
+    }
+    let mut all = worker.into_iter().chain(others);
+    match all.next() {
+        None => Claim::CloseOnly,
+        Some(worker) => Claim::Processes { worker, others: all.collect() },
+    }
+}
+
+/// The process that a row names, if it may be signalled. `Err`: the session is kept for it.
+pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Option<&'a Process>, Protection> {
+    let gateway = &world.gateways[row.gateway];
+    let session = world.session(row);
+    if let Some(protection) = gateway.limits.protects_pid(pid) {
+        return Err(protection);
+    }
+    if world.rows_naming(pid).len() > 1 {
+        return Err(Protection::Shared(pid));
+    }
+    let Some(process) = world.alive(pid) else { return Ok(None) };
+    // Without its gateway or a pattern there is nothing to check the claim against, so nothing is signalled.
+    let can_check = gateway.rules.worker_match.is_some() && gateway.contradiction.is_none();
+    let above = gateway.process.filter(|_| can_check);
+    if let Some(protection) = gateway.limits.protects(process) {
+        return Err(protection);
+    }
+    let Some(above) = above else { return Ok(None) };
+    if !gateway.takes(pid) {
+        return Err(Protection::NotAWorker(pid));
+    }
+    let key = gateway.key_of(pid);
+    let says_so = key.is_some() && key == session.worker_key();
+    if !says_so && key.is_some_and(|key| !gateway.rows_with(key).is_empty()) {
+        return Err(Protection::Shared(pid));
+    }
+    let line: Vec<Pid> = world.ancestors(process).map(|ancestor| ancestor.identity.pid).collect();
+    let is_under = line.contains(&above.pid);
+    let between = line.iter().take_while(|ancestor| **ancestor != above.pid);
+    if !says_so && between.into_iter().any(|pid| !world.rows_naming(*pid).is_empty()) {
+        return Err(Protection::Shared(pid));
+    }
+    // A worker that left its gateway's tree (double-forked) has to say itself whose it is.
+    let is_under_another = line.iter().any(|pid| !world.gateways_at(*pid).is_empty());
+    if !is_under && (!says_so || is_under_another) {
+        return Err(Protection::NotUnderGateway(pid));
+    }
+    // It carries another key than the row says, and may be of a session that isn't listed yet; or it doesn't say whose it is, and may be the
+    // worker of a row that isn't understood. If it is this one's after all, its gateway ends it with its session.
+    let contradicts = key.is_some() && session.key.known().is_some();
+    Ok((says_so || !(contradicts || gateway.has_obscure_row())).then_some(process))
+}
+
+/// Whether a process that carries the row's key may be ended with its session. The same key twice is no proof of anything (Hermes 0.13: two
+/// live sessions may carry one key), and another gateway may serve a session of the same key: it has to be below this gateway, or to have
+/// lost the one that it had.
+fn may_go(
+    world: &World<'_>,
+    gateway: &Gateway<'_>,
+    row: RowId,
+    owners: &Owners<'_>,
+    process: &Process,
+) -> bool {
+    let pid = process.identity.pid;
+    let owned_alone = matches!(owners.of(pid), Some(Owner::Sessions(rows)) if rows.as_slice() == [row]);
+    let says_so = gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
+    let can_check = gateway.process.is_some() && gateway.contradiction.is_none() && !gateway.shares_process;
+    let is_here = || match owners.position_of(pid) {
+        Position::Child(at) | Position::Below(at) => *at == row.gateway,
+        Position::Lost => true,
+        Position::BelowFormer(_) | Position::Unclear(_) => false,
+    };
+    owned_alone
+        && says_so
+        && can_check
+        && !gateway.has_obscure_row()
+        && gateway.limits.protects(process).is_none()
+        && is_here()
+}

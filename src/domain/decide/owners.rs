@@ -1,0 +1,386 @@
+//! Who owns each worker process, answered once, before anything else is judged: from all tables, the processes and memory together.
+//!
+//! The first question that holds answers. Not knowing is an answer of its own, and it keeps.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::claims;
+use super::position::Position;
+use super::world::{Gateway, RowId, Standing, World};
+use crate::domain::ids::Pid;
+use crate::domain::orphan::OrphanKind;
+use crate::domain::process::Process;
+use crate::domain::verdict::Keep;
+
+/// The owner of a worker process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// These sessions: kept while any of them is kept. More than one: whose it is nobody can tell.
+    Sessions(Rows),
+    /// It is of the tree of another worker that nobody owns, and goes where that goes.
+    Tree,
+    /// Nobody.
+    Nobody(OrphanKind),
+    /// Not known.
+    Doubt(Keep),
+}
+
+/// Rows that own a process, hardly ever more than one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Rows {
+    One(RowId),
+    More(Vec<RowId>),
+}
+
+impl Rows {
+    /// `None`: there are none.
+    fn of(mut rows: impl Iterator<Item = RowId>) -> Option<Self> {
+        let first = rows.next()?;
+        Some(match rows.next() {
+            None => Self::One(first),
+            Some(second) => Self::More([first, second].into_iter().chain(rows).collect()),
+        })
+    }
+
+    pub(super) fn as_slice(&self) -> &[RowId] {
+        match self {
+            Self::One(row) => std::slice::from_ref(row),
+            Self::More(rows) => rows,
+        }
+    }
+}
+
+/// The owners of all processes that are workers or are named as such.
+pub(super) struct Owners<'a> {
+    by_pid: BTreeMap<Pid, Owner>,
+    /// Where each worker stands.
+    positions: HashMap<Pid, Position>,
+    /// The workers that each gateway tells of, in the order of the configuration.
+    told_by: Vec<Vec<&'a Process>>,
+    /// The processes of each session, by row and PID.
+    of_row: Vec<(RowId, &'a Process)>,
+    /// For each process what stands below it: a gateway, or a worker of some session, at most two that differ.
+    below: HashMap<Pid, Vec<(Whose, Pid)>>,
+}
+
+/// What stands below a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Whose {
+    Gateway,
+    Sessions(Rows),
+}
+
+impl<'a> Owners<'a> {
+    pub(super) fn new(world: &World<'a>) -> Self {
+        let workers = world.gateways.iter().flat_map(Gateway::workers);
+        let named = world.named().filter(|pid| world.alive(*pid).is_some());
+        let pids: BTreeSet<Pid> = workers.chain(named).collect();
+        let processes: Vec<&Process> = pids.iter().filter_map(|pid| world.alive(*pid)).collect();
+        let position = |process: &&Process| (process.identity.pid, world.position(process));
+        let positions: HashMap<Pid, Position> = processes.iter().map(position).collect();
+        let mut by_pid = BTreeMap::new();
+        let mut told_by = vec![Vec::new(); world.gateways.len()];
+        for process in processes {
+            let pid = process.identity.pid;
+            let owner = answer(world, &positions, &mut by_pid, pid);
+            if let Some(position) = positions.get(&pid)
+                && let Some(gateway) = teller(world, process, position, &owner)
+            {
+                told_by[gateway].push(process);
+            }
+        }
+        let mut of_row = Vec::with_capacity(by_pid.len());
+        for (pid, owner) in &by_pid {
+            let (Owner::Sessions(rows), Some(process)) = (owner, world.alive(*pid)) else { continue };
+            of_row.extend(rows.as_slice().iter().map(|row| (*row, process)));
+        }
+        of_row.sort_by_key(|(row, process)| (*row, process.identity.pid));
+        let below = below(world, &by_pid);
+        Self { by_pid, positions, told_by, of_row, below }
+    }
+
+    /// The owner of this process; `None`: it is no worker.
+    pub(super) fn of(&self, pid: Pid) -> Option<&Owner> {
+        self.by_pid.get(&pid)
+    }
+
+    /// Where this worker stands.
+    pub(super) fn position_of(&self, pid: Pid) -> &Position {
+        const NOWHERE: &Position = &Position::Unclear(String::new());
+        self.positions.get(&pid).unwrap_or(NOWHERE)
+    }
+
+    /// The workers that this gateway tells of, owned or not, by PID.
+    pub(super) fn told_by(&self, gateway: usize) -> &[&'a Process] {
+        self.told_by.get(gateway).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The processes of a session, by PID.
+    pub(super) fn processes_of(&self, row: RowId) -> impl Iterator<Item = &'a Process> {
+        let begin = self.of_row.partition_point(|(other, _)| *other < row);
+        self.of_row[begin..].iter().take_while(move |(other, _)| *other == row).map(|(_, process)| *process)
+    }
+
+    /// A gateway, or a worker of another owner, somewhere below this process: a tree with one in it is never ended.
+    pub(super) fn foreign_below(&self, pid: Pid) -> Option<Pid> {
+        let own = match self.of(pid) {
+            Some(Owner::Sessions(rows)) => Some(rows),
+            _ => None,
+        };
+        let is_foreign = |whose: &Whose| !matches!(whose, Whose::Sessions(rows) if Some(rows) == own);
+        self.below.get(&pid)?.iter().find(|(whose, _)| is_foreign(whose)).map(|(_, pid)| *pid)
+    }
+}
+
+/// The gateway that tells of a worker, and remembers it: the one whose session it is, else the one that it is below, else the one that
+/// remembers it, else the first whose pattern takes it.
+fn teller(world: &World<'_>, process: &Process, position: &Position, owner: &Owner) -> Option<usize> {
+    let pid = process.identity.pid;
+    let owner = match owner {
+        Owner::Sessions(rows) => rows.as_slice().first().map(|row| row.gateway),
+        _ => None,
+    };
+    let above = owner.or(position.gateway()).filter(|index| world.gateways[*index].takes(pid));
+    let remembers = || {
+        let (name, _) = world.known.get(&process.identity)?;
+        world.matching(pid).find(|index| world.gateways[*index].seen.name == **name)
+    };
+    above.or_else(remembers).or_else(|| world.matching(pid).next())
+}
+
+type Positions = HashMap<Pid, Position>;
+
+fn answer(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>, pid: Pid) -> Owner {
+    if let Some(owner) = known.get(&pid) {
+        return owner.clone();
+    }
+    // A ring of parents in a view that is no snapshot would come back here.
+    known
+        .insert(pid, Owner::Doubt(Keep::UnknownState("its ancestors changed while it was looked at".into())));
+    let owner = match world.alive(pid) {
+        Some(process) => owner_of(world, at, known, process),
+        None => Owner::Tree,
+    };
+    known.insert(pid, owner.clone());
+    owner
+}
+
+/// The questions of the interface, in its order.
+fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>, process: &Process) -> Owner {
+    let pid = process.identity.pid;
+    let position = || at.get(&pid).cloned().unwrap_or_else(|| world.position(process));
+    if let Some(named) = Rows::of(world.rows_naming(pid).iter().copied()) {
+        return Owner::Sessions(named);
+    }
+    match by_key(world, process) {
+        ByKey::Owned(rows) => return Owner::Sessions(rows),
+        ByKey::Superseded => {
+            let position = position();
+            return match distrust(world, process, &position) {
+                Some(doubt) => Owner::Doubt(doubt),
+                None => nobody(position, OrphanKind::SupersededWorker),
+            };
+        }
+        ByKey::None => {}
+    }
+    if let Some(owner) = by_ancestor(world, at, known, process) {
+        return owner;
+    }
+    if let Some(copied) = Rows::of(world.rows_of_copied(process).into_iter()) {
+        return Owner::Sessions(copied);
+    }
+    if process.namespace.is_none() && world.view().own_namespace.is_some() {
+        return Owner::Doubt(Keep::UnknownState("its PID namespace can't be read".into()));
+    }
+    let position = position();
+    match doubt(world, process, &position) {
+        Some(doubt) => Owner::Doubt(doubt),
+        None => {
+            let gateway = position.gateway().map(|gateway| &world.gateways[gateway]);
+            // The gateway that started it is gone, and the one above it has adopted it.
+            let is_adopted = gateway.is_some_and(|gateway| gateway.is_older_than_its_process(process));
+            let kind = if is_adopted { OrphanKind::ParentlessWorker } else { OrphanKind::OwnerlessWorker };
+            nobody(position, kind)
+        }
+    }
+}
+
+enum ByKey {
+    Owned(Rows),
+    Superseded,
+    None,
+}
+
+/// The rows whose key this worker carries, of all current tables, whatever its parent is and however old it is. A worker that is older than
+/// the one that its row names is superseded by that; a younger one is a copy of it.
+fn by_key(world: &World<'_>, process: &Process) -> ByKey {
+    let pid = process.identity.pid;
+    let mut is_superseded = false;
+    let rows = world.matching(pid).flat_map(|gateway| {
+        let key = world.gateways[gateway].key_of(pid);
+        let rows = key.map(|key| world.gateways[gateway].rows_with(key)).unwrap_or_default();
+        rows.iter().map(move |row| RowId { gateway, row: *row })
+    });
+    let owners = Rows::of(rows.filter(|row| {
+        let supersedes = supersedes(world, *row, process);
+        is_superseded |= supersedes;
+        !supersedes
+    }));
+    match owners {
+        Some(owners) => ByKey::Owned(owners),
+        None if is_superseded => ByKey::Superseded,
+        None => ByKey::None,
+    }
+}
+
+/// Whether the worker that this row names is there, can be trusted to be the row's, and is younger than this one, which carries the same key.
+fn supersedes(world: &World<'_>, row: RowId, process: &Process) -> bool {
+    let Some(named) = world.session(row).named_worker() else { return false };
+    let named = claims::by_pid(world, row, named).ok().flatten();
+    named.is_some_and(|named| named.identity.start_ticks > process.identity.start_ticks)
+}
+
+/// What is below a worker is of its tree: a helper, a copy, a nested session that no table lists. A gateway's children are its own.
+fn by_ancestor(
+    world: &World<'_>,
+    at: &Positions,
+    known: &mut BTreeMap<Pid, Owner>,
+    process: &Process,
+) -> Option<Owner> {
+    for ancestor in world.ancestors(process) {
+        let pid = ancestor.identity.pid;
+        if !world.gateways_at(pid).is_empty() {
+            return None;
+        }
+        if ancestor.zombie || !is_worker(world, pid) {
+            continue;
+        }
+        return Some(match answer(world, at, known, pid) {
+            Owner::Nobody(_) | Owner::Tree => Owner::Tree,
+            owner => owner,
+        });
+    }
+    None
+}
+
+/// A row may name any process. What is never a worker (init, the reaper's ancestors, what is above a gateway) owns nothing that is below it.
+fn is_worker(world: &World<'_>, pid: Pid) -> bool {
+    let is_above = |gateway: &Gateway<'_>| {
+        let process = gateway.process.and_then(|process| world.alive(process.pid));
+        process.is_some_and(|process| world.ancestors(process).any(|ancestor| ancestor.identity.pid == pid))
+    };
+    let is_never = |gateway: &Gateway<'_>| gateway.limits.protects_pid(pid).is_some() || is_above(gateway);
+    let is_named = || !world.rows_naming(pid).is_empty() && !world.gateways.iter().any(is_never);
+    world.matching(pid).next().is_some() || is_named()
+}
+
+/// Why one of the gateways that may have started this worker may still want it.
+fn doubt(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    let pid = process.identity.pid;
+    let own = position.gateway();
+    if let Some(gateway) = own.filter(|gateway| !world.gateways[*gateway].takes(pid)) {
+        let name = &world.gateways[gateway].seen.name;
+        return Some(Keep::UnknownState(
+            format!("it is below gateway {name}, whose worker.match doesn't take it").into(),
+        ));
+    }
+    may_have_started(world, process, position)
+        .into_iter()
+        .find_map(|gateway| doubt_of(world, gateway, process))
+}
+
+/// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of
+/// another says.
+fn distrust(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    may_have_started(world, process, position).into_iter().find_map(|gateway| {
+        let doubt = doubt_of(world, gateway, process);
+        doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
+    })
+}
+
+fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {
+    let (own, pid) = (position.gateway(), process.identity.pid);
+    let seen_below = world.seen_below(process);
+    let remembered = world.known.get(&process.identity).map(|(name, _)| *name);
+    let may_have_started = |index: &usize| {
+        let gateway = &world.gateways[*index];
+        // The one that told of it at the last look may have listed it, wherever it stands.
+        let told = remembered == Some(&gateway.seen.name);
+        match (own, seen_below) {
+            (Some(own), _) => told || *index == own,
+            (None, Some(_)) => {
+                let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
+                told || had_it || gateway.process == seen_below
+            }
+            (None, None) => true,
+        }
+    };
+    let gateways: Vec<usize> = world.matching(pid).filter(may_have_started).collect();
+    // One that is remembered as another's, and which that one doesn't take any more, may be anybody's.
+    if gateways.is_empty() { world.matching(pid).collect() } else { gateways }
+}
+
+fn doubt_of(world: &World<'_>, index: usize, process: &Process) -> Option<Keep> {
+    let gateway = &world.gateways[index];
+    let is_older = gateway.is_older_than_its_process(process);
+    match gateway.standing {
+        Standing::Gone => None,
+        Standing::NotTrusted(_) if is_older && !gateway.rules.takes_workers_back => None,
+        Standing::NotTrusted(why) => Some(Keep::TableNotTrusted(why.into())),
+        Standing::Current => {
+            if let Some(why) = &gateway.contradiction {
+                return Some(Keep::TableNotTrusted(why.as_str().into()));
+            }
+            if gateway.shares_process {
+                let why = "another gateway of the configuration has the same process";
+                return Some(Keep::TableNotTrusted(why.into()));
+            }
+            let row = world.row_without_worker(index).filter(|_| !is_older)?;
+            Some(Keep::UnknownState(
+                format!(
+                    "the worker of session {:?} isn't known (it names none, and no worker carries its key): this may be it",
+                    row.id.as_str()
+                )
+                .into(),
+            ))
+        }
+    }
+}
+
+/// Nobody owns it. What kind of orphan that makes it is a matter of where it stands.
+fn nobody(position: Position, kind: OrphanKind) -> Owner {
+    match position {
+        Position::Child(_) => Owner::Nobody(kind),
+        Position::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
+        Position::Below(_) => Owner::Doubt(Keep::UnknownState(
+            "it is under a gateway, but not its child: only a table can say whose it is".into(),
+        )),
+        Position::BelowFormer(_) => {
+            Owner::Doubt(Keep::UnknownState("its gateway's process isn't known in this run".into()))
+        }
+        Position::Unclear(why) => Owner::Doubt(Keep::UnknownState(why.into())),
+    }
+}
+
+/// What stands below each process: gateways, and workers of sessions.
+fn below(world: &World<'_>, owners: &BTreeMap<Pid, Owner>) -> HashMap<Pid, Vec<(Whose, Pid)>> {
+    let gateways = world.gateways.iter().filter_map(|gateway| gateway.process);
+    let gateways = gateways.map(|process| (Whose::Gateway, process.pid));
+    let sessions = owners.iter().filter_map(|(pid, owner)| match owner {
+        Owner::Sessions(rows) => Some((Whose::Sessions(rows.clone()), *pid)),
+        _ => None,
+    });
+    let mut below: HashMap<Pid, Vec<(Whose, Pid)>> = HashMap::new();
+    for (whose, pid) in gateways.chain(sessions) {
+        let Some(process) = world.alive(pid) else { continue };
+        for ancestor in world.ancestors(process) {
+            let found = below.entry(ancestor.identity.pid).or_default();
+            // Further up, this one or two others have been everywhere.
+            if found.len() > 1 || found.iter().any(|(known, _)| *known == whose) {
+                break;
+            }
+            found.push((whose.clone(), pid));
+        }
+    }
+    below
+}

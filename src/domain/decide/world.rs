@@ -1,0 +1,420 @@
+//! What a decision knows of the world: gateways, their rows and all processes, indexed once so that deciding stays linear.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::position::is_wrapper;
+use crate::domain::ids::{GatewayName, Pid};
+use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
+use crate::domain::observation::{GatewayObservation, Observation};
+use crate::domain::policy::Rules;
+use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use crate::domain::table::{Answer, Session, TableView, Told};
+use crate::domain::time::Awake;
+use crate::domain::warrant::Limits;
+
+/// The world as one run sees it.
+pub(super) struct World<'a> {
+    pub(super) seen: &'a Observation,
+    pub(super) now: Awake,
+    /// Remembered workers of all gateways, each with its gateway.
+    pub(super) known: HashMap<ProcessIdentity, (&'a GatewayName, &'a WorkerMemory)>,
+    /// In the order of the configuration.
+    pub(super) gateways: Vec<Gateway<'a>>,
+    /// The gateways by their process.
+    by_process: HashMap<Pid, Vec<usize>>,
+    /// The rows that name each process as their worker.
+    named: HashMap<Pid, Vec<RowId>>,
+    /// The rows that name a worker with this key in its argv, or the shell around it, each with the start of that worker.
+    named_keys: HashMap<&'a str, Vec<(RowId, u64)>>,
+    /// For each gateway the first row of which nothing tells which worker it has.
+    rows_without_worker: Vec<Option<&'a Session>>,
+}
+
+/// A row of a current table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RowId {
+    /// Which gateway, in the order of the configuration.
+    pub(super) gateway: usize,
+    /// Which row, in the order of the table.
+    pub(super) row: usize,
+}
+
+/// What a gateway's table is worth in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing<'a> {
+    /// It is current.
+    Current,
+    /// There is none, and the gateway may be there.
+    NotTrusted(&'a str),
+    /// There is none, and no run of the gateway is there that could know of its sessions.
+    Gone,
+}
+
+/// One gateway of the configuration.
+pub(super) struct Gateway<'a> {
+    pub(super) seen: &'a GatewayObservation,
+    pub(super) rules: &'a Rules,
+    pub(super) memory: Option<&'a GatewayMemory>,
+    /// Its process, if what was found can be one.
+    pub(super) process: Option<ProcessIdentity>,
+    /// Where none is known in this run: the remembered one, if that very process is still there.
+    pub(super) lost: Option<ProcessIdentity>,
+    pub(super) standing: Standing<'a>,
+    /// The rows of its current table.
+    pub(super) rows: &'a [Session],
+    /// Why nothing that its table says of processes can be trusted.
+    pub(super) contradiction: Option<String>,
+    /// It is known to run in another PID namespace than the reaper: the PIDs of its table name no process here.
+    pub(super) is_elsewhere: bool,
+    /// Another gateway of the configuration has the same process.
+    pub(super) shares_process: bool,
+    pub(super) limits: Limits,
+    /// Every process that its `worker.match` takes for a worker, with the key that argv says. Patterns are slow: each argv is tried once.
+    workers: HashMap<Pid, Option<&'a str>>,
+    /// The rows with this key.
+    by_key: HashMap<&'a str, Vec<usize>>,
+    /// How many workers that no row names carry this key.
+    carried: HashMap<&'a str, usize>,
+}
+
+impl<'a> World<'a> {
+    pub(super) fn new(seen: &'a Observation, memory: &'a Ledger, rules: &'a [Rules], now: Awake) -> Self {
+        let same_boot = memory.boot.as_ref() == Some(&seen.boot);
+        let by_name: HashMap<&GatewayName, &Rules> =
+            rules.iter().map(|rules| (&rules.gateway, rules)).collect();
+        let remembered = |name: &GatewayName| -> Option<&'a GatewayMemory> {
+            memory.gateways.get(name).filter(|_| same_boot)
+        };
+        let spared = Arc::new(may_be_gateways(seen, &remembered));
+        let own_line: Arc<BTreeSet<Pid>> = Arc::new(seen.processes.own_line.iter().copied().collect());
+        let gateway = |gateway: &'a GatewayObservation| {
+            let rules = *by_name.get(&gateway.name)?;
+            let limits = Limits {
+                worker_match: rules.worker_match.clone(),
+                uid: rules.worker_uid,
+                own_line: Arc::clone(&own_line),
+                gateways: Arc::clone(&spared),
+            };
+            Some(Gateway::new(seen, gateway, rules, remembered(&gateway.name), limits))
+        };
+        let mut gateways: Vec<_> = seen.gateways.iter().filter_map(gateway).collect();
+        let mut by_process: HashMap<Pid, Vec<usize>> = HashMap::new();
+        let mut named: HashMap<Pid, Vec<RowId>> = HashMap::new();
+        for (index, gateway) in gateways.iter().enumerate() {
+            if let Some(process) = gateway.process {
+                by_process.entry(process.pid).or_default().push(index);
+            }
+            let rows = gateway.rows.iter().enumerate().filter(|_| !gateway.is_elsewhere);
+            for (row, session) in rows {
+                if let Some(pid) = session.named_worker() {
+                    named.entry(pid).or_default().push(RowId { gateway: index, row });
+                }
+            }
+        }
+        for gateway in &mut gateways {
+            // What a row names is that row's, whatever key it carries.
+            let unnamed = gateway.workers.iter().filter(|(pid, _)| !named.contains_key(pid));
+            for key in unnamed.filter_map(|(_, key)| *key) {
+                *gateway.carried.entry(key).or_default() += 1;
+            }
+        }
+        let known = if same_boot { memory.workers() } else { HashMap::new() };
+        let named_keys = named_keys(seen, &gateways, &named);
+        let rows_without_worker = vec![None; gateways.len()];
+        let mut world =
+            Self { seen, now, known, gateways, by_process, named, named_keys, rows_without_worker };
+        let rows = 0..world.gateways.len();
+        world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
+        world
+    }
+
+    /// The first row of this gateway of which nothing tells which worker it has: it neither names one that can be it, nor says that it has
+    /// none, nor is one found by its key.
+    pub(super) fn row_without_worker(&self, gateway: usize) -> Option<&'a Session> {
+        self.rows_without_worker.get(gateway).copied().flatten()
+    }
+
+    fn find_row_without_worker(&self, index: usize) -> Option<&'a Session> {
+        let gateway = &self.gateways[index];
+        let found = |key: Option<&str>| key.is_some_and(|key| gateway.carried.contains_key(key));
+        gateway.rows.iter().find(|session| match (&session.worker, session.worker_key()) {
+            (Told::Known(Some(pid)), key) => !found(key) && self.is_wrongly_named(gateway, *pid),
+            (Told::Known(None), _) => false,
+            (Told::NotUnderstood(_), _) | (Told::Absent, None) => true,
+            (Told::Absent, Some(key)) => {
+                let found = gateway.carried.get(key).copied().unwrap_or_default();
+                // Two sessions with one key and one worker: whose it is leaves the other without.
+                let unnamed = |row: &&usize| gateway.rows[**row].worker == Told::Absent;
+                found < gateway.rows_with(key).iter().filter(unnamed).count()
+            }
+        })
+    }
+
+    /// Whether this process can't be the worker of the one row of this gateway that names it: it is no worker and none is its child, or
+    /// another row names it too. One that is gone says only that its worker ended, and one that became another user's hides its argv.
+    fn is_wrongly_named(&self, gateway: &Gateway<'a>, pid: Pid) -> bool {
+        let Some(process) = self.alive(pid) else { return false };
+        let is_its_child = |child: &Pid| self.alive(*child).is_some_and(|child| child.parent == Some(pid));
+        let is_worker = || gateway.takes(pid) || gateway.workers.keys().any(is_its_child);
+        let is_ours = process.uid == gateway.rules.worker_uid;
+        let is_never = gateway.limits.protects_pid(pid).is_some();
+        self.rows_naming(pid).len() > 1 || is_never || (is_ours && !is_worker())
+    }
+
+    /// The rows that name a worker of which this process is a copy: it carries the same key and is no older. What key the row itself says
+    /// doesn't matter: a conversation may get another one while its worker's argv stays.
+    pub(super) fn rows_of_copied(&self, process: &Process) -> Vec<RowId> {
+        let keys = self.matching(process.identity.pid);
+        let keys = keys.filter_map(|gateway| self.gateways[gateway].key_of(process.identity.pid));
+        let rows: BTreeSet<RowId> = keys
+            .flat_map(|key| self.named_keys.get(key).into_iter().flatten())
+            .filter(|(_, started)| *started <= process.identity.start_ticks)
+            .map(|(row, _)| *row)
+            .collect();
+        rows.into_iter().collect()
+    }
+
+    pub(super) fn view(&self) -> &'a ProcessView {
+        &self.seen.processes
+    }
+
+    /// The living process that has this PID.
+    pub(super) fn alive(&self, pid: Pid) -> Option<&'a Process> {
+        self.view().get(pid).filter(|process| !process.zombie)
+    }
+
+    pub(super) fn session(&self, row: RowId) -> &'a Session {
+        &self.gateways[row.gateway].rows[row.row]
+    }
+
+    /// The gateways whose process this is; more than one is a mistake of the configuration.
+    pub(super) fn gateways_at(&self, pid: Pid) -> &[usize] {
+        self.by_process.get(&pid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The rows that name this process as their worker.
+    pub(super) fn rows_naming(&self, pid: Pid) -> &[RowId] {
+        self.named.get(&pid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Every process that rows name as a worker.
+    pub(super) fn named(&self) -> impl Iterator<Item = Pid> {
+        self.named.keys().copied()
+    }
+
+    /// The gateways whose `worker.match` takes this process for a worker, in the order of the configuration.
+    pub(super) fn matching(&self, pid: Pid) -> impl Iterator<Item = usize> {
+        self.gateways
+            .iter()
+            .enumerate()
+            .filter(move |(_, gateway)| gateway.takes(pid))
+            .map(|(index, _)| index)
+    }
+
+    /// Whether every configured gateway's process is known, so that whatever else is a parent is none of them.
+    pub(super) fn all_gateways_known(&self) -> bool {
+        self.gateways.iter().all(|gateway| gateway.process.is_some())
+    }
+
+    /// The ancestors of a process, the nearest first, as far as they are in view.
+    pub(super) fn ancestors(&self, process: &Process) -> impl Iterator<Item = &'a Process> + use<'a> {
+        self.view().ancestors(process)
+    }
+}
+
+impl<'a> Gateway<'a> {
+    fn new(
+        seen: &'a Observation,
+        gateway: &'a GatewayObservation,
+        rules: &'a Rules,
+        memory: Option<&'a GatewayMemory>,
+        limits: Limits,
+    ) -> Self {
+        let view = &seen.processes;
+        let process = process_of(gateway, view);
+        let lost = lost(gateway, view, memory);
+        let is_there = process.is_some() || lost.is_some();
+        let standing = match &gateway.table {
+            TableView::Current(_) => Standing::Current,
+            TableView::Not(missing) if missing.answer == Answer::NothingListens && !is_there => {
+                Standing::Gone
+            }
+            TableView::Not(missing) => Standing::NotTrusted(&missing.why),
+        };
+        let rows = gateway.table.current().map(|table| &table.sessions[..]).unwrap_or_default();
+        let mut by_key: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (row, session) in rows.iter().enumerate() {
+            if let Some(key) = session.worker_key() {
+                by_key.entry(key).or_default().push(row);
+            }
+        }
+        let workers = workers(view, rules, process);
+        let twin =
+            |other: &GatewayObservation| other.name != gateway.name && other.process == gateway.process;
+        Self {
+            seen: gateway,
+            rules,
+            memory,
+            process,
+            lost,
+            standing,
+            rows,
+            contradiction: contradiction(gateway, process, view),
+            is_elsewhere: process.is_some_and(|process| is_elsewhere(process, view)),
+            shares_process: gateway.process.is_some() && seen.gateways.iter().any(twin),
+            limits,
+            workers,
+            by_key,
+            carried: HashMap::new(),
+        }
+    }
+
+    /// Whether its `worker.match` takes this process for a worker.
+    pub(super) fn takes(&self, pid: Pid) -> bool {
+        self.workers.contains_key(&pid)
+    }
+
+    /// Every process that it takes for a worker.
+    pub(super) fn workers(&self) -> impl Iterator<Item = Pid> {
+        self.workers.keys().copied()
+    }
+
+    /// The key that this worker's argv says.
+    pub(super) fn key_of(&self, pid: Pid) -> Option<&'a str> {
+        self.workers.get(&pid).copied().flatten()
+    }
+
+    /// The rows with this key.
+    pub(super) fn rows_with(&self, key: &str) -> &[usize] {
+        self.by_key.get(key).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether the process is older than the gateway's, so that an earlier run started it.
+    pub(super) fn is_older_than_its_process(&self, process: &Process) -> bool {
+        self.process.is_some_and(|run| process.identity.start_ticks < run.start_ticks)
+    }
+
+    /// A row's worker or key is not understood: its worker may be any.
+    pub(super) fn has_obscure_row(&self) -> bool {
+        self.rows.iter().any(|session| match (&session.worker, &session.key) {
+            (Told::NotUnderstood(_), _) | (Told::Absent, Told::NotUnderstood(_)) => true,
+            (Told::Known(_) | Told::Absent, _) => false,
+        })
+    }
+
+    /// Identity of the run of the gateway that wrote the table: its instance, else its process.
+    pub(super) fn run(&self) -> Option<Box<str>> {
+        let table = self.seen.table.current()?;
+        let process = || self.process.map(|process| format!("process {process}").into());
+        table.instance.as_ref().map(|instance| instance.as_str().into()).or_else(process)
+    }
+
+    /// The run of the gateway that is remembered.
+    pub(super) fn remembered_run(&self) -> Option<&'a str> {
+        self.memory.and_then(|memory| memory.run.as_deref())
+    }
+
+    /// Why the table isn't current.
+    pub(super) fn distrust(&self) -> Option<&'a str> {
+        self.seen.table.missing().map(|missing| &*missing.why)
+    }
+}
+
+fn named_keys<'a>(
+    seen: &'a Observation,
+    gateways: &[Gateway<'a>],
+    named: &HashMap<Pid, Vec<RowId>>,
+) -> HashMap<&'a str, Vec<(RowId, u64)>> {
+    let mut keys: HashMap<&str, Vec<(RowId, u64)>> = HashMap::new();
+    for (pid, key) in gateways.iter().flat_map(|gateway| &gateway.workers) {
+        let (Some(key), Some(process)) = (key, seen.processes.get(*pid)) else { continue };
+        let wrapper = process.parent.and_then(|pid| seen.processes.get(pid));
+        let wrapper = wrapper.filter(|parent| is_wrapper(parent, process)).map(|parent| parent.identity.pid);
+        let rows = [Some(*pid), wrapper].into_iter().flatten().filter_map(|pid| named.get(&pid));
+        for row in rows.flatten() {
+            keys.entry(key).or_default().push((*row, process.identity.start_ticks));
+        }
+    }
+    keys
+}
+
+/// The living processes that look like workers and are in the gateway's PID namespace (the reaper's own, where no gateway is known), with
+/// the key that each carries.
+fn workers<'a>(
+    view: &'a ProcessView,
+    rules: &Rules,
+    gateway: Option<ProcessIdentity>,
+) -> HashMap<Pid, Option<&'a str>> {
+    let Some(pattern) = &rules.worker_match else { return HashMap::new() };
+    let gateway = gateway.and_then(|gateway| view.get(gateway.pid));
+    let namespace = gateway.and_then(|gateway| gateway.namespace).or(view.own_namespace);
+    let is_elsewhere = |process: &Process| match process.namespace {
+        None => false,
+        Some(0) => true,
+        known => known != namespace,
+    };
+    let here = |process: &&Process| !process.zombie && !is_elsewhere(process);
+    let key = |process: &'a Process| pattern.matches(process.argv.as_deref()?).map(|matched| matched.key);
+    view.processes
+        .values()
+        .filter(here)
+        .filter_map(|process| Some((process.identity.pid, key(process)?)))
+        .collect()
+}
+
+/// Why nothing the table says of processes can be trusted: it may speak of others than the gateway's.
+fn contradiction(
+    gateway: &GatewayObservation,
+    process: Option<ProcessIdentity>,
+    view: &ProcessView,
+) -> Option<String> {
+    let said = gateway.table.current()?.gateway_pid;
+    let found = process?;
+    if is_elsewhere(found, view) {
+        let what =
+            "its gateway runs in another PID namespace, where the pids of its table mean other processes";
+        return Some(what.into());
+    }
+    let said = said.filter(|said| *said != found.pid)?;
+    Some(format!("it says that its gateway is process {said}, and [gateway.process] finds {}", found.pid))
+}
+
+/// Whether a gateway is known to run in another PID namespace than the reaper.
+fn is_elsewhere(gateway: ProcessIdentity, view: &ProcessView) -> bool {
+    let namespace = view.get(gateway.pid).and_then(|process| process.namespace);
+    namespace.is_some() && namespace != view.own_namespace
+}
+
+/// A table may name any process as its gateway. Init is none, nor is the reaper, nor the dead.
+fn process_of(gateway: &GatewayObservation, view: &ProcessView) -> Option<ProcessIdentity> {
+    let process = view.alive(&gateway.process?)?;
+    let pid = process.identity.pid;
+    let is_init = pid == Pid::INIT && view.init_is_init;
+    let is_reaper = view.own_line.first() == Some(&pid);
+    (!is_init && !is_reaper && !process.kernel).then_some(process.identity)
+}
+
+/// The remembered process of a gateway that isn't known in this run. The very one: what else has that PID now may be anything.
+fn lost(
+    gateway: &GatewayObservation,
+    view: &ProcessView,
+    memory: Option<&GatewayMemory>,
+) -> Option<ProcessIdentity> {
+    let remembered = memory?.process.filter(|_| process_of(gateway, view).is_none())?;
+    view.alive(&remembered).map(|process| process.identity)
+}
+
+/// Whatever anything says is a gateway's process: never signalled.
+fn may_be_gateways<'a>(
+    seen: &Observation,
+    memory: &dyn Fn(&GatewayName) -> Option<&'a GatewayMemory>,
+) -> BTreeSet<Pid> {
+    let pids = |gateway: &GatewayObservation| {
+        let found = gateway.process.map(|process| process.pid);
+        let said = gateway.table.current().and_then(|table| table.gateway_pid);
+        let lost = lost(gateway, &seen.processes, memory(&gateway.name)).map(|process| process.pid);
+        [found, said, lost]
+    };
+    seen.gateways.iter().flat_map(pids).flatten().collect()
+}

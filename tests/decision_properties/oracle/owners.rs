@@ -1,0 +1,321 @@
+//! Who owns a worker: the table of the contract, line by line, the first that holds.
+
+use gateway_reaper::domain::adoption::{AdoptionSign, sign};
+use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::ledger::Bond;
+use gateway_reaper::domain::orphan::OrphanKind;
+use gateway_reaper::domain::process::{Process, ProcessIdentity};
+use gateway_reaper::domain::table::{Answer, Session, TableView, Told};
+
+use super::{Oracle, RowId};
+
+/// Who owns a process that looks like a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// The sessions of these rows.
+    Rows(Vec<RowId>),
+    /// It goes with the worker above it that nobody owns.
+    Above,
+    /// It may be anybody's.
+    Doubt(&'static str),
+    Nobody(OrphanKind),
+}
+
+/// Where a worker stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Child(usize),
+    Below(usize),
+    BelowFormer(ProcessIdentity),
+    Lost,
+    Unclear,
+}
+
+const NOT_TRUSTED: Owner = Owner::Doubt("table-not-trusted");
+const UNKNOWN: Owner = Owner::Doubt("unknown-state");
+
+impl<'a> Oracle<'a> {
+    /// `None`: not considered.
+    pub(super) fn owner(&self, process: &'a Process) -> Option<Owner> {
+        if !self.count().any(|gateway| self.is_worker(gateway, process)) {
+            return None;
+        }
+        let own = self.rows_of_its_own(process);
+        if !own.is_empty() {
+            return Some(Owner::Rows(own));
+        }
+        if self.is_superseded(process) {
+            return Some(self.superseded(process));
+        }
+        let above = self.line_below_the_gateway(process);
+        let owned = above.iter().map(|above| match self.may_be_a_worker(above) {
+            true => self.rows_of_its_own(above),
+            false => Vec::new(),
+        });
+        let owned = owned.into_iter().find(|rows| !rows.is_empty());
+        if let Some(rows) = owned {
+            return Some(Owner::Rows(rows));
+        }
+        let copied = |process: &'a Process| self.rows_naming_what_it_is_a_copy_of(process);
+        // From the top down: what is below a worker that nobody owns goes with it, and what is below one in doubt is in doubt.
+        let workers =
+            above.iter().rev().filter(|above| self.count().any(|gateway| self.is_worker(gateway, above)));
+        let mut inherited: Option<Owner> = None;
+        for above in workers {
+            let alone = if self.is_superseded(above) { Some(self.superseded(above)) } else { None };
+            let copied = Some(copied(above)).filter(|rows| !rows.is_empty()).map(Owner::Rows);
+            inherited = match alone.or(inherited).or(copied).unwrap_or_else(|| self.unowned(above)) {
+                Owner::Nobody(_) => Some(Owner::Above),
+                owner => Some(owner),
+            };
+        }
+        let copied = Some(copied(process)).filter(|rows| !rows.is_empty()).map(Owner::Rows);
+        Some(inherited.or(copied).unwrap_or_else(|| self.unowned(process)))
+    }
+
+    /// The rows that name a worker, or the shell around it, that is no younger and carries the same key, whatever key the row says: its
+    /// conversation may have got another one since.
+    fn rows_naming_what_it_is_a_copy_of(&self, process: &'a Process) -> Vec<RowId> {
+        let carried = |process: &'a Process| -> Vec<&'a str> {
+            let takes = self.count().filter(|gateway| self.is_worker(*gateway, process));
+            takes.filter_map(|gateway| self.key(gateway, process).flatten()).collect()
+        };
+        let own = carried(process);
+        let is_copied = |other: &&'a Process| {
+            other.identity.start_ticks <= process.identity.start_ticks
+                && carried(other).iter().any(|key| own.contains(key))
+        };
+        let view = &self.0.world.seen.processes;
+        let copied: Vec<&Process> = view.processes.values().filter(is_copied).collect();
+        let names_one = |row: &RowId| {
+            let named = self.row(*row).named_worker().filter(|_| !self.is_elsewhere(row.0));
+            let is_it = |copied: &&Process| Some(copied.identity.pid) == named || copied.parent == named;
+            named.is_some() && copied.iter().any(is_it)
+        };
+        self.all_rows().filter(names_one).collect()
+    }
+
+    /// The rows that name it, else those whose key it carries, unless it is superseded.
+    pub(super) fn rows_of_its_own(&self, process: &'a Process) -> Vec<RowId> {
+        let naming = self.rows_naming(process);
+        if !naming.is_empty() || process.zombie || self.is_superseded(process) {
+            return naming;
+        }
+        let mut rows = self.rows_with_key_of(process);
+        rows.retain(|row| !self.names_a_younger_one(*row, process));
+        rows
+    }
+
+    pub(super) fn rows_naming(&self, process: &Process) -> Vec<RowId> {
+        let named = Some(process.identity.pid);
+        let means_it = |row: &RowId| !self.is_elsewhere(row.0) && self.row(*row).named_worker() == named;
+        self.all_rows().filter(means_it).collect()
+    }
+
+    /// A row may name any process: what is never a worker, and what a gateway is below, owns nothing that is below it.
+    fn may_be_a_worker(&self, process: &'a Process) -> bool {
+        let pid = process.identity.pid;
+        let is_above = |gateway: ProcessIdentity| {
+            self.find(gateway.pid).is_some_and(|gateway| self.line(gateway).contains(&pid))
+        };
+        let looks_like_one = self.count().any(|gateway| self.is_worker(gateway, process));
+        let is_never = self.is_protected_pid(pid)
+            || self.count().filter_map(|gateway| self.gateway(gateway)).any(is_above);
+        looks_like_one || !is_never
+    }
+
+    fn rows_with_key_of(&self, process: &'a Process) -> Vec<RowId> {
+        let carries = |row: &RowId| {
+            let key = self.key(row.0, process).flatten();
+            self.is_worker(row.0, process) && key.is_some() && key == self.row(*row).worker_key()
+        };
+        self.all_rows().filter(carries).collect()
+    }
+
+    /// Every row with its key names another worker, which is younger.
+    fn is_superseded(&self, process: &'a Process) -> bool {
+        let rows = self.rows_with_key_of(process);
+        !rows.is_empty() && rows.iter().all(|row| self.names_a_younger_one(*row, process))
+    }
+
+    fn names_a_younger_one(&self, row: RowId, process: &Process) -> bool {
+        let named = self.named_and_trusted(row).filter(|named| *named != process.identity.pid);
+        let is_younger = |named: &Process| named.identity.start_ticks > process.identity.start_ticks;
+        named.and_then(|named| self.find(named)).is_some_and(is_younger)
+    }
+
+    fn superseded(&self, process: &'a Process) -> Owner {
+        let place = self.place(process);
+        let may_still_have_it =
+            |gateway: &usize| !self.is_to_be_trusted(*gateway) && !self.is_excused(*gateway, process);
+        if self.may_have_started(process, place).iter().any(may_still_have_it) {
+            return NOT_TRUSTED;
+        }
+        match place {
+            Place::Child(_) => Owner::Nobody(OrphanKind::SupersededWorker),
+            Place::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
+            Place::Below(_) | Place::BelowFormer(_) | Place::Unclear => UNKNOWN,
+        }
+    }
+
+    /// The last lines: of no row, and below none.
+    fn unowned(&self, process: &'a Process) -> Owner {
+        let place = self.place(process);
+        let view = &self.0.world.seen.processes;
+        if process.namespace.is_none() && view.own_namespace.is_some() {
+            return UNKNOWN;
+        }
+        if let Place::Child(gateway) | Place::Below(gateway) = place
+            && !self.is_worker(gateway, process)
+        {
+            return UNKNOWN;
+        }
+        for gateway in self.may_have_started(process, place) {
+            if !self.is_to_be_trusted(gateway) && !self.is_excused(gateway, process) {
+                return NOT_TRUSTED;
+            }
+            if !self.is_of_an_earlier_run(gateway, process) && self.has_row_without_worker(gateway) {
+                return UNKNOWN;
+            }
+        }
+        match place {
+            Place::Child(gateway) if self.is_of_an_earlier_run(gateway, process) => {
+                Owner::Nobody(OrphanKind::ParentlessWorker)
+            }
+            Place::Child(_) => Owner::Nobody(OrphanKind::OwnerlessWorker),
+            Place::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
+            Place::Below(_) | Place::BelowFormer(_) | Place::Unclear => UNKNOWN,
+        }
+    }
+
+    /// The gateways that may have started it: the one that it is or was seen below, and the one that told of it at the last look; else any.
+    fn may_have_started(&self, process: &'a Process, place: Place) -> Vec<usize> {
+        let remembers = |gateway: usize| self.remembered(process).is_some_and(|(by, _)| by == gateway);
+        let is_above = |gateway: usize| match (place, self.seen_below(process)) {
+            (Place::Child(above) | Place::Below(above), _) => above == gateway,
+            (_, Some(was)) => {
+                self.gateway(gateway) == Some(was)
+                    || self.memory(gateway).is_some_and(|memory| memory.process == Some(was))
+            }
+            (_, None) => true,
+        };
+        let takes = |gateway: &usize| self.is_worker(*gateway, process);
+        let starters: Vec<usize> =
+            self.count().filter(takes).filter(|gateway| is_above(*gateway) || remembers(*gateway)).collect();
+        if starters.is_empty() { self.count().filter(takes).collect() } else { starters }
+    }
+
+    fn is_of_an_earlier_run(&self, gateway: usize, process: &Process) -> bool {
+        self.gateway(gateway).is_some_and(|run| process.identity.start_ticks < run.start_ticks)
+    }
+
+    /// There is no table, and none is needed: this kind never takes back the worker of an earlier run.
+    fn is_excused(&self, gateway: usize, process: &Process) -> bool {
+        let never_takes_it_back = !self.0.world.rules[gateway].takes_workers_back;
+        self.is_of_an_earlier_run(gateway, process) && never_takes_it_back && self.table(gateway).is_none()
+    }
+
+    /// Its table is current and speaks of the processes that are seen, or it is gone.
+    fn is_to_be_trusted(&self, gateway: usize) -> bool {
+        match &self.0.world.seen.gateways[gateway].table {
+            TableView::Current(_) => !self.contradicts(gateway) && !self.shares_process(gateway),
+            TableView::Not(missing) => {
+                let is_there = self.gateway(gateway).is_some() || self.lost(gateway).is_some();
+                missing.answer == Answer::NothingListens && !is_there
+            }
+        }
+    }
+
+    /// A row neither names its worker, nor says that it has none, nor is one found by its key.
+    fn has_row_without_worker(&self, gateway: usize) -> bool {
+        self.rows(gateway).iter().any(|row| match (&row.worker, row.worker_key()) {
+            (Told::Known(_), _) => false,
+            (Told::NotUnderstood(_), _) | (Told::Absent, None) => true,
+            (Told::Absent, Some(key)) => {
+                let rows = self.rows(gateway).iter();
+                let rows = rows.filter(|row| row.worker == Told::Absent && row.worker_key() == Some(key));
+                let processes = self.0.world.seen.processes.processes.values();
+                let carriers = processes.filter(|process| {
+                    self.is_worker(gateway, process)
+                        && self.key(gateway, process) == Some(Some(key))
+                        && self.rows_naming(process).is_empty()
+                });
+                carriers.count() < rows.count()
+            }
+        })
+    }
+
+    // Where it stands.
+
+    /// The processes above it, the nearest first, down from its gateway.
+    fn line_below_the_gateway(&self, process: &Process) -> Vec<&'a Process> {
+        let line = self.line(process).into_iter().filter_map(|pid| self.0.world.seen.processes.get(pid));
+        let below = line.take_while(|above| self.gateways_at(above.identity.pid).is_empty());
+        below.filter(|above| !above.zombie).collect()
+    }
+
+    pub(super) fn gateways_at(&self, pid: Pid) -> Vec<usize> {
+        self.count().filter(|gateway| self.gateway(*gateway).is_some_and(|it| it.pid == pid)).collect()
+    }
+
+    pub(super) fn place(&self, process: &'a Process) -> Place {
+        let view = &self.0.world.seen.processes;
+        let line: Vec<&Process> = self.line(process).into_iter().filter_map(|pid| view.get(pid)).collect();
+        let wraps = |above: &Process| match (&above.argv, &process.argv) {
+            (Some(outer), Some(inner)) => outer != inner && outer.contains(&**inner),
+            _ => false,
+        };
+        let wrappers = line.iter().take_while(|above| wraps(above)).count();
+        for (steps, above) in line.iter().enumerate() {
+            let gateways = self.gateways_at(above.identity.pid);
+            let takes = gateways.iter().find(|gateway| self.is_worker(**gateway, process));
+            if let Some(gateway) = takes.or(gateways.first()) {
+                return if steps <= wrappers { Place::Child(*gateway) } else { Place::Below(*gateway) };
+            }
+        }
+        let seen_below = self.seen_below(process);
+        if let Some(was) = seen_below.filter(|was| process.parent == Some(was.pid)) {
+            return Place::BelowFormer(was);
+        }
+        let mut formers: Vec<ProcessIdentity> =
+            self.count().filter_map(|gateway| self.lost(gateway)).collect();
+        formers.extend(seen_below);
+        if let Some(former) = line.iter().find(|above| formers.contains(&above.identity)) {
+            return Place::BelowFormer(former.identity);
+        }
+        let top = line.last().copied().unwrap_or(process);
+        let is_whole = top.parent.is_none() || top.identity.pid == Pid::INIT;
+        if seen_below.is_some() && (is_whole || process.parent == Some(Pid::INIT)) {
+            return Place::Lost;
+        }
+        let head = if wrappers == 0 { process } else { line[wrappers - 1] };
+        let are_all_known = self.count().all(|gateway| self.gateway(gateway).is_some());
+        match sign(head, view) {
+            Some(AdoptionSign::UnderInit | AdoptionSign::UnderKnownSubreaper) => Place::Lost,
+            Some(AdoptionSign::UnderFirst | AdoptionSign::LeaderlessSession) if are_all_known => Place::Lost,
+            _ => Place::Unclear,
+        }
+    }
+
+    pub(super) fn seen_below(&self, process: &Process) -> Option<ProcessIdentity> {
+        match self.remembered(process)?.1.bond {
+            Bond::Child(gateway) => Some(gateway),
+            Bond::None => None,
+        }
+    }
+
+    /// The gateway's process of an earlier look, where none is known now and that one is still there.
+    pub(super) fn lost(&self, gateway: usize) -> Option<ProcessIdentity> {
+        let was = self.memory(gateway)?.process.filter(|_| self.gateway(gateway).is_none())?;
+        self.find(was.pid).map(|found| found.identity).filter(|found| *found == was)
+    }
+
+    fn all_rows(&self) -> impl Iterator<Item = RowId> {
+        let rows = |gateway: usize| (0..self.rows(gateway).len()).map(move |row| (gateway, row));
+        self.count().flat_map(rows)
+    }
+
+    pub(super) fn row(&self, (gateway, row): RowId) -> &'a Session {
+        &self.rows(gateway)[row]
+    }
+}

@@ -1,0 +1,469 @@
+//! Who owns a worker: the lines of the interface's table, the first that holds answers. Each makes an owner, nobody, or a doubt, and a doubt
+//! keeps.
+
+use gateway_reaper::domain::table::{Session, TableView};
+
+use crate::world::*;
+
+/// The worker is judged with its session, and not by itself.
+const OWNED: &str = "not judged";
+const OWNERLESS: &str = "wait: ownerless-worker, 0s of 60s";
+const PARENTLESS: &str = "wait: parentless-worker, 0s of 60s";
+const NOT_TRUSTED: &str = "keep: table-not-trusted";
+const UNKNOWN: &str = "keep: unknown-state";
+
+/// Session `a` has been due for long enough: what is ended with it, the worker first.
+fn goes_with_a(world: &mut World, row: Session) -> Vec<u32> {
+    world.rows([row]).look();
+    let looked = world.look_after(3_600);
+    let warrant = looked.warrant("a");
+    warrant.worker().into_iter().chain(warrant.remnants().iter().copied()).map(|it| it.pid.get()).collect()
+}
+
+// Is named by a row.
+
+#[test]
+fn a_worker_that_a_row_names_is_kept_while_its_session_is_kept_and_reaped_with_it() {
+    let mut world = World::new();
+    world.worker(200, "old-key", 100);
+    let row = |row: Session| with_worker(with_key(row, "a"), 200);
+    assert_eq!(world.rows([row(attached("a"))]).fate_of_worker(200), OWNED);
+    world.worker(200, "a", 100);
+    assert_eq!(goes_with_a(&mut world, row(detached("a"))), [200]);
+}
+
+// Carries the key of a row that names another worker.
+
+#[test]
+fn a_worker_whose_row_names_a_younger_one_is_superseded() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "a", 100);
+    assert_eq!(
+        world.rows([with_worker(attached("a"), 201)]).fate_of_worker(200),
+        "wait: superseded-worker, 0s of 60s"
+    );
+}
+
+#[test]
+fn a_younger_copy_of_the_worker_that_a_row_names_is_the_sessions_wherever_it_is() {
+    for parent in [100, 1, 200] {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(201, "a", parent);
+        assert_eq!(
+            world.rows([with_worker(attached("a"), 200)]).fate_of_worker(201),
+            OWNED,
+            "under {parent}"
+        );
+        assert_eq!(
+            world.unreachable("gw").look_after(60).fate_of_worker(201),
+            match parent {
+                200 => UNKNOWN.replace("unknown-state", "table-not-trusted"),
+                _ => NOT_TRUSTED.to_owned(),
+            }
+        );
+    }
+}
+
+#[test]
+fn a_daemonised_copy_is_ended_with_its_session() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "a", 1);
+    assert_eq!(goes_with_a(&mut world, with_worker(detached("a"), 200)), [200, 201]);
+}
+
+#[test]
+fn only_a_worker_that_may_be_ended_as_the_rows_supersedes_another() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    let row = || with_worker(attached("a"), 201);
+    world.process(201, 80, "python3 -m worker");
+    assert_eq!(world.clone().rows([row()]).fate_of_worker(200), OWNED, "it is another process's child");
+    world.worker(201, "a", 100).kernel = true;
+    assert_eq!(world.clone().rows([row()]).fate_of_worker(200), OWNED, "it is a kernel thread");
+    world.worker(201, "a", 100).uid = 0;
+    assert_eq!(world.clone().rows([row()]).fate_of_worker(200), OWNED, "it is another user's");
+}
+
+#[test]
+fn a_row_of_another_gateway_supersedes_nothing_that_a_gateway_without_a_table_may_have_started() {
+    for (parent, orphan) in [(100, "superseded"), (1, "parentless")] {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "a", parent);
+        world.worker(201, "a", 110);
+        world.table("other").sessions = vec![with_worker(attached("a"), 201)];
+        assert_eq!(world.clone().fate_of_worker(200), format!("wait: {orphan}-worker, 0s of 60s"));
+        assert_eq!(
+            world.refused("gw").fate_of_worker(200),
+            NOT_TRUSTED,
+            "it may have a row of that key, too"
+        );
+    }
+}
+
+#[test]
+fn one_of_two_rows_with_the_same_key_that_names_a_younger_worker_is_not_enough() {
+    let mut world = World::new();
+    world.worker(200, "k", 100);
+    world.worker(201, "k", 100);
+    world.rows([with_worker(with_key(attached("a"), "k"), 201), with_key(attached("b"), "k")]);
+    assert_eq!(world.fate_of_worker(200), OWNED, "it may be the worker of b");
+}
+
+/// Found by a random world: 204 isn't there, and 201 is a kernel thread below it with the argv of a worker.
+#[test]
+fn of_two_rows_with_one_key_that_name_an_absent_process_and_a_kernel_thread_one_is_closed_and_one_kept() {
+    let mut world = World::new();
+    world.worker(200, "k", 100);
+    world.worker(201, "k", 204).kernel = true;
+    let row = |id, raw| with_worker(with_key(detached(id), "k"), raw);
+    world.rows([row("a", 204), row("b", 201)]).look();
+    let looked = world.look_after(60);
+    assert_eq!(looked.goes_along("a"), None, "200 may be the worker of either");
+    assert_eq!(looked.why("b"), "protected: process 201 is a kernel thread");
+    assert_eq!((looked.fate_of_worker(200), looked.fate_of_worker(201)), (OWNED.into(), OWNED.into()));
+}
+
+// Carries the key of a listed row of any current table.
+
+#[test]
+fn a_worker_that_carries_a_listed_key_is_that_sessions_whatever_its_parent_is_and_however_old_it_is() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.process(150, 100, "a wrapper");
+    for (raw, parent) in [(200, 100), (200, 1), (200, 60), (200, 80), (200, 150), (99, 1), (99, 60)] {
+        let mut world = world.clone();
+        world.worker(raw, "a", parent);
+        assert_eq!(world.rows([attached("a")]).fate_of_worker(raw), OWNED, "{raw} under {parent}");
+        assert_eq!(
+            world.rows([without_worker(attached("a"))]).fate_of_worker(raw),
+            OWNED,
+            "{raw} under {parent}"
+        );
+    }
+}
+
+#[test]
+fn a_worker_that_carries_a_key_of_another_gateways_table_is_that_sessions() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 1);
+    world.table("other").sessions = vec![attached("a")];
+    assert_eq!(world.fate_of_worker(200), OWNED);
+    for change in [World::unreachable, World::refused] {
+        assert_eq!(change(&mut world.clone(), "gw").fate_of_worker(200), OWNED);
+    }
+}
+
+#[test]
+fn a_worker_that_the_gateway_took_back_is_ended_with_its_session() {
+    let mut world = World::new();
+    world.worker(99, "a", 1);
+    assert_eq!(goes_with_a(&mut world, detached("a")), [99]);
+}
+
+#[test]
+fn a_worker_of_the_same_key_below_another_gateway_is_not_ended_with_the_session() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 110);
+    assert_eq!(goes_with_a(&mut world, detached("a")), [0; 0]);
+}
+
+// Is below a process that is owned.
+
+#[test]
+fn a_worker_below_an_owned_one_is_of_that_owner() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.process(201, 200, "sh -c build");
+    world.worker(202, "x", 201);
+    world.process(203, 202, "python3 -m worker");
+    let looked = world.rows([with_worker(attached("a"), 200)]).look();
+    assert_eq!([looked.fate_of_worker(202), looked.fate_of_worker(203)], [OWNED, OWNED]);
+}
+
+#[test]
+fn a_tree_with_another_owners_worker_in_it_is_never_ended() {
+    let why = "protected: process 200 has process 202 under it, a gateway or a listed session's worker";
+    for nested in [attached("b"), detached("b"), with_worker(attached("b"), 202)] {
+        for outer in [detached("a"), with_worker(detached("a"), 200)] {
+            let mut world = World::new();
+            world.worker(200, "a", 100);
+            world.process(201, 200, "sh -c hermes");
+            world.worker(202, "b", 201);
+            world.rows([outer, nested.clone()]).look();
+            assert_eq!(world.look_after(60).why("a"), why);
+            world.rows([nested.clone()]).look();
+            assert_eq!(world.look_after(60).why_worker(200), why, "nor when it is nobody's");
+        }
+    }
+}
+
+#[test]
+fn a_worker_below_one_that_nobody_owns_goes_with_it() {
+    let mut world = World::new();
+    world.worker(200, "x", 100);
+    world.worker(201, "y", 200);
+    let looked = world.look();
+    assert_eq!([looked.fate_of_worker(200), looked.fate_of_worker(201)], [OWNERLESS, OWNED]);
+}
+
+#[test]
+fn what_a_gateway_started_below_a_worker_is_the_gateways() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.gateway("inner", 210);
+    world.process(210, 200, "gatewayd");
+    world.worker(211, "x", 210);
+    let looked = world.rows([with_worker(attached("a"), 200)]).look();
+    assert_eq!(looked.fate_of_worker(211), OWNERLESS);
+}
+
+#[test]
+fn a_ring_of_parents_is_a_doubt() {
+    let mut world = World::new();
+    world.worker(200, "x", 201);
+    world.worker(201, "x", 200);
+    let looked = world.look();
+    assert_eq!([looked.fate_of_worker(200), looked.fate_of_worker(201)], [UNKNOWN, UNKNOWN]);
+}
+
+// Is older than the gateway's process.
+
+#[test]
+fn older_than_the_gateway_and_of_no_row_it_is_of_an_earlier_run_when_the_table_is_current() {
+    let mut world = World::new();
+    world.worker(99, "x", 1);
+    assert_eq!(world.rows([attached("a")]).fate_of_worker(99), PARENTLESS, "whatever worker a may have");
+}
+
+#[test]
+fn older_than_the_gateway_that_is_its_parent_it_was_adopted_by_that() {
+    let mut world = World::new();
+    world.worker(99, "x", 100);
+    assert_eq!(world.fate_of_worker(99), PARENTLESS);
+    assert_eq!(world.refused("gw").fate_of_worker(99), NOT_TRUSTED);
+    world.rules[0].takes_workers_back = false;
+    assert_eq!(world.fate_of_worker(99), PARENTLESS, "a grace that needs no table");
+}
+
+#[test]
+fn older_than_the_gateway_whose_table_is_not_current_it_may_have_been_taken_back() {
+    for no_table in no_tables() {
+        let mut world = World::new();
+        world.worker(99, "x", 1);
+        world.of("gw").table = no_table;
+        assert_eq!(world.fate_of_worker(99), NOT_TRUSTED);
+        world.rules[0].takes_workers_back = false;
+        assert_eq!(world.fate_of_worker(99), PARENTLESS, "of a kind that never takes a worker back");
+        world.worker(200, "y", 1);
+        assert_eq!(world.fate_of_worker(200), NOT_TRUSTED, "a younger one may be of this run");
+    }
+}
+
+// May have been started by a gateway whose table isn't current, or that isn't known to be gone.
+
+fn no_tables() -> [TableView; 4] {
+    [
+        TableView::refused("401"),
+        TableView::unreachable("no answer within 5 s"),
+        TableView::nothing_listens("connection refused"),
+        TableView::listed([id("a")], "no table"),
+    ]
+}
+
+#[test]
+fn while_the_gateways_process_is_there_no_missing_table_means_that_it_is_gone() {
+    for no_table in no_tables() {
+        for parent in [100, 1] {
+            let mut world = World::new();
+            world.worker(200, "x", parent);
+            world.of("gw").table = no_table.clone();
+            world.look();
+            assert_eq!(
+                world.look_after(3_600).fate_of_worker(200),
+                NOT_TRUSTED,
+                "under {parent}, {no_table:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_gateway_is_gone_where_its_process_is_and_nothing_listens() {
+    for no_table in no_tables() {
+        let mut world = World::new();
+        world.worker(200, "x", 100);
+        world.look();
+        world.die(100, 1);
+        let nothing_listens = no_table == TableView::nothing_listens("connection refused");
+        world.of("gw").table = no_table.clone();
+        let expected = if nothing_listens { PARENTLESS } else { NOT_TRUSTED };
+        assert_eq!(world.fate_of_worker(200), expected, "{no_table:?}: another run may answer");
+    }
+}
+
+#[test]
+fn a_daemonised_worker_that_was_never_seen_before_waits_for_the_gateway_that_may_have_started_it() {
+    let mut world = World::new();
+    world.worker(200, "x", 1);
+    world.of("gw").process = None;
+    for no_table in no_tables() {
+        let nothing_listens = no_table == TableView::nothing_listens("connection refused");
+        world.of("gw").table = no_table;
+        assert_eq!(world.clone().fate_of_worker(200), if nothing_listens { PARENTLESS } else { NOT_TRUSTED });
+    }
+}
+
+#[test]
+fn one_of_several_gateways_that_may_have_started_it_is_enough_to_keep_it() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "x", 1);
+    assert_eq!(world.fate_of_worker(200), PARENTLESS);
+    assert_eq!(world.refused("other").fate_of_worker(200), NOT_TRUSTED);
+}
+
+#[test]
+fn a_gateway_that_listed_it_at_the_last_look_may_have_started_it_wherever_it_stands() {
+    for parent in [100, 1] {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "x", 100);
+        world.table("other").sessions = vec![attached("x")];
+        assert_eq!(world.fate_of_worker(200), OWNED);
+        world.worker(200, "x", parent);
+        assert_eq!(world.refused("other").look_after(60).fate_of_worker(200), NOT_TRUSTED, "under {parent}");
+    }
+}
+
+// A row neither names its worker, nor says null, nor is found by its key.
+
+#[test]
+fn a_row_of_which_the_worker_is_not_known_makes_every_ownerless_worker_a_doubt_that_names_it() {
+    let why = "the worker of session \"a\" isn't known (it names none, and no worker carries its key): this may be it";
+    for parent in [100, 1] {
+        let mut world = World::new();
+        world.worker(200, "x", parent);
+        assert_eq!(world.rows([attached("a")]).look().why_worker(200), format!("unknown state: {why}"));
+        let ownerless = if parent == 100 { OWNERLESS } else { PARENTLESS };
+        assert_eq!(
+            world.rows([without_worker(attached("a"))]).fate_of_worker(200),
+            ownerless,
+            "it says null"
+        );
+        assert_eq!(
+            world.clone().rows([with_worker(attached("a"), 300)]).look_after(1).fate_of_worker(200),
+            ownerless.replace("0s of", "1s of"),
+            "it names one"
+        );
+        world.worker(201, "a", 100);
+        assert_eq!(
+            world.rows([attached("a")]).look_after(2).fate_of_worker(200),
+            ownerless.replace("0s of", "2s of"),
+            "it is found by its key"
+        );
+    }
+}
+
+#[test]
+fn a_row_that_is_not_understood_makes_every_ownerless_worker_a_doubt() {
+    for row in
+        [Session { worker: gibberish(), ..attached("a") }, Session { key: gibberish(), ..attached("a") }]
+    {
+        let mut world = World::new();
+        world.worker(200, "x", 100);
+        world.worker(201, "a", 100);
+        assert_eq!(world.rows([row]).fate_of_worker(200), UNKNOWN);
+    }
+}
+
+#[test]
+fn keys_that_are_not_what_the_argv_carries_keep_every_worker() {
+    let mut world = World::new();
+    for (raw, key) in [(200, "old-a"), (201, "old-b"), (202, "old-c")] {
+        world.worker(raw, key, 100);
+    }
+    world.rows(["a", "b", "c"].map(attached)).look();
+    let looked = world.look_after(3_600);
+    assert_eq!([200, 201, 202].map(|raw| looked.fate_of_worker(raw)), [UNKNOWN; 3]);
+}
+
+#[test]
+fn two_rows_with_one_key_and_one_worker_leave_one_of_them_without() {
+    let mut world = World::new();
+    world.worker(200, "x", 100);
+    world.worker(201, "k", 100);
+    let row = |id| with_key(attached(id), "k");
+    assert_eq!(world.rows([row("a"), row("b")]).fate_of_worker(200), UNKNOWN);
+    world.worker(202, "k", 100);
+    assert_eq!(world.fate_of_worker(200), OWNERLESS);
+}
+
+#[test]
+fn a_worker_that_another_row_names_is_not_found_by_the_key_it_carries() {
+    let mut world = World::new();
+    world.worker(200, "x", 100);
+    world.worker(201, "k", 100);
+    world.rows([with_key(attached("a"), "k"), with_worker(attached("b"), 201)]);
+    assert_eq!(world.fate_of_worker(200), UNKNOWN, "201 is the worker of b, and 200 may be that of a");
+}
+
+#[test]
+fn a_row_of_another_gateway_that_may_not_have_started_it_raises_no_doubt() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "x", 100);
+    world.table("other").sessions = vec![attached("b")];
+    let mut daemonised = world.clone();
+    assert_eq!(world.fate_of_worker(200), OWNERLESS, "it is a child of gw");
+    world.worker(200, "x", 1);
+    assert_eq!(world.fate_of_worker(200), PARENTLESS, "it was seen below gw");
+    daemonised.worker(200, "x", 1);
+    assert_eq!(daemonised.fate_of_worker(200), UNKNOWN, "either may have started it");
+}
+
+// None of these: nobody.
+
+#[test]
+fn a_wrapper_that_was_started_for_the_worker_alone_stands_for_it() {
+    let wrapper = "sh -c python3 -m worker --session-key x; true";
+    let mut world = World::new();
+    world.process(199, 1, wrapper);
+    world.worker(200, "x", 199);
+    assert_eq!(
+        world.clone().fate_of_worker(200),
+        PARENTLESS,
+        "the gateway that started it is gone, and init has the wrapper"
+    );
+    world.process(199, 100, wrapper);
+    assert_eq!(world.clone().fate_of_worker(200), OWNERLESS, "it is the gateway's child");
+    world.process(199, 1, "sh -c nohup something else");
+    assert_eq!(world.fate_of_worker(200), UNKNOWN, "this one may be a gateway");
+}
+
+#[test]
+fn a_wrapped_worker_belongs_to_the_session_whose_key_it_carries() {
+    let mut world = World::new();
+    world.process(199, 100, "sh -c python3 -m worker --session-key a; true");
+    world.worker(200, "a", 199);
+    assert_eq!(goes_with_a(&mut world, detached("a")), [200]);
+}
+
+#[test]
+fn every_process_that_matches_and_is_not_judged_with_its_session_is_listed() {
+    let mut world = World::new();
+    world.process(60, 1, "a program that is no gateway of ours");
+    for (raw, parent) in [(200, 100), (201, 1), (202, 60), (203, 80), (204, 100), (205, 100)] {
+        world.worker(raw, "x", parent);
+    }
+    world.worker(204, "x", 100).kernel = true;
+    world.worker(205, "x", 100).uid = 0;
+    let looked = world.look();
+    let fates = [200, 201, 202, 203, 204, 205].map(|raw| looked.fate_of_worker(raw));
+    assert_eq!(fates, [OWNERLESS, PARENTLESS, UNKNOWN, UNKNOWN, "keep: protected", "keep: protected"]);
+}
