@@ -89,10 +89,18 @@ impl<'a> Oracle<'a> {
         let copied: Vec<&Process> = view.processes.values().filter(is_copied).collect();
         let names_one = |row: &RowId| {
             let named = self.row(*row).named_worker().filter(|_| !self.is_elsewhere(row.0));
-            let is_it = |copied: &&Process| Some(copied.identity.pid) == named || copied.parent == named;
+            let is_it =
+                |copied: &&Process| Some(copied.identity.pid) == named || self.wrapper_of(copied) == named;
             named.is_some() && copied.iter().any(is_it)
         };
         self.all_rows().filter(names_one).collect()
+    }
+
+    /// The shell that was started for this worker alone.
+    fn wrapper_of(&self, process: &Process) -> Option<Pid> {
+        let parent = self.0.world.seen.processes.get(process.parent?)?;
+        let (outer, inner) = (parent.argv.as_deref()?, process.argv.as_deref()?);
+        (outer != inner && outer.contains(inner)).then_some(parent.identity.pid)
     }
 
     /// The rows that name it, else those whose key it carries, unless it is superseded.
@@ -226,23 +234,39 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// A row neither names its worker, nor says that it has none, nor is one found by its key.
+    /// A row neither names what can be its worker, nor says that it has none, nor is one found by its key.
     fn has_row_without_worker(&self, gateway: usize) -> bool {
-        self.rows(gateway).iter().any(|row| match (&row.worker, row.worker_key()) {
-            (Told::Known(_), _) => false,
-            (Told::NotUnderstood(_), _) | (Told::Absent, None) => true,
-            (Told::Absent, Some(key)) => {
-                let rows = self.rows(gateway).iter();
-                let rows = rows.filter(|row| row.worker == Told::Absent && row.worker_key() == Some(key));
-                let processes = self.0.world.seen.processes.processes.values();
-                let carriers = processes.filter(|process| {
-                    self.is_worker(gateway, process)
-                        && self.key(gateway, process) == Some(Some(key))
-                        && self.rows_naming(process).is_empty()
-                });
-                carriers.count() < rows.count()
+        let rows = self.rows(gateway).iter();
+        let is_asked_for =
+            |row: &&Session, key: &str| row.worker == Told::Absent && row.worker_key() == Some(key);
+        let asked_for = |key: &str| rows.clone().filter(|row| is_asked_for(row, key)).count();
+        let found = |key: &str| {
+            let is_found = |process: &&Process| {
+                self.is_worker(gateway, process)
+                    && self.key(gateway, process) == Some(Some(key))
+                    && self.rows_naming(process).is_empty()
+            };
+            self.0.world.seen.processes.processes.values().filter(is_found).count()
+        };
+        rows.clone().any(|row| match (&row.worker, row.worker_key()) {
+            (Told::Known(None), _) => false,
+            (Told::Known(Some(pid)), key) => {
+                key.is_none_or(|key| found(key) == 0) && self.is_misnamed(gateway, *pid)
             }
+            (Told::NotUnderstood(_), _) | (Told::Absent, None) => true,
+            (Told::Absent, Some(key)) => found(key) < asked_for(key),
         })
+    }
+
+    /// A row of this gateway names a process that is there and can't be its worker, nor the shell around that.
+    fn is_misnamed(&self, gateway: usize, pid: Pid) -> bool {
+        let Some(process) = self.find(pid) else { return false };
+        let processes = self.0.world.seen.processes.processes.values();
+        let mut children = processes.filter(|child| child.parent == Some(pid));
+        let is_worker =
+            self.is_worker(gateway, process) || children.any(|child| self.is_worker(gateway, child));
+        let is_ours = process.uid == self.0.world.rules[gateway].worker_uid;
+        self.rows_naming(process).len() > 1 || self.is_protected_pid(pid) || (is_ours && !is_worker)
     }
 
     // Where it stands.
