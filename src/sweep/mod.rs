@@ -190,12 +190,28 @@ impl Sweep {
         memory: &Ledger,
         series: Series,
     ) -> Result<(Observation, Decision, Awake), SweepError> {
-        let (seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
+        let (mut seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
-        let mut decision = decide(&seen, memory, &self.rules, now);
+        let mut decision = self.decide(&mut seen, memory, now)?;
         decision.ledger.whole_look = whole_look;
         decision.ledger.passed_over = self.processes.passed_over();
         Ok((seen, decision, now))
+    }
+
+    /// Decides; where something is due, once more with all that is below it in view.
+    fn decide(
+        &mut self,
+        seen: &mut Observation,
+        memory: &Ledger,
+        now: Awake,
+    ) -> Result<Decision, ProcessesError> {
+        let decision = decide(seen, memory, &self.rules, now);
+        let due = decision.due();
+        if due.is_empty() {
+            return Ok(decision);
+        }
+        self.processes.look_below(&mut seen.processes, &due)?;
+        Ok(decide(seen, memory, &self.rules, now))
     }
 
     fn mode_of(&self, gateway: &GatewayName, asked: Mode) -> Mode {

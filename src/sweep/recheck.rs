@@ -2,7 +2,7 @@
 //! judged by, and for sessions whose gateway did not say whether it closed them.
 
 use super::Sweep;
-use crate::domain::decide::{Decision, decide};
+use crate::domain::decide::Decision;
 use crate::domain::ids::SessionId;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
@@ -30,7 +30,7 @@ impl Sweep {
         known: &mut Unread,
         warrants: &[Warrant],
     ) -> Vec<Recheck> {
-        let (seen, _) = match self.observe(memory, Series::Continued, known.clone()).await {
+        let (mut seen, _) = match self.observe(memory, Series::Continued, known.clone()).await {
             Ok(seen) => seen,
             Err(error) => {
                 let lapsed =
@@ -39,7 +39,10 @@ impl Sweep {
             }
         };
         *known = unread(&seen);
-        let decision = decide(&seen, memory, &self.rules, clock::awake_now());
+        let Ok(decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
+            let lapsed = || Recheck::Lapsed { why: "what is below it could not be looked at".into() };
+            return warrants.iter().map(|_| lapsed()).collect();
+        };
         warrants.iter().map(|warrant| judge(warrant, &seen, &decision)).collect()
     }
 }

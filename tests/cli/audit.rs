@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::cast::{gateway_of, pid, worker, worker_match};
-use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with, without_worker};
 use crate::place::Place;
 use crate::privileges::powerless;
 use crate::support::family::Step;
@@ -88,7 +88,7 @@ fn every_line_has_its_time_run_gateway_subject_process_evidence_and_step_or_outc
 fn without_the_log_nothing_is_done_and_the_exit_code_is_1() {
     let family = gateway_of([worker("lost")]).start(&["gateway", "lost"]);
     let gateway = Gateway::start();
-    gateway.publish(&table(Some(pid(&family, "gateway")), &[orphan("a")]));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[without_worker(orphan("a"))]));
     let place = Place::with(&config(&gateway));
     place.once(["--dry-run"]);
     let log = place.write("state/audit.jsonl", "");

@@ -292,6 +292,12 @@ pub(crate) fn orphan(id: &str) -> Value {
     json!({ "id": id, "transport": "detached", "turn": "idle" })
 }
 
+/// The same row, with no worker now.
+pub(crate) fn without_worker(mut row: Value) -> Value {
+    row["worker"] = Value::Null;
+    row
+}
+
 /// The same with a worker.
 pub(crate) fn orphan_with(id: &str, worker: u32) -> Value {
     with(orphan(id), "worker", json!({ "pid": worker }))

@@ -23,13 +23,13 @@ mod world;
 use owners::Owners;
 use world::World;
 
-use super::ids::GatewayName;
+use super::ids::{GatewayName, Pid};
 use super::ledger::{GatewayMemory, Ledger};
 use super::observation::Observation;
 use super::policy::Rules;
 use super::process::ProcessIdentity;
 use super::time::Awake;
-use super::verdict::Judged;
+use super::verdict::{Judged, Verdict};
 
 /// What was decided for all gateways.
 #[derive(Debug)]
@@ -38,6 +38,24 @@ pub struct Decision {
     pub gateways: Vec<GatewayPlan>,
     /// The memory for the next run.
     pub ledger: Ledger,
+}
+
+impl Decision {
+    /// The processes that are due to be ended. What is below them has to be looked at before that, and decided on once more: another session's
+    /// worker may be in there.
+    pub fn due(&self) -> Vec<Pid> {
+        let judged = self.gateways.iter().flat_map(|gateway| &gateway.judged);
+        let due = judged.filter_map(|judged| match &judged.verdict {
+            Verdict::Reap { warrant, .. } => Some((&judged.subject, warrant)),
+            _ => None,
+        });
+        let roots = due.flat_map(|(subject, warrant)| {
+            let others = warrant.remnants().iter().map(|who| who.pid);
+            // Its gateway ends a session's worker with the session, also where no signal is sent to it.
+            subject.worker_pid().into_iter().chain(others)
+        });
+        roots.collect()
+    }
 }
 
 /// What was decided for one gateway.

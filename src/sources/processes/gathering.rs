@@ -25,6 +25,15 @@ pub(super) struct Gathering<'a> {
     missing: HashSet<Pid>,
 }
 
+/// How far down a family is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// Down to the workers, and not below them.
+    ToWorkers,
+    /// All of it.
+    All,
+}
+
 impl<'a> Gathering<'a> {
     pub(super) fn new(
         proc: &'a mut Proc,
@@ -50,17 +59,36 @@ impl<'a> Gathering<'a> {
 
     /// Adds a process that may be a worker or a gateway, with its argv.
     pub(super) fn ask(&mut self, pid: Pid) -> Result<(), ProcessesError> {
-        self.ask_with(pid, |_, _| Ok(Vec::new())).map(|_| ())
+        self.ask_with(pid, |_, _, _| Ok(Vec::new())).map(|_| ())
     }
 
-    /// Adds a process with its argv, and everything below it with theirs.
-    pub(super) fn ask_family(&mut self, pid: Pid, kinship: &Kinship) -> Result<(), ProcessesError> {
-        let mut waiting = vec![pid];
+    /// Adds a process with its argv and its children with theirs, and what is below those as far as `depth` says.
+    pub(super) fn ask_family(
+        &mut self,
+        root: Pid,
+        kinship: &Kinship,
+        depth: Depth,
+    ) -> Result<(), ProcessesError> {
+        let candidates = self.candidates;
+        let mut waiting = vec![root];
         while let Some(pid) = waiting.pop() {
             if !self.families.insert(pid) {
                 continue;
             }
-            waiting.extend(self.ask_with(pid, |proc, dir| kinship.children(proc, dir))?);
+            let goes_on = |process: &Process| match depth {
+                _ if pid == root => true,
+                Depth::All => true,
+                // A shell between a gateway and its worker is passed through.
+                Depth::ToWorkers => {
+                    let is_worker = process.argv.as_deref().is_some_and(|argv| candidates.fits(argv));
+                    !candidates.patterns.is_empty() && !is_worker
+                }
+            };
+            let children = |proc: &mut Proc, dir: &ProcessDir, process: &Process| match goes_on(process) {
+                true => kinship.children(proc, dir),
+                false => Ok(Vec::new()),
+            };
+            waiting.extend(self.ask_with(pid, children)?);
         }
         Ok(())
     }
@@ -68,7 +96,7 @@ impl<'a> Gathering<'a> {
     fn ask_with(
         &mut self,
         pid: Pid,
-        children: impl FnOnce(&mut Proc, &ProcessDir) -> Result<Vec<Pid>, ProcessesError>,
+        children: impl FnOnce(&mut Proc, &ProcessDir, &Process) -> Result<Vec<Pid>, ProcessesError>,
     ) -> Result<Vec<Pid>, ProcessesError> {
         self.asked.insert(pid);
         let Some(dir) = self.proc.process(pid)? else { return Ok(self.miss_asked(pid)) };
@@ -89,17 +117,19 @@ impl<'a> Gathering<'a> {
             }
         };
         (process.argv, process.namespace) = (kept.argv, kept.namespace);
-        let children = children(self.proc, &dir)?;
+        let children = children(self.proc, &dir, &process)?;
         self.found(process);
         Ok(children)
     }
 
     /// Adds a process with everything below it, if it looks like a worker or was started to run one; else the process alone.
     pub(super) fn ask_if_worker(&mut self, pid: Pid, kinship: &Kinship) -> Result<(), ProcessesError> {
-        self.ask(pid)?;
+        if !self.was_asked_for(pid) {
+            self.ask(pid)?;
+        }
         let argv = self.view.get(pid).and_then(|process| process.argv.as_deref());
         match argv.is_some_and(|argv| self.candidates.is_or_runs_worker(argv)) {
-            true => self.ask_family(pid, kinship),
+            true => self.ask_family(pid, kinship, Depth::ToWorkers),
             false => Ok(()),
         }
     }
@@ -113,7 +143,7 @@ impl<'a> Gathering<'a> {
             return self.ask(pid);
         }
         match self.proc.argv_of(pid)?.is_some_and(|argv| self.candidates.is_or_runs_worker(&argv)) {
-            true => self.ask_family(pid, kinship),
+            true => self.ask_family(pid, kinship, Depth::ToWorkers),
             false => Ok(()),
         }
     }

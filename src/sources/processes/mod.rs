@@ -38,7 +38,7 @@ use crate::domain::policy::WorkerMatch;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use adopters::Adopters;
 use argv::ArgvCache;
-use gathering::Gathering;
+use gathering::{Depth, Gathering};
 pub(crate) use kinship::full_scan;
 use kinship::{Kinship, by_parent};
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
@@ -141,11 +141,13 @@ impl Processes {
         let own = Pid::new(std::process::id().into()).unwrap_or(Pid::INIT);
         gathering.add(own)?;
         for &gateway in roots.gateways {
-            gathering.ask_family(gateway, &kinship)?;
+            gathering.ask_family(gateway, &kinship, Depth::ToWorkers)?;
         }
         let known = roots.known.iter().map(|identity| identity.pid);
         for pid in known {
-            gathering.ask_family(pid, &kinship)?;
+            if !gathering.was_asked_for(pid) {
+                gathering.ask(pid)?;
+            }
         }
         for pid in found {
             gathering.ask_if_worker(pid, &kinship)?;
@@ -175,6 +177,23 @@ impl Processes {
             .filter(|&pid| gathering.view.get(pid).is_none_or(|p| p.argv.is_none()))
             .collect();
         let result = missing.into_iter().try_for_each(|pid| gathering.ask(pid));
+        let result = result.and_then(|()| gathering.finish());
+        *view = gathering.view;
+        result
+    }
+
+    /// Adds to a view everything that is below these processes: before their trees are ended, all that is in them has to be known.
+    ///
+    /// # Errors
+    /// As [`Processes::look`]; the view is then as good as before.
+    pub fn look_below(&mut self, view: &mut ProcessView, pids: &[Pid]) -> Result<(), ProcessesError> {
+        let kinship = match self.source {
+            Source::Kernel => Kinship::ChildrenFiles,
+            Source::FullScan => Kinship::Table(full_scan()?),
+        };
+        let mut gathering =
+            Gathering::new(&mut self.proc, &mut self.argvs, &self.candidates, std::mem::take(view));
+        let result = pids.iter().try_for_each(|pid| gathering.ask_family(*pid, &kinship, Depth::All));
         let result = result.and_then(|()| gathering.finish());
         *view = gathering.view;
         result
