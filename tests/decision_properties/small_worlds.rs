@@ -79,6 +79,12 @@ fn add_worker(world: &mut World, number: u32, parent: u32, is_old: bool, key: Op
     }
 }
 
+/// A worker that isn't older than every gateway, and so has nothing below it that is.
+fn is_young(world: &World, raw: u32) -> bool {
+    let process = world.seen.processes.get(pid(raw));
+    raw >= FIRST && process.is_some_and(|process| process.identity.start_ticks >= 2_000)
+}
+
 fn no_table(which: usize) -> TableView {
     match which {
         0 => TableView::refused("401"),
@@ -225,6 +231,9 @@ fn two_workers(number: usize, rows: &[Vec<usize>]) -> Option<Random> {
         let is_old = digits.one_of(2) == 1;
         let key = digits.pick(&[Some("a"), Some("b"), None]);
         let odd = digits.pick(&[Odd::Plain, Odd::Zombie, Odd::Kernel, Odd::OtherUser, Odd::Elsewhere]);
+        if is_old && is_young(&world, parent) {
+            return None;
+        }
         add_worker(&mut world, number, parent, is_old, key, odd);
     }
     random(world)
@@ -259,6 +268,9 @@ fn three_workers(number: usize, both: &[Vec<usize>], one: &[Vec<usize>]) -> Opti
         let parent = digits.pick(if number == 0 { &parents[..3] } else { &parents });
         let is_old = digits.one_of(2) == 1;
         let key = if number == 0 { "a" } else { digits.pick(&["a", "b"]) };
+        if is_old && is_young(&world, parent) {
+            return None;
+        }
         add_worker(&mut world, number, parent, is_old, Some(key), Odd::Plain);
     }
     random(world)

@@ -338,6 +338,13 @@ fn a_gateway_that_listed_it_at_the_last_look_may_have_started_it_wherever_it_sta
         assert_eq!(world.fate_of_worker(200), OWNED);
         world.worker(200, "x", parent);
         assert_eq!(world.refused("other").look_after(60).fate_of_worker(200), NOT_TRUSTED, "under {parent}");
+        assert_eq!(
+            world.look_after(60).fate_of_worker(200),
+            NOT_TRUSTED,
+            "nor is that forgotten while it is in doubt"
+        );
+        world.table("other").sessions.clear();
+        assert!(world.look_after(60).fate_of_worker(200).starts_with("wait: "), "until the table says so");
     }
 }
 

@@ -136,16 +136,19 @@ impl<'a> Owners<'a> {
 /// remembers it, else the first whose pattern takes it.
 fn teller(world: &World<'_>, process: &Process, position: &Position, owner: &Owner) -> Option<usize> {
     let pid = process.identity.pid;
-    let owner = match owner {
-        Owner::Sessions(rows) => rows.as_slice().first().map(|row| row.gateway),
-        _ => None,
-    };
-    let above = owner.or(position.gateway()).filter(|index| world.gateways[*index].takes(pid));
+    let takes = |index: &usize| world.gateways[*index].takes(pid);
     let remembers = || {
         let (name, _) = world.known.get(&process.identity)?;
         world.matching(pid).find(|index| world.gateways[*index].seen.name == **name)
     };
-    above.or_else(remembers).or_else(|| world.matching(pid).next())
+    let first = match owner {
+        Owner::Sessions(rows) => rows.as_slice().first().map(|row| row.gateway).filter(takes),
+        // As long as it isn't known whose it is, the one that had it in its table isn't forgotten.
+        Owner::Doubt(_) => remembers(),
+        Owner::Tree | Owner::Nobody(_) => None,
+    };
+    let above = || position.gateway().filter(takes);
+    first.or_else(above).or_else(remembers).or_else(|| world.matching(pid).next())
 }
 
 type Positions = HashMap<Pid, Position>;
@@ -178,7 +181,7 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
             let position = position();
             return match distrust(world, process, &position) {
                 Some(doubt) => Owner::Doubt(doubt),
-                None => nobody(position, OrphanKind::SupersededWorker),
+                None => nobody(world, process, position, OrphanKind::SupersededWorker),
             };
         }
         ByKey::None => {}
@@ -195,13 +198,7 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
     let position = position();
     match doubt(world, process, &position) {
         Some(doubt) => Owner::Doubt(doubt),
-        None => {
-            let gateway = position.gateway().map(|gateway| &world.gateways[gateway]);
-            // The gateway that started it is gone, and the one above it has adopted it.
-            let is_adopted = gateway.is_some_and(|gateway| gateway.is_older_than_its_process(process));
-            let kind = if is_adopted { OrphanKind::ParentlessWorker } else { OrphanKind::OwnerlessWorker };
-            nobody(position, kind)
-        }
+        None => nobody(world, process, position, OrphanKind::OwnerlessWorker),
     }
 }
 
@@ -348,8 +345,16 @@ fn doubt_of(world: &World<'_>, index: usize, process: &Process) -> Option<Keep> 
 }
 
 /// Nobody owns it. What kind of orphan that makes it is a matter of where it stands.
-fn nobody(position: Position, kind: OrphanKind) -> Owner {
+fn nobody(world: &World<'_>, process: &Process, position: Position, kind: OrphanKind) -> Owner {
     match position {
+        // The gateway that started it is gone, and the one above it has adopted it: no table is needed to say so.
+        Position::Child(gateway)
+            if world.gateways[gateway].is_older_than_its_process(process)
+                && (kind == OrphanKind::OwnerlessWorker
+                    || world.gateways[gateway].standing != Standing::Current) =>
+        {
+            Owner::Nobody(OrphanKind::ParentlessWorker)
+        }
         Position::Child(_) => Owner::Nobody(kind),
         Position::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
         Position::Below(_) => Owner::Doubt(Keep::UnknownState(

@@ -160,6 +160,11 @@ impl<'a> Oracle<'a> {
             return NOT_TRUSTED;
         }
         match place {
+            Place::Child(gateway)
+                if self.is_of_an_earlier_run(gateway, process) && self.table(gateway).is_none() =>
+            {
+                Owner::Nobody(OrphanKind::ParentlessWorker)
+            }
             Place::Child(_) => Owner::Nobody(OrphanKind::SupersededWorker),
             Place::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
             Place::Below(_) | Place::BelowFormer(_) | Place::Unclear => UNKNOWN,

@@ -12,7 +12,7 @@ impl<'a> Oracle<'a> {
     /// The gateway that tells of this worker, and what. `None`: it is judged with a session or another worker, or not considered.
     pub(super) fn worker(&self, process: &'a Process) -> Option<(usize, Fate)> {
         let owner = self.owner(process)?;
-        let gateway = self.teller(process);
+        let gateway = self.teller(process, &owner);
         let is_protected = self.is_protected(gateway, process) || self.is_above_anothers(process, &[]);
         let fate = match owner {
             Owner::Rows(_) | Owner::Above => return None,
@@ -23,8 +23,8 @@ impl<'a> Oracle<'a> {
         Some((gateway, fate))
     }
 
-    /// The one that it is below, else the one that remembers it, else the first that takes it for a worker.
-    fn teller(&self, process: &'a Process) -> usize {
+    /// In doubt the one that remembers it, else the one that it is below, else the one that remembers it, else the first that takes it for a worker.
+    fn teller(&self, process: &'a Process, owner: &Owner) -> usize {
         let above = match self.place(process) {
             Place::Child(gateway) | Place::Below(gateway) => Some(gateway),
             Place::BelowFormer(_) | Place::Lost | Place::Unclear => None,
@@ -32,11 +32,10 @@ impl<'a> Oracle<'a> {
         let remembers =
             self.remembered(process).map(|(gateway, _)| gateway).filter(|it| self.count().contains(it));
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
-        above
-            .filter(takes)
-            .or(remembers.filter(takes))
-            .or_else(|| self.count().find(takes))
-            .expect("it is considered")
+        let remembers = remembers.filter(takes);
+        let first = remembers.filter(|_| matches!(owner, Owner::Doubt(_)));
+        let any = first.or(above.filter(takes)).or(remembers).or_else(|| self.count().find(takes));
+        any.expect("it is considered")
     }
 
     fn orphan(&self, gateway: usize, process: &'a Process, kind: OrphanKind) -> Fate {
