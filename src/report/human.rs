@@ -53,6 +53,13 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
             if others > 0 {
                 let _ = write!(text, ", {} of none", count(others, "worker"));
             }
+            if let Some(why) = &gateway.error {
+                let _ = write!(
+                    text,
+                    "; {BAD}what its table says of processes isn't trusted{BAD:#}: {}",
+                    plain(why, 300)
+                );
+            }
         }
         state => {
             let why = gateway.error.as_deref().unwrap_or("no answer");

@@ -147,7 +147,7 @@ impl Report {
             let table =
                 seen.gateways.iter().find(|gateway| gateway.name == plan.name).map(|gateway| &gateway.table);
             let (table, error) = match table {
-                Some(TableView::Current(_)) => (TableState::Ok, None),
+                Some(TableView::Current(_)) => (TableState::Ok, plan.contradiction.map(Into::into)),
                 Some(TableView::Not(missing)) => (missing.answer.into(), Some(missing.why.clone())),
                 None => (TableState::Unreachable, None),
             };
