@@ -33,6 +33,24 @@ fn is_of_one_mind(ran: &Ran) {
 }
 
 #[test]
+fn a_worker_that_a_restarted_gateway_took_back_is_kept() {
+    by_pid_and_by_key("a_worker_that_a_restarted_gateway_took_back_is_kept", |stage, by| {
+        restarted(stage, by);
+        let busy = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("again", &[by.row(stage, "k", "worker", &busy)]);
+        let first = stage.once("seen");
+        let told = stage.is_spared(&["worker"], 0);
+        assert_eq!(told.session("k")["reason"], "attached");
+        let last = stage.once("seen");
+        for ran in [&first, &last] {
+            is_of_one_mind(ran);
+            assert_eq!(ran.json()["totals"]["reap"], 0, "{ran:#?}");
+        }
+        assert!(stage.lives("worker"));
+    });
+}
+
+#[test]
 fn a_worker_that_was_taken_back_goes_with_its_session() {
     by_pid_and_by_key("a_worker_that_was_taken_back_goes_with_its_session", |stage, by| {
         restarted(stage, by);

@@ -6,6 +6,68 @@ use crate::reapers::{POLICY, by_pid_and_by_key};
 use crate::stage::Fork;
 
 #[test]
+fn a_forked_copy_of_a_live_worker_is_kept() {
+    by_pid_and_by_key("a_forked_copy_of_a_live_worker_is_kept", |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        let live = [
+            ("attached", json!({ "transport": "attached" })),
+            ("running", json!({ "transport": "attached", "turn": "running" })),
+            ("away", json!({ "turn": "running" })),
+            ("held", json!({ "holds": ["background-process"] })),
+        ];
+        let mut rows = Vec::new();
+        let mut names = Vec::new();
+        for (id, changes) in &live {
+            let copies = [format!("{id}-daemon"), format!("{id}-child")];
+            stage.worker("gateway", id, id);
+            stage.copy(id, &copies[0], Fork::Daemon);
+            stage.copy(id, &copies[1], Fork::Child);
+            rows.push(by.row(stage, id, id, changes));
+            names.extend(copies.into_iter().chain([id.to_string()]));
+        }
+        stage.publish("gateway", &rows);
+        let told = stage.is_spared(&names.iter().map(String::as_str).collect::<Vec<_>>(), 0);
+        for (id, _) in &live {
+            assert_eq!(told.session(id)["verdict"], "keep", "{told:#?}");
+            told.keeps(stage.pid(&format!("{id}-daemon")), id);
+        }
+    });
+}
+
+#[test]
+fn the_copy_that_a_live_sessions_worker_left_is_kept() {
+    by_pid_and_by_key("the_copy_that_a_live_sessions_worker_left_is_kept", |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "worker", "k");
+        stage.copy("worker", "daemon", Fork::Daemon);
+        stage.publish("gateway", &[by.row(stage, "k", "worker", &json!({ "transport": "attached" }))]);
+        stage.kill("worker");
+        let told = stage.is_spared(&["daemon"], 0);
+        told.keeps(stage.pid("daemon"), "k");
+    });
+}
+
+#[test]
+fn a_copy_goes_with_its_session() {
+    by_pid_and_by_key("a_copy_goes_with_its_session", |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "worker", "k");
+        stage.copy("worker", "daemon", Fork::Daemon);
+        stage.copy("worker", "child", Fork::Child);
+        stage.worker("gateway", "bystander", "b");
+        let kept = by.row(stage, "b", "bystander", &json!({ "transport": "attached" }));
+        stage.publish("gateway", &[by.row(stage, "k", "worker", &json!({})), kept]);
+        let asked_to_end = json!(["signal", stage.pid("worker"), 15]);
+        stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &[asked_to_end]);
+        stage.once_until_ended("state", &["worker", "child", "daemon"]);
+        assert!(stage.lives("bystander") && stage.lives("gateway"));
+    });
+}
+
+#[test]
 fn a_copy_of_an_ownerless_worker_goes_too() {
     by_pid_and_by_key("a_copy_of_an_ownerless_worker_goes_too", |stage, by| {
         stage.configure(POLICY);

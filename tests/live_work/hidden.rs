@@ -36,3 +36,31 @@ fn the_live_workers_of_a_gateway_that_proc_hides_are_kept() {
         }
     }));
 }
+
+#[test]
+fn a_gateway_that_proc_hides_and_that_does_not_answer_is_not_taken_for_gone() {
+    if !is_possible("a_gateway_that_proc_hides_and_that_does_not_answer_is_not_taken_for_gone") {
+        return;
+    }
+    at_once(["refuses", "stops"].map(|manner| {
+        move || {
+            let stage = Stage::start();
+            hidden(&stage, By::Pid);
+            let seen = stage.once("warm");
+            assert_eq!(seen.json()["totals"]["sessions"], 2, "{seen:#?}");
+            if manner == "stops" {
+                stage.signal("gateway", Signal::STOP);
+            } else {
+                stage.manner("gateway", manner);
+            }
+            for _ in 0..3 {
+                let ran = stage.once("warm");
+                assert_eq!((ran.code, &ran.json()["totals"]["reap"]), (Some(3), &json!(0)), "{ran:#?}");
+                std::thread::sleep(BEYOND_THE_GRACE / 2);
+            }
+            let told = stage.is_spared(&["worker", "daemon"], 3);
+            let (worker, daemon) = (stage.pid("worker"), stage.pid("daemon"));
+            assert!(told.names(worker) && told.names(daemon), "they are listed: {told:#?}");
+        }
+    }));
+}

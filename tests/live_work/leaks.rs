@@ -25,6 +25,22 @@ fn wrapped_row(by: By, shell: u64, changes: &Value) -> Value {
     row
 }
 
+#[test]
+fn a_worker_below_a_shell_goes_when_its_gateway_is_gone() {
+    by_pid_and_by_key("a_worker_below_a_shell_goes_when_its_gateway_is_gone", |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        let shell = wrapped(stage);
+        stage.publish("gateway", &[wrapped_row(by, shell, &json!({ "transport": "attached" }))]);
+        // One reaper remembers them, the other sees them for the first time.
+        let memory = if matches!(by, By::Pid) { "warm" } else { "fresh" };
+        stage.once("warm");
+        stage.kill("gateway");
+        stage.once_until_ended(memory, &["worker"]);
+        stage.eventually("its shell is gone", || !stage.runs(shell));
+    });
+}
+
 /// Waits until a process has ended, or the report says something of it.
 fn goes_or_is_named(stage: &Stage, memory: &str, name: &str) {
     let pid = stage.pid(name);
@@ -60,4 +76,26 @@ fn a_child_of_another_user_stays_and_the_report_names_it() {
     let told = Told(ran.json());
     let survivors = &told.worker(worker)["survivors"];
     assert!(survivors.to_string().contains(&stage.pid("somebodys").to_string()), "{told:#?}");
+}
+
+#[test]
+fn every_process_that_looks_like_a_worker_is_listed_with_its_reason() {
+    by_pid_and_by_key("every_process_that_looks_like_a_worker_is_listed_with_its_reason", |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "worker", "k");
+        stage.worker("worker", "below", "unheard-of");
+        stage.copy("worker", "daemon", Fork::Daemon);
+        stage.helper("init", "shell", &json!({}));
+        stage.worker("shell", "strangers", "x");
+        stage.worker("init", "services", "y");
+        stage.publish("gateway", &[by.row(stage, "k", "worker", &json!({ "transport": "attached" }))]);
+        let told = Told(stage.status("fresh").json());
+        for name in ["worker", "below", "daemon"] {
+            told.keeps(stage.pid(name), "k");
+        }
+        for name in ["strangers", "services"] {
+            assert!(told.names(stage.pid(name)), "nothing is said of {name}: {told:#?}");
+        }
+    });
 }

@@ -15,7 +15,9 @@
 
 mod adopted;
 mod again;
+mod containers;
 mod copies;
+mod frozen;
 mod hidden;
 mod leaks;
 mod nested;

@@ -4,6 +4,46 @@ use serde_json::json;
 
 use crate::reapers::{BEYOND_THE_GRACE, OTHER_PORT, POLICY, by_pid_and_by_key};
 
+#[test]
+fn a_session_that_runs_below_the_worker_of_a_due_one_is_kept_and_so_is_that() {
+    let test = "a_session_that_runs_below_the_worker_of_a_due_one_is_kept_and_so_is_that";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "outer", "outer");
+        stage.helper("outer", "shell", &json!({}));
+        stage.worker("shell", "inner", "inner");
+        let running = json!({ "transport": "attached", "turn": "running" });
+        let rows = [by.row(stage, "outer", "outer", &json!({})), by.row(stage, "inner", "inner", &running)];
+        stage.publish("gateway", &rows);
+        stage.is_spared(&["outer", "shell", "inner"], 0);
+        assert!(stage.asked("gateway").is_empty(), "a close would end them all");
+
+        // Both are due: both go, and all that is between them.
+        let rows = [by.row(stage, "outer", "outer", &json!({})), by.row(stage, "inner", "inner", &json!({}))];
+        stage.publish("gateway", &rows);
+        for id in ["outer", "inner"] {
+            stage.when_reaping("gateway", id, &json!({ "outcome": "reaped" }), &[]);
+        }
+        stage.once_until_ended("state", &["outer", "shell", "inner"]);
+    });
+}
+
+#[test]
+fn another_gateways_session_below_an_ownerless_worker_is_kept() {
+    by_pid_and_by_key("another_gateways_session_below_an_ownerless_worker_is_kept", |stage, by| {
+        stage.configure_two(POLICY);
+        stage.gateway("gateway");
+        stage.gateway_at("other", OTHER_PORT);
+        stage.worker("gateway", "outer", "outer");
+        stage.worker("outer", "inner", "inner");
+        stage.publish("gateway", &[]);
+        let running = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("other", &[by.row(stage, "inner", "inner", &running)]);
+        stage.is_spared(&["outer", "inner"], 0);
+    });
+}
+
 /// gascity #5837: a terminal multiplexer that one session's worker started, and in which the workers of all sessions run.
 #[test]
 fn a_server_that_a_due_session_started_is_kept_while_other_sessions_run_in_it() {

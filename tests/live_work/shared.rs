@@ -119,6 +119,16 @@ fn managed(stage: &Stage) {
     stage.copy("worker", "daemon", Fork::Daemon);
 }
 
+#[test]
+fn what_a_users_service_manager_adopted_of_a_live_session_is_kept() {
+    by_pid_and_by_key("what_a_users_service_manager_adopted_of_a_live_session_is_kept", |stage, by| {
+        managed(stage);
+        let running = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("gateway", &[by.row(stage, "k", "worker", &running)]);
+        stage.is_spared(&["worker", "daemon", "manager"], 0);
+    });
+}
+
 /// KiroCrew #4110: orphans under a subreaper were never reaped, and forgotten.
 #[test]
 fn what_a_users_service_manager_adopted_of_a_gateway_that_is_gone_is_reaped() {

@@ -20,6 +20,23 @@ fn live(stage: &Stage, by: By) {
 }
 
 #[test]
+fn the_live_workers_of_a_gateway_whose_table_cannot_be_read_are_kept_without_a_memory() {
+    let test = "the_live_workers_of_a_gateway_whose_table_cannot_be_read_are_kept_without_a_memory";
+    if !is_possible(test) {
+        return;
+    }
+    at_once(["refuses", "hangs", "shows a page"].map(|manner| {
+        move || {
+            let stage = Stage::start();
+            live(&stage, By::Key);
+            stage.manner("gateway", manner);
+            let told = stage.is_spared(&["worker", "daemon"], 3);
+            assert_eq!(told.worker(stage.pid("daemon"))["reason"], "table-not-trusted", "{manner}");
+        }
+    }));
+}
+
+#[test]
 fn the_live_workers_of_a_gateway_that_stops_answering_are_kept_with_a_memory() {
     by_pid_and_by_key(
         "the_live_workers_of_a_gateway_that_stops_answering_are_kept_with_a_memory",
@@ -34,6 +51,79 @@ fn the_live_workers_of_a_gateway_that_stops_answering_are_kept_with_a_memory() {
             assert_eq!(watching.acts(), Vec::<Value>::new());
         },
     );
+}
+
+#[test]
+fn workers_whose_keys_are_not_what_their_argv_carries_are_kept_and_the_row_is_named() {
+    let test = "workers_whose_keys_are_not_what_their_argv_carries_are_kept_and_the_row_is_named";
+    if !is_possible(test) {
+        return;
+    }
+    // Rotated keys, and rows that have none.
+    at_once([true, false].map(|keys| {
+        move || {
+            let stage = Stage::start();
+            stage.configure(POLICY);
+            stage.gateway("gateway");
+            let rows: Vec<Value> = ["one", "two", "three"]
+                .iter()
+                .map(|name| {
+                    stage.worker("gateway", name, name);
+                    let mut row = json!({ "id": format!("id-of-{name}"), "transport": "attached" });
+                    if keys {
+                        row["key"] = json!(format!("rotated-{name}"));
+                    }
+                    row
+                })
+                .collect();
+            stage.publish("gateway", &rows);
+            let told = stage.is_spared(&["one", "two", "three"], 0);
+            for name in ["one", "two", "three"] {
+                assert_eq!(told.worker(stage.pid(name))["reason"], "unknown-state", "{told:#?}");
+            }
+            let human = stage.reaper("human", &["status"]).end();
+            let pid = stage.pid("one").to_string();
+            let line =
+                human.out.lines().find(|line| line.split_whitespace().any(|word| word == pid)).unwrap();
+            assert!(line.contains("id-of-"), "it names a row that it may be of: {line}");
+        }
+    }));
+}
+
+#[test]
+fn rows_that_say_they_have_no_worker_leave_no_doubt() {
+    if !is_possible("rows_that_say_they_have_no_worker_leave_no_doubt") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "worker", "lost");
+    let mut lazy = row("lazy", &json!({ "transport": "attached" }));
+    stage.publish("gateway", &[lazy.clone()]);
+    let told = stage.is_spared(&["worker"], 0);
+    assert_eq!(told.worker(stage.pid("worker"))["reason"], "unknown-state", "{told:#?}");
+    lazy["worker"] = Value::Null;
+    stage.publish("gateway", &[lazy]);
+    let ran = stage.once_until_ended("twice", &["worker"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+}
+
+#[test]
+fn a_worker_under_init_is_kept_by_a_table_that_names_no_gateway_process() {
+    if !is_possible("a_worker_under_init_is_kept_by_a_table_that_names_no_gateway_process") {
+        return;
+    }
+    at_once([json!({ "instance": "i" }), json!({ "instance": "i", "pid": 4_000_000 })].map(|itself| {
+        move || {
+            let stage = Stage::start();
+            live(&stage, By::Key);
+            // The daemon's row doesn't lead to it.
+            let rows = [row("k", &json!({ "transport": "attached" })), json!({ "id": "of-the-daemon" })];
+            stage.publish_as("gateway", &itself, &rows);
+            stage.is_spared_whatever_the_code(&["worker", "daemon"]);
+        }
+    }));
 }
 
 #[test]
@@ -52,4 +142,25 @@ fn the_workers_of_a_gateway_that_is_gone_for_certain_are_reaped_after_their_grac
             assert_eq!(ran.code, Some(3), "its table can't be read: {ran:#?}");
         },
     );
+}
+
+#[test]
+fn a_gateway_that_comes_back_within_the_grace_finds_its_workers() {
+    by_pid_and_by_key("a_gateway_that_comes_back_within_the_grace_finds_its_workers", |stage, by| {
+        live(stage, by);
+        stage.configure(&POLICY.replace("worker_grace = \"500ms\"", "worker_grace = \"5s\""));
+        let watching: Reaper<'_> = stage.reaper("watching", &["watch", "--interval", "150ms"]);
+        stage.eventually("it has looked", || !watching.out().is_empty());
+        stage.kill("gateway");
+        std::thread::sleep(std::time::Duration::from_millis(600));
+        stage.gateway("again");
+        let running = json!({ "transport": "attached", "turn": "running" });
+        let rows = [by.row(stage, "k", "worker", &running), by.row(stage, "d", "daemon", &running)];
+        stage.publish("again", &rows);
+        stage.configure(POLICY);
+        watching.signal(Signal::HUP);
+        std::thread::sleep(std::time::Duration::from_millis(1500));
+        assert!(stage.lives("worker") && stage.lives("daemon"), "{:#?}", watching.acts());
+        assert_eq!(watching.stop().code, Some(0));
+    });
 }
