@@ -63,9 +63,13 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
         let pid = process.identity.pid;
         owners.foreign_below(pid).map(|other| Protection::Above { pid, other })
     };
+    // Several carry its key, and it names none of them: where another row's worker isn't known, one of them may be that one's.
+    let is_ambiguous = named.is_none()
+        && owners.processes_of(row).nth(1).is_some()
+        && world.row_without_worker(row.gateway).is_some();
     // Where the worker that it names isn't trusted, what carries its key isn't either: one of the two is not its own.
     let by_key = |process: &&Process| {
-        Some(process.identity.pid) != named && may_go(world, gateway, row, owners, process)
+        Some(process.identity.pid) != named && !is_ambiguous && may_go(world, gateway, row, owners, process)
     };
     let others: Vec<&Process> = match (named, worker) {
         (Some(_), None) if named.is_some_and(|pid| world.alive(pid).is_some()) => Vec::new(),
@@ -146,7 +150,14 @@ fn may_go(
         Position::Lost => true,
         Position::BelowFormer(_) | Position::Unclear(_) => false,
     };
+    // Two sessions may carry one key: what is below the worker of one is that one's.
+    let is_below_another = || {
+        let line = world.ancestors(process).map(|ancestor| ancestor.identity.pid);
+        let mut line = line.take_while(|pid| world.gateways_at(*pid).is_empty());
+        line.any(|pid| matches!(owners.of(pid), Some(Owner::Sessions(rows)) if rows.as_slice() != [row]))
+    };
     owned_alone
+        && !is_below_another()
         && says_so
         && can_check
         && !gateway.has_obscure_row()
