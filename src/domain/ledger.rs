@@ -47,6 +47,9 @@ pub struct GatewayMemory {
     /// Sessions that were attached or mid-turn at the last look: the gateway's own clocks can't reach back before that.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub in_use: BTreeSet<SessionId>,
+    /// Where its last current table showed orphans, and it has had none since: the latest instants at which its own clocks started.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub started: BTreeMap<SessionId, Awake>,
     /// When its table was last asked for and was current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Awake>,
@@ -170,6 +173,9 @@ impl Ledger {
         let mut shifted = self.clone();
         for gateway in shifted.gateways.values_mut() {
             gateway.looked = gateway.looked.map(later);
+            for started in gateway.started.values_mut() {
+                *started = later(*started);
+            }
             for clock in gateway.sessions.values_mut() {
                 clock.since = later(clock.since);
                 clock.claims_after = clock.claims_after.map(later);

@@ -18,6 +18,8 @@ pub(crate) struct Memory {
     /// In use at the last look at a table, which was so long ago.
     pub(crate) in_use: Vec<Name>,
     pub(crate) looked: Option<Age>,
+    /// When the gateway's own clocks started at the latest, since there is no table any more that says so.
+    pub(crate) started: Vec<(Name, Age)>,
     pub(crate) workers: Vec<Known>,
 }
 
@@ -71,6 +73,7 @@ impl Memory {
             restart: memory.restart.iter().map(|id| name(id.as_str())).collect(),
             in_use: memory.in_use.iter().map(|id| name(id.as_str())).collect(),
             looked: memory.looked.map(age),
+            started: memory.started.iter().map(|(id, at)| (name(id.as_str()), age(*at))).collect(),
             workers: memory.workers.iter().map(known).collect(),
         }
     }
@@ -101,6 +104,7 @@ impl Memory {
             restart: self.restart.iter().map(|name| id(*name).into()).collect(),
             in_use: self.in_use.iter().map(|name| id(*name).into()).collect(),
             looked: self.looked.map(ago),
+            started: self.started.iter().map(|(name, since)| (id(*name).into(), ago(*since))).collect(),
             workers: self.workers.iter().map(known).collect(),
         };
         Ledger { boot: Some("boot".into()), gateways: [("gw".into(), memory)].into(), ..Ledger::default() }
@@ -120,6 +124,7 @@ impl Memory {
             clock.started.as_mut().map(older);
         }
         self.looked.as_mut().map(older);
+        self.started.iter_mut().for_each(|(_, since)| older(since));
         for (_, since) in self.workers.iter_mut().filter_map(|known| known.clock.as_mut()) {
             older(since);
         }

@@ -286,6 +286,10 @@ impl Numbers {
         memory.sessions.retain(|clock| self.listed.contains(&clock.name));
         memory.restart.retain(|name| self.listed.contains(name));
         memory.in_use.retain(|name| self.clocks && self.listed.contains(name));
+        memory.started.retain(|(name, _)| self.clocks && self.listed.contains(name));
+        for (name, _) in &mut memory.started {
+            *name = self.name(*name);
+        }
         if memory.in_use.is_empty() {
             memory.looked = None;
         }

@@ -47,7 +47,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         None if memory.in_use.contains(&session.id) => {
             grown(gateway.seen.asked, session, fresh(None, memory.looked))
         }
-        None => grown(gateway.seen.asked, session, fresh(None, None)),
+        None => grown(gateway.seen.asked, session, fresh(None, memory.started.get(&session.id).copied())),
     }
 }
 
@@ -87,6 +87,8 @@ pub(super) fn mark_all(gateway: &Gateway<'_>, remembered: &mut GatewayMemory) {
     let refused = memory.sessions.iter().filter(|(_, clock)| clock.claims_after.is_some());
     remembered.restart.extend(memory.restart.iter().chain(refused.map(|(id, _)| id)).cloned());
     remembered.in_use.clone_from(&memory.in_use);
+    let started = memory.sessions.iter().filter_map(|(id, clock)| Some((id.clone(), clock.started?)));
+    remembered.started = memory.started.clone().into_iter().chain(started).collect();
     remembered.looked = memory.looked;
 }
 
