@@ -67,6 +67,7 @@ impl GatewayMemory {
         (self.in_use.is_empty() || !apart)
             && (&self.process, &self.run, &self.sessions) == (&other.process, &other.run, &other.sessions)
             && (&self.restart, &self.in_use, &self.workers) == (&other.restart, &other.in_use, &other.workers)
+            && self.started == other.started
     }
 }
 

@@ -305,6 +305,7 @@ fn agree_on(size: usize, step: usize, world: impl Fn(usize) -> Option<Random> + 
 }
 
 /// Every `step`th small world.
+#[expect(clippy::disallowed_methods, reason = "how long it takes is told to people, and decides nothing")]
 fn agree_on_all(steps: [usize; 3]) {
     let began = Instant::now();
     let (two, both, one) = (multisets(10, 2), multisets(20, 3), multisets(10, 3));

@@ -240,7 +240,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// A row neither names what can be its worker, nor says that it has none, nor is one found by its key.
-    fn has_row_without_worker(&self, gateway: usize) -> bool {
+    pub(super) fn has_row_without_worker(&self, gateway: usize) -> bool {
         let rows = self.rows(gateway).iter();
         let is_asked_for =
             |row: &&Session, key: &str| row.worker == Told::Absent && row.worker_key() == Some(key);

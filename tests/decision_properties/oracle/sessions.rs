@@ -102,6 +102,7 @@ impl<'a> Oracle<'a> {
                 && key == self.row(row).worker_key()
                 && is_here
                 && !self.is_protected(gateway, process)
+                && !self.is_below_a_worker_of_others(row, process)
         };
         let is_clear = self.can_check(gateway)
             && !self.shares_process(gateway)
@@ -113,7 +114,27 @@ impl<'a> Oracle<'a> {
         if !is_clear || !is_named_one_trusted || matches!(self.row(row).worker, Told::NotUnderstood(_)) {
             return Vec::new();
         }
-        self.0.world.seen.processes.processes.values().filter(may_go).collect()
+        // Several carry its key, and it names none: one of them may be the worker of the row of which it isn't known.
+        let processes = self.0.world.seen.processes.processes.values();
+        let owned = processes
+            .clone()
+            .filter(|process| matches!(self.owner(process), Some(Owner::Rows(rows)) if rows.contains(&row)));
+        let owned = owned.count();
+        if named.is_none() && owned > 1 && self.has_row_without_worker(gateway) {
+            return Vec::new();
+        }
+        processes.filter(may_go).collect()
+    }
+
+    /// Between it and its gateway is the worker of another row, or of more rows than this one.
+    fn is_below_a_worker_of_others(&self, row: RowId, process: &'a Process) -> bool {
+        let line = self.line(process).into_iter().take_while(|pid| self.gateways_at(*pid).is_empty());
+        let mut above = line.filter_map(|pid| self.find(pid));
+        above.any(|process| {
+            let named_by = self.rows_naming(process);
+            let is_anothers = matches!(self.owner(process), Some(Owner::Rows(rows)) if rows != [row]);
+            is_anothers || (!named_by.is_empty() && named_by != [row])
+        })
     }
 
     /// What is ended with a session. `Err`: the row is kept as protected.
@@ -192,6 +213,9 @@ impl<'a> Oracle<'a> {
             None if clock.is_some() || is_marked => vec![now],
             None if was_run_known && !self.is_same_run(gateway) => vec![now],
             None if was_in_use => memory.and_then(|memory| memory.looked).into_iter().collect(),
+            None if let Some(started) = memory.and_then(|memory| memory.started.get(&row.id)) => {
+                vec![*started]
+            }
             None => Vec::new(),
         };
         let reach = reach.into_iter().map(|at| self.observed_since(at)).min().unwrap_or(Duration::MAX);
