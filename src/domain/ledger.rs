@@ -50,6 +50,9 @@ pub struct GatewayMemory {
     /// Where its last current table showed orphans, and it has had none since: the latest instants at which its own clocks started.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub started: BTreeMap<SessionId, Awake>,
+    /// Sessions that it said it had closed and lists all the same, with how often it said so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub closes: BTreeMap<SessionId, u32>,
     /// When its table was last asked for and was current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Awake>,
@@ -67,7 +70,7 @@ impl GatewayMemory {
         (self.in_use.is_empty() || !apart)
             && (&self.process, &self.run, &self.sessions) == (&other.process, &other.run, &other.sessions)
             && (&self.restart, &self.in_use, &self.workers) == (&other.restart, &other.in_use, &other.workers)
-            && self.started == other.started
+            && (&self.started, &self.closes) == (&other.started, &other.closes)
     }
 }
 
@@ -203,6 +206,20 @@ impl Ledger {
                 || gateway.workers.iter().any(|worker| worker.clock.is_some_and(|clock| late(clock.since)))
         });
         if future || self.whole_look.is_some_and(late) { Err("it is dated in the future") } else { Ok(()) }
+    }
+
+    /// The gateway said that it closed a session. Whether that had an effect is for its next tables to show.
+    pub fn closed(&mut self, gateway: &GatewayName, session: &SessionId) {
+        if let Some(memory) = self.gateways.get_mut(gateway) {
+            let times = memory.closes.entry(session.clone()).or_default();
+            *times = times.saturating_add(1);
+        }
+    }
+
+    /// How often the gateway said that it closed this session, which it went on to list.
+    pub fn closes_without_effect(&self, gateway: &GatewayName, session: &SessionId) -> u32 {
+        let memory = self.gateways.get(gateway);
+        memory.and_then(|memory| memory.closes.get(session)).copied().unwrap_or_default()
     }
 
     /// The gateway refused to close a session: it is no orphan, so its grace starts again when next it looks like one, and not before.

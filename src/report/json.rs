@@ -50,6 +50,14 @@ pub(crate) struct Entry<'a> {
     /// What was there before of the processes that are gone.
     pub(crate) reclaimed_bytes: Option<u64>,
     pub(crate) survivors: Vec<Survivor<'a>>,
+    /// How often its gateway said that it closed this session, which it lists all the same.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(crate) closes_without_effect: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A process that is left alive.
@@ -146,6 +154,7 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
         rss_bytes: line.rss_bytes,
         reclaimed_bytes: None,
         survivors: Vec::new(),
+        closes_without_effect: line.closes_without_effect,
     };
     match &line.fate {
         Fate::Keep(keep) => {
@@ -239,6 +248,7 @@ impl<'a> Entry<'a> {
             rss_bytes: None,
             reclaimed_bytes: None,
             survivors: Vec::new(),
+            closes_without_effect: 0,
         }
     }
 }

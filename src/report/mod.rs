@@ -73,6 +73,8 @@ pub(crate) struct Line {
     /// The conversation key of a session, where it isn't its id.
     pub(crate) key: Option<Box<str>>,
     pub(crate) rss_bytes: Option<u64>,
+    /// How often its gateway said that it closed this session, which it lists all the same.
+    pub(crate) closes_without_effect: u32,
     pub(crate) fate: Fate,
 }
 
@@ -152,10 +154,15 @@ impl Report {
                 None => (TableState::Unreachable, None),
             };
             let keys = keys(seen, &plan.name);
+            let closes = plan.closes_without_effect;
             let lines = plan.judged.into_iter().map(|judged| Line {
                 key: match &judged.subject {
                     Subject::Session { id, .. } => keys.get(id.as_str()).map(|key| (*key).into()),
                     Subject::Worker { .. } => None,
+                },
+                closes_without_effect: match &judged.subject {
+                    Subject::Session { id, .. } => closes.get(id).copied().unwrap_or_default(),
+                    Subject::Worker { .. } => 0,
                 },
                 subject: judged.subject,
                 rss_bytes: judged.rss_bytes,

@@ -163,6 +163,7 @@ impl Sweep {
             let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
             let endings = self.carry_out(warrants, &ledger, unread, &mut kernel, &mut recorder).await;
             for ((place, warrant), ending) in places.into_iter().zip(&given).zip(endings) {
+                let ending = settle::believed(&ledger, warrant, ending);
                 settle::settle(&mut ledger, warrant, &ending);
                 report.conclude(place, ending);
             }

@@ -3,10 +3,26 @@
 use crate::domain::ids::GatewayName;
 use crate::domain::ledger::Ledger;
 use crate::domain::warrant::Warrant;
-use crate::reap::outcome::{Ending, Outcome};
+use crate::reap::outcome::{Ending, Outcome, Step};
 
 /// Why a gateway said that it was another run of it that was asked about.
 const ANOTHER_RUN: &str = "instance";
+
+/// What an ending is worth that a gateway's word is part of. A gateway that said before that it closed the session, and listed it again, is
+/// believed no more: what it says now is a failure, until its table shows an effect.
+pub fn believed(ledger: &Ledger, warrant: &Warrant, ending: Ending) -> Ending {
+    let Some(order) = warrant.session().filter(|_| ending.outcome == Outcome::Reaped) else { return ending };
+    match ledger.closes_without_effect(warrant.gateway(), &order.id) {
+        0 => ending,
+        times => {
+            let times = if times == 1 { "once".into() } else { format!("{times} times") };
+            let why = format!(
+                "its gateway says that it is closed, as it said {times} before, and listed it again each time"
+            );
+            Ending { outcome: Outcome::Failed { why: why.into() }, ..ending }
+        }
+    }
+}
 
 /// Writes into memory how the teardown of one warrant ended. What failed keeps its clock, so that the next run tries again, behind
 /// those that it hasn't tried yet.
@@ -16,6 +32,9 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
         Outcome::Reaped | Outcome::Gone => {
             if let Some(order) = warrant.session() {
                 ledger.forget_session(gateway, &order.id);
+                if ending.outcome == Outcome::Reaped {
+                    ledger.closed(gateway, &order.id);
+                }
             }
             if let Some(worker) = warrant.worker()
                 && ending.outcome == Outcome::Reaped
@@ -39,6 +58,11 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
             }
         }
         Outcome::Failed { .. } => {
+            if let Some(order) = warrant.session().filter(|_| ending.steps.contains(&Step::Close))
+                && ledger.closes_without_effect(gateway, &order.id) > 0
+            {
+                ledger.closed(gateway, &order.id);
+            }
             ledger.failed(gateway, warrant.session().map(|order| &order.id), warrant.worker());
         }
     }

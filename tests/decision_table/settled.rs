@@ -76,3 +76,18 @@ fn what_failed_is_tried_again_behind_those_that_were_not_tried() {
     world.rows([detached("a")]);
     assert_eq!(world.look_after(1).fate("a"), "reap: detached-session, after 22s");
 }
+
+#[test]
+fn a_gateway_that_said_it_closed_a_session_which_it_lists_again_is_believed_once() {
+    let mut world = settled(Outcome::Reaped);
+    let times =
+        |world: &mut World| world.look_after(1).0.gateways[0].closes_without_effect.get(&id("a")).copied();
+    assert_eq!(times(&mut world), Some(1), "it is still listed");
+    world.unreachable("gw");
+    assert_eq!(times(&mut world), Some(1), "without a table nothing shows an effect");
+    world.rows([attached("a")]);
+    assert_eq!(times(&mut world), None, "a client came back to it");
+    let mut gone = settled(Outcome::Reaped);
+    gone.rows([]);
+    assert_eq!(times(&mut gone), None, "it is gone");
+}

@@ -60,3 +60,41 @@ fn a_worker_that_cannot_be_signalled_gives_nothing_back() {
     let human = stage.reaper_under(&powerless, "state", &["once"]).end();
     assert!(!human.out.contains("came back"), "{human:#?}");
 }
+
+#[test]
+fn a_gateway_that_says_reaped_and_keeps_the_row_is_believed_once() {
+    if !is_possible("a_gateway_that_says_reaped_and_keeps_the_row_is_believed_once") {
+        return;
+    }
+    at_once([true, false].map(|has_worker| {
+        move || {
+            let stage = Stage::start();
+            stage.configure(POLICY);
+            stage.gateway("gateway");
+            let row = if has_worker {
+                stage.worker("gateway", "worker", "k");
+                By::Pid.row(&stage, "k", "worker", &json!({}))
+            } else {
+                row("k", &json!({ "worker": null }))
+            };
+            stage.publish("gateway", &[row]);
+            stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &[]);
+            let mut codes = Vec::new();
+            let mut last = Value::Null;
+            stage.eventually("it was closed three times", || {
+                let before = stage.asked("gateway").len();
+                let ran = stage.once("state");
+                if stage.asked("gateway").len() > before {
+                    codes.push(ran.code);
+                    last = Told(ran.json()).session("k").clone();
+                    if before == 0 {
+                        stage.publish("gateway", &[crate::reapers::row("k", &json!({ "worker": null }))]);
+                    }
+                }
+                codes.len() == 3
+            });
+            assert_eq!(codes, [Some(0), Some(1), Some(1)], "{last:#?}");
+            assert!(last["closes_without_effect"].as_u64().is_some_and(|times| times >= 2), "{last:#?}");
+        }
+    }));
+}

@@ -98,6 +98,8 @@ impl Memory {
             (id(clock.name).into(), remembered)
         };
         let memory = GatewayMemory {
+            // Whether a close had an effect changes what is told, and nothing that is done.
+            closes: std::collections::BTreeMap::new(),
             process: self.process.map(gateway),
             run: self.run.map(|run| run_name(run).into()),
             sessions: self.sessions.iter().map(clock).collect(),

@@ -20,14 +20,17 @@ mod sessions;
 mod workers;
 mod world;
 
-use owners::Owners;
-use world::World;
+use std::collections::BTreeMap;
 
-use super::ids::{GatewayName, Pid};
+use owners::Owners;
+use world::{Gateway, World};
+
+use super::ids::{GatewayName, Pid, SessionId};
 use super::ledger::{GatewayMemory, Ledger};
 use super::observation::Observation;
 use super::policy::Rules;
 use super::process::ProcessIdentity;
+use super::table::{Told, Transport};
 use super::time::Awake;
 use super::verdict::{Judged, Verdict};
 
@@ -67,6 +70,8 @@ pub struct GatewayPlan {
     pub process: Option<ProcessIdentity>,
     /// Why its table's word on processes isn't taken, where it isn't.
     pub contradiction: Option<String>,
+    /// Sessions that it said it had closed and lists all the same, with how often it said so.
+    pub closes_without_effect: BTreeMap<SessionId, u32>,
     /// Every session and worker that was considered.
     pub judged: Vec<Judged>,
 }
@@ -87,6 +92,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
             process: gateway.process.or_else(|| gateway.memory?.process),
             run: gateway.remembered_run().map(Into::into).filter(|_| !is_current).or_else(|| gateway.run()),
             looked: is_current.then_some(gateway.seen.asked),
+            closes: closes_without_effect(gateway),
             ..GatewayMemory::default()
         };
         let unfinished = memory.unfinished.iter().filter(|begun| begun.gateway == *name);
@@ -98,8 +104,29 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         ledger.unfinished.extend(remnants::judge(&world, index, unfinished, &mut found));
         let judged = quota::sign(gateway, found);
         let contradiction = gateway.contradiction.clone();
-        gateways.push(GatewayPlan { name: name.clone(), process: gateway.process, contradiction, judged });
+        let closes_without_effect = remembered.closes.clone();
+        let process = gateway.process;
+        gateways.push(GatewayPlan {
+            name: name.clone(),
+            process,
+            contradiction,
+            closes_without_effect,
+            judged,
+        });
         ledger.gateways.insert(name.clone(), remembered);
     }
     Decision { gateways, ledger }
+}
+
+/// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.
+fn closes_without_effect(gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
+    let Some(memory) = gateway.memory.filter(|memory| !memory.closes.is_empty()) else {
+        return BTreeMap::new();
+    };
+    if gateway.distrust().is_some() {
+        return memory.closes.clone();
+    }
+    let away = gateway.rows.iter().filter(|row| row.transport != Told::Known(Transport::Attached));
+    let listed = away.filter_map(|row| memory.closes.get_key_value(&row.id));
+    listed.map(|(id, times)| (id.clone(), *times)).collect()
 }
