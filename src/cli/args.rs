@@ -75,6 +75,21 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// What was reaped, kept by its gateway or failed, with sums
     History(HistoryArgs),
+    /// Do nothing to one session or worker for a while; every report says so
+    Hold(HoldArgs),
+    /// End a hold
+    Release {
+        /// What is held: its id, or the beginning of it
+        id: String,
+    },
+    /// Reap nothing at all for a while; every report says so
+    Pause {
+        /// How long, such as "1h"
+        #[arg(value_name = "DURATION", value_parser = duration::parse)]
+        span: Duration,
+    },
+    /// End a pause
+    Resume,
     /// Print the metrics of the last run as Prometheus text, with counters since the state directory was made
     Metrics,
     /// Put the plugin that publishes the session table into a Hermes home, or take it out
@@ -108,6 +123,20 @@ pub(super) struct OnceArgs {
     /// If something inside its grace will be due within this time, stay, look again when it is, and reap it
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(super) wait: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct HoldArgs {
+    /// A session's id, a conversation key, the PID of a worker, or the unique beginning of an id or key
+    pub(super) id: String,
+
+    /// How long, such as "2d"
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse)]
+    pub(super) span: Duration,
+
+    /// Why, for the reports
+    #[arg(long, value_name = "TEXT")]
+    pub(super) why: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]

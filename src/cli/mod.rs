@@ -10,6 +10,7 @@ mod exit;
 mod explain;
 mod hermes;
 mod history;
+mod hold;
 mod metrics;
 mod narration;
 mod once;
@@ -80,6 +81,9 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Command::Completions { shell } => return packaging::completions(*shell),
         Command::Man => return packaging::man(),
         Command::Metrics => return metrics::run(&args),
+        Command::Pause { span } => return hold::pause(&args, *span),
+        Command::Release { id } => return hold::release(&args, id),
+        Command::Resume => return hold::resume(&args),
         _ => {}
     }
     descriptors::provide()?;
@@ -91,6 +95,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::Watch(watch) => watch::run(&args, watch).await,
             Command::Status => status::run(&args).await,
             Command::Doctor => doctor::run(&args).await,
+            Command::Hold(wanted) => hold::hold(&args, wanted).await,
             Command::Explain(wanted) => explain::run(&args, wanted).await,
             Command::Demo => demo::run().await,
             Command::DemoGateway(options) => {
@@ -104,7 +109,10 @@ fn run(args: Args) -> Result<Exit, Failure> {
             | Command::Hermes(_)
             | Command::History(_)
             | Command::Man
-            | Command::Metrics => Ok(Exit::Done),
+            | Command::Metrics
+            | Command::Pause { .. }
+            | Command::Release { .. }
+            | Command::Resume => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

@@ -13,4 +13,5 @@ pub mod process;
 pub mod table;
 pub mod time;
 pub mod verdict;
+pub mod veto;
 pub mod warrant;

@@ -59,6 +59,8 @@ pub enum Keep {
     Starting,
     /// The gateway's reasons to keep it.
     Held(Vec<Box<str>>),
+    /// An operator forbade it by hand.
+    ByHand(Box<str>),
     /// Something that would have to be known isn't.
     UnknownState(Box<str>),
     /// A process that is never signalled.
@@ -75,7 +77,7 @@ impl Keep {
             Self::MidTurn => "mid-turn",
             Self::Waiting => "waiting",
             Self::Starting => "starting",
-            Self::Held(_) => "held",
+            Self::Held(_) | Self::ByHand(_) => "held",
             Self::UnknownState(_) => "unknown-state",
             Self::Protected(_) => "protected",
             Self::TableNotTrusted(_) => "table-not-trusted",
@@ -90,6 +92,7 @@ impl fmt::Display for Keep {
             Self::MidTurn => f.write_str("in the middle of a turn"),
             Self::Waiting => f.write_str("waiting on a person's answer"),
             Self::Starting => f.write_str("being built"),
+            Self::ByHand(words) => write!(f, "by hand: {words}"),
             Self::Held(holds) if holds.is_empty() => f.write_str("held by its gateway"),
             Self::Held(holds) => write!(f, "held by its gateway: {}", holds.join(", ")),
             Self::UnknownState(what) => write!(f, "unknown state: {what}"),

@@ -15,6 +15,7 @@ use crate::domain::policy::Mode;
 use crate::domain::table::{Answer, TableView};
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Keep, Subject, Verdict};
+use crate::domain::veto::Vetoes;
 use crate::domain::warrant::Warrant;
 use crate::reap::outcome::{Ending, Outcome};
 
@@ -176,6 +177,19 @@ impl Report {
             let subjects = lines.collect();
             let pid = plan.process.map(|process| process.pid);
             self.gateways.push(GatewayReport { name: plan.name, table, error, pid, subjects });
+        }
+    }
+
+    /// Keeps what is due and forbidden by hand. Its grace goes on meanwhile.
+    pub fn heed(&mut self, vetoes: &Vetoes, now: SystemTime) {
+        for gateway in &mut self.gateways {
+            for line in &mut gateway.subjects {
+                if matches!(line.fate, Fate::Due { .. } | Fate::Deferred { .. })
+                    && let Some(words) = vetoes.forbid(&gateway.name, &line.subject, line.key.as_deref(), now)
+                {
+                    line.fate = Fate::Keep(Keep::ByHand(words.into()));
+                }
+            }
         }
     }
 

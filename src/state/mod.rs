@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub(crate) mod files;
+pub mod holds;
 pub mod journal;
 pub mod ledger_file;
 pub mod lock;

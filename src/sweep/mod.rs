@@ -152,6 +152,7 @@ impl Sweep {
         let next_due = next_due(&gateways);
         let unread = recheck::unread(&seen);
         report.describe(&seen, gateways);
+        report.heed(&store.vetoes(), clock::wall_now());
         store.notes().decided(&report);
         let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
         if !warrants.is_empty() {

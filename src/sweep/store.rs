@@ -7,6 +7,7 @@ use super::recorder::Recorder;
 use crate::domain::ids::BootId;
 use crate::domain::ledger::{Ledger, Unfinished};
 use crate::domain::time::Awake;
+use crate::domain::veto::Vetoes;
 use crate::operate::{Notebook, Runner};
 use crate::reap::linux::LinuxKernel;
 use crate::reap::release::let_go;
@@ -14,6 +15,7 @@ use crate::report::Report;
 use crate::sources::clock;
 use crate::sources::processes::ProcessesError;
 use crate::state::audit::Audit;
+use crate::state::holds;
 use crate::state::journal::Journal;
 use crate::state::ledger_file::{self, LedgerFile, Remembered};
 use crate::state::lock::Lock;
@@ -67,6 +69,11 @@ impl Store {
     /// What is written down of every run, for people.
     pub fn notes(&mut self) -> &mut Notebook {
         &mut self.notes
+    }
+
+    /// What an operator forbids now.
+    pub fn vetoes(&self) -> Vetoes {
+        holds::vetoes(&self.dir, clock::wall_now())
     }
 
     /// What is remembered.

@@ -155,3 +155,43 @@ fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.out.starts_with("✗ config"), "{}", ran.out);
 }
+
+#[test]
+fn what_is_held_or_paused_by_hand_is_kept_and_every_report_says_so_until_it_is_released() {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[orphan("abc-1"), orphan("abd-2")]));
+    gateway.when_reaping(|_| Answer::reaped());
+    let place = Place::with(&config(&gateway));
+    let held = ask(&place, ["hold", "abc", "--for", "2d", "--why", "a demo"]);
+    assert_eq!(
+        (held.code, held.out.as_str()),
+        (Some(0), "session abc-1 of desk is held for 2days\n"),
+        "{held:?}"
+    );
+    assert_eq!(ask(&place, ["hold", "ab", "--for", "1h"]).code, Some(2), "which of the two?");
+    assert_eq!(ask(&place, ["pause", "1h"]).code, Some(0));
+    for report in [place.once(["--json"]), place.status(["--json"])] {
+        for id in ["abc-1", "abd-2"] {
+            let subject = report.subject(id);
+            assert_eq!(
+                (&subject["verdict"], &subject["reason"]),
+                (&json!("keep"), &json!("held")),
+                "{subject}"
+            );
+            assert!(subject["detail"].as_str().unwrap().starts_with("by hand: "), "{subject}");
+        }
+    }
+    assert_eq!(gateway.reaps().len(), 0);
+    assert_eq!(ask(&place, ["resume"]).code, Some(0));
+    let ran = place.once(["--json"]);
+    assert_eq!(ran.subject("abd-2")["outcome"], "reaped");
+    assert!(ran.subject("abc-1")["detail"].as_str().unwrap().ends_with(": a demo"), "{ran:?}");
+    assert_eq!(gateway.reaps(), ["abd-2"]);
+    assert_eq!(ask(&place, ["release", "abc"]).code, Some(0));
+    place.write("state/holds.json", "{\"version\":1,");
+    assert!(place.once([]).out.contains("can't be understood"), "what can't be read forbids everything");
+    assert_eq!(gateway.reaps(), ["abd-2"]);
+    fs::remove_file(place.path("state/holds.json")).unwrap();
+    assert_eq!(place.once([]).code, Some(0));
+    assert!(gateway.reaps().contains(&"abc-1".to_owned()), "{:?}", gateway.reaps());
+}

@@ -130,7 +130,9 @@ fn add(left: &Unfinished, worker_lives: bool, state: &mut State) -> bool {
             true
         }
         State::Wait { .. } | State::Condemned { .. } => true,
-        State::Keep(Keep::TableNotTrusted(_) | Keep::UnknownState(_) | Keep::Protected(_)) => true,
+        State::Keep(
+            Keep::TableNotTrusted(_) | Keep::UnknownState(_) | Keep::Protected(_) | Keep::ByHand(_),
+        ) => true,
         State::Keep(Keep::Attached | Keep::MidTurn | Keep::Waiting | Keep::Starting | Keep::Held(_)) => false,
     }
 }

@@ -1,0 +1,93 @@
+//! `holds.json`: what an operator forbade by hand. One that can't be understood forbids everything, until it is mended or removed.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::files;
+use crate::domain::veto::{Scope, Veto, Vetoes};
+
+const NAME: &str = "holds.json";
+const VERSION: u32 = 1;
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    holds: Vec<Hold>,
+}
+
+/// One veto as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Which gateway; nothing where it covers everything.
+    pub gateway: Option<String>,
+    /// The id or conversation key; nothing where it covers everything.
+    pub name: Option<String>,
+    /// Until when.
+    #[serde(with = "humantime_text")]
+    pub until: SystemTime,
+    /// Why, in the operator's words.
+    pub why: Option<String>,
+}
+
+/// Reads those that are not over.
+///
+/// # Errors
+/// The file is there and can't be read or understood.
+pub fn load(dir: &Path, now: SystemTime) -> io::Result<Vec<Hold>> {
+    let Some(bytes) = files::read(&dir.join(NAME))? else { return Ok(Vec::new()) };
+    let stored: Stored = serde_json::from_slice(&bytes)?;
+    if stored.version != VERSION {
+        return Err(io::Error::other(format!("it has version {}, not {VERSION}", stored.version)));
+    }
+    Ok(stored.holds.into_iter().filter(|hold| hold.until > now).collect())
+}
+
+/// Writes them.
+///
+/// # Errors
+/// They could not be written.
+pub fn save(dir: &Path, holds: Vec<Hold>) -> io::Result<()> {
+    files::replace(&dir.join(NAME), &serde_json::to_vec(&Stored { version: VERSION, holds })?)
+}
+
+/// What is forbidden now.
+pub fn vetoes(dir: &Path, now: SystemTime) -> Vetoes {
+    match load(dir, now) {
+        Ok(holds) => Vetoes(holds.into_iter().map(veto).collect()),
+        Err(error) => {
+            let words = format!(
+                "everything, because {} can't be understood ({error}): mend or remove it",
+                dir.join(NAME).display()
+            );
+            let until = now + Duration::from_secs(3600);
+            Vetoes(vec![Veto { scope: Scope::All, until, words: words.into() }])
+        }
+    }
+}
+
+fn veto(hold: Hold) -> Veto {
+    let why = hold.why.map(|why| format!(": {why}")).unwrap_or_default();
+    let until = humantime::format_rfc3339_seconds(hold.until);
+    let (scope, what) = match (hold.gateway, hold.name) {
+        (Some(gateway), Some(name)) => (Scope::One { gateway: gateway.into(), name: name.into() }, "held"),
+        _ => (Scope::All, "paused"),
+    };
+    Veto { scope, until: hold.until, words: format!("{what} until {until}{why}").into() }
+}
+
+mod humantime_text {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&humantime::format_rfc3339_seconds(*time))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        humantime::parse_rfc3339(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
