@@ -104,6 +104,7 @@ fn the_other_gateways_are_served_and_the_largest_of_1_and_3_wins() {
     assert_eq!(ran.subject("b")["outcome"], "failed");
     assert_eq!(ran.code, Some(3));
     bad.publish(&table(None, &[]));
+    good.publish(&table(None, &[orphan("b")]));
     assert_eq!(place.once([]).code, Some(1));
     good.on_reap("b", Answer::reaped());
     assert_eq!(place.once([]).code, Some(0));

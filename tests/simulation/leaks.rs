@@ -198,7 +198,10 @@ impl World {
             .sessions
             .iter()
             .filter(|other| other.life == Life::Live && other.told_key() == session.told_key());
-        let unknown = row.worker == Told::Absent && found < rows.count();
+        let unknown = match row.worker {
+            Told::Absent => found < rows.count(),
+            _ => found == 0 && self.is_impostor(session),
+        };
         let younger = named.and_then(|pid| self.procs.get(pid));
         // A copy of the worker that a row names is the row's, whatever key the row says.
         if younger.is_some_and(|named| {

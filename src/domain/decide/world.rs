@@ -139,6 +139,8 @@ impl<'a> World<'a> {
         let gateway = &self.gateways[index];
         let found = |key: Option<&str>| key.is_some_and(|key| gateway.carried.contains_key(key));
         gateway.rows.iter().find(|session| match (&session.worker, session.worker_key()) {
+            // Where two rows name one worker, it says itself whose it is.
+            (Told::Known(Some(pid)), key) if key.is_some() && gateway.key_of(*pid) == key => false,
             (Told::Known(Some(pid)), key) => !found(key) && self.is_wrongly_named(gateway, *pid),
             (Told::Known(None), _) => false,
             (Told::NotUnderstood(_), _) | (Told::Absent, None) => true,

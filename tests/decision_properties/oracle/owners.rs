@@ -256,7 +256,11 @@ impl<'a> Oracle<'a> {
         rows.clone().any(|row| match (&row.worker, row.worker_key()) {
             (Told::Known(None), _) => false,
             (Told::Known(Some(pid)), key) => {
-                key.is_none_or(|key| found(key) == 0) && self.is_misnamed(gateway, *pid)
+                // Where two rows name one worker, it says itself whose it is.
+                let says_so = self.find(*pid).is_some_and(|named| {
+                    self.is_worker(gateway, named) && key.is_some() && self.key(gateway, named) == Some(key)
+                });
+                !says_so && key.is_none_or(|key| found(key) == 0) && self.is_misnamed(gateway, *pid)
             }
             (Told::NotUnderstood(_), _) | (Told::Absent, None) => true,
             (Told::Absent, Some(key)) => found(key) < asked_for(key),

@@ -126,14 +126,14 @@ impl<'a> Oracle<'a> {
         processes.filter(may_go).collect()
     }
 
-    /// Between it and its gateway is the worker of another row, or of more rows than this one.
+    /// Between it and its gateway is a worker with its key that is another row's, or more rows' than this one.
     fn is_below_a_worker_of_others(&self, row: RowId, process: &'a Process) -> bool {
+        let key = self.key(row.0, process);
         let line = self.line(process).into_iter().take_while(|pid| self.gateways_at(*pid).is_empty());
         let mut above = line.filter_map(|pid| self.find(pid));
-        above.any(|process| {
-            let named_by = self.rows_naming(process);
-            let is_anothers = matches!(self.owner(process), Some(Owner::Rows(rows)) if rows != [row]);
-            is_anothers || (!named_by.is_empty() && named_by != [row])
+        above.any(|above| {
+            let is_anothers = matches!(self.owner(above), Some(Owner::Rows(rows)) if rows != [row]);
+            is_anothers && self.is_worker(row.0, above) && self.key(row.0, above) == key
         })
     }
 
