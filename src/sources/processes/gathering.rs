@@ -72,9 +72,11 @@ impl<'a> Gathering<'a> {
         let candidates = self.candidates;
         let mut waiting = vec![root];
         while let Some(pid) = waiting.pop() {
-            if !self.families.insert(pid) {
+            // One whose children weren't read may be a root of its own later: a gateway below another.
+            if self.families.contains(&pid) {
                 continue;
             }
+            let mut goes_down = false;
             let goes_on = |process: &Process| match depth {
                 _ if pid == root => true,
                 Depth::All => true,
@@ -84,11 +86,14 @@ impl<'a> Gathering<'a> {
                     !candidates.patterns.is_empty() && !is_worker
                 }
             };
-            let children = |proc: &mut Proc, dir: &ProcessDir, process: &Process| match goes_on(process) {
-                true => kinship.children(proc, dir),
-                false => Ok(Vec::new()),
+            let children = |proc: &mut Proc, dir: &ProcessDir, process: &Process| {
+                goes_down = goes_on(process);
+                if goes_down { kinship.children(proc, dir) } else { Ok(Vec::new()) }
             };
             waiting.extend(self.ask_with(pid, children)?);
+            if goes_down {
+                self.families.insert(pid);
+            }
         }
         Ok(())
     }
