@@ -6,7 +6,7 @@ use gateway_reaper::domain::decide::{Decision, decide};
 use gateway_reaper::domain::ids::{BootId, Pid};
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
-use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{SessionTable, TableView};
 use gateway_reaper::domain::time::Awake;
@@ -76,6 +76,9 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         term_timeout: Duration::from_secs(5),
         max_reaps: 100,
         closes_at_once: 8,
+        idle_worker: None,
+        busy_cpu: None,
+        without_table: WithoutTable::Report,
         dry_run: false,
     };
     let worker_match = WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok();

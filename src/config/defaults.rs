@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, WithoutTable};
 
 /// How long a gateway has to answer. A loopback table takes milliseconds; five seconds is a gateway in trouble.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
@@ -27,6 +27,10 @@ pub const fn policy() -> Policy {
         max_reaps: 100,
         // Servers of the field queue as few as five connections, and close one session after the other.
         closes_at_once: 8,
+        // Both end what somebody may come back to: an operator's choice.
+        idle_worker: None,
+        without_table: WithoutTable::Report,
+        busy_cpu: None,
         dry_run: false,
     }
 }

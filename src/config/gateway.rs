@@ -74,6 +74,7 @@ fn read(section: &Section<'_>, above: &Policy) -> Option<GatewayConfig> {
     let process = process::read_process(section);
 
     let (kind, built_in_match) = kind?;
+    policy::check(section, &policy, &kind);
     Some(GatewayConfig {
         name: name?,
         kind,

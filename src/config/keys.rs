@@ -24,6 +24,9 @@ pub(super) const POLICY_KEYS: &[&str] = &[
     "term_timeout",
     "max_reaps",
     "closes_at_once",
+    "idle_worker",
+    "busy_cpu",
+    "without_table",
     "dry_run",
 ];
 

@@ -127,7 +127,7 @@ fn an_unknown_key_is_told_with_the_nearest_or_the_known_ones() {
         (
             "[policy]\n\"a\\nb\" = 1",
             "reaper.toml:6: policy.\"a\\nb\": unknown key; known in [policy] are grace, close_on_disconnect_grace, \
-             worker_grace, close_timeout, term_timeout, max_reaps, closes_at_once, dry_run",
+             worker_grace, close_timeout, term_timeout, max_reaps, closes_at_once, idle_worker, busy_cpu, without_table, dry_run",
         ),
         (
             "policy.grace.x = 1",
@@ -211,6 +211,69 @@ fn closes_at_once_is_a_whole_number_above_zero() {
         );
         assert_eq!(told_after(&format!("[policy]\ncloses_at_once = {value}")), expected);
     }
+}
+
+#[test]
+fn an_idle_worker_has_a_span_or_none() {
+    for (value, found) in [
+        (
+            "\"0s\"",
+            "expected more than nothing, such as \"30m\", or \"off\"; found \"0s\", with which every worker would end while it is in use",
+        ),
+        ("30", "expected a duration in quotes, such as \"20s\" or \"1m 30s\"; found the number 30"),
+    ] {
+        let told = told_after(&format!("[policy]\nidle_worker = {value}"));
+        assert_eq!(told, format!("reaper.toml:6: policy.idle_worker: {found}"));
+    }
+}
+
+#[test]
+fn busy_cpu_is_a_part_of_one_core() {
+    for (value, found) in
+        [("\"0%\"", "\"0%\""), ("\"101%\"", "\"101%\""), ("\"0.5\"", "\"0.5\""), ("0.5", "the number 0.5")]
+    {
+        assert_eq!(
+            told_after(&format!("[policy]\nbusy_cpu = {value}")),
+            format!(
+                "reaper.toml:6: policy.busy_cpu: expected a part of one processor core in quotes, from \"0.01%\" to \"100%\", \
+                 or \"off\"; found {found}"
+            )
+        );
+    }
+}
+
+#[test]
+fn without_table_is_one_of_two_words() {
+    assert_eq!(
+        told_after("[policy]\nwithout_table = \"all\""),
+        "reaper.toml:6: policy.without_table: expected \"report\" or \"workers\"; found \"all\""
+    );
+}
+
+#[test]
+fn an_idle_worker_of_an_unknown_kind_needs_busy_cpu() {
+    let http = GATEWAY.replace("hermes", "http");
+    assert_eq!(
+        told(&format!("{http}idle_worker = \"30m\"")),
+        "reaper.toml:5: gateway.idle_worker: kind = \"http\" doesn't know what a worker at rest looks like: set busy_cpu too, \
+         such as \"0.5%\", or idle_worker = \"off\" for this gateway"
+    );
+    assert!(
+        told(&format!("{http}[policy]\nidle_worker = \"30m\""))
+            .starts_with("reaper.toml:1: gateway.idle_worker: ")
+    );
+    for good in ["idle_worker = \"30m\"\nbusy_cpu = \"0.5%\"", "[policy]\nidle_worker = \"off\""] {
+        assert!(parse(&format!("{http}{good}"), Path::new("reaper.toml")).is_ok(), "{good}");
+    }
+}
+
+#[test]
+fn workers_without_a_table_are_of_a_kind_that_can_be_looked_at_from_outside() {
+    let http = GATEWAY.replace("hermes", "http");
+    assert_eq!(
+        told(&format!("{http}without_table = \"workers\"")),
+        "reaper.toml:5: gateway.without_table: kind = \"http\" can't be looked at from outside; only \"hermes\" can"
+    );
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! The keys of `[policy]`, which may also stand under a gateway and then win there.
 
-use crate::domain::policy::Policy;
+use std::time::Duration;
 
+use crate::domain::policy::{CpuShare, Policy, WithoutTable};
+
+use super::kinds::GatewayKind;
 use super::section::Section;
+use super::value::{quoted, shown};
 
 /// Nobody runs as many sessions; what is larger is a slip of the finger.
 const MOST_REAPS: usize = 1_000_000;
@@ -29,6 +33,79 @@ pub(super) fn read(section: &Section<'_>, above: &Policy) -> Policy {
         closes_at_once: section
             .count("closes_at_once", 1..=MOST_CLOSES, "a whole number from 1 to 1000")
             .unwrap_or(above.closes_at_once),
+        idle_worker: idle_worker(section).unwrap_or(above.idle_worker),
+        busy_cpu: busy_cpu(section).unwrap_or(above.busy_cpu),
+        without_table: without_table(section).unwrap_or(above.without_table),
         dry_run: section.flag("dry_run").unwrap_or(above.dry_run),
+    }
+}
+
+/// A key that is a duration, or `"off"`.
+fn idle_worker(section: &Section<'_>) -> Option<Option<Duration>> {
+    const KEY: &str = "idle_worker";
+    if is_off(section, KEY) {
+        return Some(None);
+    }
+    let span = section.duration(KEY)?;
+    if span.is_zero() {
+        let expected = "more than nothing, such as \"30m\", or \"off\"";
+        return section.mismatch(
+            KEY,
+            expected,
+            "\"0s\", with which every worker would end while it is in use",
+        );
+    }
+    Some(Some(span))
+}
+
+fn busy_cpu(section: &Section<'_>) -> Option<Option<CpuShare>> {
+    const KEY: &str = "busy_cpu";
+    const EXPECTED: &str = "a part of one processor core in quotes, from \"0.01%\" to \"100%\", or \"off\"";
+    if is_off(section, KEY) {
+        return Some(None);
+    }
+    let value = section.value(KEY)?.get_ref();
+    let share = value.as_str().and_then(share);
+    share.map(Some).or_else(|| section.mismatch(KEY, EXPECTED, &shown(value)))
+}
+
+fn share(text: &str) -> Option<CpuShare> {
+    let percent: f64 = text.strip_suffix('%')?.trim_end().parse().ok()?;
+    let share = (percent * 100.0).round();
+    // Whole and in range, so that nothing is lost.
+    (1.0..=10_000.0).contains(&share).then(|| CpuShare::of_ten_thousand(share as u32))
+}
+
+fn without_table(section: &Section<'_>) -> Option<WithoutTable> {
+    const KEY: &str = "without_table";
+    const EXPECTED: &str = "\"report\" or \"workers\"";
+    match section.text(KEY, EXPECTED)? {
+        "report" => Some(WithoutTable::Report),
+        "workers" => Some(WithoutTable::Workers),
+        other => section.mismatch(KEY, EXPECTED, &quoted(other)),
+    }
+}
+
+fn is_off(section: &Section<'_>, key: &str) -> bool {
+    section.value(key).is_some_and(|value| value.get_ref().as_str() == Some("off"))
+}
+
+/// Refuses what the gateway's kind can't do: where it doesn't know what a worker at rest looks like, only its processor time can tell.
+pub(super) fn check(section: &Section<'_>, policy: &Policy, kind: &GatewayKind) {
+    if policy.idle_worker.is_some() && policy.busy_cpu.is_none() && !kind.knows_rest() {
+        section.refuse(
+            "idle_worker",
+            format!(
+                "kind = \"{kind}\" doesn't know what a worker at rest looks like: set busy_cpu too, such as \"0.5%\", or \
+                 idle_worker = \"off\" for this gateway"
+            ),
+        );
+    }
+    if policy.without_table == WithoutTable::Workers
+        && section.value("without_table").is_some()
+        && !kind.is_looked_at_from_outside()
+    {
+        let message = format!("kind = \"{kind}\" can't be looked at from outside; only \"hermes\" can");
+        section.refuse("without_table", message);
     }
 }

@@ -37,8 +37,39 @@ pub struct Policy {
     pub max_reaps: usize,
     /// Most sessions that the gateway is asked to close at once.
     pub closes_at_once: usize,
+    /// How long a worker does nothing before it is ended while its session stays. `None`: that is never a reason.
+    pub idle_worker: Option<Duration>,
+    /// How much processor time shows that a worker is at work. `None`: where the kind knows no better, nothing shows it.
+    pub busy_cpu: Option<CpuShare>,
+    /// What to do with the workers of a gateway that publishes no table.
+    pub without_table: WithoutTable,
     /// Decide and tell, but do nothing.
     pub dry_run: bool,
+}
+
+/// A part of one processor core, in hundredths of a percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CpuShare(u32);
+
+impl CpuShare {
+    /// So many hundredths of a percent of one core.
+    pub const fn of_ten_thousand(share: u32) -> Self {
+        Self(share)
+    }
+
+    /// The processor time that this is of a span.
+    pub fn of(self, span: Duration) -> Duration {
+        span.mul_f64(f64::from(self.0) / 10_000.0)
+    }
+}
+
+/// What to do with the workers of a gateway that publishes no table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WithoutTable {
+    /// Tell of them.
+    Report,
+    /// End those that do nothing while no client at all is connected.
+    Workers,
 }
 
 /// Whether a run acts on what it decides.

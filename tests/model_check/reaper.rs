@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::outcome::{Ending, Outcome};
@@ -56,6 +56,9 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
             term_timeout: TICK,
             max_reaps: 100,
             closes_at_once: 8,
+            idle_worker: None,
+            busy_cpu: None,
+            without_table: WithoutTable::Report,
             dry_run: false,
         },
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),

@@ -8,7 +8,7 @@ use super::event::{
 use super::rng::Rng;
 use super::setup::{Clocks, GatewaySetup, Rhythm, Setup, Starts, Tells};
 use super::sim::Plan;
-use gateway_reaper::domain::policy::Policy;
+use gateway_reaper::domain::policy::{Policy, WithoutTable};
 
 /// The plan of a seed.
 pub(crate) fn of_seed(seed: u64) -> Plan {
@@ -119,6 +119,9 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
             term_timeout: seconds(rng, &[1, 5]),
             max_reaps: 100,
             closes_at_once: 8,
+            idle_worker: None,
+            busy_cpu: None,
+            without_table: WithoutTable::Report,
             dry_run: false,
         },
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
 
 /// The user the reaper and the workers run as.
 pub(crate) const USER: u32 = 1000;
@@ -154,6 +154,9 @@ pub(crate) fn default_policy() -> Policy {
         term_timeout: Duration::from_secs(5),
         max_reaps: 100,
         closes_at_once: 8,
+        idle_worker: None,
+        busy_cpu: None,
+        without_table: WithoutTable::Report,
         dry_run: false,
     }
 }

@@ -10,7 +10,7 @@ use gateway_reaper::domain::decide::{Decision, decide};
 use gateway_reaper::domain::ids::{BootId, Pid, SessionId};
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
-use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
@@ -85,6 +85,9 @@ pub(crate) fn policy() -> Policy {
         term_timeout: secs(5),
         max_reaps: 100,
         closes_at_once: 8,
+        idle_worker: None,
+        busy_cpu: None,
+        without_table: WithoutTable::Report,
         dry_run: false,
     }
 }

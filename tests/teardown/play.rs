@@ -8,7 +8,7 @@ use gateway_reaper::domain::ids::{BootId, Pid};
 use gateway_reaper::domain::ledger::{Ledger, Unfinished};
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{
     CloseAnswer, Listener, Session, SessionTable, TableView, Told, Transport, Turn,
@@ -45,6 +45,9 @@ impl Cast {
             term_timeout: ms(5_000),
             max_reaps: 100,
             closes_at_once: 8,
+            idle_worker: None,
+            busy_cpu: None,
+            without_table: WithoutTable::Report,
             dry_run: false,
         };
         let mut cast = Self { actors: BTreeMap::new(), sessions: Vec::new(), unfinished: Vec::new(), policy };

@@ -57,6 +57,16 @@ impl GatewayKind {
         !matches!(self, Self::Hermes(_))
     }
 
+    /// Whether it is known what one of its workers at rest looks like.
+    pub fn knows_rest(&self) -> bool {
+        matches!(self, Self::Hermes(_) | Self::HermesHome(_))
+    }
+
+    /// Whether anything can be known of it without its table.
+    pub fn is_looked_at_from_outside(&self) -> bool {
+        matches!(self, Self::Hermes(_) | Self::HermesHome(_))
+    }
+
     /// Where it is asked, for a kind that is spoken to over HTTP.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::narrator::Narrator;
 use crate::domain::ids::SessionId;
-use crate::domain::policy::Policy;
+use crate::domain::policy::{Policy, WithoutTable};
 
 /// How fast the story goes.
 #[derive(Debug, Clone)]
@@ -33,6 +33,9 @@ impl Default for Script {
                 term_timeout: Duration::from_secs(1),
                 max_reaps: 100,
                 closes_at_once: 8,
+                idle_worker: None,
+                busy_cpu: None,
+                without_table: WithoutTable::Report,
                 dry_run: false,
             },
             interval: Duration::from_millis(250),
