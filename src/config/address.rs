@@ -140,6 +140,9 @@ fn parse(text: &str) -> Result<Address, String> {
     if host.is_empty() {
         return Err(format!("{expected}; found {found}, which has no host"));
     }
+    if !host.starts_with('[') && host.contains(':') {
+        return Err(format!("{expected}, an IPv6 address in brackets (http://[::1]:9119); found {found}"));
+    }
     let port = match port.map(str::parse) {
         None => 80,
         Some(Ok(port @ 1..)) => port,
@@ -224,6 +227,20 @@ mod tests {
             let address = parse(text).unwrap();
             assert_eq!((&*address.to_string(), &*address.at()), (shown, at), "{text}");
         }
+    }
+
+    #[test]
+    fn an_address_of_ipv6_stands_in_brackets() {
+        for text in ["http://::1:9119/t", "http://::1", "http://fe80::1:2:3:4/"] {
+            let message = parse(text).unwrap_err();
+            assert!(message.contains("in brackets (http://[::1]:9119)"), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn tls_is_refused_with_the_reason() {
+        let message = parse("https://127.0.0.1:9119/t").unwrap_err();
+        assert!(message.contains("the reaper runs beside the gateway"), "{message}");
     }
 
     #[test]

@@ -1,0 +1,22 @@
+//! Where gateways are and how they are asked, by the whole program: sockets in the file system, programs that print the table, and
+//! processes that lost their host.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the program under test is a process, and real processes take real time"
+)]
+#![allow(unused, reason = "shared with the tests of the command line")]
+
+mod addresses;
+#[path = "../cli/place.rs"]
+mod place;
+#[path = "../cli/privileges.rs"]
+mod privileges;
+#[path = "../cli/running.rs"]
+mod running;
+mod socket_server;
