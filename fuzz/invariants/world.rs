@@ -79,6 +79,7 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         idle_worker: None,
         busy_cpu: None,
         without_table: WithoutTable::Report,
+        start_timeout: Duration::from_secs(600),
         dry_run: false,
     };
     let worker_match = WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok();

@@ -31,6 +31,8 @@ pub const fn policy() -> Policy {
         idle_worker: None,
         without_table: WithoutTable::Report,
         busy_cpu: None,
+        // A kernel for a person is connected to within seconds.
+        start_timeout: Duration::from_secs(600),
         dry_run: false,
     }
 }

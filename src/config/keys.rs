@@ -27,6 +27,7 @@ pub(super) const POLICY_KEYS: &[&str] = &[
     "idle_worker",
     "busy_cpu",
     "without_table",
+    "start_timeout",
     "dry_run",
 ];
 

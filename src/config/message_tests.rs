@@ -127,7 +127,7 @@ fn an_unknown_key_is_told_with_the_nearest_or_the_known_ones() {
         (
             "[policy]\n\"a\\nb\" = 1",
             "reaper.toml:6: policy.\"a\\nb\": unknown key; known in [policy] are grace, close_on_disconnect_grace, \
-             worker_grace, close_timeout, term_timeout, max_reaps, closes_at_once, idle_worker, busy_cpu, without_table, dry_run",
+             worker_grace, close_timeout, term_timeout, max_reaps, closes_at_once, idle_worker, busy_cpu, without_table, start_timeout, dry_run",
         ),
         (
             "policy.grace.x = 1",

@@ -36,6 +36,7 @@ pub(super) fn read(section: &Section<'_>, above: &Policy) -> Policy {
         idle_worker: idle_worker(section).unwrap_or(above.idle_worker),
         busy_cpu: busy_cpu(section).unwrap_or(above.busy_cpu),
         without_table: without_table(section).unwrap_or(above.without_table),
+        start_timeout: duration("start_timeout", above.start_timeout),
         dry_run: section.flag("dry_run").unwrap_or(above.dry_run),
     }
 }

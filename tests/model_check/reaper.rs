@@ -59,6 +59,7 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
             idle_worker: None,
             busy_cpu: None,
             without_table: WithoutTable::Report,
+            start_timeout: std::time::Duration::from_secs(600),
             dry_run: false,
         },
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),

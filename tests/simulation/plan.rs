@@ -122,6 +122,7 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
             idle_worker: None,
             busy_cpu: None,
             without_table: WithoutTable::Report,
+            start_timeout: Duration::from_secs(600),
             dry_run: false,
         },
     }

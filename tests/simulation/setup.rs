@@ -157,6 +157,7 @@ pub(crate) fn default_policy() -> Policy {
         idle_worker: None,
         busy_cpu: None,
         without_table: WithoutTable::Report,
+        start_timeout: Duration::from_secs(600),
         dry_run: false,
     }
 }

@@ -88,6 +88,7 @@ pub(crate) fn policy() -> Policy {
         idle_worker: None,
         busy_cpu: None,
         without_table: WithoutTable::Report,
+        start_timeout: Duration::from_secs(600),
         dry_run: false,
     }
 }

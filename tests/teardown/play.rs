@@ -48,6 +48,7 @@ impl Cast {
             idle_worker: None,
             busy_cpu: None,
             without_table: WithoutTable::Report,
+            start_timeout: Duration::from_secs(600),
             dry_run: false,
         };
         let mut cast = Self { actors: BTreeMap::new(), sessions: Vec::new(), unfinished: Vec::new(), policy };

@@ -36,6 +36,7 @@ impl Default for Script {
                 idle_worker: None,
                 busy_cpu: None,
                 without_table: WithoutTable::Report,
+                start_timeout: Duration::from_secs(600),
                 dry_run: false,
             },
             interval: Duration::from_millis(250),
