@@ -1,5 +1,5 @@
-//! Starting the demo's processes: the one place of the program that starts any. All of them are this very binary.
-#![expect(clippy::disallowed_methods, reason = "the demo starts its own gateway and workers")]
+//! Starting the demo's gateway as a process of its own: this very binary again.
+#![expect(clippy::disallowed_methods, reason = "the demo starts its own gateway")]
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader};
@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use super::gateway::Options;
 use super::protocol::GatewayReady;
-use super::worker;
+pub use super::worker::worker_match;
 
 /// How long a gateway has to end its workers and itself once its stdin is closed, before it is killed.
 const LEAVE: Duration = Duration::from_secs(3);
@@ -151,20 +151,4 @@ impl Drop for GatewayProcess {
             let _ = self.child.wait();
         }
     }
-}
-
-/// The pattern for `worker.match` that recognises the workers of a demo gateway that runs from this binary.
-pub fn worker_match(exe: &Path) -> String {
-    let exe = regex_lite::escape(&exe.to_string_lossy());
-    format!(r"{exe} {} --session-key (?P<session>\S+)", worker::SUBCOMMAND)
-}
-
-/// Starts a worker, or a child of one, as a direct child of this process and in its process group. Its stdout says when it is ready.
-pub(super) fn spawn_worker(args: &worker::Args, stdin: Stdio, hidden_env: Option<&str>) -> io::Result<Child> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg(worker::SUBCOMMAND).args(args.argv()).stdin(stdin).stdout(Stdio::piped());
-    if let Some(name) = hidden_env {
-        command.env_remove(name);
-    }
-    command.spawn()
 }

@@ -11,6 +11,7 @@
 //! ever ends either. What keeps the demo itself from leaking is the *lifeline*: a pipe that the launcher holds and that every process of
 //! the demo watches. When the launcher is gone, for whatever reason, all of them end.
 
+mod argv;
 pub mod client;
 pub mod flavour;
 pub mod gateway;

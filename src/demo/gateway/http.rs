@@ -1,6 +1,5 @@
 //! The gateway's side of HTTP: the session table, the conditional reap, the way to a WebSocket.
 
-use std::future::pending;
 use std::io;
 
 use bytes::Bytes;
@@ -16,10 +15,11 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+#[cfg(debug_assertions)]
+use super::admin;
 use super::auth::Token;
+use super::socket;
 use super::world::{ReapAnswer, Shared, World};
-use super::{admin, socket, thawed};
-use crate::demo::protocol::ReapFault;
 use crate::domain::ids::{Instance, SessionId};
 
 type Answer = Response<Full<Bytes>>;
@@ -34,7 +34,7 @@ struct ReapRequest {
     instance: Option<Instance>,
 }
 
-/// Answers one request. `Err` ends the connection without an answer: one of the faults.
+/// Answers one request. `Err` ends the connection without an answer: one of the faults, in tests.
 pub(super) async fn answer(
     world: Shared,
     token: Token,
@@ -42,15 +42,16 @@ pub(super) async fn answer(
 ) -> io::Result<Answer> {
     let path = request.uri().path().to_owned();
     let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    #[cfg(debug_assertions)]
     if path != "/admin" {
-        thawed(&world).await;
+        admin::thawed(&world).await;
     }
     // Clients have ways of their own to say who they are; the token is for those who read the table and act on it.
     if path != "/ws" && !token.admits(request.headers().get(AUTHORIZATION)) {
         return Ok(refusal(StatusCode::UNAUTHORIZED, "a valid bearer token is needed"));
     }
-    // A release has no way to make the demo's gateway crash: only the tests, which are no release, ask for that.
-    let admin = cfg!(debug_assertions) && world.borrow().options.admin;
+    #[cfg(debug_assertions)]
+    let admin = world.borrow().options.admin;
     match (request.method(), steps.as_slice()) {
         (&Method::GET, ["ws"]) => Ok(upgrade(world, &mut request)),
         (&Method::GET, ["sessions"]) => {
@@ -61,6 +62,7 @@ pub(super) async fn answer(
             let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
             reap(&world, &SessionId::from(id), request.into_body()).await
         }
+        #[cfg(debug_assertions)]
         (&Method::POST, ["admin"]) if admin => match read(request.into_body()).await {
             Ok(order) => Ok(match admin::act(&world, order).await {
                 Ok(done) => reply(StatusCode::OK, &done),
@@ -97,23 +99,16 @@ async fn reap(world: &Shared, id: &SessionId, body: Incoming) -> io::Result<Answ
         Ok(request) => request,
         Err(why) => return Ok(refusal(StatusCode::BAD_REQUEST, &why)),
     };
-    let fault = world.borrow().reap_fault;
-    match fault {
-        ReapFault::NoAnswer => return Err(io::ErrorKind::ConnectionAborted.into()),
-        ReapFault::Hang => pending().await,
-        ReapFault::Status500 => return Ok(refusal(StatusCode::INTERNAL_SERVER_ERROR, "a fault, as ordered")),
-        ReapFault::AnswersWithoutClosing => {
-            return Ok(reply(StatusCode::OK, &json!({ "outcome": "reaped" })));
-        }
-        ReapFault::None | ReapFault::ClosesWithoutAnswering => {}
+    #[cfg(debug_assertions)]
+    if let Some((status, body)) = admin::instead_of_reaping(world).await? {
+        return Ok(reply(status, &body));
     }
     let (answer, closed) = world.borrow_mut().reap(id, request.instance.as_ref(), Instant::now());
     if let Some(session) = closed {
         World::close(world, &session);
     }
-    if fault == ReapFault::ClosesWithoutAnswering {
-        return Err(io::ErrorKind::ConnectionAborted.into());
-    }
+    #[cfg(debug_assertions)]
+    admin::after_reaping(world)?;
     let (status, body) = match answer {
         ReapAnswer::Reaped => (StatusCode::OK, json!({ "outcome": "reaped" })),
         ReapAnswer::Gone => (StatusCode::NOT_FOUND, json!({ "outcome": "gone" })),

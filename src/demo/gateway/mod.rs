@@ -4,9 +4,12 @@
 //! ever ended by the gateway itself. It answers the conditional reap as the contract says, on one thread and without a pause between
 //! looking and acting.
 
+#[cfg(debug_assertions)]
 mod admin;
 mod auth;
 mod build;
+#[cfg(debug_assertions)]
+mod faults;
 mod http;
 mod options;
 mod session;
@@ -156,10 +159,4 @@ async fn converse(world: Shared, token: Token, stream: TcpStream) {
     let service = service_fn(|request| http::answer(Rc::clone(&world), token.clone(), request));
     // An error here is a client that went away in the middle, or one of the faults: nobody is left to tell.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
-}
-
-/// Waits until the gateway answers again, if it was frozen.
-async fn thawed(world: &Shared) {
-    let mut frozen = world.borrow().frozen.subscribe();
-    let _ = frozen.wait_for(|frozen| !frozen).await;
 }

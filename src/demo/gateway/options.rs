@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::demo::argv::name_of;
 use crate::demo::protocol::CloseManner;
-use crate::demo::worker::name_of;
 
 /// `demo-gateway …`
 #[derive(Debug, Clone, clap::Args)]
@@ -29,7 +29,8 @@ pub struct Options {
     /// What becomes of workers that have exited.
     #[arg(long, value_enum, default_value = "collect")]
     pub exited: Exited,
-    /// Answer `POST /admin`: for tests.
+    /// Answer `POST /admin`: for tests. No release has it.
+    #[cfg(debug_assertions)]
     #[arg(long)]
     pub admin: bool,
     /// How long workers live on at most without a gateway.
@@ -74,6 +75,7 @@ impl Default for Options {
             at_end: AtEnd::TakeWorkers,
             lifeline: Lifeline::Stdin,
             exited: Exited::Collect,
+            #[cfg(debug_assertions)]
             admin: false,
             max_lifetime: Duration::from_secs(120),
         }
@@ -97,6 +99,7 @@ impl Options {
         put("--lifeline", name_of(self.lifeline));
         put("--exited", name_of(self.exited));
         put("--max-lifetime", humantime::format_duration(self.max_lifetime).to_string());
+        #[cfg(debug_assertions)]
         if self.admin {
             argv.push("--admin".to_owned());
         }
@@ -135,6 +138,7 @@ mod tests {
             at_end: AtEnd::LeaveWorkers,
             lifeline: Lifeline::None,
             exited: Exited::StayZombies,
+            #[cfg(debug_assertions)]
             admin: true,
             max_lifetime: Duration::from_secs(30),
         };

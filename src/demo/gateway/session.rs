@@ -1,6 +1,6 @@
 //! One session of the demo gateway, and what speaks against closing it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -39,8 +39,6 @@ pub(super) struct Session {
     /// PID of its worker, as long as the gateway has not seen it exit.
     pub(super) worker: Option<u32>,
     pub(super) close: CloseManner,
-    /// What the table says instead of the truth.
-    pub(super) published: BTreeMap<String, Value>,
     activity: u64,
 }
 
@@ -54,7 +52,6 @@ impl Session {
             holds: BTreeSet::new(),
             worker: None,
             close,
-            published: BTreeMap::new(),
             activity: 0,
         }
     }
@@ -112,9 +109,6 @@ impl Session {
         }
         if let Some(pid) = self.worker {
             row["worker"] = json!({ "pid": pid });
-        }
-        for (field, value) in &self.published {
-            row[field] = value.clone();
         }
         row
     }

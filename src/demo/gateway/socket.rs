@@ -8,9 +8,10 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
+#[cfg(debug_assertions)]
+use super::admin;
 use super::build;
 use super::session::ConnectionId;
-use super::thawed;
 use super::world::Shared;
 use crate::demo::protocol::{Reply, Request};
 
@@ -20,7 +21,8 @@ pub(super) async fn serve(world: Shared, upgraded: Upgraded) {
     let client = world.borrow_mut().connect();
     while let Some(Ok(message)) = socket.next().await {
         let Message::Text(text) = message else { continue };
-        thawed(&world).await;
+        #[cfg(debug_assertions)]
+        admin::thawed(&world).await;
         let reply = match serde_json::from_str(text.as_str()) {
             Ok(request) => answer(&world, request, client).await,
             Err(error) => Reply::Refused { why: format!("not understood: {error}") },

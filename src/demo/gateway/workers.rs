@@ -10,10 +10,9 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
 use tokio::net::unix::pipe;
 
 use super::options::{Exited, Lifeline, Options};
-use crate::demo::launch::spawn_worker;
 use crate::demo::pinned::Pinned;
 use crate::demo::protocol::{WorkerReady, WorkerSpec};
-use crate::demo::worker::{Args, Whose};
+use crate::demo::worker::{Args, Whose, spawn_worker};
 use crate::domain::ids::WorkerKey;
 
 pub(super) struct Workers {

@@ -8,13 +8,14 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
+#[cfg(debug_assertions)]
+use super::faults::Faults;
 use super::options::Options;
 use super::session::{ConnectionId, Session, Transport, Turn};
 use super::workers::Workers;
-use crate::demo::protocol::{CloseManner, NewSession, ReapFault, Request};
+use crate::demo::protocol::{CloseManner, NewSession, Request};
 use crate::domain::ids::{Instance, SessionId, WorkerKey};
 
 pub(super) type Shared = Rc<RefCell<World>>;
@@ -25,10 +26,8 @@ pub(super) struct World {
     pub(super) instance: Instance,
     pub(super) sessions: BTreeMap<SessionId, Session>,
     pub(super) workers: Workers,
-    pub(super) reap_fault: ReapFault,
-    pub(super) frozen: watch::Sender<bool>,
-    /// What the table itself says instead of the truth.
-    pub(super) published: BTreeMap<String, Value>,
+    #[cfg(debug_assertions)]
+    pub(super) faults: Faults,
     connections: u64,
 }
 
@@ -53,13 +52,13 @@ impl World {
             options,
             instance: Instance::from(random()),
             sessions: BTreeMap::new(),
-            reap_fault: ReapFault::None,
-            frozen: watch::Sender::new(false),
-            published: BTreeMap::new(),
+            #[cfg(debug_assertions)]
+            faults: Faults::default(),
             connections: 0,
         })
     }
 
+    #[cfg(debug_assertions)]
     pub(super) fn change_instance(&mut self) {
         self.instance = Instance::from(random());
     }
@@ -174,9 +173,8 @@ impl World {
             "gateway": { "pid": std::process::id(), "instance": self.instance },
             "sessions": rows,
         });
-        for (field, value) in &self.published {
-            table[field] = value.clone();
-        }
+        #[cfg(debug_assertions)]
+        self.faults.disguise(&mut table);
         for field in &self.options.without {
             leave_out(&mut table, field);
         }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum;
-
+use crate::demo::argv::name_of;
 use crate::demo::flavour::{Flavour, Leads};
 use crate::demo::protocol::AtEndOfInput;
 use crate::domain::ids::WorkerKey;
@@ -82,14 +81,9 @@ impl Args {
     }
 }
 
-/// How clap writes a value.
-pub(in crate::demo) fn name_of(value: impl ValueEnum) -> String {
-    value.to_possible_value().map(|possible| possible.get_name().to_owned()).unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{Parser, ValueEnum};
 
     use super::*;
 

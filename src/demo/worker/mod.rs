@@ -4,6 +4,7 @@
 
 mod args;
 mod lifeline;
+mod spawn;
 
 use std::fmt;
 use std::hint::black_box;
@@ -15,15 +16,12 @@ use rustix::process::Signal;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
-pub(super) use args::name_of;
 pub use args::{Args, Whose};
+pub(in crate::demo) use spawn::spawn_worker;
+pub use spawn::{SUBCOMMAND, worker_match};
 
 use super::flavour::{Flavour, Leads, Offspring, OnSigterm};
-use super::launch::spawn_worker;
 use super::protocol::{AtEndOfInput, WorkerReady};
-
-/// The hidden subcommand that runs a worker.
-pub const SUBCOMMAND: &str = "demo-worker";
 
 /// A worker that couldn't become what it was to be.
 #[derive(Debug)]
