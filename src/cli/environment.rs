@@ -74,11 +74,12 @@ pub(super) fn notify_socket() -> Option<OsString> {
 
 /// How long the service manager waits for a sign of life, if it does.
 pub(super) fn watchdog() -> Option<Duration> {
-    let pid = variable("WATCHDOG_PID");
-    super::service::watchdog_of(
-        variable("WATCHDOG_USEC")?.to_str()?,
-        pid.as_ref().and_then(|pid| pid.to_str()),
-    )
+    // The variables are inherited, and another process may be meant.
+    if variable("WATCHDOG_PID").is_some_and(|pid| *pid != *std::process::id().to_string()) {
+        return None;
+    }
+    let microseconds = variable("WATCHDOG_USEC")?;
+    microseconds.to_str()?.parse().ok().filter(|micros| *micros > 0).map(Duration::from_micros)
 }
 
 /// Which file stderr is, where systemd's journal reads it: device and inode.

@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::time::Duration;
 
 use super::environment;
 
@@ -56,12 +55,4 @@ fn send(address: &OsString, text: &str) -> std::io::Result<()> {
         None => SocketAddr::from_pathname(address)?,
     };
     socket.send_to_addr(text.as_bytes(), &address).map(drop)
-}
-
-/// How long a watchdog waits for a sign of life.
-pub(super) fn watchdog_of(microseconds: &str, pid: Option<&str>) -> Option<Duration> {
-    if pid.is_some_and(|pid| pid != std::process::id().to_string()) {
-        return None;
-    }
-    microseconds.parse().ok().filter(|micros| *micros > 0).map(Duration::from_micros)
 }
