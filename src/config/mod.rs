@@ -21,12 +21,14 @@ mod keys;
 mod kinds;
 mod locate;
 mod metrics;
+mod nearest;
 mod policy;
 mod problems;
 mod process;
 mod read;
 mod section;
 mod syntax;
+mod table;
 mod value;
 
 #[cfg(test)]
@@ -79,7 +81,7 @@ pub struct Config {
 pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let problems = Problems::new(text, file);
     let Some(root) = syntax::parse(text, &problems) else { return Err(problems.into_errors()) };
-    let root = Section::root(&root, &problems);
+    let root = Section::root(&root, &keys::ROOT, &keys::TABLES, &problems);
     root.refuse_unknown_keys();
 
     let policy = match root.section("policy", &keys::POLICY) {

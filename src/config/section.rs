@@ -8,8 +8,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::duration;
-use super::keys::{self, Table};
 use super::problems::Problems;
+use super::table::Table;
 use super::user::UserSpec;
 use super::value::{kind, quoted, shown};
 
@@ -17,6 +17,8 @@ use super::value::{kind, quoted, shown};
 pub(super) struct Section<'a> {
     entries: &'a DeTable<'a>,
     table: &'static Table,
+    /// All tables that there are.
+    tables: &'static [&'static Table],
     /// The path of its keys; empty at the top level.
     path: String,
     span: Range<usize>,
@@ -24,8 +26,13 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> Section<'a> {
-    pub(super) fn root(root: &'a Spanned<DeTable<'a>>, problems: &'a Problems<'a>) -> Self {
-        Self { entries: root.get_ref(), table: &keys::ROOT, path: String::new(), span: root.span(), problems }
+    pub(super) fn root(
+        root: &'a Spanned<DeTable<'a>>,
+        table: &'static Table,
+        tables: &'static [&'static Table],
+        problems: &'a Problems<'a>,
+    ) -> Self {
+        Self { entries: root.get_ref(), table, tables, path: String::new(), span: root.span(), problems }
     }
 
     /// The line of this table's header, or of its first mention.
@@ -52,7 +59,7 @@ impl<'a> Section<'a> {
 
     pub(super) fn refuse_unknown_keys(&self) {
         for (key, value) in self.entries.iter().filter(|(key, _)| !self.table.knows(key.get_ref())) {
-            let message = self.table.about_unknown(key.get_ref(), value.get_ref());
+            let message = self.table.about_unknown(key.get_ref(), value.get_ref(), self.tables);
             self.problems.add(key.span().start, self.path_of(key.get_ref()), message);
         }
     }
@@ -68,7 +75,7 @@ impl<'a> Section<'a> {
     }
 
     fn below(&self, key: &str, entries: &'a DeTable<'a>, span: Range<usize>, table: &'static Table) -> Self {
-        Self { entries, table, path: self.path_of(key), span, problems: self.problems }
+        Self { entries, table, tables: self.tables, path: self.path_of(key), span, problems: self.problems }
     }
 
     /// The tables of an array of tables (`[[key]]`).

@@ -7,7 +7,7 @@ mod http;
 
 use std::fmt;
 
-use super::keys;
+use super::nearest::nearest;
 use super::section::Section;
 use super::value::quoted;
 use crate::domain::policy::WorkerMatch;
@@ -87,10 +87,16 @@ pub(super) fn built_in_match(word: &str) -> Option<&'static str> {
     KINDS.iter().find(|kind| kind.word == word)?.worker_match
 }
 
-/// The keys of all kinds.
-pub(super) fn keys() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().flat_map(|kind| kind.keys).copied()
-}
+/// The keys of all kinds, by kind.
+pub(super) const KEYS: [&[&str]; KINDS.len()] = {
+    let mut keys: [&[&str]; KINDS.len()] = [&[]; KINDS.len()];
+    let mut at = 0;
+    while at < KINDS.len() {
+        keys[at] = KINDS[at].keys;
+        at += 1;
+    }
+    keys
+};
 
 /// Reads the kind that a gateway names. Without one the keys of every kind are taken, so that its other mistakes are told as well.
 pub(super) fn read(section: &Section<'_>) -> Option<(GatewayKind, Option<WorkerMatch>)> {
@@ -98,7 +104,9 @@ pub(super) fn read(section: &Section<'_>) -> Option<(GatewayKind, Option<WorkerM
         endpoint::read(section);
         return None;
     };
-    for key in keys().filter(|key| !kind.keys.contains(key) && section.value(key).is_some()) {
+    for key in
+        KEYS.into_iter().flatten().filter(|key| !kind.keys.contains(key) && section.value(key).is_some())
+    {
         section.refuse(key, format!("kind = {:?} has no {key}; take it out", kind.word));
     }
     let built_in = kind.worker_match.and_then(|pattern| WorkerMatch::new(pattern).ok());
@@ -117,7 +125,7 @@ fn named(section: &Section<'_>) -> Option<&'static Kind> {
             "kind",
             if RESERVED.contains(&text) {
                 format!("{found} is not served by this version; it serves {expected}")
-            } else if let Some(near) = keys::nearest(text, words()) {
+            } else if let Some(near) = nearest(text, words()) {
                 format!("expected {expected}; found {found}; did you mean {near:?}?")
             } else {
                 format!("expected {expected}; found {found}")
