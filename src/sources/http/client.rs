@@ -11,6 +11,7 @@ use hyper::header::{
 };
 use hyper::{Method, Request, StatusCode};
 
+use super::connect::connect;
 use super::connection::Connection;
 use super::credential::Credential;
 use super::deadline::Deadline;
@@ -114,7 +115,7 @@ impl HttpClient {
     /// There is none.
     pub async fn connect(&self) -> Result<Stream, HttpError> {
         let deadline = Deadline::after(self.timeout);
-        let stream = deadline.within(Phase::Connect, Stream::open(&self.address, &self.listeners)).await;
+        let stream = deadline.within(Phase::Connect, connect(&self.address, &self.listeners)).await;
         stream.and_then(|stream| stream).map(|(stream, _)| stream).map_err(|problem| self.error(problem))
     }
 

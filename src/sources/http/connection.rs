@@ -11,9 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
+use super::connect::connect;
 use super::error::HttpProblem;
 use super::listener::Listeners;
-use super::stream::{Peer, Stream};
+use super::stream::Peer;
 use crate::config::address::Address;
 use crate::domain::table::Listener;
 
@@ -35,7 +36,7 @@ struct Driver(JoinHandle<()>);
 
 impl Connection {
     pub(super) async fn open(address: &Address, listeners: &Listeners) -> Result<Self, HttpProblem> {
-        let (stream, listener) = Stream::open(address, listeners).await?;
+        let (stream, listener) = connect(address, listeners).await?;
         let peer = stream.peer();
         Ok(Self { listener, peer, ..Self::over(stream).await? })
     }

@@ -2,6 +2,7 @@
 //! answers, no byte before it is known who listens, and no word of a token in what it says. It knows nothing of session tables.
 
 mod client;
+mod connect;
 mod connection;
 mod credential;
 mod deadline;
