@@ -10,6 +10,7 @@ pub mod observation;
 pub mod orphan;
 pub mod policy;
 pub mod process;
+mod protection;
 pub mod table;
 pub mod time;
 pub mod verdict;

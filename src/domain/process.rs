@@ -55,6 +55,17 @@ pub struct Process {
     pub rss_bytes: Option<u64>,
 }
 
+impl Process {
+    /// Whether it was started to run this worker and nothing else: the worker's whole argv stands in its own (`sh -c "worker …; true"`,
+    /// `timeout 1h worker …`).
+    pub(super) fn is_wrapper_of(&self, worker: &Self) -> bool {
+        match (&self.argv, &worker.argv) {
+            (Some(outer), Some(inner)) => outer.len() > inner.len() && outer.contains(&**inner),
+            _ => false,
+        }
+    }
+}
+
 /// One look at the process tree: everything that can be, or be the parent of, a worker; not the whole machine.
 ///
 /// What isn't in it may still exist (the kernel's `children` files can miss a child, a look is never atomic), so absence proves nothing.

@@ -8,8 +8,8 @@ use super::ids::{GatewayName, Instance, Pid, SessionId};
 use super::orphan::OrphanKind;
 use super::policy::WorkerMatch;
 use super::process::{Process, ProcessIdentity};
+use super::protection::Protection;
 use super::time::Awake;
-use super::verdict::Protection;
 
 /// How long a warrant is good for, counted from when the table that it rests on was asked for: what is signalled later than that is judged
 /// again first.

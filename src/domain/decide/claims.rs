@@ -1,9 +1,9 @@
 //! What a row's claim on processes is worth: which of the processes that it owns may be ended with its session.
 
+use super::named::by_pid;
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::world::{Gateway, RowId, World};
-use crate::domain::ids::Pid;
 use crate::domain::process::Process;
 use crate::domain::table::Told;
 use crate::domain::verdict::Protection;
@@ -86,49 +86,6 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
         None => Claim::CloseOnly,
         Some(worker) => Claim::Processes { worker, others: all.collect() },
     }
-}
-
-/// The process that a row names, if it may be signalled. `Err`: the session is kept for it.
-pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Option<&'a Process>, Protection> {
-    let gateway = &world.gateways[row.gateway];
-    let session = world.session(row);
-    if let Some(protection) = gateway.limits.protects_pid(pid) {
-        return Err(protection);
-    }
-    if world.rows_naming(pid).len() > 1 {
-        return Err(Protection::Shared(pid));
-    }
-    let Some(process) = world.alive(pid) else { return Ok(None) };
-    // Without its gateway or a pattern there is nothing to check the claim against, so nothing is signalled.
-    let can_check = gateway.rules.worker_match.is_some() && gateway.contradiction.is_none();
-    let above = gateway.process.filter(|_| can_check);
-    if let Some(protection) = gateway.limits.protects(process) {
-        return Err(protection);
-    }
-    let Some(above) = above else { return Ok(None) };
-    if !gateway.takes(pid) {
-        return Err(Protection::NotAWorker(pid));
-    }
-    let key = gateway.key_of(pid);
-    let says_so = key.is_some() && key == session.worker_key();
-    if !says_so && key.is_some_and(|key| !gateway.rows_with(key).is_empty()) {
-        return Err(Protection::Shared(pid));
-    }
-    let line: Vec<Pid> = world.ancestors(process).map(|ancestor| ancestor.identity.pid).collect();
-    let is_under = line.contains(&above.pid);
-    let between = line.iter().take_while(|ancestor| **ancestor != above.pid);
-    if !says_so && between.into_iter().any(|pid| !world.rows_naming(*pid).is_empty()) {
-        return Err(Protection::Shared(pid));
-    }
-    // A worker that left its gateway's tree (double-forked) has to say itself whose it is.
-    let is_under_another = line.iter().any(|pid| !world.gateways_at(*pid).is_empty());
-    if !is_under && (!says_so || is_under_another) {
-        return Err(Protection::NotUnderGateway(pid));
-    }
-    // It carries another key than the row says, and may be of a session that isn't listed yet; or it doesn't say whose it is, and may be the
-    // worker of a row that isn't understood. If it is this one's after all, its gateway ends it with its session.
-    let contradicts = key.is_some() && session.key.known().is_some();
-    Ok((says_so || !(contradicts || gateway.has_obscure_row())).then_some(process))
 }
 
 /// Whether a process that carries the row's key may be ended with its session. The same key twice is no proof of anything (Hermes 0.13: two

@@ -12,6 +12,7 @@
 
 mod claims;
 mod clock;
+mod named;
 mod owners;
 mod position;
 mod quota;

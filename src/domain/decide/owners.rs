@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::claims;
+use super::named::by_pid;
 use super::position::Position;
 use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::Pid;
@@ -233,7 +233,7 @@ fn by_key(world: &World<'_>, process: &Process) -> ByKey {
 /// Whether the worker that this row names is there, can be trusted to be the row's, and is younger than this one, which carries the same key.
 fn supersedes(world: &World<'_>, row: RowId, process: &Process) -> bool {
     let Some(named) = world.session(row).named_worker() else { return false };
-    let named = claims::by_pid(world, row, named).ok().flatten();
+    let named = by_pid(world, row, named).ok().flatten();
     named.is_some_and(|named| named.identity.start_ticks > process.identity.start_ticks)
 }
 

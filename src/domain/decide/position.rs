@@ -42,7 +42,7 @@ impl World<'_> {
             if let Some(gateway) = self.gateway_of(ancestor.identity.pid, worker) {
                 return if wraps { Position::Child(gateway) } else { Position::Below(gateway) };
             }
-            wraps = wraps && is_wrapper(ancestor, worker);
+            wraps = wraps && ancestor.is_wrapper_of(worker);
             if wraps {
                 head = ancestor;
             }
@@ -108,14 +108,5 @@ impl World<'_> {
                 "its parent {pid} ({name}) is there and may be its gateway; it is no [[gateway]] of the configuration"
             )),
         }
-    }
-}
-
-/// A process that was started to run this worker and nothing else: the worker's whole argv stands in its own (`sh -c "worker …; true"`,
-/// `timeout 1h worker …`).
-pub(super) fn is_wrapper(parent: &Process, worker: &Process) -> bool {
-    match (&parent.argv, &worker.argv) {
-        (Some(outer), Some(inner)) => outer.len() > inner.len() && outer.contains(&**inner),
-        _ => false,
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::position::is_wrapper;
 use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
@@ -332,7 +331,8 @@ fn named_keys<'a>(
     for (pid, key) in gateways.iter().flat_map(|gateway| &gateway.workers) {
         let (Some(key), Some(process)) = (key, seen.processes.get(*pid)) else { continue };
         let wrapper = process.parent.and_then(|pid| seen.processes.get(pid));
-        let wrapper = wrapper.filter(|parent| is_wrapper(parent, process)).map(|parent| parent.identity.pid);
+        let wrapper =
+            wrapper.filter(|parent| parent.is_wrapper_of(process)).map(|parent| parent.identity.pid);
         let rows = [Some(*pid), wrapper].into_iter().flatten().filter_map(|pid| named.get(&pid));
         for row in rows.flatten() {
             keys.entry(key).or_default().push((*row, process.identity.start_ticks));

@@ -1,0 +1,67 @@
+//! What is never signalled, whatever a table says.
+
+use std::fmt;
+
+use super::ids::Pid;
+
+/// Why a process is never signalled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// PID 1.
+    Init,
+    /// The reaper itself or one of its ancestors.
+    OwnLine(Pid),
+    /// A gateway.
+    Gateway(Pid),
+    /// A kernel thread.
+    KernelThread(Pid),
+    /// Another user's process.
+    OtherUser {
+        /// The process.
+        pid: Pid,
+        /// Its user.
+        uid: u32,
+        /// The user whose processes may be signalled.
+        allowed: u32,
+    },
+    /// A process named as a worker that doesn't look like one.
+    NotAWorker(Pid),
+    /// A process named as a worker that isn't under its gateway.
+    NotUnderGateway(Pid),
+    /// A process that is the worker of two rows.
+    Shared(Pid),
+    /// A process that has a gateway or another session's worker in its tree.
+    Above {
+        /// The process.
+        pid: Pid,
+        /// The one under it.
+        other: Pid,
+    },
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Init => f.write_str("process 1 is init"),
+            Self::OwnLine(pid) => write!(f, "process {pid} is the reaper itself or an ancestor of it"),
+            Self::Gateway(pid) => write!(f, "process {pid} is a gateway"),
+            Self::KernelThread(pid) => write!(f, "process {pid} is a kernel thread"),
+            Self::OtherUser { pid, uid, allowed } => {
+                write!(f, "process {pid} runs as user {uid}, not as {allowed} (see worker.user)")
+            }
+            Self::NotAWorker(pid) => {
+                write!(f, "process {pid} is named as its worker but doesn't match worker.match")
+            }
+            Self::NotUnderGateway(pid) => {
+                write!(f, "process {pid} is named as its worker but isn't under its gateway")
+            }
+            Self::Shared(pid) => write!(f, "process {pid} is the worker of another session too"),
+            Self::Above { pid, other } => {
+                write!(
+                    f,
+                    "process {pid} has process {other} under it, a gateway or a listed session's worker"
+                )
+            }
+        }
+    }
+}
