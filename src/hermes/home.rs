@@ -10,7 +10,7 @@ use super::error::HermesError;
 use super::plugin;
 
 /// What every release makes in its home as soon as it reads its configuration.
-pub(super) const LAYOUT: [&str; 4] = ["cron", "logs", "memories", "sessions"];
+const LAYOUT: [&str; 4] = ["cron", "logs", "memories", "sessions"];
 
 /// Who named a home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +60,12 @@ impl Home {
         };
         let missing: Vec<_> = LAYOUT.into_iter().filter(|name| !path.join(name).is_dir()).collect();
         if !missing.is_empty() {
-            return Err(HermesError::NotAHome { path, missing });
+            let has_nothing = missing.len() == LAYOUT.len();
+            return Err(if has_nothing {
+                HermesError::NeverUsed(path)
+            } else {
+                HermesError::NotAHome { path, missing }
+            });
         }
         let owner = fs::metadata(&path).map_err(unreadable)?.uid();
         if owner != own_uid {
