@@ -2,30 +2,40 @@
 
 use std::fmt::Write;
 
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
 use super::args::Args;
 use super::exit::{Exit, Failure};
 use super::{environment, output};
 use crate::config::effective::{self, Origin, Settings};
+use crate::report::text::plain;
+use crate::sources::clock;
 
 const HEAD: Style = Style::new().bold();
 const QUIET: Style = Style::new().dimmed();
+const WARN: Style = AnsiColor::Yellow.on_default();
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let dir = environment::state_dir(&config)?;
     let settings = effective::of_file(&config.source)?;
     let file = config.source.display().to_string();
+    let now = clock::wall_now();
+    let over = config.keeps.iter().filter(|keep| keep.veto.is_over(now));
+    let notes: Vec<String> =
+        over.map(|keep| format!("{} is over and keeps nothing any more", keep.veto.words)).collect();
     let text = if args.json {
         let all: Vec<_> = settings.iter().map(as_json).collect();
         format!(
             "{}\n",
-            json!({ "version": 1, "config": file, "state_dir": dir.display().to_string(), "settings": all })
+            json!({
+                "version": 1, "config": file, "state_dir": dir.display().to_string(), "settings": all, "notes": notes
+            })
         )
     } else {
-        render(&file, &dir.display().to_string(), &settings)
+        let notes = notes.iter().map(|note| format!("{WARN}{}{WARN:#}\n", plain(note, 200)));
+        render(&file, &dir.display().to_string(), &settings) + &notes.collect::<String>()
     };
     output::print_text(&text)?;
     Ok(Exit::Done)

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::args::{Args, ExplainArgs};
 use super::exit::{Exit, Failure};
 use super::history::tell_damage;
+use super::look::look;
 use super::{environment, output};
 use crate::operate::explain::Sources;
 use crate::operate::seen::Seen;
@@ -12,18 +13,15 @@ use crate::operate::{events, history};
 use crate::report::json;
 use crate::sources::clock;
 use crate::state::audit;
-use crate::sweep::{Patience, Store, Sweep};
 
 pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let dir = environment::state_dir(&config)?;
-    let mut sweep = Sweep::new(&config, Patience::None)?;
-    let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
-    let report = match sweep.preview(&memory).await {
+    let report = match look(&config).await {
         Ok(report) => Some(report),
-        Err(error) => {
+        Err(failure) => {
             // The past can be told all the same.
-            Failure::from(error).tell();
+            failure.tell();
             None
         }
     };

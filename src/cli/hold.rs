@@ -5,19 +5,17 @@ use std::time::Duration;
 
 use super::args::{Args, HoldArgs};
 use super::exit::{Exit, Failure};
+use super::look::look;
 use super::{environment, output};
 use crate::operate::explain::NotOne;
 use crate::report::json;
 use crate::sources::clock;
 use crate::state::holds::{self, Hold};
-use crate::sweep::{Patience, Store, Sweep};
 
 pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let dir = environment::state_dir(&config)?;
-    let mut sweep = Sweep::new(&config, Patience::None)?;
-    let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
-    let report = sweep.preview(&memory).await?;
+    let report = look(&config).await?;
     let document = json::document(&report);
     let entries = document
         .gateways

@@ -71,6 +71,12 @@ pub fn effective(text: &str, file: &Path) -> Vec<Settings> {
             }));
         }
     }
+    let keeps = root.get("keep").and_then(|keeps| keeps.get_ref().as_array());
+    for (number, keep) in (1..).zip(keeps.into_iter().flatten()) {
+        if let DeValue::Table(table) = keep.get_ref() {
+            reader.add_all(table, &format!("keep[{number}]."), &mut general);
+        }
+    }
     let mut all = vec![Settings { gateway: None, settings: general }];
     let gateways = root.get("gateway").and_then(|gateways| gateways.get_ref().as_array());
     for gateway in gateways.into_iter().flatten() {

@@ -20,7 +20,7 @@ pub(super) const POLICY_KEYS: &[&str] = &[
 
 pub(super) const ROOT: Table = Table {
     place: "at the top level",
-    keys: &["audit", "gateway", "metrics", "policy", "state"],
+    keys: &["audit", "gateway", "keep", "metrics", "policy", "state"],
     of_kinds: &[],
     shared: &[],
 };
@@ -31,6 +31,12 @@ pub(super) const METRICS: Table =
     Table { place: "in [metrics]", keys: &["textfile", "listen"], of_kinds: &[], shared: &[] };
 pub(super) const AUDIT: Table =
     Table { place: "in [audit]", keys: &["max_bytes", "keep"], of_kinds: &[], shared: &[] };
+pub(super) const KEEP: Table = Table {
+    place: "in [[keep]]",
+    keys: &["gateway", "session", "key", "until", "why"],
+    of_kinds: &[],
+    shared: &[],
+};
 pub(super) const GATEWAY: Table = Table {
     place: "in [[gateway]]",
     keys: &["name", "kind", "timeout", "max_table_bytes", "worker", "process"],
@@ -42,8 +48,8 @@ pub(super) const WORKER: Table =
 pub(super) const PROCESS: Table =
     Table { place: "in [gateway.process]", keys: &["match", "pid_file"], of_kinds: &[], shared: &[] };
 
-pub(super) const TABLES: [&Table; 8] =
-    [&ROOT, &POLICY, &STATE, &AUDIT, &METRICS, &GATEWAY, &WORKER, &PROCESS];
+pub(super) const TABLES: [&Table; 9] =
+    [&ROOT, &POLICY, &STATE, &AUDIT, &METRICS, &KEEP, &GATEWAY, &WORKER, &PROCESS];
 
 /// Every table's own keys, with its place.
 #[cfg(test)]

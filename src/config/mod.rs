@@ -17,6 +17,7 @@ mod audit;
 pub mod effective;
 mod errors;
 mod gateway;
+mod keep;
 mod keys;
 mod kinds;
 mod locate;
@@ -44,6 +45,7 @@ use std::path::{Path, PathBuf};
 
 pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
 pub use gateway::GatewayConfig;
+pub use keep::KeepConfig;
 pub use kinds::{Endpoint, GatewayKind, HermesHome, ListenerUser};
 pub use locate::{Environment, Located, LocatedBy, locate};
 pub use metrics::Metrics;
@@ -72,6 +74,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// The gateways, in the order of the file. Never empty; names are unique.
     pub gateways: Vec<GatewayConfig>,
+    /// What is never reaped, or not yet.
+    pub keeps: Vec<KeepConfig>,
 }
 
 /// Reads the text of a configuration. `file` appears in the messages, and relative paths in the text start at its folder.
@@ -98,9 +102,10 @@ pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigErrors> {
     let audit = audit::read(&root);
     let metrics = metrics::read(&root);
     let gateways = gateway::read_all(&root, &policy);
+    let keeps = keep::read_all(&root, &gateways);
 
     if problems.is_empty() {
-        Ok(Config { source: file.to_owned(), state_dir, audit, metrics, gateways })
+        Ok(Config { source: file.to_owned(), state_dir, audit, metrics, gateways, keeps })
     } else {
         Err(problems.into_errors())
     }

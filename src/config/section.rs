@@ -167,6 +167,11 @@ impl<'a> Section<'a> {
         Some(self.problems.file.parent().unwrap_or(Path::new("")).join(text))
     }
 
+    /// Whether a mistake was found already.
+    pub(super) fn has_problems(&self) -> bool {
+        !self.problems.is_empty()
+    }
+
     /// Notes that a key holds something else than expected.
     pub(super) fn mismatch<T>(&self, key: &str, expected: &str, found: &str) -> Option<T> {
         self.refuse(key, format!("expected {expected}; found {found}"));

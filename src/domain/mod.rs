@@ -3,6 +3,7 @@
 pub mod activity;
 pub mod adoption;
 pub mod decide;
+pub mod glob;
 pub mod ids;
 pub mod ledger;
 pub mod looking;

@@ -1,7 +1,8 @@
-//! What an operator forbids by hand: nothing is done to one session or worker, or to any, until a time. It only ever keeps.
+//! What an operator forbids, by hand or by `[[keep]]`: nothing is done to some sessions and workers, or to any. It only ever keeps.
 
 use std::time::SystemTime;
 
+use super::glob::Glob;
 use super::ids::GatewayName;
 use super::verdict::Subject;
 
@@ -17,6 +18,15 @@ pub enum Scope {
         /// The id of the report, or the conversation key.
         name: Box<str>,
     },
+    /// All that fits everything that is given.
+    Like {
+        /// Which gateway.
+        gateway: Option<GatewayName>,
+        /// Sessions of such an id.
+        session: Option<Glob>,
+        /// Sessions and workers of such a conversation key.
+        key: Option<Glob>,
+    },
 }
 
 /// One of them.
@@ -24,8 +34,8 @@ pub enum Scope {
 pub struct Veto {
     /// What it covers.
     pub scope: Scope,
-    /// Until when.
-    pub until: SystemTime,
+    /// Until when; `None`: for good.
+    pub until: Option<SystemTime>,
     /// What the report says of it.
     pub words: Box<str>,
 }
@@ -35,22 +45,41 @@ pub struct Veto {
 pub struct Vetoes(pub Vec<Veto>);
 
 impl Vetoes {
-    /// Why nothing may be done to this subject now.
+    /// Why nothing may be done to this subject now. `key`: a session's conversation key, where it isn't its id.
     pub fn forbid(
         &self,
         gateway: &GatewayName,
         subject: &Subject,
         key: Option<&str>,
         now: SystemTime,
-    ) -> Option<&str> {
-        let covers = |veto: &&Veto| match &veto.scope {
-            _ if veto.until <= now => false,
-            Scope::All => true,
-            Scope::One { gateway: of, name } => {
-                of == gateway && (**name == *subject.id() || key == Some(&**name))
+    ) -> Option<&Veto> {
+        self.0.iter().find(|veto| !veto.is_over(now) && veto.scope.covers(gateway, subject, key))
+    }
+}
+
+impl Veto {
+    /// Whether its time is over.
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+impl Scope {
+    fn covers(&self, of: &GatewayName, subject: &Subject, key: Option<&str>) -> bool {
+        match self {
+            Self::All => true,
+            Self::One { gateway, name } => gateway == of && (**name == *subject.id() || key == Some(&**name)),
+            Self::Like { gateway, session, key: like } => {
+                let fits = |glob: &Option<Glob>, text: Option<&str>| {
+                    glob.as_ref().is_none_or(|glob| text.is_some_and(|text| glob.matches(text)))
+                };
+                let (id, key) = match subject {
+                    Subject::Session { id, .. } => (Some(id.as_str()), key.or(Some(id.as_str()))),
+                    Subject::Worker { key, .. } => (None, key.as_ref().map(|key| key.as_str())),
+                };
+                gateway.as_ref().is_none_or(|gateway| gateway == of) && fits(session, id) && fits(like, key)
             }
-        };
-        self.0.iter().find(covers).map(|veto| &*veto.words)
+        }
     }
 }
 
@@ -70,15 +99,50 @@ mod tests {
         let (desk, other) = (GatewayName::from("desk"), GatewayName::from("other"));
         for name in ["a", "talk"] {
             let scope = Scope::One { gateway: desk.clone(), name: name.into() };
-            let vetoes = Vetoes(vec![Veto { scope, until: at(10), words: "why".into() }]);
-            let forbid =
-                |gateway, subject, seconds| vetoes.forbid(gateway, subject, Some("talk"), at(seconds));
+            let vetoes = Vetoes(vec![Veto { scope, until: Some(at(10)), words: "why".into() }]);
+            let forbid = |gateway, subject, seconds| {
+                vetoes.forbid(gateway, subject, Some("talk"), at(seconds)).map(|veto| &*veto.words)
+            };
             assert_eq!(forbid(&desk, &subject, 9), Some("why"), "{name}");
             assert_eq!((forbid(&desk, &subject, 10), forbid(&other, &subject, 9)), (None, None));
         }
         let b = Subject::Session { id: "b".into(), worker: None };
-        let all = Vetoes(vec![Veto { scope: Scope::All, until: at(10), words: "paused".into() }]);
-        assert_eq!(all.forbid(&other, &b, None, at(9)), Some("paused"));
+        let all = Vetoes(vec![Veto { scope: Scope::All, until: Some(at(10)), words: "paused".into() }]);
+        assert_eq!(all.forbid(&other, &b, None, at(9)), Some(&all.0[0]));
         assert_eq!(Vetoes::default().forbid(&desk, &subject, None, at(0)), None);
+    }
+
+    #[test]
+    fn all_that_a_keep_names_has_to_fit() {
+        let session = Subject::Session { id: "abc".into(), worker: None };
+        let identity = crate::domain::process::ProcessIdentity {
+            pid: crate::domain::ids::Pid::new(7).unwrap(),
+            start_ticks: 1,
+            inode: 0,
+        };
+        let worker = Subject::Worker { key: Some("talk-2".into()), identity };
+        let nameless = Subject::Worker { key: None, identity };
+        let (desk, other) = (GatewayName::from("desk"), GatewayName::from("other"));
+        let forbids = |gateway: Option<&str>, session: Option<&str>, key: Option<&str>| {
+            let scope = Scope::Like {
+                gateway: gateway.map(GatewayName::from),
+                session: session.map(Glob::from),
+                key: key.map(Glob::from),
+            };
+            Vetoes(vec![Veto { scope, until: None, words: "why".into() }])
+        };
+        let holds = |vetoes: &Vetoes, of: &GatewayName, subject: &Subject, key: Option<&str>| {
+            vetoes.forbid(of, subject, key, at(u64::from(u32::MAX))).is_some()
+        };
+        let whole = forbids(Some("desk"), None, None);
+        assert!(holds(&whole, &desk, &session, None) && holds(&whole, &desk, &nameless, None));
+        assert!(!holds(&whole, &other, &session, None));
+        let by_id = forbids(None, Some("a*"), None);
+        assert!(holds(&by_id, &other, &session, Some("talk-1")) && !holds(&by_id, &desk, &worker, None));
+        let by_key = forbids(None, None, Some("talk-?"));
+        assert!(holds(&by_key, &desk, &session, Some("talk-1")) && holds(&by_key, &desk, &worker, None));
+        assert!(!holds(&by_key, &desk, &session, None) && !holds(&by_key, &desk, &nameless, None));
+        let both = forbids(Some("desk"), Some("abc"), Some("x*"));
+        assert!(!holds(&both, &desk, &session, Some("talk-1")) && holds(&both, &desk, &session, Some("x")));
     }
 }

@@ -197,6 +197,8 @@ impl Story<'_> {
                 vec![format!("{verdict}: {kind}{}", waited.unwrap_or_default())]
             }
         };
+        let is_said = entry.detail.as_deref().is_some_and(|detail| detail.starts_with("by hand: "));
+        parts.extend(entry.by_hand.filter(|_| !is_said).map(|words| format!("by hand: {words}")));
         parts.extend(now.since.as_deref().map(|since| format!("since {} ({since})", when::ago(since, time))));
         parts.extend(now.looks.map(|looks| format!("seen so at {}", looks_in_words(looks))));
         parts.extend(entry.remaining_s.map(|seconds| format!("due in {}", span(seconds_of(seconds)))));

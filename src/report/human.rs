@@ -9,7 +9,7 @@ pub(crate) use super::text::span;
 use super::text::{bytes, count, plain};
 use super::{Fate, GatewayReport, Line, Report, TableState};
 use crate::domain::orphan::OrphanKind;
-use crate::domain::verdict::Subject;
+use crate::domain::verdict::{Keep, Subject};
 use crate::reap::outcome::{Ending, Outcome, Step, Survivor};
 
 /// What is to be told.
@@ -32,6 +32,9 @@ pub fn render(report: &Report, detail: Detail) -> String {
     let mut text = String::new();
     if detail == Detail::Acts && !report.has_acts() {
         return text;
+    }
+    if let Some(words) = &report.paused {
+        let _ = writeln!(text, "{SOON}nothing is reaped{SOON:#}: {}", plain(words, 200));
     }
     for gateway in &report.gateways {
         render_gateway(&mut text, gateway, detail);
@@ -93,7 +96,13 @@ pub(crate) fn in_words(line: &Line) -> String {
 
 fn story(line: &Line) -> (Style, &'static str, String) {
     match &line.fate {
-        Fate::Keep(keep) => (QUIET, "keep", plain(&keep.to_string(), 200)),
+        Fate::Keep(keep) => {
+            let by_hand = match (&line.by_hand, keep) {
+                (None, _) | (_, Keep::ByHand(_)) => String::new(),
+                (Some(words), _) => format!("; and by hand: {}", plain(words, 200)),
+            };
+            (QUIET, "keep", plain(&keep.to_string(), 200) + &by_hand)
+        }
         Fate::Wait { orphan, waited, remaining } => {
             (SOON, "wait", format!("{}; due in {}", being(*orphan, *waited), span(*remaining)))
         }

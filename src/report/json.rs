@@ -17,6 +17,9 @@ pub(crate) struct Document<'a> {
     pub(crate) dry_run: bool,
     pub(crate) started_at: String,
     pub(crate) took_s: f64,
+    /// That nothing at all is reaped now, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) paused: Option<&'a str>,
     pub(crate) gateways: Vec<Gateway<'a>>,
     pub(crate) totals: Totals,
 }
@@ -53,6 +56,9 @@ pub(crate) struct Entry<'a> {
     /// How often its gateway said that it closed this session, which it lists all the same.
     #[serde(skip_serializing_if = "is_zero")]
     pub(crate) closes_without_effect: u32,
+    /// That an operator keeps it, until when and why; whatever else keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) by_hand: Option<&'a str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -101,6 +107,7 @@ pub(crate) fn document(report: &Report) -> Document<'_> {
         dry_run: report.mode == Mode::DryRun,
         started_at: humantime::format_rfc3339_seconds(report.started_at).to_string(),
         took_s: rounded(report.took),
+        paused: report.paused.as_deref(),
         gateways: report.gateways.iter().map(gateway).collect(),
         totals: Totals {
             sessions: totals.sessions,
@@ -155,6 +162,7 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
         reclaimed_bytes: None,
         survivors: Vec::new(),
         closes_without_effect: line.closes_without_effect,
+        by_hand: line.by_hand.as_deref(),
     };
     match &line.fate {
         Fate::Keep(keep) => {
@@ -216,6 +224,7 @@ impl<'a> Document<'a> {
             dry_run: false,
             started_at: String::new(),
             took_s: 0.0,
+            paused: None,
             gateways,
             totals,
         }
@@ -249,6 +258,7 @@ impl<'a> Entry<'a> {
             reclaimed_bytes: None,
             survivors: Vec::new(),
             closes_without_effect: 0,
+            by_hand: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::domain::policy::Mode;
 use crate::domain::table::{Answer, TableView};
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Keep, Subject, Verdict};
-use crate::domain::veto::Vetoes;
+use crate::domain::veto::{Scope, Vetoes};
 use crate::domain::warrant::Warrant;
 use crate::reap::outcome::{Ending, Outcome};
 
@@ -28,6 +28,8 @@ pub struct Report {
     started: Awake,
     pub(crate) took: Duration,
     pub(crate) gateways: Vec<GatewayReport>,
+    /// That nothing at all is reaped now, and until when.
+    pub(crate) paused: Option<Box<str>>,
 }
 
 /// One gateway in it.
@@ -76,6 +78,8 @@ pub(crate) struct Line {
     pub(crate) rss_bytes: Option<u64>,
     /// How often its gateway said that it closed this session, which it lists all the same.
     pub(crate) closes_without_effect: u32,
+    /// That an operator keeps it, until when and why.
+    pub(crate) by_hand: Option<Box<str>>,
     pub(crate) fate: Fate,
 }
 
@@ -136,7 +140,7 @@ impl Report {
     /// Begins the report of a run that starts now.
     pub fn begin(mode: Mode, started_at: SystemTime, started: Awake) -> Self {
         let run = format!("{:x}-{:x}", started.as_nanos(), std::process::id());
-        Self { run, mode, started_at, started, took: Duration::ZERO, gateways: Vec::new() }
+        Self { run, mode, started_at, started, took: Duration::ZERO, gateways: Vec::new(), paused: None }
     }
 
     /// The run's id, as the audit log has it.
@@ -166,6 +170,7 @@ impl Report {
                     Subject::Worker { .. } => 0,
                 },
                 subject: judged.subject,
+                by_hand: None,
                 rss_bytes: judged.rss_bytes,
                 fate: match judged.verdict {
                     Verdict::Keep(keep) => Fate::Keep(keep),
@@ -180,17 +185,34 @@ impl Report {
         }
     }
 
-    /// Keeps what is due and forbidden by hand. Its grace goes on meanwhile.
+    /// Keeps what is or would be due and is forbidden by an operator. Its grace goes on meanwhile.
     pub fn heed(&mut self, vetoes: &Vetoes, now: SystemTime) {
+        if vetoes.0.is_empty() {
+            return;
+        }
         for gateway in &mut self.gateways {
             for line in &mut gateway.subjects {
-                if matches!(line.fate, Fate::Due { .. } | Fate::Deferred { .. })
-                    && let Some(words) = vetoes.forbid(&gateway.name, &line.subject, line.key.as_deref(), now)
-                {
-                    line.fate = Fate::Keep(Keep::ByHand(words.into()));
+                let veto = vetoes.forbid(&gateway.name, &line.subject, line.key.as_deref(), now);
+                let Some(veto) = veto else { continue };
+                if veto.scope == Scope::All {
+                    self.paused.get_or_insert_with(|| veto.words.clone());
+                } else {
+                    line.by_hand.get_or_insert_with(|| veto.words.clone());
+                }
+                if matches!(line.fate, Fate::Due { .. } | Fate::Deferred { .. } | Fate::Wait { .. }) {
+                    line.fate = Fate::Keep(Keep::ByHand(veto.words.clone()));
                 }
             }
         }
+    }
+
+    /// Awake time until the next orphan is due, if one is inside its grace and nobody keeps it.
+    pub fn next_due(&self) -> Option<Duration> {
+        let waits = self.lines().filter_map(|line| match line.fate {
+            Fate::Wait { remaining, .. } => Some(remaining),
+            _ => None,
+        });
+        waits.min()
     }
 
     /// Takes out the warrants of those gateways that are to be enforced; the others' orphans are only told of. That is all there is to a

@@ -63,7 +63,7 @@ pub fn vetoes(dir: &Path, now: SystemTime) -> Vetoes {
                 dir.join(NAME).display()
             );
             let until = now + Duration::from_secs(3600);
-            Vetoes(vec![Veto { scope: Scope::All, until, words: words.into() }])
+            Vetoes(vec![Veto { scope: Scope::All, until: Some(until), words: words.into() }])
         }
     }
 }
@@ -75,7 +75,7 @@ fn veto(hold: Hold) -> Veto {
         (Some(gateway), Some(name)) => (Scope::One { gateway: gateway.into(), name: name.into() }, "held"),
         _ => (Scope::All, "paused"),
     };
-    Veto { scope, until: hold.until, words: format!("{what} until {until}{why}").into() }
+    Veto { scope, until: Some(hold.until), words: format!("{what} until {until}{why}").into() }
 }
 
 mod humantime_text {

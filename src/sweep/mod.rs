@@ -18,7 +18,7 @@ mod store;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::domain::decide::{Decision, GatewayPlan, decide};
+use crate::domain::decide::{Decision, decide};
 use crate::domain::ids::{BootId, GatewayName};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
@@ -26,7 +26,7 @@ use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
-use crate::domain::verdict::Verdict;
+use crate::domain::veto::Vetoes;
 use crate::reap::linux::LinuxKernel;
 use crate::report::Report;
 use crate::sources::clock;
@@ -47,6 +47,8 @@ pub struct Sweep {
     processes: Processes,
     boot: BootId,
     patience: Patience,
+    /// What the configuration says is never reaped, or not yet.
+    keeps: Vetoes,
     stop: Stop,
     /// Whose loss a whole look has been made for.
     lost: BTreeSet<ProcessIdentity>,
@@ -128,6 +130,7 @@ impl Sweep {
         let mut report = Report::begin(Mode::DryRun, clock::wall_now(), clock::awake_now());
         let (seen, decision, _) = self.judge(memory, Series::Inquiry).await?;
         report.describe(&seen, decision.gateways);
+        report.heed(&self.keeps, clock::wall_now());
         report.end(clock::awake_now());
         Ok(report)
     }
@@ -149,10 +152,11 @@ impl Sweep {
         };
         let Decision { gateways, ledger } = decision;
         store.remember(ledger).map_err(SweepError::Memory)?;
-        let next_due = next_due(&gateways);
         let unread = recheck::unread(&seen);
         report.describe(&seen, gateways);
         report.heed(&store.vetoes(), clock::wall_now());
+        report.heed(&self.keeps, clock::wall_now());
+        let next_due = report.next_due();
         store.notes().decided(&report);
         let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
         if !warrants.is_empty() {
@@ -220,13 +224,4 @@ impl Sweep {
         let rules = self.rules.iter().find(|rules| rules.gateway == *gateway);
         if rules.is_some_and(|rules| rules.policy.dry_run) { Mode::DryRun } else { asked }
     }
-}
-
-fn next_due(gateways: &[GatewayPlan]) -> Option<Duration> {
-    let waits =
-        gateways.iter().flat_map(|gateway| &gateway.judged).filter_map(|judged| match judged.verdict {
-            Verdict::Wait { remaining, .. } => Some(remaining),
-            _ => None,
-        });
-    waits.min()
 }

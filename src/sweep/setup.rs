@@ -12,6 +12,7 @@ use crate::config::{Config, GatewayConfig, ProcessSource};
 use crate::domain::ids::GatewayName;
 use crate::domain::policy::Rules;
 use crate::domain::table::TableView;
+use crate::domain::veto::Vetoes;
 use crate::named_file::Trust;
 use crate::sources::clock::{self, BootIdError};
 use crate::sources::gateway::{self, Gateway, OpenError};
@@ -101,6 +102,7 @@ impl Sweep {
             processes,
             boot,
             patience,
+            keeps: Vetoes(config.keeps.iter().map(|keep| keep.veto.clone()).collect()),
             lost: BTreeSet::new(),
             looked: None,
             stop: Stop::default(),

@@ -20,6 +20,7 @@ mod families;
 mod gateway;
 mod help;
 mod json;
+mod keep;
 mod killed;
 mod liars;
 mod named_files;

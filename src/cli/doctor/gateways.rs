@@ -5,18 +5,14 @@ use std::collections::BTreeMap;
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::Check;
-use crate::cli::args::Args;
-use crate::cli::environment;
-use crate::cli::exit::Failure;
+use crate::cli::look::look;
 use crate::config::Config;
 use crate::config::token::TokenSource;
 use crate::domain::policy::WorkerMatch;
 use crate::report::json::{self, Gateway};
 use crate::report::text::{bytes, count, plain};
-use crate::sources::clock;
-use crate::sweep::{Patience, Store, Sweep};
 
-pub(super) async fn check(config: &Config, _: &Args, checks: &mut Vec<Check>) {
+pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
     tokens(config, checks);
     let report = match look(config).await {
         Ok(report) => report,
@@ -47,13 +43,6 @@ pub(super) async fn check(config: &Config, _: &Args, checks: &mut Vec<Check>) {
             ));
         }
     }
-}
-
-async fn look(config: &Config) -> Result<crate::report::Report, Failure> {
-    let dir = environment::state_dir(config)?;
-    let mut sweep = Sweep::new(config, Patience::None)?;
-    let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
-    Ok(sweep.preview(&memory).await?)
 }
 
 fn tokens(config: &Config, checks: &mut Vec<Check>) {

@@ -1,6 +1,7 @@
 //! `doctor`: does everything fit together here? Each check is in order, a warning or a failure, with its remedy. Changes nothing.
 
 mod gateways;
+mod keeps;
 mod machine;
 mod runner;
 
@@ -51,7 +52,8 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     match environment::config(args) {
         Ok(config) => {
             checks.push(Check::ok("config", config.source.display().to_string()));
-            gateways::check(&config, args, &mut checks).await;
+            gateways::check(&config, &mut checks).await;
+            keeps::check(&config, &mut checks);
             machine::check(&mut checks);
             runner::check(&config, &mut checks);
         }

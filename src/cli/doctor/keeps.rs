@@ -1,0 +1,44 @@
+//! What an operator forbids: how many, the next end, and what is over and only left in the file.
+
+use std::time::SystemTime;
+
+use super::Check;
+use crate::cli::environment;
+use crate::config::Config;
+use crate::domain::veto::{Scope, Veto};
+use crate::report::text::{count, plain};
+use crate::sources::clock;
+use crate::state::holds;
+
+pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
+    let now = clock::wall_now();
+    for keep in config.keeps.iter().filter(|keep| keep.veto.is_over(now)) {
+        checks.push(Check::warning(
+            "keep",
+            format!("{} is over and keeps nothing any more", plain(&keep.veto.words, 200)),
+            "take it out of the file, or give it a later `until`",
+        ));
+    }
+    let of_the_file = config.keeps.iter().map(|keep| keep.veto.clone()).filter(|veto| !veto.is_over(now));
+    checks.extend(told("keep", &of_the_file.collect::<Vec<_>>(), "[[keep]]"));
+    let by_hand = environment::state_dir(config).map(|dir| holds::vetoes(&dir, now).0).unwrap_or_default();
+    let (all, one): (Vec<_>, Vec<_>) = by_hand.into_iter().partition(|veto| veto.scope == Scope::All);
+    checks.extend(told("keep", &one, "hold"));
+    if let Some(veto) = all.first() {
+        let fix = "`gateway-reaper resume` once that is no longer wanted";
+        checks.push(Check::warning("keep", format!("nothing is reaped: {}", plain(&veto.words, 200)), fix));
+    }
+}
+
+fn told(check: &str, vetoes: &[Veto], what: &str) -> Option<Check> {
+    let ends = |veto: &Veto| veto.until.map(humantime::format_rfc3339_seconds);
+    let first: Option<&Veto> = vetoes
+        .iter()
+        .filter(|veto| veto.until.is_some())
+        .min_by_key(|veto| veto.until.unwrap_or(SystemTime::UNIX_EPOCH));
+    let end = match first.and_then(ends) {
+        Some(end) => format!("the first ends {end}"),
+        None => "none of them ends".to_owned(),
+    };
+    (!vetoes.is_empty()).then(|| Check::ok(check, format!("{} in force; {end}", count(vetoes.len(), what))))
+}

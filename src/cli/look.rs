@@ -1,0 +1,22 @@
+//! One look for the commands that change nothing: what is there now, with what an operator forbids.
+
+use super::environment;
+use super::exit::Failure;
+use crate::config::Config;
+use crate::report::Report;
+use crate::sources::clock;
+use crate::state::holds;
+use crate::sweep::{Patience, Store, Sweep};
+
+pub(super) async fn look(config: &Config) -> Result<Report, Failure> {
+    look_with(config, &mut Sweep::new(config, Patience::None)?).await
+}
+
+/// The same with what an earlier look opened.
+pub(super) async fn look_with(config: &Config, sweep: &mut Sweep) -> Result<Report, Failure> {
+    let dir = environment::state_dir(config)?;
+    let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
+    let mut report = sweep.preview(&memory).await?;
+    report.heed(&holds::vetoes(&dir, clock::wall_now()), clock::wall_now());
+    Ok(report)
+}
