@@ -1,6 +1,7 @@
 //! Which processes can be workers at all: whose user's they are, and what their argv looks like.
 //!
-//! Another user's argv isn't even read: reading it can block for as long as that user likes, and a stranger's look-alike is no worker.
+//! Another user's argv isn't even read: reading it can block for as long as that user likes, and a stranger's look-alike is no worker. What
+//! a gateway started is no stranger: its argv is read, so that a worker of another user than the configured one is listed.
 
 use crate::domain::policy::WorkerMatch;
 

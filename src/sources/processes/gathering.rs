@@ -34,6 +34,15 @@ pub(super) enum Depth {
     All,
 }
 
+/// Whose argv is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// That of the users that workers run as.
+    Workers,
+    /// Every user's.
+    Anybodys,
+}
+
 impl<'a> Gathering<'a> {
     pub(super) fn new(
         proc: &'a mut Proc,
@@ -59,7 +68,12 @@ impl<'a> Gathering<'a> {
 
     /// Adds a process that may be a worker or a gateway, with its argv.
     pub(super) fn ask(&mut self, pid: Pid) -> Result<(), ProcessesError> {
-        self.ask_with(pid, |_, _, _| Ok(Vec::new())).map(|_| ())
+        self.ask_with(pid, Whose::Workers, |_, _, _| Ok(Vec::new())).map(|_| ())
+    }
+
+    /// Adds a gateway with its family. Whatever user its workers run as, they are read: a worker that may not be signalled is listed.
+    pub(super) fn ask_gateway(&mut self, root: Pid, kinship: &Kinship) -> Result<(), ProcessesError> {
+        self.ask_all(root, kinship, Depth::ToWorkers, Whose::Anybodys)
     }
 
     /// Adds a process with its argv and its children with theirs, and what is below those as far as `depth` says.
@@ -68,6 +82,16 @@ impl<'a> Gathering<'a> {
         root: Pid,
         kinship: &Kinship,
         depth: Depth,
+    ) -> Result<(), ProcessesError> {
+        self.ask_all(root, kinship, depth, Whose::Workers)
+    }
+
+    fn ask_all(
+        &mut self,
+        root: Pid,
+        kinship: &Kinship,
+        depth: Depth,
+        whose: Whose,
     ) -> Result<(), ProcessesError> {
         let candidates = self.candidates;
         let mut waiting = vec![root];
@@ -90,7 +114,7 @@ impl<'a> Gathering<'a> {
                 goes_down = goes_on(process);
                 if goes_down { kinship.children(proc, dir) } else { Ok(Vec::new()) }
             };
-            waiting.extend(self.ask_with(pid, children)?);
+            waiting.extend(self.ask_with(pid, whose, children)?);
             if goes_down {
                 self.families.insert(pid);
             }
@@ -101,6 +125,7 @@ impl<'a> Gathering<'a> {
     fn ask_with(
         &mut self,
         pid: Pid,
+        whose: Whose,
         children: impl FnOnce(&mut Proc, &ProcessDir, &Process) -> Result<Vec<Pid>, ProcessesError>,
     ) -> Result<Vec<Pid>, ProcessesError> {
         self.asked.insert(pid);
@@ -109,9 +134,8 @@ impl<'a> Gathering<'a> {
         let known = exec.and_then(|exec| self.argvs.get(process.identity, exec));
         let kept = match known {
             Some(kept) => kept,
-            None if process.zombie || process.kernel || !self.candidates.has_user(process.uid) => {
-                Kept::default()
-            }
+            None if process.zombie || process.kernel => Kept::default(),
+            None if whose == Whose::Workers && !self.candidates.has_user(process.uid) => Kept::default(),
             None => {
                 let argv = self.proc.argv(&dir)?.map(Into::into);
                 let kept = Kept { argv, namespace: self.proc.namespace(&dir) };

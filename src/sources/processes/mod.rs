@@ -141,7 +141,7 @@ impl Processes {
         let own = Pid::new(std::process::id().into()).unwrap_or(Pid::INIT);
         gathering.add(own)?;
         for &gateway in roots.gateways {
-            gathering.ask_family(gateway, &kinship, Depth::ToWorkers)?;
+            gathering.ask_gateway(gateway, &kinship)?;
         }
         let known = roots.known.iter().map(|identity| identity.pid);
         for pid in known {
