@@ -363,3 +363,19 @@ fn nobody_who_is_protected_is_parentless() {
         assert_eq!(world.look_after(60).why_worker(200), format!("protected: {why}"));
     }
 }
+
+#[test]
+fn a_worker_that_does_not_look_like_one_any_more_is_kept_and_listed_for_as_long_as_it_lives() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    assert_eq!(world.look().fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
+    world.process(200, 100, "idle");
+    for _ in 0..2 {
+        let why = "unknown state: it was a worker, and doesn't look like one any more";
+        assert_eq!(world.look_after(60).why_worker(200), why);
+    }
+    world.worker(200, "a", 100);
+    assert_eq!(world.look().fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
+    world.die(200, 1);
+    assert_eq!(world.look().fate_of_worker(200), "not judged");
+}

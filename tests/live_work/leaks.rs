@@ -99,3 +99,47 @@ fn every_process_that_looks_like_a_worker_is_listed_with_its_reason() {
         }
     });
 }
+
+#[test]
+fn a_worker_of_another_user_is_listed_with_its_reason() {
+    if !is_possible("a_worker_of_another_user_is_listed_with_its_reason") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker_with("gateway", "somebodys", "s", &json!({ "user": SOMEBODY }));
+    stage.publish("gateway", &[]);
+    let told = Told(stage.status("fresh").json());
+    assert_eq!(told.worker(stage.pid("somebodys"))["reason"], "protected", "{told:#?}");
+}
+
+#[test]
+fn a_worker_that_rewrites_its_argv_after_the_first_look_goes_or_is_named() {
+    by_pid_and_by_key(
+        "a_worker_that_rewrites_its_argv_after_the_first_look_goes_or_is_named",
+        |stage, by| {
+            stage.configure(POLICY);
+            stage.gateway("gateway");
+            stage.worker("gateway", "worker", "k");
+            // Of nobody, or of a session that is due.
+            let due = by.row(stage, "k", "worker", &json!({}));
+            stage.publish("gateway", if matches!(by, By::Pid) { std::slice::from_ref(&due) } else { &[] });
+            stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &[]);
+            let pid = stage.pid("worker");
+            stage.once("state");
+            stage.tell("worker", &json!(["argv", "idle"]));
+            for _ in 0..3 {
+                std::thread::sleep(BEYOND_THE_GRACE / 2);
+                let ran = stage.once("state");
+                let said_gone = Told(ran.json())
+                    .subjects()
+                    .any(|subject| subject["worker_pid"] == pid && subject["outcome"] == "reaped");
+                assert!(!said_gone || !stage.lives("worker"), "said to be reaped, and it lives: {ran:#?}");
+            }
+            if stage.lives("worker") {
+                goes_or_is_named(stage, "state", "worker");
+            }
+        },
+    );
+}

@@ -25,7 +25,42 @@ pub(super) fn judge(
     remembered: &mut GatewayMemory,
 ) -> Vec<Found> {
     let told = owners.told_by(index).iter().filter(|process| !elsewhere.contains(&process.identity.pid));
-    told.filter_map(|process| judge_one(world, owners, index, process, remembered)).collect()
+    let mut found: Vec<Found> =
+        told.filter_map(|process| judge_one(world, owners, index, process, remembered)).collect();
+    found.extend(changed(world, owners, index, remembered));
+    found
+}
+
+/// What was a worker and doesn't look like one any more: it executed something else, or wrote over its argv. It is kept, listed with the
+/// reason, and remembered. One that a row names is told of with that row.
+fn changed(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
+    remembered: &mut GatewayMemory,
+) -> Vec<Found> {
+    let gateway = &world.gateways[index];
+    let known = gateway.memory.into_iter().flat_map(|memory| &memory.workers);
+    let pattern = gateway.rules.worker_match.as_ref();
+    // One that only isn't in the gateway's PID namespace is not considered.
+    let looks_like_one = |process: &Process| {
+        let argv = process.argv.as_deref();
+        argv.zip(pattern).is_some_and(|(argv, pattern)| pattern.matches(argv).is_some())
+    };
+    let changed = known.filter_map(|worker| {
+        let process = world.view().alive(&worker.identity)?;
+        if world.matching(process.identity.pid).next().is_some() || looks_like_one(process) {
+            return None;
+        }
+        remembered.workers.push(WorkerMemory { clock: None, ..worker.clone() });
+        let keep = match gateway.limits.protects(process) {
+            Some(protection) => Keep::Protected(protection),
+            None => Keep::UnknownState("it was a worker, and doesn't look like one any more".into()),
+        };
+        let subject = Subject::Worker { key: None, identity: worker.identity };
+        owners.of(worker.identity.pid).is_none().then(|| Found::keep(subject, process.rss_bytes, keep))
+    });
+    changed.collect()
 }
 
 fn judge_one(

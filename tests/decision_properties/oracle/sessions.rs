@@ -78,7 +78,7 @@ impl<'a> Oracle<'a> {
         self.named(row).ok().flatten()
     }
 
-    fn times_named(&self, pid: Pid) -> usize {
+    pub(super) fn times_named(&self, pid: Pid) -> usize {
         let here = self.count().filter(|gateway| !self.is_elsewhere(*gateway));
         let rows = here.flat_map(|gateway| self.rows(gateway));
         rows.filter(|row| row.named_worker() == Some(pid)).count()

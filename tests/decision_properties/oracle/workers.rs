@@ -11,7 +11,7 @@ use super::{Fate, Oracle};
 impl<'a> Oracle<'a> {
     /// The gateway that tells of this worker, and what. `None`: it is judged with a session or another worker, or not considered.
     pub(super) fn worker(&self, process: &'a Process) -> Option<(usize, Fate)> {
-        let owner = self.owner(process)?;
+        let Some(owner) = self.owner(process) else { return self.former_worker(process) };
         let gateway = self.teller(process, &owner);
         let is_protected = self.is_protected(gateway, process) || self.is_above_anothers(process, &[]);
         let fate = match owner {
@@ -21,6 +21,16 @@ impl<'a> Oracle<'a> {
             Owner::Nobody(kind) => self.orphan(gateway, process, kind),
         };
         Some((gateway, fate))
+    }
+
+    /// It is remembered as a worker, and no gateway takes it for one by what it is now.
+    fn former_worker(&self, process: &'a Process) -> Option<(usize, Fate)> {
+        let (gateway, _) = self.remembered(process).filter(|(gateway, _)| self.count().contains(gateway))?;
+        let looks_like_one = self.key(gateway, process).is_some();
+        let fate = if self.is_protected(gateway, process) { "protected" } else { "unknown-state" };
+        // What a row names is told of with that row.
+        let is_named = self.times_named(process.identity.pid) > 0;
+        (!process.zombie && !looks_like_one && !is_named).then_some((gateway, Fate::Keep(fate)))
     }
 
     /// In doubt the one that remembers it, else the one that it is below, else the one that remembers it, else the first that takes it for a worker.
