@@ -1,42 +1,33 @@
 //! Durations as people write them: `"20s"`, `"1m 30s"`.
 
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
+
+use thiserror::Error;
 
 /// Nobody waits longer; what is longer is a slip of the unit. Ten of humantime's years.
 pub const LONGEST: Duration = Duration::from_secs(10 * 31_557_600);
 
 /// Why a text is not a duration.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum DurationError {
     /// Nothing there.
+    #[error("it is empty")]
     Empty,
     /// It starts with a minus.
+    #[error("it is negative")]
     Negative,
     /// A number alone.
+    #[error("its unit is missing")]
     NoUnit,
     /// More than [`LONGEST`].
+    #[error("it is longer than 10 years")]
     TooLong,
     /// Anything else.
+    #[error(
+        "write numbers with units: ms, s, m (or min), h, d, w; larger ones first, nothing between them but spaces"
+    )]
     NotUnderstood,
 }
-
-impl fmt::Display for DurationError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "it is empty",
-            Self::Negative => "it is negative",
-            Self::NoUnit => "its unit is missing",
-            Self::TooLong => "it is longer than 10 years",
-            Self::NotUnderstood => {
-                "write numbers with units: ms, s, m (or min), h, d, w; larger ones first, nothing between them but spaces"
-            }
-        })
-    }
-}
-
-impl Error for DurationError {}
 
 /// Reads a humantime duration of at most [`LONGEST`].
 ///

@@ -1,11 +1,11 @@
 //! A client of the demo gateway: a person's browser tab or terminal, as far as the gateway can tell.
 
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -14,39 +14,20 @@ use super::protocol::{Created, NewSession, Reply, Request};
 use crate::domain::ids::SessionId;
 
 /// What went wrong between a client and the gateway.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum ClientError {
     /// The gateway couldn't be reached.
-    Connect(io::Error),
+    #[error("the demo gateway can't be reached")]
+    Connect(#[source] io::Error),
     /// The connection broke.
-    Socket(Box<tungstenite::Error>),
+    #[error("the connection to the demo gateway broke")]
+    Socket(#[source] Box<tungstenite::Error>),
     /// The gateway closed the connection, or said something else.
+    #[error("the demo gateway said {0}, which no client understands")]
     NotUnderstood(String),
     /// The gateway said no.
+    #[error("the demo gateway refused: {0}")]
     Refused(String),
-}
-
-impl fmt::Display for ClientError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Connect(_) => f.write_str("the demo gateway can't be reached"),
-            Self::Socket(_) => f.write_str("the connection to the demo gateway broke"),
-            Self::NotUnderstood(what) => {
-                write!(f, "the demo gateway said {what}, which no client understands")
-            }
-            Self::Refused(why) => write!(f, "the demo gateway refused: {why}"),
-        }
-    }
-}
-
-impl std::error::Error for ClientError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Connect(error) => Some(error),
-            Self::Socket(error) => Some(error),
-            Self::NotUnderstood(_) | Self::Refused(_) => None,
-        }
-    }
 }
 
 impl From<tungstenite::Error> for ClientError {

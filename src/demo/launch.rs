@@ -1,7 +1,6 @@
 //! Starting the demo's gateway as a process of its own: this very binary again.
 #![expect(clippy::disallowed_methods, reason = "the demo starts its own gateway")]
 
-use std::fmt;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -10,6 +9,7 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
+use thiserror::Error;
 
 use super::gateway::Options;
 use super::protocol::GatewayReady;
@@ -19,29 +19,14 @@ pub use super::worker::worker_match;
 const LEAVE: Duration = Duration::from_secs(3);
 
 /// A gateway that couldn't be started.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum LaunchError {
     /// The binary didn't start.
-    Start(io::Error),
+    #[error("the demo gateway's process could not be started")]
+    Start(#[source] io::Error),
     /// It started and ended, or said something else, before it said that it was ready.
-    NotReady(io::Error),
-}
-
-impl fmt::Display for LaunchError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Start(_) => f.write_str("the demo gateway's process could not be started"),
-            Self::NotReady(_) => f.write_str("the demo gateway did not say that it was ready"),
-        }
-    }
-}
-
-impl std::error::Error for LaunchError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Start(error) | Self::NotReady(error) => Some(error),
-        }
-    }
+    #[error("the demo gateway did not say that it was ready")]
+    NotReady(#[source] io::Error),
 }
 
 /// A running demo gateway. Dropping it ends the gateway and every process that it started, orphans and daemons included.

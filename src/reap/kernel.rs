@@ -1,7 +1,6 @@
 //! Everything the teardown asks of the operating system, and nothing more. Narrow, so that a simulated world can stand in for it.
 
-use std::error::Error;
-use std::fmt;
+use thiserror::Error;
 
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
@@ -54,7 +53,8 @@ pub struct Family {
 pub struct Mark(pub u16);
 
 /// The operating system refused.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("{what} of process {pid} failed")]
 pub struct KernelError {
     /// What was tried, e.g. `pidfd_open`.
     pub what: &'static str,
@@ -62,18 +62,6 @@ pub struct KernelError {
     pub pid: Pid,
     /// Its answer.
     pub source: std::io::Error,
-}
-
-impl fmt::Display for KernelError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of process {} failed", self.what, self.pid)
-    }
-}
-
-impl Error for KernelError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
-    }
 }
 
 /// The operating system, as the teardown sees it.

@@ -1,11 +1,10 @@
 //! The clocks: awake time, which decides, and wall time, which is only ever shown.
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 use std::time::{Duration, SystemTime};
 
 use rustix::time::{ClockId, clock_gettime};
+use thiserror::Error;
 
 use crate::domain::ids::BootId;
 use crate::domain::time::Awake;
@@ -13,20 +12,9 @@ use crate::domain::time::Awake;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The boot id can't be read, so no remembered time means anything.
-#[derive(Debug)]
-pub struct BootIdError(io::Error);
-
-impl fmt::Display for BootIdError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no boot id in {BOOT_ID}: expected a UUID there; mount /proc with sys/kernel visible")
-    }
-}
-
-impl Error for BootIdError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0)
-    }
-}
+#[derive(Debug, Error)]
+#[error("no boot id in {BOOT_ID}: expected a UUID there; mount /proc with sys/kernel visible")]
+pub struct BootIdError(#[source] io::Error);
 
 /// Awake time now: `CLOCK_MONOTONIC`, which stands still while the machine sleeps.
 pub fn awake_now() -> Awake {

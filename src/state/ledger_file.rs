@@ -63,7 +63,7 @@ impl LedgerFile {
         now: Awake,
     ) -> Result<(Self, Remembered), StateError> {
         let path = dir.join(NAME);
-        let unusable = |source| StateError::Unusable { path: path.clone(), what: "read", source };
+        let unusable = |answer| StateError::Unusable { path: path.clone(), what: "read", answer };
         let expected = lock.sequence().map_err(unusable)?;
         let remembered = judge(files::read(&path).map_err(unusable)?.as_deref(), expected, boot, now);
         let on_disk = match &remembered {

@@ -28,7 +28,7 @@ impl Lock {
     /// Another run holds it, or the file can't be used.
     pub fn take(dir: &Path) -> Result<Self, StateError> {
         let path = dir.join("lock");
-        let unusable = |what, source| StateError::Unusable { path: path.clone(), what, source };
+        let unusable = |what, answer| StateError::Unusable { path: path.clone(), what, answer };
         let file = files::open_or_make(&path).map_err(|source| unusable("open", source))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { file }),

@@ -16,13 +16,20 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use thiserror::Error;
+
 use crate::named_file::{self, Trust};
 use crate::text::in_full;
 
 /// The state directory can't be used. Nothing has been done.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum StateError {
     /// Another run holds the lock.
+    #[error(
+        "another run holds {}{}; nothing was done",
+        lock.display(),
+        holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default()
+    )]
     Busy {
         /// The lock file.
         lock: PathBuf,
@@ -30,15 +37,20 @@ pub enum StateError {
         holder: Option<Box<str>>,
     },
     /// The directory or a file in it can't be used.
+    #[error(
+        "can't {what} {}: {answer}; nothing was done. The directory is set by [state] dir, $STATE_DIRECTORY or $XDG_STATE_HOME",
+        path.display()
+    )]
     Unusable {
         /// Which.
         path: PathBuf,
         /// What was tried.
         what: &'static str,
-        /// The system's answer.
-        source: io::Error,
+        /// The system's answer. It stands in the message, before the remedy, so it is no source.
+        answer: io::Error,
     },
     /// Others could write into it, and so shorten a grace.
+    #[error("the state directory {} {why}; nothing was done", path.display())]
     NotPrivate {
         /// The directory.
         path: PathBuf,
@@ -47,34 +59,12 @@ pub enum StateError {
     },
 }
 
-impl std::fmt::Display for StateError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Busy { lock, holder } => {
-                let holder = holder.as_ref().map(|holder| format!(": {holder}")).unwrap_or_default();
-                write!(f, "another run holds {}{holder}; nothing was done", lock.display())
-            }
-            Self::Unusable { path, what, source } => write!(
-                f,
-                "can't {what} {}: {source}; nothing was done. The directory is set by [state] dir, $STATE_DIRECTORY or $XDG_STATE_HOME",
-                path.display()
-            ),
-            Self::NotPrivate { path, why } => {
-                write!(f, "the state directory {} {why}; nothing was done", path.display())
-            }
-        }
-    }
-}
-
-/// The system's answer stands in the message, before the remedy, so it is not its source.
-impl std::error::Error for StateError {}
-
 /// Makes the directory if it isn't there, and sees to it that it is ours alone to write.
 ///
 /// # Errors
 /// It can't be made, is somebody else's, or others may write into it.
 pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
-    let unusable = |what| move |source| StateError::Unusable { path: dir.to_owned(), what, source };
+    let unusable = |what| move |answer| StateError::Unusable { path: dir.to_owned(), what, answer };
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
@@ -88,7 +78,7 @@ pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
 /// # Errors
 /// It is somebody else's, others may write into it, or it can't be looked at.
 pub fn examine(dir: &Path, own_uid: u32) -> Result<(), StateError> {
-    let unusable = |what| move |source| StateError::Unusable { path: dir.to_owned(), what, source };
+    let unusable = |what| move |answer| StateError::Unusable { path: dir.to_owned(), what, answer };
     let metadata = std::fs::metadata(dir).map_err(unusable("look at the state directory"))?;
     let not_private = |why: String| Err(StateError::NotPrivate { path: dir.to_owned(), why });
     if metadata.uid() != own_uid {

@@ -18,6 +18,8 @@ mod store;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use thiserror::Error;
+
 use crate::domain::decide::{Decision, decide};
 use crate::domain::ids::{BootId, GatewayName};
 use crate::domain::ledger::Ledger;
@@ -57,42 +59,19 @@ pub struct Sweep {
 }
 
 /// A run could not be made at all.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum SweepError {
     /// The processes could not be looked at.
-    Processes(ProcessesError),
+    #[error("the processes can't be looked at; nothing was done")]
+    Processes(#[from] ProcessesError),
     /// It was told to end before anything was decided.
+    #[error("the run was told to end before anything was decided; nothing was done")]
     Stopped,
     /// The memory could not be written before the first act, so nothing was done.
-    Memory(std::io::Error),
-}
-
-impl std::fmt::Display for SweepError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Stopped => f.write_str("the run was told to end before anything was decided; nothing was done"),
-            Self::Processes(_) => f.write_str("the processes can't be looked at; nothing was done"),
-            Self::Memory(_) => f.write_str(
-                "the state directory can't be written, so nothing is remembered and no grace will ever pass; nothing was done",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for SweepError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Stopped => None,
-            Self::Processes(error) => Some(error),
-            Self::Memory(error) => Some(error),
-        }
-    }
-}
-
-impl From<ProcessesError> for SweepError {
-    fn from(error: ProcessesError) -> Self {
-        Self::Processes(error)
-    }
+    #[error(
+        "the state directory can't be written, so nothing is remembered and no grace will ever pass; nothing was done"
+    )]
+    Memory(#[source] std::io::Error),
 }
 
 /// What a run leaves behind.

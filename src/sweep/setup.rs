@@ -1,9 +1,9 @@
 //! From a configuration to a sweep that is ready to run.
 
 use std::collections::BTreeSet;
-use std::error::Error;
-use std::fmt;
 use std::time::Duration;
+
+use thiserror::Error;
 
 use super::backoff::{Backoff, Patience};
 use super::{Stop, Sweep, SweepError};
@@ -49,38 +49,20 @@ impl Watched {
 }
 
 /// A configuration that reads well can't be put to work.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum SetupError {
     /// A gateway can't be asked as it is configured.
-    Gateway(GatewayName, OpenError),
+    #[error("gateway {0}")]
+    Gateway(GatewayName, #[source] OpenError),
     /// The user of a gateway's workers isn't known here.
-    User(GatewayName, UserError),
+    #[error("gateway {0}")]
+    User(GatewayName, #[source] UserError),
     /// Nothing remembered can be trusted without it.
+    #[error(transparent)]
     Boot(BootIdError),
     /// The processes can't be looked at.
+    #[error(transparent)]
     Processes(SweepError),
-}
-
-impl fmt::Display for SetupError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Gateway(gateway, error) => write!(f, "gateway {gateway}: {error}"),
-            Self::User(gateway, error) => write!(f, "gateway {gateway}: {error}"),
-            Self::Boot(error) => error.fmt(f),
-            Self::Processes(error) => error.fmt(f),
-        }
-    }
-}
-
-impl Error for SetupError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Gateway(_, error) => error.source(),
-            Self::User(_, error) => error.source(),
-            Self::Boot(error) => error.source(),
-            Self::Processes(error) => error.source(),
-        }
-    }
 }
 
 impl Sweep {

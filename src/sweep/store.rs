@@ -44,7 +44,7 @@ impl Store {
         let lock = take_lock(dir)?;
         let (file, remembered) = LedgerFile::load(dir, &lock, boot, now)?;
         let unusable =
-            |source| StateError::Unusable { path: dir.join("in-hand.jsonl"), what: "read", source };
+            |answer| StateError::Unusable { path: dir.join("in-hand.jsonl"), what: "read", answer };
         let journal = Journal::load(dir, boot).map_err(unusable)?;
         let mut notes = Notebook::open(dir);
         if let Remembered::StartedAgain(why) = &remembered {
@@ -117,7 +117,7 @@ impl Store {
         );
         self.file.is_gone();
         let unusable =
-            |source| StateError::Unusable { path: self.dir.join("in-hand.jsonl"), what: "write", source };
+            |answer| StateError::Unusable { path: self.dir.join("in-hand.jsonl"), what: "write", answer };
         self.journal.make_again().map_err(unusable)
     }
 

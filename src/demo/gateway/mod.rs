@@ -18,7 +18,6 @@ mod workers;
 mod world;
 
 use std::cell::RefCell;
-use std::fmt;
 use std::future::pending;
 use std::io::{self, Write};
 use std::net::Ipv4Addr;
@@ -27,6 +26,7 @@ use std::rc::Rc;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use thiserror::Error;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -42,9 +42,10 @@ use super::protocol::GatewayReady;
 pub const SUBCOMMAND: &str = "demo-gateway";
 
 /// A gateway that couldn't go on.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum GatewayError {
     /// The system refused something.
+    #[error("demo gateway: {doing} failed")]
     System {
         /// What was tried.
         doing: &'static str,
@@ -52,33 +53,11 @@ pub enum GatewayError {
         source: io::Error,
     },
     /// `--token-env` names a variable that isn't set.
+    #[error("demo gateway: environment variable {name} is to hold the bearer token and is not set")]
     NoToken {
         /// The variable.
         name: String,
     },
-}
-
-impl fmt::Display for GatewayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System { doing, .. } => write!(f, "demo gateway: {doing} failed"),
-            Self::NoToken { name } => {
-                write!(
-                    f,
-                    "demo gateway: environment variable {name} is to hold the bearer token and is not set"
-                )
-            }
-        }
-    }
-}
-
-impl std::error::Error for GatewayError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::System { source, .. } => Some(source),
-            Self::NoToken { .. } => None,
-        }
-    }
 }
 
 fn doing(what: &'static str) -> impl Fn(io::Error) -> GatewayError {

@@ -1,61 +1,34 @@
 //! Why a story couldn't be told to its end.
 
-use std::error::Error;
-use std::fmt;
 use std::io;
+
+use thiserror::Error;
 
 use crate::demo::client::ClientError;
 use crate::demo::launch::LaunchError;
 
 /// A story that couldn't be told to its end.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum StoryError {
     /// The gateway didn't start.
-    Launch(LaunchError),
+    #[error("the demo could not begin")]
+    Launch(#[source] LaunchError),
     /// A process could not be held by pidfd.
-    Hold(io::Error),
+    #[error("a process of the demo could not be held by pidfd (Linux 5.4 or newer is needed)")]
+    Hold(#[source] io::Error),
     /// A client and the gateway didn't get on.
-    Client(ClientError),
+    #[error("a client of the demo failed")]
+    Client(#[from] ClientError),
     /// Signals couldn't be listened to.
-    Signals(io::Error),
+    #[error("the demo could not listen to signals")]
+    Signals(#[source] io::Error),
     /// The reaper gave up.
-    Reaper(Box<dyn Error>),
+    #[error("the reaper gave up")]
+    Reaper(#[source] Box<dyn std::error::Error>),
     /// SIGINT or SIGTERM came; everything has been cleaned up.
+    #[error("interrupted; nothing of the demo is left")]
     Interrupted,
     /// Processes could not be ended.
+    #[error("could not end processes {}", .0.join(", "))]
     LeftOver(Vec<String>),
-}
-
-impl fmt::Display for StoryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Launch(_) => f.write_str("the demo could not begin"),
-            Self::Hold(_) => {
-                f.write_str("a process of the demo could not be held by pidfd (Linux 5.4 or newer is needed)")
-            }
-            Self::Client(_) => f.write_str("a client of the demo failed"),
-            Self::Signals(_) => f.write_str("the demo could not listen to signals"),
-            Self::Reaper(_) => f.write_str("the reaper gave up"),
-            Self::Interrupted => f.write_str("interrupted; nothing of the demo is left"),
-            Self::LeftOver(processes) => write!(f, "could not end processes {}", processes.join(", ")),
-        }
-    }
-}
-
-impl Error for StoryError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Launch(error) => Some(error),
-            Self::Hold(error) | Self::Signals(error) => Some(error),
-            Self::Client(error) => Some(error),
-            Self::Reaper(error) => Some(&**error),
-            Self::Interrupted | Self::LeftOver(_) => None,
-        }
-    }
-}
-
-impl From<ClientError> for StoryError {
-    fn from(error: ClientError) -> Self {
-        Self::Client(error)
-    }
 }

@@ -6,13 +6,13 @@ mod args;
 mod lifeline;
 mod spawn;
 
-use std::fmt;
 use std::hint::black_box;
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, Stdio};
 use std::thread;
 
 use rustix::process::Signal;
+use thiserror::Error;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal as SignalStream, SignalKind, signal};
 
@@ -24,22 +24,11 @@ use super::flavour::{Flavour, Leads, Offspring, OnSigterm};
 use super::protocol::{AtEndOfInput, WorkerReady};
 
 /// A worker that couldn't become what it was to be.
-#[derive(Debug)]
+#[derive(Debug, Error)]
+#[error("demo worker: {doing} failed")]
 pub struct WorkerError {
     doing: &'static str,
     source: io::Error,
-}
-
-impl fmt::Display for WorkerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "demo worker: {} failed", self.doing)
-    }
-}
-
-impl std::error::Error for WorkerError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
 }
 
 fn doing(what: &'static str) -> impl Fn(io::Error) -> WorkerError {

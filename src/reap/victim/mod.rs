@@ -359,14 +359,3 @@ const TO_END: Duration = Duration::from_millis(500);
 fn is_lasting(error: &KernelError) -> bool {
     matches!(error.source.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
 }
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}

@@ -1,12 +1,13 @@
 //! The search for re-parented descendants of a finished tree: by process group or session that one of its members led, and by the mark that
 //! its members bore.
 
-use super::{Phase, Victim, chain};
+use super::{Phase, Victim};
 use crate::domain::process::Process;
 use crate::reap::kernel::{KernelError, Mark};
 use crate::reap::outcome::Outcome;
 use crate::reap::tree::Taken;
 use crate::reap::world::World;
+use crate::text::in_full;
 
 /// How often re-parented descendants are ended before the tree is called unfinished.
 const ROUNDS: u32 = 5;
@@ -66,6 +67,6 @@ impl<H> Victim<H> {
 
     /// Nothing can say whether something of the tree is left.
     pub(in crate::reap) fn fail_with<W: World<Held = H>>(&mut self, world: &mut W, error: &KernelError) {
-        self.fail(world, chain(error));
+        self.fail(world, in_full(error));
     }
 }

@@ -1,6 +1,6 @@
 //! Why a session table was refused.
 
-use std::fmt;
+use thiserror::Error;
 
 use crate::sources::gateway::json::Raw;
 use crate::text::excerpt;
@@ -13,19 +13,22 @@ pub(super) const ID_SHOWN: usize = 24;
 const READER_SHOWN: usize = 120;
 
 /// Why a session table was refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum TableError {
     /// Not UTF-8.
+    #[error("not a session table: byte {at} is not UTF-8")]
     NotUtf8 {
         /// The first byte that isn't.
         at: usize,
     },
     /// Not JSON, or not of a table's shape.
+    #[error("not a session table: {problem}")]
     NotATable {
         /// The JSON reader's own words, with line and column.
         problem: Box<str>,
     },
     /// A field that the whole table depends on is missing or not understood.
+    #[error("{field}: {}, expected {expected}", .found.as_deref().map_or("missing".into(), |found| format!("found {found}")))]
     Field {
         /// Which, and of which row.
         field: Box<str>,
@@ -35,11 +38,13 @@ pub enum TableError {
         expected: &'static str,
     },
     /// More rows than are read.
+    #[error("more than {most} sessions")]
     TooManyRows {
         /// Most that were allowed.
         most: usize,
     },
     /// Two rows have one id.
+    #[error("sessions[{row}] (\"{id}\").id: duplicate of sessions[{first}]")]
     DuplicateId {
         /// The second of them.
         row: usize,
@@ -65,24 +70,3 @@ impl From<serde_json::Error> for TableError {
         Self::NotATable { problem: format!("{}{position}", excerpt(message, READER_SHOWN)).into() }
     }
 }
-
-impl fmt::Display for TableError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotUtf8 { at } => write!(f, "not a session table: byte {at} is not UTF-8"),
-            Self::NotATable { problem } => write!(f, "not a session table: {problem}"),
-            Self::Field { field, found: Some(found), expected } => {
-                write!(f, "{field}: found {found}, expected {expected}")
-            }
-            Self::Field { field, found: None, expected } => {
-                write!(f, "{field}: missing, expected {expected}")
-            }
-            Self::TooManyRows { most } => write!(f, "more than {most} sessions"),
-            Self::DuplicateId { row, id, first } => {
-                write!(f, "sessions[{row}] (\"{id}\").id: duplicate of sessions[{first}]")
-            }
-        }
-    }
-}
-
-impl std::error::Error for TableError {}
