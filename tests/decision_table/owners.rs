@@ -462,6 +462,26 @@ fn a_wrapped_worker_belongs_to_the_session_whose_key_it_carries() {
 }
 
 #[test]
+fn a_wrapper_that_its_row_names_stands_for_the_one_worker_in_it() {
+    let shell = "sh -c python3 -m worker --session-key a; true";
+    let row = || with_worker(detached("a"), 199);
+    let mut world = World::new();
+    world.process(199, 100, shell);
+    world.worker(200, "a", 199);
+    assert_eq!(goes_with_a(&mut world.clone(), row()), [200], "the shell itself is no worker");
+    let mut two = world.clone();
+    two.worker(201, "a", 199);
+    let fate = |mut world: World, rows: [Session; 2]| {
+        world.rows(rows).look();
+        world.look_after(3_600).fate("a")
+    };
+    let other = || attached("other");
+    assert_eq!(fate(two, [row(), other()]), "keep: protected", "which of two is its worker isn't known");
+    let rows = [with_key(row(), "b"), with_key(other(), "a")];
+    assert_eq!(fate(world, rows), "keep: protected", "it carries another row's key");
+}
+
+#[test]
 fn every_process_that_matches_and_is_not_judged_with_its_session_is_listed() {
     let mut world = World::new();
     world.process(60, 1, "a program that is no gateway of ours");

@@ -143,3 +143,18 @@ fn a_worker_that_rewrites_its_argv_after_the_first_look_goes_or_is_named() {
         },
     );
 }
+
+#[test]
+fn a_worker_below_a_shell_goes_where_the_close_ended_only_the_shell() {
+    by_pid_and_by_key("a_worker_below_a_shell_goes_where_the_close_ended_only_the_shell", |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        let shell = wrapped(stage);
+        stage.publish("gateway", &[wrapped_row(by, shell, &json!({}))]);
+        let empty = json!({ "version": 1, "gateway": { "pid": stage.pid("gateway") }, "sessions": [] });
+        let closes = [json!(["signal", shell, 9]), json!(["publish", empty.to_string()])];
+        stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &closes);
+        stage.once_until_ended("state", &["worker"]);
+        assert_eq!(stage.asked("gateway"), ["k"]);
+    });
+}

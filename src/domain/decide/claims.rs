@@ -4,6 +4,7 @@ use super::named::by_pid;
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::world::{Gateway, RowId, World};
+use crate::domain::ids::Pid;
 use crate::domain::process::Process;
 use crate::domain::table::Told;
 use crate::domain::verdict::Protection;
@@ -43,6 +44,10 @@ impl<'a> Claim<'a> {
     }
 }
 
+fn is_of_row_alone(owners: &Owners<'_>, row: RowId, pid: Pid) -> bool {
+    matches!(owners.of(pid), Some(Owner::Sessions(rows)) if rows.as_slice() == [row])
+}
+
 /// What a row claims.
 pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Claim<'a> {
     let gateway = &world.gateways[row.gateway];
@@ -59,6 +64,10 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
         Some(Ok(worker)) => worker,
         None => None,
     };
+    // The worker of a shell that the row names may carry the key of another row.
+    let worker = worker.filter(|worker| {
+        Some(worker.identity.pid) == named || is_of_row_alone(owners, row, worker.identity.pid)
+    });
     let foreign = |process: &&Process| {
         let pid = process.identity.pid;
         owners.foreign_below(pid).map(|other| Protection::Above { pid, other })
@@ -69,7 +78,11 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
         && world.row_without_worker(row.gateway).is_some();
     // Where the worker that it names isn't trusted, what carries its key isn't either: one of the two is not its own.
     let by_key = |process: &&Process| {
-        Some(process.identity.pid) != named && !is_ambiguous && may_go(world, gateway, row, owners, process)
+        let pid = Some(process.identity.pid);
+        pid != named
+            && pid != worker.map(|worker| worker.identity.pid)
+            && !is_ambiguous
+            && may_go(world, gateway, row, owners, process)
     };
     let others: Vec<&Process> = match (named, worker) {
         (Some(_), None) if named.is_some_and(|pid| world.alive(pid).is_some()) => Vec::new(),
@@ -99,7 +112,7 @@ fn may_go(
     process: &Process,
 ) -> bool {
     let pid = process.identity.pid;
-    let owned_alone = matches!(owners.of(pid), Some(Owner::Sessions(rows)) if rows.as_slice() == [row]);
+    let owned_alone = is_of_row_alone(owners, row, pid);
     let says_so = gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
     let can_check = gateway.process.is_some() && gateway.contradiction.is_none() && !gateway.shares_process;
     let is_here = || match owners.position_of(pid) {

@@ -5,7 +5,7 @@ use crate::domain::ids::Pid;
 use crate::domain::process::Process;
 use crate::domain::verdict::Protection;
 
-/// The process that a row names, if it may be signalled. `Err`: the session is kept for it.
+/// The process that a row names, or the worker in the shell that it names, if that may be signalled. `Err`: the session is kept for it.
 pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Option<&'a Process>, Protection> {
     let gateway = &world.gateways[row.gateway];
     let session = world.session(row);
@@ -23,8 +23,17 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
         return Err(protection);
     }
     let Some(above) = above else { return Ok(None) };
-    if !gateway.takes(pid) {
+    let named = pid;
+    let process = if gateway.takes(pid) { Some(process) } else { world.only_wrapped(pid) };
+    let Some(process) = process.filter(|process| gateway.takes(process.identity.pid)) else {
         return Err(Protection::NotAWorker(pid));
+    };
+    let pid = process.identity.pid;
+    if pid != named && !world.rows_naming(pid).is_empty() {
+        return Err(Protection::Shared(pid));
+    }
+    if let Some(protection) = gateway.limits.protects(process) {
+        return Err(protection);
     }
     let key = gateway.key_of(pid);
     let says_so = key.is_some() && key == session.worker_key();
@@ -34,6 +43,7 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
     let line: Vec<Pid> = world.ancestors(process).map(|ancestor| ancestor.identity.pid).collect();
     let is_under = line.contains(&above.pid);
     let between = line.iter().take_while(|ancestor| **ancestor != above.pid);
+    let between = between.filter(|ancestor| **ancestor != named);
     if !says_so && between.into_iter().any(|pid| !world.rows_naming(*pid).is_empty()) {
         return Err(Protection::Shared(pid));
     }

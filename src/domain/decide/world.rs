@@ -26,6 +26,8 @@ pub(super) struct World<'a> {
     named: HashMap<Pid, Vec<RowId>>,
     /// The rows that name a worker with this key in its argv, or the shell around it, each with the start of that worker.
     named_keys: HashMap<&'a str, Vec<(RowId, u64)>>,
+    /// The workers that run in each shell that a row names.
+    wrapped: HashMap<Pid, Vec<&'a Process>>,
     /// For each gateway the first row of which nothing tells which worker it has.
     rows_without_worker: Vec<Option<&'a Session>>,
 }
@@ -119,10 +121,11 @@ impl<'a> World<'a> {
             }
         }
         let known = if same_boot { memory.workers() } else { HashMap::new() };
-        let named_keys = named_keys(seen, &gateways, &named);
+        let wrapped = wrapped(seen, &gateways, &named);
+        let named_keys = named_keys(seen, &gateways, &named, &wrapped);
         let rows_without_worker = vec![None; gateways.len()];
         let mut world =
-            Self { seen, now, known, gateways, by_process, named, named_keys, rows_without_worker };
+            Self { seen, now, known, gateways, by_process, named, named_keys, wrapped, rows_without_worker };
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
         world
@@ -174,6 +177,14 @@ impl<'a> World<'a> {
             .map(|(row, _)| *row)
             .collect();
         rows.into_iter().collect()
+    }
+
+    /// The one worker that runs in this shell, which a row names.
+    pub(super) fn only_wrapped(&self, shell: Pid) -> Option<&'a Process> {
+        match self.wrapped.get(&shell).map(Vec::as_slice) {
+            Some([worker]) => Some(worker),
+            _ => None,
+        }
     }
 
     pub(super) fn view(&self) -> &'a ProcessView {
@@ -322,20 +333,39 @@ impl<'a> Gateway<'a> {
     }
 }
 
+/// The workers below each process that a row names and that was started to run such a worker and nothing else.
+fn wrapped<'a>(
+    seen: &'a Observation,
+    gateways: &[Gateway<'a>],
+    named: &HashMap<Pid, Vec<RowId>>,
+) -> HashMap<Pid, Vec<&'a Process>> {
+    let mut wrapped: HashMap<Pid, Vec<&Process>> = HashMap::new();
+    let pids: BTreeSet<Pid> = gateways.iter().flat_map(Gateway::workers).collect();
+    for process in pids.into_iter().filter_map(|pid| seen.processes.get(pid)) {
+        let Some(shell) = process.parent.filter(|parent| named.contains_key(parent)) else { continue };
+        if seen.processes.get(shell).is_some_and(|shell| shell.is_wrapper_of(process)) {
+            wrapped.entry(shell).or_default().push(process);
+        }
+    }
+    wrapped
+}
+
 fn named_keys<'a>(
     seen: &'a Observation,
     gateways: &[Gateway<'a>],
     named: &HashMap<Pid, Vec<RowId>>,
+    wrapped: &HashMap<Pid, Vec<&'a Process>>,
 ) -> HashMap<&'a str, Vec<(RowId, u64)>> {
     let mut keys: HashMap<&str, Vec<(RowId, u64)>> = HashMap::new();
-    for (pid, key) in gateways.iter().flat_map(|gateway| &gateway.workers) {
-        let (Some(key), Some(process)) = (key, seen.processes.get(*pid)) else { continue };
-        let wrapper = process.parent.and_then(|pid| seen.processes.get(pid));
-        let wrapper =
-            wrapper.filter(|parent| parent.is_wrapper_of(process)).map(|parent| parent.identity.pid);
-        let rows = [Some(*pid), wrapper].into_iter().flatten().filter_map(|pid| named.get(&pid));
-        for row in rows.flatten() {
-            keys.entry(key).or_default().push((*row, process.identity.start_ticks));
+    for (pid, rows) in named {
+        let workers =
+            seen.processes.get(*pid).into_iter().chain(wrapped.get(pid).into_iter().flatten().copied());
+        for process in workers {
+            let carried = gateways.iter().filter_map(|gateway| gateway.key_of(process.identity.pid));
+            for key in carried {
+                let started = process.identity.start_ticks;
+                keys.entry(key).or_default().extend(rows.iter().map(|row| (*row, started)));
+            }
         }
     }
     keys

@@ -97,7 +97,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The shell that was started for this worker alone.
-    fn wrapper_of(&self, process: &Process) -> Option<Pid> {
+    pub(super) fn wrapper_of(&self, process: &Process) -> Option<Pid> {
         let parent = self.0.world.seen.processes.get(process.parent?)?;
         let (outer, inner) = (parent.argv.as_deref()?, process.argv.as_deref()?);
         (outer != inner && outer.contains(inner)).then_some(parent.identity.pid)

@@ -52,7 +52,16 @@ impl<'a> Oracle<'a> {
         if !self.can_check(gateway) {
             return Ok(None);
         }
-        if !self.is_worker(gateway, process) {
+        let process = match self.is_worker(gateway, process) {
+            true => process,
+            // A shell that was started to run one worker stands for it.
+            false => match self.workers_in_shell(pid)[..] {
+                [worker] if self.is_worker(gateway, worker) => worker,
+                _ => return Err(()),
+            },
+        };
+        let (shell, pid) = (pid, process.identity.pid);
+        if (pid != shell && self.times_named(pid) > 0) || self.is_protected(gateway, process) {
             return Err(());
         }
         let key = self.key(gateway, process).flatten();
@@ -62,7 +71,7 @@ impl<'a> Oracle<'a> {
         let line = self.line(process);
         let mut below_gateway =
             line.iter().take_while(|pid| Some(**pid) != self.gateway(gateway).map(|it| it.pid));
-        let is_under_anothers = below_gateway.any(|pid| self.times_named(*pid) > 0);
+        let is_under_anothers = below_gateway.any(|pid| *pid != shell && self.times_named(*pid) > 0);
         let is_here = self.is_under(process, gateway) || (says_so && !self.is_under_any(process));
         if (!says_so && (is_anothers_key || is_under_anothers)) || !is_here {
             return Err(());
@@ -71,6 +80,23 @@ impl<'a> Oracle<'a> {
         let is_not_its_key = key.is_some() && row.key.known().is_some();
         let may_be_anothers = is_not_its_key || self.rows(gateway).iter().any(Self::is_obscure);
         Ok((says_so || !may_be_anothers).then_some(pid))
+    }
+
+    fn workers_in_shell(&self, shell: Pid) -> Vec<&'a Process> {
+        let processes = self.0.world.seen.processes.processes.values();
+        let is_in_it = |process: &&Process| self.wrapper_of(process) == Some(shell);
+        let is_worker = |process: &&'a Process| self.count().any(|gateway| self.is_worker(gateway, process));
+        processes.filter(is_in_it).filter(is_worker).collect()
+    }
+
+    /// The same, as it is ended with the session: a worker that carries the key of another row isn't.
+    fn named_and_its_own(&self, row: RowId) -> Result<Option<Pid>, ()> {
+        let is_its_own = |pid: &Pid| {
+            let process = self.find(*pid);
+            self.row(row).named_worker() == Some(*pid)
+                || process.is_some_and(|process| self.owner(process) == Some(Owner::Rows(vec![row])))
+        };
+        Ok(self.named(row)?.filter(is_its_own))
     }
 
     /// The process that a row names, if it can be its worker.
@@ -97,6 +123,7 @@ impl<'a> Oracle<'a> {
             };
             self.owner(process) == Some(Owner::Rows(vec![row]))
                 && Some(process.identity.pid) != named
+                && Some(process.identity.pid) != self.named_and_trusted(row)
                 && self.is_worker(gateway, process)
                 && key.is_some()
                 && key == self.row(row).worker_key()
@@ -108,7 +135,9 @@ impl<'a> Oracle<'a> {
             && !self.shares_process(gateway)
             && !self.rows(gateway).iter().any(Self::is_obscure);
         let is_named_one_trusted = match named {
-            Some(named) => self.find(named).is_none() || self.named_and_trusted(row).is_some(),
+            Some(named) => {
+                self.find(named).is_none() || self.named_and_its_own(row).is_ok_and(|named| named.is_some())
+            }
             None => true,
         };
         if !is_clear || !is_named_one_trusted || matches!(self.row(row).worker, Told::NotUnderstood(_)) {
@@ -142,7 +171,7 @@ impl<'a> Oracle<'a> {
         if self.is_elsewhere(row.0) {
             return Ok(Vec::new());
         }
-        let named = self.named(row)?;
+        let named = self.named_and_its_own(row)?;
         let mut goes: Vec<&Process> = named.and_then(|pid| self.find(pid)).into_iter().collect();
         goes.extend(self.by_key(row));
         // Its gateway ends the one that it names whether that may be signalled or not.
