@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 
 /// Where users are listed.
 pub(crate) const PASSWD: &str = "/etc/passwd";
@@ -17,6 +18,17 @@ pub(crate) fn uid_of(name: &str) -> io::Result<Option<u32>> {
 fn uid_in(passwd: &str, name: &str) -> Option<u32> {
     let user = users(passwd).find(|user| user.name == name)?;
     Some(user.uid)
+}
+
+/// The home of a user.
+pub(crate) fn home_of(uid: u32) -> Option<PathBuf> {
+    home_in(&fs::read_to_string(PASSWD).ok()?, uid)
+}
+
+fn home_in(passwd: &str, uid: u32) -> Option<PathBuf> {
+    let mut lines = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let fields = lines.find(|fields| fields.get(2).is_some_and(|field| field.parse() == Ok(uid)))?;
+    fields.get(5).filter(|home| home.starts_with('/')).map(PathBuf::from)
 }
 
 struct User<'a> {
@@ -86,6 +98,13 @@ mod tests {
         assert_eq!(uid_of("root").unwrap(), Some(0));
         assert_eq!(Shown(0).to_string(), "user root (0)");
         assert_eq!(Shown(3_999_999_999).to_string(), "user 3999999999");
+    }
+
+    #[test]
+    fn a_home_is_that_of_the_number() {
+        assert_eq!(home_in(USERS, 0), Some("/root".into()));
+        assert_eq!(home_in(USERS, 1001), Some("/".into()));
+        assert_eq!(home_in(USERS, 5), None);
     }
 
     #[test]

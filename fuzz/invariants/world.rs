@@ -83,7 +83,13 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         dry_run: false,
     };
     let worker_match = WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok();
-    let rules =
-        [Rules { takes_workers_back: true, gateway: "gw".into(), policy, worker_match, worker_uid: 1000 }];
+    let rules = [Rules {
+        takes_workers_back: true,
+        workers: gateway_reaper::domain::policy::Workers::Matching,
+        gateway: "gw".into(),
+        policy,
+        worker_match,
+        worker_uid: 1000,
+    }];
     decide(&seen, memory, &rules, now())
 }

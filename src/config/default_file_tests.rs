@@ -17,8 +17,10 @@ fn commented_out(line: &str) -> Option<&str> {
 /// The default with every commented-out line taken in, but for the one that begins like this.
 fn all_but(left_out: &str) -> String {
     let line = |line: &'static str| match commented_out(line) {
-        // It stands instead of url, which is there.
-        Some(rest) if !rest.starts_with(left_out) && !rest.starts_with("home = ") => rest,
+        // They stand instead of url, which is there.
+        Some(rest) if ![left_out, "home = ", "runtime_dir = "].iter().any(|out| rest.starts_with(out)) => {
+            rest
+        }
         _ => line,
     };
     DEFAULT.lines().map(line).collect::<Vec<_>>().join("\n")

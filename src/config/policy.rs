@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::domain::policy::{CpuShare, Policy, WithoutTable};
 
-use super::kinds::GatewayKind;
+use super::duration;
+use super::kinds::{self, GatewayKind};
 use super::section::Section;
 use super::value::{quoted, shown};
 
@@ -39,6 +40,20 @@ pub(super) fn read(section: &Section<'_>, above: &Policy) -> Policy {
         start_timeout: duration("start_timeout", above.start_timeout),
         dry_run: section.flag("dry_run").unwrap_or(above.dry_run),
     }
+}
+
+/// What holds for a gateway of this kind that is silent: `above`, and where `[policy]` is silent too the kind's own.
+pub(super) fn of_kind(word: &str, above: &Policy, is_said_above: impl Fn(&str) -> bool) -> Policy {
+    let mut policy = above.clone();
+    for (key, value) in kinds::built_in_policy(word).iter().filter(|(key, _)| !is_said_above(key)) {
+        let value = value.trim_matches('"');
+        match *key {
+            "grace" => policy.grace = duration::parse(value).unwrap_or(policy.grace),
+            "busy_cpu" => policy.busy_cpu = share(value),
+            _ => {}
+        }
+    }
+    policy
 }
 
 /// A key that is a duration, or `"off"`.

@@ -44,6 +44,11 @@ impl<'a> Section<'a> {
         self.entries.get(key)
     }
 
+    /// Whether this key stands in that table below it.
+    pub(super) fn says(&self, table: &str, key: &str) -> bool {
+        matches!(self.value(table).map(Spanned::get_ref), Some(DeValue::Table(entries)) if entries.contains_key(key))
+    }
+
     /// Notes what is wrong with a key; where there is no such key, with the table that lacks it.
     pub(super) fn refuse(&self, key: &str, message: impl Into<String>) {
         let span = self.value(key).map_or(self.span.clone(), Spanned::span);

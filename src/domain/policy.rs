@@ -18,6 +18,18 @@ pub struct Rules {
     pub worker_uid: u32,
     /// A run of this kind of gateway may take back the workers of an earlier one.
     pub takes_workers_back: bool,
+    /// What of all that matches is a worker, and when it is an orphan without a row.
+    pub workers: Workers,
+}
+
+/// What of the processes that match `worker.match` is a worker, and when one that no table lists is an orphan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Workers {
+    /// Each. Where it stands tells whether it is an orphan.
+    Matching,
+    /// What leads a session of its own (`setsid`), and what has the same argv: a fork of it. An editor of its file is none. One that no
+    /// table lists may be another program's, so it is an orphan only if it carries the mark of a gateway that is gone.
+    LeadersOfGone,
 }
 
 /// Graces, timeouts and the quota of one gateway.

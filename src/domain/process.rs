@@ -75,6 +75,8 @@ pub struct ProcessView {
     pub processes: BTreeMap<Pid, Process>,
     /// PIDs that were asked after and that no process has: the one absence that proves something.
     pub gone: BTreeSet<Pid>,
+    /// Processes whose environment names a gateway as the one that started them, and that one is gone.
+    pub bereft: BTreeSet<Pid>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
     /// The inode of the reaper's PID namespace.

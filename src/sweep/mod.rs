@@ -7,6 +7,7 @@ mod backoff;
 mod closes;
 mod exits;
 mod find;
+mod found;
 mod observe;
 pub mod recheck;
 mod recorder;
@@ -52,6 +53,8 @@ pub struct Sweep {
     /// What the configuration says is never reaped, or not yet.
     keeps: Vetoes,
     stop: Stop,
+    /// What stands for gateways that are to be looked for.
+    finders: Vec<found::Finder>,
     /// Whose loss a whole look has been made for.
     lost: BTreeSet<ProcessIdentity>,
     /// The last look.
@@ -175,6 +178,7 @@ impl Sweep {
         memory: &Ledger,
         series: Series,
     ) -> Result<(Observation, Decision, Awake), SweepError> {
+        self.find_servers();
         let (mut seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
         let mut decision = self.decide(&mut seen, memory, now)?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::backoff::{Backoff, Patience};
+use super::found::finders;
 use super::{Stop, Sweep, SweepError};
 use crate::config::user::UserError;
 use crate::config::{Config, GatewayConfig, ProcessSource};
@@ -78,8 +79,10 @@ impl Sweep {
         let rules: Vec<Rules> = rules.collect::<Result<_, _>>()?;
         let processes = Processes::new().map_err(unreadable)?.of(candidates(&rules));
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
+        let finders = finders(&config.gateways, own_uid)?;
         Ok(Self {
             gateways,
+            finders,
             rules,
             processes,
             boot,
@@ -100,7 +103,7 @@ fn candidates(rules: &[Rules]) -> Candidates {
     }
 }
 
-fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> {
+pub(super) fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> {
     let user = gateway.worker_user.as_ref().map(|user| user.uid("gateway.worker.user"));
     let worker_uid = user.transpose().map_err(|error| SetupError::User(gateway.name.clone(), error))?;
     Ok(Rules {
@@ -109,21 +112,26 @@ fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> 
         worker_match: gateway.worker_match.clone(),
         worker_uid: worker_uid.unwrap_or(own_uid),
         takes_workers_back: gateway.kind.takes_workers_back(),
+        workers: gateway.kind.workers(),
     })
 }
 
 fn watched(config: &GatewayConfig) -> Result<Watched, SetupError> {
-    let name = config.name.clone();
-    let gateway = gateway::open(config).map_err(|error| SetupError::Gateway(name.clone(), error))?;
+    let gateway = gateway::open(config).map_err(|error| SetupError::Gateway(config.name.clone(), error))?;
+    Ok(watched_as(config, gateway))
+}
+
+/// A gateway that was opened already.
+pub(super) fn watched_as(config: &GatewayConfig, gateway: Box<dyn Gateway>) -> Watched {
     // The gateway writes its own PID file, and runs as its workers do.
     let user = config.worker_user.as_ref().and_then(|user| user.uid("gateway.worker.user").ok());
-    Ok(Watched {
-        name,
+    Watched {
+        name: config.name.clone(),
         gateway,
         process: config.process.clone(),
         backoff: Backoff::default(),
         timeout: config.timeout,
         trust: Trust::named().and(user),
         trouble: None,
-    })
+    }
 }

@@ -140,6 +140,7 @@ pub(crate) fn rules(setup: &Setup) -> Vec<Rules> {
         worker_match: PATTERN.with(Clone::clone),
         worker_uid: USER,
         takes_workers_back: gateway.may_take_back,
+        workers: gateway_reaper::domain::policy::Workers::Matching,
     };
     setup.gateways.iter().enumerate().map(rule).collect()
 }

@@ -34,6 +34,7 @@ impl Crowd {
             worker_match: WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok(),
             worker_uid: 1000,
             takes_workers_back: true,
+            workers: gateway_reaper::domain::policy::Workers::Matching,
         }];
         let gateway = process(GATEWAY, 1, "gateway");
         let mut view = ProcessView { init_is_init: true, ..ProcessView::default() };

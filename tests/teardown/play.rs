@@ -145,6 +145,7 @@ impl Cast {
             worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
             worker_uid: USER,
             takes_workers_back: true,
+            workers: gateway_reaper::domain::policy::Workers::Matching,
         };
         let decision = decide(&seen, &memory, &[rules], Awake::from_nanos(1));
         let judged = decision.gateways.into_iter().flat_map(|plan| plan.judged);

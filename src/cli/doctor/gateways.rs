@@ -6,8 +6,8 @@ use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 
 use super::Check;
 use crate::cli::look::look;
-use crate::config::Config;
 use crate::config::token::TokenSource;
+use crate::config::{Config, GatewayConfig, GatewayKind};
 use crate::domain::policy::WorkerMatch;
 use crate::report::json::{self, Gateway};
 use crate::report::text::{bytes, count, plain};
@@ -30,8 +30,17 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
         }
     };
     let gateways: Vec<u32> = document.gateways.iter().filter_map(|gateway| gateway.pid).collect();
-    for (gateway, settings) in document.gateways.iter().zip(&config.gateways) {
-        checks.push(table(gateway, settings.kind.as_str()));
+    for gateway in &document.gateways {
+        let Some(settings) = settings_of(gateway, config) else { continue };
+        checks.push(match &settings.kind {
+            GatewayKind::JupyterRuntime(_) if settings.name.as_str() == gateway.name => {
+                servers(gateway, &document.gateways)
+            }
+            kind => table(gateway, kind.as_str()),
+        });
+        if matches!(settings.kind, GatewayKind::JupyterRuntime(_)) && settings.name.as_str() != gateway.name {
+            continue;
+        }
         if let Some(pattern) = &settings.worker_match {
             let found = matching(&processes, pattern);
             workers(gateway, &found, &gateways, checks);
@@ -42,6 +51,39 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
                 "set match under [gateway.worker], or leave all of it to the gateway's own close",
             ));
         }
+    }
+}
+
+/// What is configured for a gateway of the report: one of its own, or what stands for all servers of a user.
+fn settings_of<'a>(gateway: &Gateway<'_>, config: &'a Config) -> Option<&'a GatewayConfig> {
+    let stands_for = |settings: &&GatewayConfig| {
+        let port = gateway.name.strip_prefix(settings.name.as_str());
+        matches!(settings.kind, GatewayKind::JupyterRuntime(_))
+            && port.is_some_and(|port| port.starts_with(':'))
+    };
+    let own = config.gateways.iter().find(|settings| settings.name.as_str() == gateway.name);
+    own.or_else(|| config.gateways.iter().find(stands_for))
+}
+
+/// What stands for all servers of a user has no process and no sessions of its own.
+fn servers(gateway: &Gateway<'_>, all: &[Gateway<'_>]) -> Check {
+    let name = plain(gateway.name, 64);
+    if gateway.table != "ok" {
+        return table(gateway, "jupyter");
+    }
+    let found = all
+        .iter()
+        .filter(|other| other.name.strip_prefix(gateway.name).is_some_and(|port| port.starts_with(':')));
+    match found.count() {
+        0 => Check::warning(
+            "gateway",
+            format!("{name} (jupyter): no server of that user runs now"),
+            "nothing, if that is so; else set runtime_dir to the folder of its jpserver-*.json, or name the server by url",
+        ),
+        servers => Check::ok(
+            "gateway",
+            format!("{name} (jupyter): {} found by their files", count(servers, "server")),
+        ),
     }
 }
 

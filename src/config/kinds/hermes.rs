@@ -24,6 +24,7 @@ pub(super) const KIND: Kind = Kind {
     keys: &["url", "home", "token_env", "token_file", "listener_user"],
     read,
     worker_match: Some(defaults::HERMES_WORKER_MATCH),
+    policy: &[],
 };
 
 fn read(section: &Section<'_>) -> Option<GatewayKind> {

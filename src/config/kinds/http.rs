@@ -7,4 +7,5 @@ pub(super) const KIND: Kind = Kind {
     keys: endpoint::KEYS,
     read: |section| endpoint::read(section).map(GatewayKind::Http),
     worker_match: None,
+    policy: &[],
 };

@@ -4,16 +4,18 @@
 mod endpoint;
 mod hermes;
 mod http;
+mod jupyter;
 
 use std::fmt;
 
 use super::nearest::nearest;
 use super::section::Section;
 use super::value::quoted;
-use crate::domain::policy::WorkerMatch;
+use crate::domain::policy::{WorkerMatch, Workers};
 
 pub use endpoint::{Endpoint, ListenerUser};
 pub use hermes::HermesHome;
+pub use jupyter::JupyterRuntime;
 
 /// How a gateway is spoken to, with the settings of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +26,16 @@ pub enum GatewayKind {
     Hermes(Endpoint),
     /// A Hermes dashboard, found by the records of its home.
     HermesHome(HermesHome),
+    /// A Jupyter Server or a Kernel Gateway; the address is its base.
+    Jupyter(Endpoint),
+    /// The Jupyter Servers of a user, found by their own files.
+    JupyterRuntime(JupyterRuntime),
 }
 
-const KINDS: [&Kind; 2] = [&hermes::KIND, &http::KIND];
+const KINDS: [&Kind; 3] = [&hermes::KIND, &http::KIND, &jupyter::KIND];
 
 /// Words of the contract that other versions may serve.
-const RESERVED: [&str; 3] = ["jupyter", "file", "command"];
+const RESERVED: [&str; 2] = ["file", "command"];
 
 /// What a kind adds to the configuration.
 pub(super) struct Kind {
@@ -41,6 +47,8 @@ pub(super) struct Kind {
     read: fn(&Section<'_>) -> Option<GatewayKind>,
     /// How its workers are recognised where the configuration doesn't say.
     worker_match: Option<&'static str>,
+    /// What holds for it where neither it nor `[policy]` says anything: keys with their values, as the file would write them.
+    policy: &'static [(&'static str, &'static str)],
 }
 
 impl GatewayKind {
@@ -49,12 +57,21 @@ impl GatewayKind {
         match self {
             Self::Http(_) => http::KIND.word,
             Self::Hermes(_) | Self::HermesHome(_) => hermes::KIND.word,
+            Self::Jupyter(_) | Self::JupyterRuntime(_) => jupyter::KIND.word,
         }
     }
 
     /// Whether a run of this kind may take back the workers of an earlier one. A Hermes that was started again never does.
     pub fn takes_workers_back(&self) -> bool {
         !matches!(self, Self::Hermes(_))
+    }
+
+    /// What of the processes that match is a worker of it.
+    pub fn workers(&self) -> Workers {
+        match self {
+            Self::Jupyter(_) | Self::JupyterRuntime(_) => Workers::LeadersOfGone,
+            Self::Http(_) | Self::Hermes(_) | Self::HermesHome(_) => Workers::Matching,
+        }
     }
 
     /// Whether it is known what one of its workers at rest looks like.
@@ -70,8 +87,8 @@ impl GatewayKind {
     /// Where it is asked, for a kind that is spoken to over HTTP.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
-            Self::Http(endpoint) | Self::Hermes(endpoint) => Some(endpoint),
-            Self::HermesHome(_) => None,
+            Self::Http(endpoint) | Self::Hermes(endpoint) | Self::Jupyter(endpoint) => Some(endpoint),
+            Self::HermesHome(_) | Self::JupyterRuntime(_) => None,
         }
     }
 }
@@ -97,6 +114,11 @@ pub(super) const KEYS: [&[&str]; KINDS.len()] = {
     }
     keys
 };
+
+/// What holds for a kind where neither the gateway nor `[policy]` says anything, as the file would say it.
+pub(super) fn built_in_policy(word: &str) -> &'static [(&'static str, &'static str)] {
+    KINDS.iter().find(|kind| kind.word == word).map_or(&[], |kind| kind.policy)
+}
 
 /// Reads the kind that a gateway names. Without one the keys of every kind are taken, so that its other mistakes are told as well.
 pub(super) fn read(section: &Section<'_>) -> Option<(GatewayKind, Option<WorkerMatch>)> {

@@ -9,6 +9,7 @@ use super::position::Position;
 use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::Pid;
 use crate::domain::orphan::OrphanKind;
+use crate::domain::policy::Workers;
 use crate::domain::process::Process;
 use crate::domain::verdict::Keep;
 
@@ -196,6 +197,9 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         return Owner::Doubt(Keep::UnknownState("its PID namespace can't be read".into()));
     }
     let position = position();
+    if world.matching(pid).all(|gateway| world.gateways[gateway].rules.workers == Workers::LeadersOfGone) {
+        return left_behind(world, process, position);
+    }
     match doubt(world, process, &position) {
         Some(doubt) => Owner::Doubt(doubt),
         None => nobody(world, process, position, OrphanKind::OwnerlessWorker),
@@ -364,6 +368,20 @@ fn nobody(world: &World<'_>, process: &Process, position: Position, kind: Orphan
             Owner::Doubt(Keep::UnknownState("its gateway's process isn't known in this run".into()))
         }
         Position::Unclear(why) => Owner::Doubt(Keep::UnknownState(why.into())),
+    }
+}
+
+/// Of a worker that no session names, where the gateway may not be the only one that starts such: its own mark has to say that the one that
+/// started it is gone.
+fn left_behind(world: &World<'_>, process: &Process, position: Position) -> Owner {
+    let is_bereft = world.view().bereft.contains(&process.identity.pid);
+    match position {
+        Position::Lost | Position::Unclear(_) | Position::BelowFormer(_) if is_bereft => {
+            Owner::Nobody(OrphanKind::ParentlessWorker)
+        }
+        _ => Owner::Doubt(Keep::UnknownState(
+            "no session names it, and nothing says that the server that started it is gone: another program may have started it".into(),
+        )),
     }
 }
 

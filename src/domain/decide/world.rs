@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
-use crate::domain::policy::Rules;
+use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use crate::domain::table::{Answer, Session, TableView, Told};
 use crate::domain::time::Awake;
@@ -388,11 +388,21 @@ fn workers<'a>(
     };
     let here = |process: &&Process| !process.zombie && !is_elsewhere(process);
     let key = |process: &'a Process| pattern.matches(process.argv.as_deref()?).map(|matched| matched.key);
-    view.processes
-        .values()
-        .filter(here)
-        .filter_map(|process| Some((process.identity.pid, key(process)?)))
-        .collect()
+    let matching = || view.processes.values().filter(here);
+    let leads = |process: &Process| process.session == process.identity.pid.get();
+    let leaders: BTreeSet<&str> = match rules.workers {
+        Workers::Matching => BTreeSet::new(),
+        Workers::LeadersOfGone => matching()
+            .filter(|process| leads(process))
+            .filter_map(|process| process.argv.as_deref())
+            .collect(),
+    };
+    // What leads no session and is no fork of one that does merely names a worker.
+    let is_worker = |process: &&Process| {
+        rules.workers == Workers::Matching
+            || process.argv.as_deref().is_some_and(|argv| leaders.contains(argv))
+    };
+    matching().filter(is_worker).filter_map(|process| Some((process.identity.pid, key(process)?))).collect()
 }
 
 /// Why nothing the table says of processes can be trusted: it may speak of others than the gateway's.

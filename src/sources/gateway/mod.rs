@@ -5,6 +5,7 @@ pub mod hermes;
 mod hermes_home;
 pub mod http;
 mod json;
+pub mod jupyter;
 pub mod table_json;
 
 use std::fmt::Debug;
@@ -16,7 +17,9 @@ use thiserror::Error;
 use self::hermes::HermesGateway;
 use self::hermes_home::HermesOfHome;
 use self::http::HttpGateway;
-use super::http::{Credential, HttpClient, Listeners};
+use self::jupyter::runtime::Running;
+use self::jupyter::{JupyterGateway, Servers};
+use super::http::{Credential, HttpClient, Listeners, Scheme};
 use crate::config::token::TokenError;
 use crate::config::user::UserError;
 use crate::config::{Endpoint, GatewayConfig, GatewayKind, ListenerUser};
@@ -80,6 +83,11 @@ pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, OpenError> {
             let listeners = listeners(home.listener_user.as_ref(), config)?;
             Box::new(HermesOfHome::new(home, credential, listeners, config))
         }
+        GatewayKind::Jupyter(endpoint) => {
+            let client = client(endpoint, config)?.with_scheme(Scheme::Token);
+            Box::new(JupyterGateway::new(client, config.max_table_bytes, config.policy.start_timeout))
+        }
+        GatewayKind::JupyterRuntime(_) => Box::new(Servers::default()),
     })
 }
 
@@ -100,4 +108,18 @@ fn listeners(user: Option<&ListenerUser>, config: &GatewayConfig) -> Result<List
         None => None,
     };
     Ok(Listeners::own_and(worker.into_iter().chain(listener)))
+}
+
+/// A server of a user, as its own file tells how it is asked.
+pub(crate) fn open_found(
+    server: &Running,
+    listener_user: Option<&ListenerUser>,
+    config: &GatewayConfig,
+) -> Result<Box<dyn Gateway>, OpenError> {
+    let credential = Credential::of(server.token.clone()).with_scheme(Scheme::Token);
+    let listeners = listeners(listener_user, config)?;
+    let client =
+        HttpClient::new(server.address.clone(), credential, config.timeout).with_listeners(listeners);
+    let gateway = JupyterGateway::new(client, config.max_table_bytes, config.policy.start_timeout);
+    Ok(Box::new(gateway.of_process(server.pid)))
 }

@@ -13,9 +13,10 @@ use hyper::{Method, Request, StatusCode};
 
 use super::connect::connect;
 use super::connection::Connection;
-use super::credential::Credential;
+use super::credential::{Credential, Scheme};
 use super::deadline::Deadline;
 use super::error::{HttpError, HttpProblem, Phase};
+use super::exchange::Exchange;
 use super::listener::Listeners;
 use super::stream::{Peer, Stream};
 use crate::config::address::Address;
@@ -71,6 +72,13 @@ impl HttpClient {
         Self { listeners, ..self }
     }
 
+    /// With its token sent in this way.
+    pub fn with_scheme(mut self, scheme: Scheme) -> Self {
+        self.credential = self.credential.with_scheme(scheme);
+        self.bearer = self.credential.header();
+        self
+    }
+
     /// Where the gateway is.
     pub fn address(&self) -> &Address {
         &self.address
@@ -107,6 +115,17 @@ impl HttpClient {
     /// Text from outside for a message: short, harmless and without the token.
     pub fn quote(&self, text: &str) -> Box<str> {
         excerpt(&self.redact(text), QUOTED)
+    }
+
+    /// Several requests, one after the other on a connection of their own, within one span.
+    ///
+    /// # Errors
+    /// There is no connection.
+    pub async fn exchange(&self, within: Duration) -> Result<Exchange<'_>, HttpError> {
+        let deadline = Deadline::after(within);
+        let opened = deadline.within(Phase::Connect, Connection::open(&self.address, &self.listeners)).await;
+        let opened = opened.and_then(|opened| opened).map_err(|problem| self.error(problem))?;
+        Ok(Exchange::new(self, opened, deadline))
     }
 
     /// A bare connection to the gateway, for what isn't HTTP.
@@ -233,7 +252,12 @@ impl HttpClient {
         Ok((connection, answer))
     }
 
-    fn request(&self, method: Method, path: &str, body: Bytes) -> Result<Request<Full<Bytes>>, HttpProblem> {
+    pub(super) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, HttpProblem> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
@@ -250,13 +274,13 @@ impl HttpClient {
         Ok(request)
     }
 
-    fn error(&self, problem: HttpProblem) -> HttpError {
+    pub(super) fn error(&self, problem: HttpProblem) -> HttpError {
         HttpError { at: self.address.at().into(), problem }
     }
 }
 
 /// The whole body. A length beyond the limit is refused before a byte is read, a body without one when it gets there.
-async fn whole(mut body: Incoming, limit: usize) -> Result<Bytes, HttpProblem> {
+pub(super) async fn whole(mut body: Incoming, limit: usize) -> Result<Bytes, HttpProblem> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(HttpProblem::TooLarge { limit });

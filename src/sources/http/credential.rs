@@ -11,6 +11,17 @@ use crate::config::token::{Token, TokenError, TokenSource};
 pub struct Credential {
     source: TokenSource,
     token: Option<Token>,
+    scheme: Scheme,
+}
+
+/// What stands before the token in an `Authorization` header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// `Bearer`.
+    #[default]
+    Bearer,
+    /// `token`: a Kernel Gateway takes no other.
+    Token,
 }
 
 impl Credential {
@@ -20,12 +31,18 @@ impl Credential {
     /// One is configured and can't be had.
     pub fn fetch(source: TokenSource) -> Result<Self, TokenError> {
         let token = source.read()?;
-        Ok(Self { source, token })
+        Ok(Self { source, token, scheme: Scheme::Bearer })
     }
 
     /// A token that is there already; none comes after it.
     pub fn of(token: Option<Token>) -> Self {
-        Self { source: TokenSource::None, token }
+        Self { source: TokenSource::None, token, scheme: Scheme::Bearer }
+    }
+
+    /// Sent in this way.
+    #[must_use]
+    pub fn with_scheme(self, scheme: Scheme) -> Self {
+        Self { scheme, ..self }
     }
 
     /// The token.
@@ -64,7 +81,11 @@ impl Credential {
     /// Always one where there is a token: it is made of what can stand in a header.
     pub(super) fn header(&self) -> Option<HeaderValue> {
         let token = self.token.as_ref()?;
-        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+        let scheme = match self.scheme {
+            Scheme::Bearer => "Bearer",
+            Scheme::Token => "token",
+        };
+        let mut value = HeaderValue::from_str(&format!("{scheme} {}", token.expose())).ok()?;
         value.set_sensitive(true);
         Some(value)
     }

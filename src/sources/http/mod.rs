@@ -7,13 +7,15 @@ mod connection;
 mod credential;
 mod deadline;
 mod error;
+mod exchange;
 mod listener;
 mod resolve;
 mod stream;
 
 pub use self::client::{HttpClient, Response};
 pub use self::connection::Connection;
-pub use self::credential::Credential;
+pub use self::credential::{Credential, Scheme};
 pub use self::error::{HttpError, HttpProblem, Phase};
+pub use self::exchange::Exchange;
 pub use self::listener::{Listeners, Unwelcome};
 pub use self::stream::{Peer, Stream};

@@ -17,6 +17,7 @@
 
 mod adopters;
 mod argv;
+mod bereft;
 mod candidates;
 mod error;
 mod gathering;
@@ -34,6 +35,7 @@ pub use error::ProcessesError;
 use crate::domain::adoption::{Holder, sign_among};
 use crate::domain::ids::Pid;
 use crate::domain::looking::Extent;
+use crate::domain::policy::Rules;
 use crate::domain::policy::WorkerMatch;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use adopters::Adopters;
@@ -69,6 +71,7 @@ pub struct Processes {
     argvs: ArgvCache,
     adopters: Adopters,
     candidates: Candidates,
+    marks: bereft::Marks,
 }
 
 impl Processes {
@@ -90,6 +93,7 @@ impl Processes {
             argvs: ArgvCache::default(),
             adopters: Adopters::default(),
             candidates: Candidates::default(),
+            marks: bereft::Marks::default(),
         })
     }
 
@@ -97,6 +101,14 @@ impl Processes {
     #[must_use]
     pub fn of(self, candidates: Candidates) -> Self {
         Self { candidates, ..self }
+    }
+
+    /// Adds to a view which of its workers were started by a gateway that is gone, where only their environment tells.
+    ///
+    /// # Errors
+    /// A process that is there can't be read.
+    pub fn look_at_marks(&mut self, view: &mut ProcessView, rules: &[Rules]) -> Result<(), ProcessesError> {
+        self.marks.look(&mut self.proc, view, rules)
     }
 
     /// The children of process 1 that were looked at: for the next run, which needn't.

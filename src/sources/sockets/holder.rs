@@ -15,6 +15,23 @@ pub fn held_below(said: Pid, inode: u32) -> Option<Pid> {
     pids.filter_map(Pid::new).find(|pid| is_known_below_as(*pid) == Some(said) && holds(*pid, &link))
 }
 
+/// The processes that have the socket of this inode, as far as that is to be seen.
+pub fn holders(inode: u32) -> Vec<Pid> {
+    let link = format!("socket:[{inode}]");
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids =
+        entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).filter_map(Pid::new);
+    pids.filter(|pid| holds(*pid, &link)).collect()
+}
+
+/// The inodes of the sockets that this process has. `None`: they can't be seen.
+pub fn sockets_of(pid: Pid) -> Option<Vec<u32>> {
+    let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    let inode =
+        |link: std::path::PathBuf| link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
+    Some(descriptors.filter_map(|entry| inode(fs::read_link(entry.path()).ok()?)).collect())
+}
+
 /// The PID that this process has in its own namespace, if that is one below the reaper's.
 pub fn is_known_below_as(pid: Pid) -> Option<Pid> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

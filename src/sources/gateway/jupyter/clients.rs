@@ -1,0 +1,145 @@
+//! Clients that the server knows nothing of: `jupyter console --existing` talks to a kernel's own ports. One that is connected there holds
+//! the kernel.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::kernels::{Kernel, Kernels};
+use crate::domain::ids::Pid;
+use crate::domain::process::ProcessIdentity;
+use crate::domain::table::{Session, Told};
+use crate::sources::sockets::{Filter, Socket, Sockets, State, holder};
+
+/// Somebody is connected to a port of the kernel who is neither its server nor of its tree.
+pub(super) const CONNECTED: &str = "zmq-client";
+/// Whether somebody is can't be told.
+pub(super) const UNKNOWN: &str = "unknown-zmq-client";
+
+/// What was found out of connections.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    ports: HashMap<(Pid, u64), Option<Vec<u16>>>,
+    /// Connections, by both ends and the inode of the far one, that were seen to be of the server or of the kernel's own tree.
+    innocent: HashSet<(SocketAddr, SocketAddr, u32)>,
+}
+
+#[derive(Deserialize)]
+struct ConnectionFile {
+    transport: Option<String>,
+    shell_port: u16,
+    iopub_port: u16,
+    stdin_port: u16,
+    control_port: u16,
+    hb_port: u16,
+}
+
+impl Clients {
+    /// Adds a hold to each of these sessions that somebody is connected to. Those without a process here are left as they are.
+    pub(super) fn hold(
+        &mut self,
+        sessions: &mut [Session],
+        candidates: &[usize],
+        server: Option<ProcessIdentity>,
+        kernels: &mut Kernels,
+    ) {
+        let found: Vec<(usize, Kernel)> = candidates
+            .iter()
+            .filter_map(|at| Some((*at, kernels.get(&sessions.get(*at)?.id)?.clone())))
+            .collect();
+        if found.is_empty() {
+            self.ports.clear();
+            self.innocent.clear();
+            return;
+        }
+        let asked: HashSet<_> = found.iter().map(|(_, kernel)| (kernel.pid, kernel.start_ticks)).collect();
+        self.ports.retain(|known, _| asked.contains(known));
+        let connected = connections();
+        for (at, kernel) in found {
+            let hold = match &connected {
+                Some(connected) => self.look(&kernel, connected, server, kernels),
+                None => Some(UNKNOWN),
+            };
+            if let (Some(hold), Some(session)) = (hold, sessions.get_mut(at)) {
+                session.holds = Told::Known(vec![hold.into()]);
+            }
+        }
+        if let Some(connected) = connected {
+            let there: HashSet<_> = connected.iter().map(key).collect();
+            self.innocent.retain(|known| there.contains(known));
+        }
+    }
+
+    /// Whether somebody is connected to this kernel now.
+    pub(super) fn holds_now(
+        &mut self,
+        kernel: &Kernel,
+        server: Option<ProcessIdentity>,
+        kernels: &mut Kernels,
+    ) -> Option<&'static str> {
+        match connections() {
+            Some(connected) => self.look(kernel, &connected, server, kernels),
+            None => Some(UNKNOWN),
+        }
+    }
+
+    fn look(
+        &mut self,
+        kernel: &Kernel,
+        connected: &[Socket],
+        server: Option<ProcessIdentity>,
+        kernels: &mut Kernels,
+    ) -> Option<&'static str> {
+        let known = self.ports.entry((kernel.pid, kernel.start_ticks));
+        let Some(ports) = known.or_insert_with(|| ports(&kernel.connection_file)).clone() else {
+            return Some(UNKNOWN);
+        };
+        // Seen from the far end, whose process it is that matters; one of another machine has no far end here.
+        let to_it = connected.iter().filter(|socket| ports.contains(&socket.remote.port()));
+        let far: Vec<&Socket> = to_it.filter(|socket| !self.innocent.contains(&key(socket))).collect();
+        if !far.is_empty() {
+            let mut own: HashSet<u32> = HashSet::new();
+            let Some(tree) = kernels.tree(kernel) else { return Some(UNKNOWN) };
+            for pid in server.map(|server| server.pid).into_iter().chain(tree) {
+                own.extend(holder::sockets_of(pid).unwrap_or_default());
+            }
+            for socket in far {
+                if !own.contains(&socket.inode) {
+                    return Some(CONNECTED);
+                }
+                self.innocent.insert(key(socket));
+            }
+        }
+        let near =
+            connected.iter().filter(|socket| ports.contains(&socket.local.port()) && is_connected(socket));
+        let has_far_end = |near: &Socket| {
+            connected
+                .iter()
+                .any(|far| far.remote.port() == near.local.port() && far.local.port() == near.remote.port())
+        };
+        near.into_iter().any(|near| !has_far_end(near)).then_some(CONNECTED)
+    }
+}
+
+fn is_connected(socket: &Socket) -> bool {
+    matches!(socket.state, State::Established | State::HalfOpen)
+}
+
+fn key(socket: &Socket) -> (SocketAddr, SocketAddr, u32) {
+    (socket.local, socket.remote, socket.inode)
+}
+
+fn connections() -> Option<Vec<Socket>> {
+    let all = Sockets::open().list(Filter { local_port: None, remote_port: None }).ok()?;
+    Some(all.into_iter().filter(is_connected).collect())
+}
+
+/// The ports of a kernel. `None`: they aren't known, or it has none (a kernel may talk over sockets in the file system).
+fn ports(connection_file: &Path) -> Option<Vec<u16>> {
+    let file: ConnectionFile = serde_json::from_slice(&fs::read(connection_file).ok()?).ok()?;
+    let is_tcp = file.transport.as_deref().is_none_or(|transport| transport == "tcp");
+    is_tcp.then(|| vec![file.shell_port, file.iopub_port, file.stdin_port, file.control_port, file.hb_port])
+}
