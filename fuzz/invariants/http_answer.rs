@@ -74,7 +74,7 @@ fn check_reap(answer: &[u8], close: CloseAnswer) {
         CloseAnswer::Gone => assert!(has(answer, b"404")),
         CloseAnswer::Kept { reason } => {
             assert!(has(answer, b"409") || has(answer, b"412"));
-            check_message(&reason);
+            check_message(reason.as_str());
         }
         CloseAnswer::Failed { why } => check_message(&why),
     }

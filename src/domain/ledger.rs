@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{BootId, GatewayName, Pid, SessionId};
+use super::ids::{BootId, GatewayName, Instance, Pid, SessionId};
 use super::orphan::OrphanKind;
 use super::process::ProcessIdentity;
 use super::time::Awake;
@@ -36,7 +36,7 @@ pub struct GatewayMemory {
     /// Its process.
     pub process: Option<ProcessIdentity>,
     /// The run of the gateway in which the sessions were seen: its instance, else its process identity.
-    pub run: Option<Box<str>>,
+    pub run: Option<GatewayRun>,
     /// Grace clocks of detached sessions.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sessions: BTreeMap<SessionId, SessionClock>,
@@ -72,6 +72,16 @@ impl GatewayMemory {
             && (&self.restart, &self.in_use, &self.workers) == (&other.restart, &other.in_use, &other.workers)
             && (&self.started, &self.closes) == (&other.started, &other.closes)
     }
+}
+
+/// One run of a gateway. When another one answers, every grace of its sessions starts again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum GatewayRun {
+    /// As its table says.
+    Instance(Instance),
+    /// Its table doesn't say: its process.
+    Process(ProcessIdentity),
 }
 
 /// The grace clock of a session.

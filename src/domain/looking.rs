@@ -9,9 +9,9 @@ use std::ops::Deref;
 use std::time::Duration;
 
 use super::ids::{GatewayName, Pid};
-use super::ledger::{Bond, Ledger};
+use super::ledger::{Bond, GatewayRun, Ledger};
 use super::process::{ProcessIdentity, ProcessView};
-use super::table::{Session, TableView};
+use super::table::{Session, SessionTable, TableView};
 use super::time::Awake;
 
 /// How late a worker may be found that was adopted by a program that isn't known to adopt, before any look saw it. Everything else is found
@@ -80,6 +80,13 @@ struct Root {
     name: GatewayName,
     is_configured: bool,
     pid: Option<Pid>,
+}
+
+impl Root {
+    /// The process that its table names, where that is another one than it was taken for.
+    fn moved_by(&self, table: &SessionTable) -> Option<Pid> {
+        table.gateway_pid.filter(|pid| !self.is_configured && Some(*pid) != self.pid)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,6 +173,9 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
     /// The tables were read, in the order of the gateways.
     pub fn read(&mut self, tables: &[Option<TableView>]) {
         let is_news = self.stage == Stage::Tables && self.is_news(tables);
+        if is_news {
+            self.follow(tables);
+        }
         self.stage = match self.stage {
             Stage::Introduction => {
                 for (root, table) in self.gateways.iter_mut().zip(tables) {
@@ -212,20 +222,26 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         self.gateways.iter().any(|root| root.pid.is_some() && is_new(&root.name))
     }
 
-    /// Whether a table names a gateway, or a run of it, that the look didn't know of; the roots are then where it names it.
-    fn is_news(&mut self, tables: &[Option<TableView>]) -> bool {
-        let mut news = false;
+    /// Whether a table names a gateway, or a run of it, that the look didn't know of.
+    fn is_news(&self, tables: &[Option<TableView>]) -> bool {
+        self.gateways.iter().zip(tables).any(|(root, table)| {
+            let Some(table) = table.as_ref().and_then(TableView::current) else { return false };
+            let before = self.memory.gateways.get(&root.name).and_then(|memory| memory.run.as_ref());
+            let is_other_run = match (before, &table.instance) {
+                (Some(GatewayRun::Instance(before)), Some(now)) => before != now,
+                (Some(GatewayRun::Process(_)), Some(_)) => true,
+                (None, _) | (_, None) => false,
+            };
+            is_other_run || root.moved_by(table).is_some()
+        })
+    }
+
+    /// From now on the gateways are where the tables name them.
+    fn follow(&mut self, tables: &[Option<TableView>]) {
         for (root, table) in self.gateways.iter_mut().zip(tables) {
-            let Some(table) = table.as_ref().and_then(TableView::current) else { continue };
-            if !root.is_configured && table.gateway_pid.is_some() && table.gateway_pid != root.pid {
-                root.pid = table.gateway_pid;
-                news = true;
-            }
-            let before = self.memory.gateways.get(&root.name).and_then(|memory| memory.run.as_deref());
-            let now = table.instance.as_ref().map(|instance| instance.as_str());
-            news |= matches!((before, now), (Some(before), Some(now)) if before != now);
+            let moved = table.as_ref().and_then(TableView::current).and_then(|table| root.moved_by(table));
+            root.pid = moved.or(root.pid);
         }
-        news
     }
 
     /// What the tables name as workers, and the gateways.

@@ -3,6 +3,7 @@
 //! A field that is missing or not understood is told apart from one that is known, because only what is known
 //! may condemn ([`Told`]).
 
+use std::fmt;
 use std::time::Duration;
 
 use super::ids::{Instance, Pid, SessionId, WorkerKey};
@@ -195,6 +196,37 @@ impl TableView {
     }
 }
 
+/// Why a gateway keeps a session that it was asked to close.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// Another run of the gateway answered than the one whose table was judged.
+    OtherRun,
+    /// In the gateway's word (`attached`, `mid-turn`, …).
+    Word(Box<str>),
+}
+
+impl Refusal {
+    /// The word for reports.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::OtherRun => "instance",
+            Self::Word(word) => word,
+        }
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
+    }
+}
+
+impl<T: Into<Box<str>>> From<T> for Refusal {
+    fn from(word: T) -> Self {
+        Self::Word(word.into())
+    }
+}
+
 /// What a gateway answered to the conditional reap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CloseAnswer {
@@ -204,8 +236,8 @@ pub enum CloseAnswer {
     Gone,
     /// No longer an orphan: its grace starts again.
     Kept {
-        /// The gateway's reason (`attached`, `instance`, …).
-        reason: Box<str>,
+        /// The gateway's reason.
+        reason: Refusal,
     },
     /// Anything else, or no answer: nothing may be assumed.
     Failed {

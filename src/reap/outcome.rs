@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::domain::process::ProcessIdentity;
+use crate::domain::table::Refusal;
 
 /// An act of a teardown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,7 +43,7 @@ pub enum Outcome {
     /// The gateway said no: it is no orphan any more.
     Kept {
         /// The gateway's reason.
-        reason: Box<str>,
+        reason: Refusal,
     },
     /// It was let be: it changed, or is no orphan any more.
     Spared {

@@ -145,7 +145,9 @@ fn ended(ending: &Ending, is_session: bool) -> (Style, &'static str, String) {
             let what = if is_session { "its gateway had closed it already" } else { "it was gone already" };
             (GOOD, "gone", format!("{what}{note}"))
         }
-        Outcome::Kept { reason } => (QUIET, "kept", format!("its gateway keeps it: {}", plain(reason, 100))),
+        Outcome::Kept { reason } => {
+            (QUIET, "kept", format!("its gateway keeps it: {}", plain(reason.as_str(), 100)))
+        }
         Outcome::Spared { why } => (QUIET, "kept", format!("{}{note}", plain(why, 300))),
         Outcome::Failed { why } => {
             let alive = left_alive(&ending.survivors);

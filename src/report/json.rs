@@ -196,7 +196,7 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
             outcome: Some(ending.outcome.as_str()),
             steps: ending.steps.iter().map(|step| step.as_str()).collect(),
             detail: match &ending.outcome {
-                Outcome::Kept { reason } => Some(format!("the gateway keeps it: {reason}")),
+                Outcome::Kept { reason } => Some(format!("the gateway keeps it: {}", reason.as_str())),
                 Outcome::Spared { why } => Some(why.to_string()),
                 Outcome::Failed { why } => Some(why.to_string()),
                 Outcome::Reaped | Outcome::Gone => ending.note.as_ref().map(ToString::to_string),

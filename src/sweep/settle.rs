@@ -2,11 +2,9 @@
 
 use crate::domain::ids::GatewayName;
 use crate::domain::ledger::Ledger;
+use crate::domain::table::Refusal;
 use crate::domain::warrant::Warrant;
 use crate::reap::outcome::{Ending, Outcome, Step};
-
-/// Why a gateway said that it was another run of it that was asked about.
-const ANOTHER_RUN: &str = "instance";
 
 /// What an ending is worth that a gateway's word is part of. A gateway that said before that it closed the session, and listed it again, is
 /// believed no more: what it says now is a failure, until its table shows an effect.
@@ -42,7 +40,7 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
                 ledger.forget_worker(&worker);
             }
         }
-        Outcome::Kept { reason } if &**reason == ANOTHER_RUN => ledger.run_changed(gateway),
+        Outcome::Kept { reason: Refusal::OtherRun } => ledger.run_changed(gateway),
         Outcome::Kept { .. } => {
             if let Some(order) = warrant.session() {
                 ledger.refused(gateway, &order.id);

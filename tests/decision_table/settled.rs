@@ -1,7 +1,7 @@
 //! What the end of a teardown means for the next run.
 
 use gateway_reaper::domain::ledger::GatewayMemory;
-use gateway_reaper::domain::table::{Session, Told};
+use gateway_reaper::domain::table::{Refusal, Session, Told};
 use gateway_reaper::reap::outcome::{Ending, Outcome};
 use gateway_reaper::sweep::settle::settle;
 
@@ -62,7 +62,7 @@ fn what_its_gateway_keeps_starts_its_grace_again() {
 
 #[test]
 fn if_another_run_of_the_gateway_answered_every_grace_starts_again() {
-    let mut world = settled(Outcome::Kept { reason: "instance".into() });
+    let mut world = settled(Outcome::Kept { reason: Refusal::OtherRun });
     let looked = world.look_after(1);
     assert_eq!(looked.fate("a"), "wait: detached-session, 0s of 20s");
     assert_eq!(looked.fate("b"), "wait: detached-session, 0s of 20s");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::domain::table::{CloseAnswer, Refusal};
 use gateway_reaper::domain::warrant::CloseOrder;
 use tokio::sync::Barrier;
 
@@ -20,6 +20,10 @@ fn failed(why: &str) -> CloseAnswer {
 
 fn kept(reason: &str) -> CloseAnswer {
     CloseAnswer::Kept { reason: reason.into() }
+}
+
+fn other_run() -> CloseAnswer {
+    CloseAnswer::Kept { reason: Refusal::OtherRun }
 }
 
 fn order(id: &str) -> CloseOrder {
@@ -66,8 +70,8 @@ async fn each_answer_of_the_contract_means_what_it_says() {
         ("409 Conflict", r#"{"outcome":"kept","reason":5}"#, kept("kept")),
         ("409 Conflict", "busy", kept("kept")),
         ("404 Not Found", r#"{"outcome":"gone"}"#, CloseAnswer::Gone),
-        ("412 Precondition Failed", r#"{"outcome":"kept","reason":"instance"}"#, kept("instance")),
-        ("412 Precondition Failed", "", kept("instance")),
+        ("412 Precondition Failed", r#"{"outcome":"kept","reason":"instance"}"#, other_run()),
+        ("412 Precondition Failed", "", other_run()),
     ] {
         let server = Server::saying(answer(status, body)).await;
         assert_eq!(reap(&server).await, expected, "{status} {body}");

@@ -1,7 +1,9 @@
 //! A ledger in the terms of the small world, and back.
 
 use gateway_reaper::domain::ids::SessionId;
-use gateway_reaper::domain::ledger::{Bond, GatewayMemory, Ledger, SessionClock, WorkerClock, WorkerMemory};
+use gateway_reaper::domain::ledger::{
+    Bond, GatewayMemory, GatewayRun, Ledger, SessionClock, WorkerClock, WorkerMemory,
+};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::ProcessIdentity;
 
@@ -68,7 +70,12 @@ impl Memory {
         };
         Self {
             process: memory.process.map(token_of),
-            run: memory.run.as_deref().map(run),
+            run: memory.run.as_ref().map(|known| match known {
+                GatewayRun::Instance(instance) => run(instance.as_str()),
+                GatewayRun::Process(process) => {
+                    panic!("every table names its run, and not process {process}")
+                }
+            }),
             sessions: memory.sessions.iter().map(clock).collect(),
             restart: memory.restart.iter().map(|id| name(id.as_str())).collect(),
             in_use: memory.in_use.iter().map(|id| name(id.as_str())).collect(),
@@ -101,7 +108,7 @@ impl Memory {
             // Whether a close had an effect changes what is told, and nothing that is done.
             closes: std::collections::BTreeMap::new(),
             process: self.process.map(gateway),
-            run: self.run.map(|run| run_name(run).into()),
+            run: self.run.map(|run| GatewayRun::Instance(run_name(run).into())),
             sessions: self.sessions.iter().map(clock).collect(),
             restart: self.restart.iter().map(|name| id(*name).into()).collect(),
             in_use: self.in_use.iter().map(|name| id(*name).into()).collect(),

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
+use gateway_reaper::domain::table::Refusal;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::outcome::{Ending, Outcome};
@@ -207,7 +208,7 @@ fn outcome(answer: Answer) -> Outcome {
         Answer::Reaped => Outcome::Reaped,
         Answer::Gone => Outcome::Gone,
         Answer::NoOrphan => Outcome::Kept { reason: "attached".into() },
-        Answer::AnotherRun => Outcome::Kept { reason: "instance".into() },
+        Answer::AnotherRun => Outcome::Kept { reason: Refusal::OtherRun },
         Answer::None => Outcome::Failed { why: "no answer".into() },
     }
 }

@@ -11,7 +11,7 @@ use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::looking::{self, Planner, Series};
 use gateway_reaper::domain::observation::Observation;
 use gateway_reaper::domain::process::ProcessView;
-use gateway_reaper::domain::table::{CloseAnswer, TableView};
+use gateway_reaper::domain::table::{CloseAnswer, Refusal, TableView};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
@@ -364,7 +364,7 @@ impl Sim {
         let (delay, answer) = if gone {
             (1, failed("connection refused"))
         } else if other_run {
-            (1, CloseAnswer::Kept { reason: "instance".into() })
+            (1, CloseAnswer::Kept { reason: Refusal::OtherRun })
         } else {
             match fault.map(|(fault, _)| fault) {
                 Some(CloseFault::Fails) => (1, failed("500")),

@@ -32,7 +32,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
     match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked
-                && before == run.as_deref()
+                && before == run.as_ref()
                 && clock.activity == session.activity
                 && clock.since <= now
                 && clock.claims_after.is_none_or(|after| after <= now) =>
@@ -40,7 +40,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
             grown(gateway.seen.asked, session, clock.clone())
         }
         Some(_) => grown(gateway.seen.asked, session, fresh(Some(now), None)),
-        None if is_marked || (before.is_some() && before != run.as_deref()) => {
+        None if is_marked || (before.is_some() && before != run.as_ref()) => {
             grown(gateway.seen.asked, session, fresh(Some(now), None))
         }
         // It was in use at the last look, so its clocks can't reach back before that.
@@ -119,7 +119,7 @@ pub(super) fn of_worker(
     kind: OrphanKind,
 ) -> WorkerClock {
     // What one gateway's table said of a worker is nothing to another gateway, nor to another run of this one.
-    let same_run = || gateway.remembered_run() == gateway.run().as_deref();
+    let same_run = || gateway.remembered_run() == gateway.run().as_ref();
     let same_evidence =
         |name: &GatewayName| !kind.depends_on_table() || (*name == gateway.seen.name && same_run());
     let known = world.known.get(identity).and_then(|(name, worker)| Some((*name, worker.clock?)));

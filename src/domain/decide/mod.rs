@@ -91,7 +91,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let is_current = gateway.distrust().is_none();
         let mut remembered = GatewayMemory {
             process: gateway.process.or_else(|| gateway.memory?.process),
-            run: gateway.remembered_run().map(Into::into).filter(|_| !is_current).or_else(|| gateway.run()),
+            run: gateway.remembered_run().cloned().filter(|_| !is_current).or_else(|| gateway.run()),
             looked: is_current.then_some(gateway.seen.asked),
             closes: closes_without_effect(gateway),
             ..GatewayMemory::default()

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::domain::ids::{GatewayName, Pid};
-use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
+use crate::domain::ledger::{GatewayMemory, GatewayRun, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
@@ -316,15 +316,14 @@ impl<'a> Gateway<'a> {
     }
 
     /// Identity of the run of the gateway that wrote the table: its instance, else its process.
-    pub(super) fn run(&self) -> Option<Box<str>> {
-        let table = self.seen.table.current()?;
-        let process = || self.process.map(|process| format!("process {process}").into());
-        table.instance.as_ref().map(|instance| instance.as_str().into()).or_else(process)
+    pub(super) fn run(&self) -> Option<GatewayRun> {
+        let instance = self.seen.table.current()?.instance.clone();
+        instance.map(GatewayRun::Instance).or_else(|| self.process.map(GatewayRun::Process))
     }
 
     /// The run of the gateway that is remembered.
-    pub(super) fn remembered_run(&self) -> Option<&'a str> {
-        self.memory.and_then(|memory| memory.run.as_deref())
+    pub(super) fn remembered_run(&self) -> Option<&'a GatewayRun> {
+        self.memory.and_then(|memory| memory.run.as_ref())
     }
 
     /// Why the table isn't current.

@@ -169,7 +169,7 @@ impl Audit {
         let known = self.dossier.of(case);
         let line = line_of(at, &self.run, case, &known);
         let why = match &ending.outcome {
-            Outcome::Kept { reason } => Some(&**reason),
+            Outcome::Kept { reason } => Some(reason.as_str()),
             Outcome::Spared { why } | Outcome::Failed { why } => Some(&**why),
             Outcome::Reaped | Outcome::Gone => None,
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::ledger::GatewayRun;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::Process;
 use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
@@ -214,14 +215,15 @@ impl<'a> Oracle<'a> {
     }
 
     /// Identity of the run of the gateway that wrote the table.
-    pub(super) fn run(&self, gateway: usize) -> Option<String> {
-        let instance = self.table(gateway)?.instance.as_ref();
-        let process = || self.gateway(gateway).map(|process| format!("process {process}"));
-        instance.map(ToString::to_string).or_else(process)
+    pub(super) fn run(&self, gateway: usize) -> Option<GatewayRun> {
+        match self.table(gateway)?.instance.clone() {
+            Some(instance) => Some(GatewayRun::Instance(instance)),
+            None => self.gateway(gateway).map(GatewayRun::Process),
+        }
     }
 
     pub(super) fn is_same_run(&self, gateway: usize) -> bool {
-        self.memory(gateway).and_then(|memory| memory.run.as_deref()) == self.run(gateway).as_deref()
+        self.memory(gateway).and_then(|memory| memory.run.clone()) == self.run(gateway)
     }
 
     pub(super) fn waited(&self, gateway: usize, row: &Session) -> Duration {

@@ -1,7 +1,9 @@
 //! Random memory of a world: of this boot or another, of the past and seldom of the future.
 
 use gateway_reaper::domain::ids::BootId;
-use gateway_reaper::domain::ledger::{Bond, GatewayMemory, Ledger, SessionClock, WorkerClock, WorkerMemory};
+use gateway_reaper::domain::ledger::{
+    Bond, GatewayMemory, GatewayRun, Ledger, SessionClock, WorkerClock, WorkerMemory,
+};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::time::Awake;
@@ -87,8 +89,8 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
     let mut taken = Vec::new();
     for (name, memory) in [("gw", memories.0), ("other", memories.1)] {
         let run = memory.run.map(|run| match run {
-            "process" => format!("process {}", identity(100)).into(),
-            run => run.into(),
+            "process" => GatewayRun::Process(identity(100)),
+            run => GatewayRun::Instance(run.into()),
         });
         let mut remembered = GatewayMemory {
             process: memory.process.map(identity),

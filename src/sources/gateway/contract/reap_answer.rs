@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::table_answer::refusal;
 use crate::config::address::Address;
-use crate::domain::table::CloseAnswer;
+use crate::domain::table::{CloseAnswer, Refusal};
 use crate::sources::gateway::json::{Object, Raw, string};
 use crate::sources::http::{HttpClient, HttpError, Response};
 
@@ -23,9 +23,9 @@ pub(super) fn judge(client: &HttpClient, at: &Address, answer: Result<Response, 
         (StatusCode::NOT_FOUND, Some("gone")) => CloseAnswer::Gone,
         (StatusCode::CONFLICT, _) => {
             let reason = said.reason.map_or_else(|| "kept".into(), |reason| client.quote(&reason));
-            CloseAnswer::Kept { reason }
+            CloseAnswer::Kept { reason: Refusal::Word(reason) }
         }
-        (StatusCode::PRECONDITION_FAILED, _) => CloseAnswer::Kept { reason: "instance".into() },
+        (StatusCode::PRECONDITION_FAILED, _) => CloseAnswer::Kept { reason: Refusal::OtherRun },
         (StatusCode::OK, _) => failed(at, "200 without the outcome \"reaped\": nothing is assumed"),
         (StatusCode::NOT_FOUND, _) => {
             failed(at, "404 without the outcome \"gone\": is that the path at which the gateway takes reaps?")
