@@ -67,6 +67,8 @@ pub(super) enum Command {
     Watch(WatchArgs),
     /// What is there now, the verdict on each session and worker, and why; changes nothing
     Status,
+    /// The same, live, with countdowns; d and m sort by due time and memory, q leaves
+    Top,
     /// Read the configuration and show every key with its value and where it comes from; asks no gateway
     Check,
     /// See whether everything fits together here: configuration, gateways, processes, state, the last run
@@ -191,6 +193,8 @@ fn interval(text: &str) -> Result<Duration, String> {
 /// How much is narrated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verbosity {
+    /// The screen has what there is to say.
+    Silent,
     Quiet,
     Normal,
     Verbose,
@@ -199,6 +203,9 @@ pub(super) enum Verbosity {
 
 impl Args {
     pub(super) fn verbosity(&self) -> Verbosity {
+        if let Command::Top = self.command {
+            return Verbosity::Silent;
+        }
         match (self.quiet, self.verbose) {
             (true, _) => Verbosity::Quiet,
             (false, 0) => Verbosity::Normal,

@@ -69,6 +69,8 @@ pub(super) enum Failure {
     /// The home of the state directory can't be told.
     NoStateDir,
     System(&'static str, std::io::Error),
+    /// It is not a terminal that it was asked to draw on.
+    Terminal(&'static str),
     /// The demo, or one of its processes.
     Demo(Box<dyn Error>),
 }
@@ -87,6 +89,7 @@ impl Failure {
             | Self::Setup(_)
             | Self::State(_)
             | Self::Subject(_)
+            | Self::Terminal(_)
             | Self::NoStateDir => Exit::Usage,
             Self::Sweep(_) | Self::System(..) | Self::Demo(_) => Exit::NotReaped,
         }
@@ -108,6 +111,7 @@ impl Failure {
 /// core file: what was begun is written down, and the next run finishes it.
 pub(super) fn tell_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        super::top::restore();
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
         let what = panic.payload_as_str().unwrap_or("without a word");
         say(&format!("a mistake in this program{}: {what}; please report it", place.unwrap_or_default()));
@@ -126,6 +130,7 @@ impl fmt::Display for Failure {
             Self::Hermes(error) => error,
             Self::Subject(error) => error,
             Self::Demo(error) => error.as_ref(),
+            Self::Terminal(what) => return f.write_str(what),
             Self::System(what, error) => return write!(f, "{what}: {error}"),
             Self::NoStateDir => {
                 return f.write_str(

@@ -21,6 +21,7 @@ mod service;
 mod signals;
 mod status;
 mod terminal;
+mod top;
 mod watch;
 
 use std::process::ExitCode;
@@ -95,6 +96,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::Once(once) => once::run(&args, once).await,
             Command::Watch(watch) => watch::run(&args, watch).await,
             Command::Status => status::run(&args).await,
+            Command::Top => top::run(&args).await,
             Command::Doctor => doctor::run(&args).await,
             Command::Hold(wanted) => hold::hold(&args, wanted).await,
             Command::Explain(wanted) => explain::run(&args, wanted).await,

@@ -14,6 +14,7 @@ use super::environment;
 
 pub(super) fn begin(verbosity: Verbosity) {
     let level = match verbosity {
+        Verbosity::Silent => LevelFilter::OFF,
         // A table that can't be read is a warning, and the one thing that cron's mail has to say about exit code 3.
         Verbosity::Quiet => LevelFilter::WARN,
         Verbosity::Normal => LevelFilter::INFO,

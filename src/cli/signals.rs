@@ -47,6 +47,15 @@ impl Signals {
         }
     }
 
+    /// Waits for any signal that ends a command which only shows something.
+    pub(super) async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+
     /// Waits so long. `false`: it is to end before.
     pub(super) async fn sleep(&mut self, span: Duration) -> bool {
         tokio::select! {

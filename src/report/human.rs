@@ -171,7 +171,7 @@ fn left_alive(survivors: &[Survivor]) -> String {
     format!("; left alive: {}", named.join("; "))
 }
 
-fn being(orphan: OrphanKind, waited: Duration) -> String {
+pub(crate) fn being(orphan: OrphanKind, waited: Duration) -> String {
     let what = match orphan {
         OrphanKind::DetachedSession => "detached and idle",
         OrphanKind::OwnerlessWorker => "of no session",

@@ -63,7 +63,7 @@ pub(super) fn exit_of(place: Place, held: &Held) -> LocalBoxFuture<'static, Woke
     unsafe_code,
     reason = "tokio has no safe way to wait for a descriptor that is none of its own kinds"
 )]
-fn register(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn register(fd: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: the descriptor is owned by the `OwnedFd`, which moves into the `AsyncFd`: it stays open, and the same, for as long as that lives.
     unsafe { AsyncFd::register_with_interest(fd, Interest::READABLE) }.map_err(Into::into)
 }

@@ -36,6 +36,7 @@ use crate::sources::clock;
 use crate::sources::processes::{Processes, ProcessesError};
 
 pub use backoff::Patience;
+pub(crate) use exits::register;
 pub use setup::SetupError;
 pub use stop::Stop;
 pub use store::Store;

@@ -37,5 +37,6 @@ mod streams;
 mod support;
 mod tables;
 mod told;
+mod top;
 mod waiting;
 mod watch;

@@ -116,7 +116,7 @@ fn pipes_get_no_colour_and_a_terminal_gets_it_unless_it_is_not_wanted() {
 }
 
 /// Both ends of a terminal.
-fn terminal() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
+pub(crate) fn terminal() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     use rustix::fs::{Mode, OFlags};
     let master = rustix::fs::open("/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
     rustix::pty::unlockpt(master.as_fd()).unwrap();
