@@ -114,6 +114,13 @@ pub(super) enum Command {
     /// A worker of the demo's gateway
     #[command(hide = true)]
     DemoWorker(demo::worker::Args),
+    /// A program of a gateway of kind "command", in a session of its own
+    #[command(hide = true)]
+    CommandChild {
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        words: Vec<std::ffi::OsString>,
+    },
 }
 
 #[derive(Debug, clap::Args)]

@@ -32,6 +32,7 @@ use args::{Args, Command};
 use exit::{Exit, Failure};
 
 use crate::demo::{gateway, worker};
+use crate::sources::gateway::command;
 
 /// The command line itself, for what is generated from it: the manual page and the completions of a package.
 pub fn command() -> clap::Command {
@@ -71,6 +72,9 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::DemoWorker(options) = &args.command {
         return worker::run(options).map(|()| Exit::Done).map_err(Failure::demo);
     }
+    if let Command::CommandChild { words } = &args.command {
+        return Err(Failure::System("the program can't be started", command::become_program(words)));
+    }
     if let Command::DefaultConfig = &args.command {
         return output::print_text(crate::config::DEFAULT).map(|()| Exit::Done);
     }
@@ -106,6 +110,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
             }
             // Answered above, without a runtime.
             Command::Check
+            | Command::CommandChild { .. }
             | Command::Completions { .. }
             | Command::DefaultConfig
             | Command::DemoWorker(_)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::message_tests::{GATEWAY, told};
+use super::message_tests::{GATEWAY, KINDS, told};
 use super::token::TokenSource;
 use super::user::UserSpec;
 use super::{Config, GatewayConfig, GatewayKind, defaults, parse};
@@ -96,11 +96,13 @@ fn a_hermes_dashboard_may_be_named_by_its_home() {
 fn what_is_missing_is_told_at_the_gateways_own_line() {
     assert_eq!(
         told("\n[[gateway]]\n[[gateway]]\nname = \"b\"\n"),
-        "reaper.toml:2: gateway.name: missing; expected a name of up to 64 characters in quotes, such as \"dashboard\"\n\
-         reaper.toml:2: gateway.kind: missing; expected \"hermes\" or \"http\" or \"jupyter\"\n\
-         reaper.toml:2: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\"\n\
-         reaper.toml:3: gateway.kind: missing; expected \"hermes\" or \"http\" or \"jupyter\"\n\
-         reaper.toml:3: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\""
+        format!(
+            "reaper.toml:2: gateway.name: missing; expected a name of up to 64 characters in quotes, such as \"dashboard\"\n\
+             reaper.toml:2: gateway.kind: missing; expected {KINDS}\n\
+             reaper.toml:2: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\"\n\
+             reaper.toml:3: gateway.kind: missing; expected {KINDS}\n\
+             reaper.toml:3: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\""
+        )
     );
 }
 
@@ -117,24 +119,22 @@ fn a_name_is_short_printable_and_its_own() {
 
 #[test]
 fn a_kind_is_one_that_is_served() {
-    for kind in ["file", "command"] {
+    for kind in ["file"] {
         refused_instead(
             "kind",
             &format!("kind = \"{kind}\""),
-            &format!(
-                "3: gateway.kind: \"{kind}\" is not served by this version; it serves \"hermes\" or \"http\" or \"jupyter\""
-            ),
+            &format!("3: gateway.kind: \"{kind}\" is not served by this version; it serves {KINDS}"),
         );
     }
     refused_instead(
         "kind",
         "kind = \"htp\"",
-        "3: gateway.kind: expected \"hermes\" or \"http\" or \"jupyter\"; found \"htp\"; did you mean \"http\"?",
+        &format!("3: gateway.kind: expected {KINDS}; found \"htp\"; did you mean \"http\"?"),
     );
     refused_instead(
         "kind",
         "kind = \"gopher\"",
-        "3: gateway.kind: expected \"hermes\" or \"http\" or \"jupyter\"; found \"gopher\"",
+        &format!("3: gateway.kind: expected {KINDS}; found \"gopher\""),
     );
 }
 
@@ -308,4 +308,51 @@ fn jupyter_has_a_grace_of_its_own_that_the_file_may_change() {
         told(&format!("{gateway}url = \"http://127.0.0.1:1\"\nruntime_dir = \"/x\"\n"))
             .contains("keep one of them")
     );
+}
+
+fn command_with(lines: &str) -> String {
+    format!("[[gateway]]\nname = \"a\"\nkind = \"command\"\n{lines}")
+}
+
+#[test]
+fn a_command_has_its_programs_and_no_address() {
+    let text =
+        command_with("table = [\"/bin/t\", \"-x\"]\nreap = [\"/bin/r\"]\nenvironment = [\"TMUX_TMPDIR\"]\n");
+    let GatewayKind::Command(of) = parse(&text, Path::new("reaper.toml")).unwrap().gateways.remove(0).kind
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (of.table.program.to_str(), of.table.arguments.as_slice()),
+        (Some("/bin/t"), &["-x".to_owned()][..])
+    );
+    assert_eq!(of.reap.map(|reap| reap.program), Some("/bin/r".into()));
+    assert_eq!(of.environment, ["TMUX_TMPDIR"]);
+
+    let alone = parse(&command_with("table = [\"/bin/t\"]\n"), Path::new("reaper.toml")).unwrap();
+    assert!(matches!(&alone.gateways[0].kind, GatewayKind::Command(of) if of.reap.is_none()));
+    assert!(alone.gateways[0].worker_match.is_none());
+}
+
+#[test]
+fn a_program_is_named_by_its_path_in_full_and_its_words() {
+    const EXPECTED: &str = "expected a program's path in full and its arguments, such as \
+                            [\"/usr/local/bin/sessions\", \"--json\"]";
+    for (lines, found) in [
+        ("reap = [\"/bin/r\"]", format!("1: gateway.table: missing; {EXPECTED}")),
+        ("table = \"/bin/t\"", format!("4: gateway.table: {EXPECTED}; found a string")),
+        ("table = [\"/bin/t\", 7]", format!("4: gateway.table: {EXPECTED}; found an array with something else in it than strings")),
+        ("table = [\"t\"]", format!("4: gateway.table: {EXPECTED}; found a first word that is no path in full (no shell looks for it)")),
+        ("table = [\"/bin/t\"]\nreap = []", format!("5: gateway.reap: {EXPECTED}; found an empty array")),
+        (
+            "table = [\"/bin/t\"]\nenvironment = [\"K=s3cret\"]",
+            "5: gateway.environment: expected the names of environment variables in quotes, such as [\"TMUX_TMPDIR\"]; found \
+             something else (not repeated here)".to_owned(),
+        ),
+        ("table = [\"/bin/t\"]\nurl = \"http://h\"", "5: gateway.url: kind = \"command\" has no url; take it out".to_owned()),
+    ] {
+        assert_eq!(told(&command_with(lines)), format!("reaper.toml:{found}"), "{lines}");
+    }
+    let other = format!("{GATEWAY}table = [\"/bin/t\"]");
+    assert_eq!(told(&other), "reaper.toml:5: gateway.table: kind = \"hermes\" has no table; take it out");
 }

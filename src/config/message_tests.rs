@@ -10,6 +10,9 @@ use super::parse;
 pub(super) const GATEWAY: &str =
     "[[gateway]]\nname = \"a\"\nkind = \"hermes\"\nurl = \"http://127.0.0.1:9119\"\n";
 
+/// The kinds as messages name them.
+pub(super) const KINDS: &str = "\"hermes\" or \"http\" or \"jupyter\" or \"command\"";
+
 /// What is said about a text.
 pub(super) fn told(text: &str) -> String {
     match parse(text, Path::new("reaper.toml")) {
@@ -36,8 +39,10 @@ fn a_file_without_a_gateway_is_refused() {
 fn gateways_come_in_two_pairs_of_brackets() {
     assert_eq!(
         told(&GATEWAY.replace("[[gateway]]", "[gateway]").replace("hermes", "hermis")),
-        "reaper.toml:1: gateway: expected [[gateway]], in two pairs of brackets; found a table\n\
-         reaper.toml:3: gateway.kind: expected \"hermes\" or \"http\" or \"jupyter\"; found \"hermis\"; did you mean \"hermes\"?"
+        format!(
+            "reaper.toml:1: gateway: expected [[gateway]], in two pairs of brackets; found a table\n\
+             reaper.toml:3: gateway.kind: expected {KINDS}; found \"hermis\"; did you mean \"hermes\"?"
+        )
     );
     assert_eq!(
         told("gateway = \"http://127.0.0.1\""),
@@ -100,7 +105,7 @@ fn every_mistake_of_a_file_is_told_in_the_order_of_its_lines() {
             "2: polcy: unknown table; did you mean \"policy\"?",
             "4: policy.grce: unknown key; did you mean \"grace\"?",
             "5: policy.term_timeout: expected a duration in quotes, such as \"20s\" or \"1m 30s\"; found the number 5",
-            "6: gateway.kind: missing; expected \"hermes\" or \"http\" or \"jupyter\"",
+            &format!("6: gateway.kind: missing; expected {KINDS}"),
             "6: gateway.url: missing; expected the gateway's address in quotes, such as \"http://127.0.0.1:9119\"",
             "7: gateway.name: expected a name of up to 64 characters in quotes, such as \"dashboard\"; found \"\"",
             "9: gateway.worker.pid_file: belongs in [gateway.process], not in [gateway.worker]",

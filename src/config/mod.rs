@@ -46,7 +46,9 @@ use std::path::{Path, PathBuf};
 pub use errors::{ConfigError, ConfigErrors, NamedBy, Problem};
 pub use gateway::GatewayConfig;
 pub use keep::KeepConfig;
-pub use kinds::{Endpoint, GatewayKind, HermesHome, JupyterRuntime, ListenerUser};
+pub use kinds::{
+    CommandGateway, CommandLine, Endpoint, GatewayKind, HermesHome, JupyterRuntime, ListenerUser,
+};
 pub use locate::{Environment, Located, LocatedBy, locate};
 pub use metrics::Metrics;
 pub use process::ProcessSource;

@@ -119,6 +119,18 @@ impl<'a> Section<'a> {
         value.as_str().or_else(|| self.mismatch(key, expected, &shown(value)))
     }
 
+    /// An array of texts, with at least one in it. None of them is repeated: there might be a secret among them.
+    pub(super) fn texts(&self, key: &str, expected: &str) -> Option<Vec<&'a str>> {
+        let value = self.value(key)?.get_ref();
+        let Some(items) = value.as_array() else { return self.mismatch(key, expected, kind(value)) };
+        let texts: Option<Vec<&str>> = items.iter().map(|item| item.get_ref().as_str()).collect();
+        match texts {
+            Some(texts) if !texts.is_empty() => Some(texts),
+            Some(_) => self.mismatch(key, expected, "an empty array"),
+            None => self.mismatch(key, expected, "an array with something else in it than strings"),
+        }
+    }
+
     /// A text that might be a secret by mistake, and is therefore never repeated.
     pub(super) fn discreet_text(&self, key: &str, expected: &str) -> Option<&'a str> {
         let value = self.value(key)?.get_ref();

@@ -27,6 +27,11 @@ impl Trust {
         Self { reader, others, shared_folder: true }
     }
 
+    /// For a program that somebody named: like [`Trust::named`], and in a folder that only they may write.
+    pub fn program() -> Self {
+        Self { shared_folder: false, ..Self::named() }
+    }
+
     /// For a file that lies where the command was run, and that nobody named: files of the reader and of root, in their own folders.
     pub fn found() -> Self {
         Self { reader: geteuid().as_raw(), others: Vec::new(), shared_folder: false }

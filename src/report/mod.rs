@@ -215,16 +215,14 @@ impl Report {
         waits.min()
     }
 
-    /// Takes out the warrants of those gateways that are to be enforced; the others' orphans are only told of. That is all there is to a
-    /// dry run.
-    pub fn warrants(&mut self, mode_of: impl Fn(&GatewayName) -> Mode) -> Vec<(Place, (Warrant, Duration))> {
+    /// Takes out the warrants that are to be enforced; the other orphans are only told of. That is all there is to a dry run.
+    pub fn warrants(&mut self, mode_of: impl Fn(&Warrant) -> Mode) -> Vec<(Place, (Warrant, Duration))> {
         let mut warrants = Vec::new();
         for (gateway, report) in self.gateways.iter_mut().enumerate() {
-            let mode = mode_of(&report.name);
             for (line, subject) in report.subjects.iter_mut().enumerate() {
                 let Fate::Due { warrant, waited } = &subject.fate else { continue };
                 let (orphan, waited) = (warrant.orphan(), *waited);
-                if mode == Mode::Enforce {
+                if mode_of(warrant) == Mode::Enforce {
                     warrants.push((Place { gateway, line }, (Warrant::clone(warrant), waited)));
                 }
                 subject.fate = Fate::WouldReap { orphan, waited };

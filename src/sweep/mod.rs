@@ -22,7 +22,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::domain::decide::{Decision, decide};
-use crate::domain::ids::{BootId, GatewayName};
+use crate::domain::ids::BootId;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::Observation;
@@ -30,6 +30,7 @@ use crate::domain::policy::{Mode, Rules};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
 use crate::domain::veto::Vetoes;
+use crate::domain::warrant::Warrant;
 use crate::reap::linux::LinuxKernel;
 use crate::report::Report;
 use crate::sources::clock;
@@ -141,7 +142,7 @@ impl Sweep {
         report.heed(&self.keeps, clock::wall_now());
         let next_due = report.next_due();
         store.notes().decided(&report);
-        let warrants = report.warrants(|gateway| self.mode_of(gateway, mode));
+        let warrants = report.warrants(|warrant| self.mode_of(warrant, mode));
         if !warrants.is_empty() {
             let (places, warrants): (Vec<_>, Vec<_>) = warrants.into_iter().unzip();
             // Opened when there is something to do: most runs have nothing.
@@ -204,8 +205,12 @@ impl Sweep {
         Ok(decide(seen, memory, &self.rules, now))
     }
 
-    fn mode_of(&self, gateway: &GatewayName, asked: Mode) -> Mode {
+    fn mode_of(&self, warrant: &Warrant, asked: Mode) -> Mode {
+        let gateway = warrant.gateway();
         let rules = self.rules.iter().find(|rules| rules.gateway == *gateway);
-        if rules.is_some_and(|rules| rules.policy.dry_run) { Mode::DryRun } else { asked }
+        let watched = self.gateways.iter().find(|watched| watched.name == *gateway);
+        let is_only_told = warrant.session().is_some() && watched.is_some_and(|it| !it.gateway.can_close());
+        let is_dry = rules.is_some_and(|rules| rules.policy.dry_run);
+        if is_dry || is_only_told { Mode::DryRun } else { asked }
     }
 }

@@ -13,10 +13,19 @@
 #![allow(unused, reason = "shared with the tests of the command line")]
 
 mod addresses;
+mod command;
+mod command_output;
+mod command_trust;
 #[path = "../cli/place.rs"]
 mod place;
 #[path = "../cli/privileges.rs"]
 mod privileges;
+#[path = "../live_work/reapers.rs"]
+mod reapers;
 #[path = "../cli/running.rs"]
 mod running;
 mod socket_server;
+#[path = "../live_work/stage.rs"]
+mod stage;
+mod tmux;
+mod wrong_kills;

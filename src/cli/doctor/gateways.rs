@@ -11,9 +11,11 @@ use crate::config::{Config, GatewayConfig, GatewayKind};
 use crate::domain::policy::WorkerMatch;
 use crate::report::json::{self, Gateway};
 use crate::report::text::{bytes, count, plain};
+use crate::sources::gateway::command;
 
 pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
     tokens(config, checks);
+    programs(config, checks);
     let report = match look(config).await {
         Ok(report) => report,
         Err(failure) => {
@@ -103,6 +105,30 @@ fn tokens(config: &Config, checks: &mut Vec<Check>) {
                 "give the reaper the gateway's token there, readable by its user alone",
             ),
         });
+    }
+}
+
+fn programs(config: &Config, checks: &mut Vec<Check>) {
+    for gateway in &config.gateways {
+        let GatewayKind::Command(of) = &gateway.kind else { continue };
+        for command in [Some(&of.table), of.reap.as_ref()].into_iter().flatten() {
+            let program = command.program.display();
+            checks.push(match command::check(&command.program) {
+                Ok(()) => Check::ok("program", format!("{}: {program}", gateway.name)),
+                Err(error) => Check::failure(
+                    "program",
+                    format!("{}: {}", gateway.name, crate::text::in_full(&error)),
+                    "put a program there that only its owner can write, and that is yours or root's",
+                ),
+            });
+        }
+        if of.reap.is_none() {
+            checks.push(Check::warning(
+                "program",
+                format!("{}: no program closes its sessions, so they are only told of", gateway.name),
+                "name one by reap, if its sessions are to be reaped",
+            ));
+        }
     }
 }
 

@@ -65,9 +65,7 @@ pub(super) fn token(section: &Section<'_>) -> TokenSource {
 fn variable(section: &Section<'_>) -> Option<String> {
     const EXPECTED: &str = "the name of an environment variable in quotes, such as \"GATEWAY_TOKEN\"";
     let text = section.discreet_text("token_env", EXPECTED)?;
-    let fits = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    if fits {
+    if is_variable_name(text) {
         return Some(text.to_owned());
     }
     section.mismatch(
@@ -75,4 +73,9 @@ fn variable(section: &Section<'_>) -> Option<String> {
         EXPECTED,
         "something else (not repeated here: it might be the token itself)",
     )
+}
+
+pub(super) fn is_variable_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -1,11 +1,13 @@
 //! The kinds of gateways, each with its own keys and settings. A new kind adds a file here with its [`Kind`], and one line to each of
 //! the two lists below.
 
+mod command;
 mod endpoint;
 mod hermes;
 mod http;
 mod jupyter;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::nearest::nearest;
@@ -13,6 +15,7 @@ use super::section::Section;
 use super::value::quoted;
 use crate::domain::policy::{WorkerMatch, Workers};
 
+pub use command::{CommandGateway, CommandLine};
 pub use endpoint::{Endpoint, ListenerUser};
 pub use hermes::HermesHome;
 pub use jupyter::JupyterRuntime;
@@ -30,12 +33,14 @@ pub enum GatewayKind {
     Jupyter(Endpoint),
     /// The Jupyter Servers of a user, found by their own files.
     JupyterRuntime(JupyterRuntime),
+    /// Programs speak for it.
+    Command(CommandGateway),
 }
 
-const KINDS: [&Kind; 3] = [&hermes::KIND, &http::KIND, &jupyter::KIND];
+const KINDS: [&Kind; 4] = [&hermes::KIND, &http::KIND, &jupyter::KIND, &command::KIND];
 
 /// Words of the contract that other versions may serve.
-const RESERVED: [&str; 2] = ["file", "command"];
+const RESERVED: [&str; 1] = ["file"];
 
 /// What a kind adds to the configuration.
 pub(super) struct Kind {
@@ -58,6 +63,7 @@ impl GatewayKind {
             Self::Http(_) => http::KIND.word,
             Self::Hermes(_) | Self::HermesHome(_) => hermes::KIND.word,
             Self::Jupyter(_) | Self::JupyterRuntime(_) => jupyter::KIND.word,
+            Self::Command(_) => command::KIND.word,
         }
     }
 
@@ -70,7 +76,7 @@ impl GatewayKind {
     pub fn workers(&self) -> Workers {
         match self {
             Self::Jupyter(_) | Self::JupyterRuntime(_) => Workers::LeadersOfGone,
-            Self::Http(_) | Self::Hermes(_) | Self::HermesHome(_) => Workers::Matching,
+            Self::Http(_) | Self::Hermes(_) | Self::HermesHome(_) | Self::Command(_) => Workers::Matching,
         }
     }
 
@@ -88,7 +94,7 @@ impl GatewayKind {
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
             Self::Http(endpoint) | Self::Hermes(endpoint) | Self::Jupyter(endpoint) => Some(endpoint),
-            Self::HermesHome(_) | Self::JupyterRuntime(_) => None,
+            Self::HermesHome(_) | Self::JupyterRuntime(_) | Self::Command(_) => None,
         }
     }
 }
@@ -126,9 +132,9 @@ pub(super) fn read(section: &Section<'_>) -> Option<(GatewayKind, Option<WorkerM
         endpoint::read(section);
         return None;
     };
-    for key in
-        KEYS.into_iter().flatten().filter(|key| !kind.keys.contains(key) && section.value(key).is_some())
-    {
+    // Several kinds may have one key.
+    let others: BTreeSet<&str> = KEYS.iter().flat_map(|keys| keys.iter().copied()).collect();
+    for key in others.into_iter().filter(|key| !kind.keys.contains(key) && section.value(key).is_some()) {
         section.refuse(key, format!("kind = {:?} has no {key}; take it out", kind.word));
     }
     let built_in = kind.worker_match.and_then(|pattern| WorkerMatch::new(pattern).ok());

@@ -1,5 +1,6 @@
 //! Where session tables come from: the seam at which a kind of gateway plugs in.
 
+pub mod command;
 pub mod contract;
 pub mod hermes;
 mod hermes_home;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use futures_util::future::LocalBoxFuture;
 use thiserror::Error;
 
+use self::command::{CommandError, ProgramGateway};
 use self::hermes::HermesGateway;
 use self::hermes_home::HermesOfHome;
 use self::http::HttpGateway;
@@ -40,6 +42,11 @@ pub trait Gateway: Debug {
     /// Everything is read for now: lets go of what would keep the gateway busy.
     fn rest(&mut self) {}
 
+    /// Whether it can be asked to close a session at all. One that can't is only told of.
+    fn can_close(&self) -> bool {
+        true
+    }
+
     /// Asks the gateway to close the session if it is still an orphan, which the gateway must check once more itself at that instant. A
     /// kind that can't ask for that answers [`CloseAnswer::Failed`] and says so. The exchange takes no longer than `within`.
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer>;
@@ -64,6 +71,9 @@ pub enum OpenError {
     /// A user isn't known here.
     #[error(transparent)]
     User(#[from] UserError),
+    /// A program can't be run.
+    #[error(transparent)]
+    Program(#[from] CommandError),
 }
 
 /// A gateway as it is configured, ready to be asked. Nothing is asked yet.
@@ -88,6 +98,9 @@ pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, OpenError> {
             Box::new(JupyterGateway::new(client, config.max_table_bytes, config.policy.start_timeout))
         }
         GatewayKind::JupyterRuntime(_) => Box::new(Servers::default()),
+        GatewayKind::Command(of) => {
+            Box::new(ProgramGateway::open(of, config.timeout, config.max_table_bytes)?)
+        }
     })
 }
 

@@ -9,10 +9,10 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stat {
     pub(super) comm: Box<str>,
-    pub(super) parent: Option<Pid>,
+    pub(crate) parent: Option<Pid>,
     pub(crate) group: u32,
     pub(crate) session: u32,
-    pub(super) zombie: bool,
+    pub(crate) zombie: bool,
     pub(super) kernel: bool,
     pub(super) threads: u64,
     pub(super) start_ticks: u64,

@@ -4,8 +4,8 @@
 //! asks again.
 
 mod elsewhere;
-mod reap_answer;
-mod table_answer;
+pub(super) mod reap_answer;
+pub(super) mod table_answer;
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use crate::sources::gateway::json::{Object, Raw, string};
 use crate::sources::http::{HttpClient, HttpError, Response};
 
 /// The contract's answers have a few dozen bytes.
-pub(super) const MAX_BYTES: usize = 64 * 1024;
+pub(in crate::sources::gateway) const MAX_BYTES: usize = 64 * 1024;
 
 pub(super) fn judge(client: &HttpClient, at: &Address, answer: Result<Response, HttpError>) -> CloseAnswer {
     let response = match answer {
@@ -40,13 +40,15 @@ fn failed(at: &Address, what: &str) -> CloseAnswer {
 
 /// What a body says in the contract's words; nothing, if it isn't in them.
 #[derive(Default)]
-struct Said {
-    outcome: Option<Box<str>>,
-    reason: Option<Box<str>>,
+pub(in crate::sources::gateway) struct Said {
+    /// `reaped`, `kept` or `gone`.
+    pub(in crate::sources::gateway) outcome: Option<Box<str>>,
+    /// Why it was kept.
+    pub(in crate::sources::gateway) reason: Option<Box<str>>,
 }
 
 impl Said {
-    fn read(body: &[u8]) -> Self {
+    pub(in crate::sources::gateway) fn read(body: &[u8]) -> Self {
         #[derive(Deserialize)]
         struct RawSaid<'a> {
             #[serde(borrow)]

@@ -55,13 +55,7 @@ fn table(
             "{at} answered with an HTML page instead of a session table: a login page, or not the table's url"
         ));
     }
-    let table = table_json::parse_at_most(&response.body, limit / BYTES_OF_A_ROW).map_err(|error| match error {
-        TableError::TooManyRows { most } => format!(
-            "the table has more than {most} sessions, one for every {BYTES_OF_A_ROW} bytes of max_table_bytes = {limit}: raise it if \
-             the gateway really has that many"
-        ),
-        error => client.redact(&error.to_string()).into_owned(),
-    })?;
+    let table = parse(&response.body, limit).map_err(|error| client.redact(&error).into_owned())?;
     if client.token().is_some_and(|token| reveals(&table, token.expose())) {
         return Err(format!(
             "{at} published its own token in the session table: it is not shown, and the table not used"
@@ -73,6 +67,20 @@ fn table(
         table.sessions.iter_mut().for_each(|row| (row.detached_for, row.idle_for) = (None, None));
     }
     Ok(table)
+}
+
+/// A session table that may have this many bytes.
+///
+/// # Errors
+/// It isn't one, or has too many rows, in words for an operator.
+pub(in crate::sources::gateway) fn parse(body: &[u8], limit: usize) -> Result<SessionTable, String> {
+    table_json::parse_at_most(body, limit / BYTES_OF_A_ROW).map_err(|error| match error {
+        TableError::TooManyRows { most } => format!(
+            "the table has more than {most} sessions, one for every {BYTES_OF_A_ROW} bytes of max_table_bytes = {limit}: raise it if \
+             the gateway really has that many"
+        ),
+        error => error.to_string(),
+    })
 }
 
 /// Shorter tokens are parts of ordinary words.
