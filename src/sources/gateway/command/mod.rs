@@ -22,7 +22,7 @@ use super::Gateway;
 use super::contract::reap_answer::{MAX_BYTES, Said};
 use super::contract::table_answer;
 use crate::config::CommandGateway;
-use crate::domain::table::{CloseAnswer, Listener, SessionTable, TableView};
+use crate::domain::table::{CloseAnswer, Listener, Refusal, SessionTable, TableView};
 use crate::domain::warrant::CloseOrder;
 use crate::text::{excerpt, in_full};
 
@@ -107,7 +107,11 @@ impl ProgramGateway {
             Some("reaped") => CloseAnswer::Reaped,
             Some("gone") => CloseAnswer::Gone,
             Some("kept") => {
-                let reason = answer.reason.map_or_else(|| "kept".into(), |reason| excerpt(&reason, QUOTED));
+                let reason = match answer.reason.as_deref() {
+                    Some("instance") => Refusal::OtherRun,
+                    Some(reason) => Refusal::Word(excerpt(reason, QUOTED)),
+                    None => Refusal::Word("kept".into()),
+                };
                 CloseAnswer::Kept { reason }
             }
             _ => {
