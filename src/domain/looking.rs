@@ -73,6 +73,8 @@ pub struct Planner<M> {
     whole_look: Option<Awake>,
     stage: Stage,
     named: Vec<Pid>,
+    /// What was seen below a worker before, and in this look isn't, or can't be because the worker is gone.
+    missed: Vec<Pid>,
 }
 
 #[derive(Debug)]
@@ -125,7 +127,7 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         };
         let stage = if gateways.iter().any(is_stranger) { Stage::Introduction } else { Stage::Look };
         let whole_look = memory.whole_look;
-        Self { memory, gateways, series, lost, whole_look, stage, named: Vec::new() }
+        Self { memory, gateways, series, lost, whole_look, stage, named: Vec::new(), missed: Vec::new() }
     }
 
     /// What comes next.
@@ -157,6 +159,7 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
 
     /// The processes were looked at.
     pub fn looked(&mut self, view: &ProcessView) {
+        self.missed = missed(&self.memory, view);
         self.stage = match self.stage {
             Stage::NewsLook => Stage::NewsTables,
             Stage::LookAgain => Stage::Tables,
@@ -201,9 +204,11 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         let memory = &self.memory;
         let workers =
             memory.gateways.values().flat_map(|gateway| &gateway.workers).map(|worker| worker.identity);
+        let families = memory.gateways.values().flat_map(|gateway| &gateway.families);
+        let families = families.map(|family| family.worker);
         let unfinished = memory.unfinished.iter();
         let begun = unfinished.flat_map(|begun| begun.members.iter().chain([&begun.worker]).copied());
-        workers.chain(begun).collect::<BTreeSet<_>>().into_iter().collect()
+        workers.chain(families).chain(begun).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Ends the run: when every process was last looked at, and whose loss needs no further whole look.
@@ -244,11 +249,11 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         }
     }
 
-    /// What the tables name as workers, and the gateways.
+    /// What the tables name as workers, the gateways, and what lost its worker.
     fn named_by(&self, tables: &[Option<TableView>]) -> Vec<Pid> {
         let tables = tables.iter().flatten().filter_map(TableView::current);
         let workers = tables.flat_map(|table| &table.sessions).filter_map(Session::named_worker);
-        workers.chain(self.roots().flatten()).collect()
+        workers.chain(self.roots().flatten()).chain(self.missed.iter().copied()).collect()
     }
 }
 
@@ -267,6 +272,16 @@ fn lost(memory: &Ledger, view: &ProcessView) -> BTreeSet<ProcessIdentity> {
         _ => false,
     });
     gone.chain(orphaned.map(|worker| worker.identity)).collect()
+}
+
+/// What is remembered of families, and has to be asked after by itself.
+fn missed(memory: &Ledger, view: &ProcessView) -> Vec<Pid> {
+    let families = memory.gateways.values().flat_map(|gateway| &gateway.families);
+    let families = families.filter(|family| {
+        view.looked_below.contains(&family.worker.pid) || view.alive(&family.worker).is_none()
+    });
+    let members = families.flat_map(|family| &family.members).map(|member| member.pid);
+    members.filter(|member| view.get(*member).is_none()).collect()
 }
 
 fn is_below(view: &ProcessView, process: &super::process::Process, gateway: ProcessIdentity) -> bool {

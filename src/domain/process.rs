@@ -77,6 +77,8 @@ pub struct ProcessView {
     pub gone: BTreeSet<Pid>,
     /// Processes whose environment names a gateway as the one that started them, and that one is gone.
     pub bereft: BTreeSet<Pid>,
+    /// Workers below which everything was looked at: what isn't seen there isn't below them.
+    pub looked_below: BTreeSet<Pid>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
     /// The inode of the reaper's PID namespace.

@@ -84,7 +84,11 @@ fn is_subject_of(subject: &Subject, warrant: &Warrant) -> bool {
     match subject {
         Subject::Session { id, .. } => warrant.session().is_some_and(|order| order.id == *id),
         Subject::Worker { identity, .. } => {
-            warrant.session().is_none() && warrant.worker().or(warrant.remnants_of()) == Some(*identity)
+            warrant.session().is_none()
+                && match warrant.worker() {
+                    Some(worker) => worker == *identity,
+                    None => warrant.remnants_of() == Some(*identity) || warrant.remnants().contains(identity),
+                }
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
             if let Some(order) = warrant.session() {
                 ledger.refused(gateway, &order.id);
             }
-            if let Some(worker) = warrant.worker() {
+            if let Some(worker) = warrant.worker().or(warrant.remnants_of()) {
                 ledger.restart_worker(&worker);
             }
         }
@@ -61,7 +61,8 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
             {
                 ledger.closed(gateway, &order.id);
             }
-            ledger.failed(gateway, warrant.session().map(|order| &order.id), warrant.worker());
+            let worker = warrant.worker().or(warrant.remnants_of());
+            ledger.failed(gateway, warrant.session().map(|order| &order.id), worker);
         }
     }
 }

@@ -78,8 +78,8 @@ fn a_run_that_remembers_makes_as_many_calls_among_many_strangers_as_among_few() 
     let among_many = cheapest();
     println!("{among_few} calls among 50 strangers, {among_many} among 500");
     assert!(among_many <= among_few + 10, "{among_few} calls among 50 strangers, {among_many} among 500");
-    // A single run asks of each candidate once in which PID namespace it is.
-    assert!(among_many <= 31 * CANDIDATES + 100, "{among_many} calls");
+    // A single run asks of each candidate once in which PID namespace it is, and looks below eight workers, with all their threads.
+    assert!(among_many <= 40 * CANDIDATES + 100, "{among_many} calls");
 }
 
 #[test]

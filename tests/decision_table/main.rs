@@ -9,6 +9,7 @@
 mod world;
 
 mod claims;
+mod families;
 mod fields;
 mod gateway_clocks;
 mod gateways;

@@ -158,3 +158,96 @@ fn a_worker_below_a_shell_goes_where_the_close_ended_only_the_shell() {
         assert_eq!(stage.asked("gateway"), ["k"]);
     });
 }
+
+#[test]
+fn the_children_of_a_worker_that_somebody_else_killed_go_or_are_named() {
+    if !is_possible("the_children_of_a_worker_that_somebody_else_killed_go_or_are_named") {
+        return;
+    }
+    // Of an ownerless worker inside its grace, and of a session inside its own.
+    at_once([true, false].map(|ownerless| {
+        move || {
+            let stage = Stage::start();
+            stage.configure(&POLICY.replace("500ms", "1500ms"));
+            stage.gateway("gateway");
+            stage.worker("gateway", "worker", "k");
+            stage.helper("worker", "child", &json!({}));
+            stage.helper("child", "grandchild", &json!({ "session": true }));
+            let rows = if ownerless { vec![] } else { vec![By::Pid.row(&stage, "k", "worker", &json!({}))] };
+            stage.publish("gateway", &rows);
+            stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &[]);
+            let watching = stage.reaper("state", &["watch", "--interval", "150ms"]);
+            stage.eventually("it has looked", || stage.looks("gateway") > 2);
+            stage.kill("worker");
+            if !ownerless {
+                stage.publish("gateway", &[crate::reapers::row("k", &json!({ "worker": null }))]);
+            }
+            for name in ["child", "grandchild"] {
+                if stage.lives(name) {
+                    goes_or_is_named(&stage, "state", name);
+                }
+            }
+            assert_eq!(watching.stop().code, Some(0));
+        }
+    }));
+}
+
+#[test]
+fn a_helper_that_went_to_init_after_it_was_seen_goes_with_its_session_or_is_named() {
+    by_pid_and_by_key(
+        "a_helper_that_went_to_init_after_it_was_seen_goes_with_its_session_or_is_named",
+        |stage, by| {
+            stage.configure(POLICY);
+            stage.gateway("gateway");
+            stage.worker("gateway", "worker", "k");
+            stage.helper("worker", "launcher", &json!({}));
+            stage.helper("launcher", "server", &json!({ "session": true }));
+            let attached = by.row(stage, "k", "worker", &json!({ "transport": "attached" }));
+            stage.publish("gateway", &[attached]);
+            stage.once("state");
+            stage.kill("launcher");
+            stage.once("state");
+            assert!(stage.lives("server"), "its session lives");
+            stage.publish("gateway", &[by.row(stage, "k", "worker", &json!({}))]);
+            let closes = json!(["signal", stage.pid("worker"), 9]);
+            stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &[closes]);
+            stage.once_until_ended("state", &["worker"]);
+            if stage.lives("server") {
+                goes_or_is_named(stage, "state", "server");
+            }
+        },
+    );
+}
+
+#[test]
+fn what_a_worker_starts_as_a_daemon_when_it_is_asked_to_end_goes_or_is_named() {
+    if !is_possible("what_a_worker_starts_as_a_daemon_when_it_is_asked_to_end_goes_or_is_named") {
+        return;
+    }
+    let manners = [
+        json!(["actor", "heir", ["live-work-helper"], { "orphan": true }]),
+        json!(["actor", "heir", ["live-work-helper"], { "orphan": true, "session": true }]),
+        json!(["fork", "heir", true]),
+    ];
+    at_once(manners.map(|heir| {
+        move || {
+            let stage = Stage::start();
+            stage.configure(POLICY);
+            stage.gateway("gateway");
+            stage.worker("gateway", "worker", "k");
+            stage.worker("gateway", "bystander", "b");
+            stage.tell("worker", &json!(["on term", [heir, ["sleep", 0.3]], "ends"]));
+            let kept = By::Pid.row(&stage, "b", "bystander", &json!({ "transport": "attached" }));
+            stage.publish("gateway", &[kept]);
+            stage.once_until_ended("state", &["worker"]);
+            for _ in 0..3 {
+                std::thread::sleep(BEYOND_THE_GRACE / 2);
+                stage.once("state");
+            }
+            if stage.lives("heir") {
+                goes_or_is_named(&stage, "state", "heir");
+            }
+            assert!(stage.lives("bystander") && stage.lives("gateway"));
+        }
+    }));
+}

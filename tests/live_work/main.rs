@@ -11,7 +11,6 @@
     clippy::disallowed_methods,
     reason = "the program under test is a process, and real processes take real time"
 )]
-#![allow(unused, reason = "what the next situations share")]
 
 mod adopted;
 mod again;

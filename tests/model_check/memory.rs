@@ -115,6 +115,8 @@ impl Memory {
             looked: self.looked.map(ago),
             started: self.started.iter().map(|(name, since)| (id(*name).into(), ago(*since))).collect(),
             workers: self.workers.iter().map(known).collect(),
+            // Nothing is ever below a worker here.
+            families: Vec::new(),
         };
         Ledger { boot: Some("boot".into()), gateways: [("gw".into(), memory)].into(), ..Ledger::default() }
     }

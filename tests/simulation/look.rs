@@ -90,6 +90,8 @@ impl World {
             }
             self.look_at(pid, &mut view);
         }
+        // Everything below everything was looked at.
+        view.looked_below = view.processes.keys().copied().collect();
         self.look_around(&mut view);
         if extent == Extent::Whole {
             let lines = roots.iter().copied().chain(known.iter().map(|known| known.pid));

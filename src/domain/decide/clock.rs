@@ -118,11 +118,30 @@ pub(super) fn of_worker(
     identity: &ProcessIdentity,
     kind: OrphanKind,
 ) -> WorkerClock {
+    let known = world.known.get(identity).and_then(|(name, worker)| Some((*name, worker.clock?)));
+    going_on(world, gateway, known, kind)
+}
+
+/// The clock of what is left of a worker that this gateway remembers.
+pub(super) fn of_family(
+    world: &World<'_>,
+    gateway: &Gateway<'_>,
+    before: Option<WorkerClock>,
+    kind: OrphanKind,
+) -> WorkerClock {
+    going_on(world, gateway, before.map(|clock| (&gateway.seen.name, clock)), kind)
+}
+
+fn going_on(
+    world: &World<'_>,
+    gateway: &Gateway<'_>,
+    known: Option<(&GatewayName, WorkerClock)>,
+    kind: OrphanKind,
+) -> WorkerClock {
     // What one gateway's table said of a worker is nothing to another gateway, nor to another run of this one.
     let same_run = || gateway.remembered_run() == gateway.run().as_ref();
     let same_evidence =
         |name: &GatewayName| !kind.depends_on_table() || (*name == gateway.seen.name && same_run());
-    let known = world.known.get(identity).and_then(|(name, worker)| Some((*name, worker.clock?)));
     match known {
         Some((name, clock)) if clock.kind == kind && clock.since <= world.now && same_evidence(name) => clock,
         _ => WorkerClock { kind, since: world.now, failures: 0 },

@@ -12,6 +12,7 @@
 
 mod claims;
 mod clock;
+mod families;
 mod named;
 mod owners;
 mod position;
@@ -21,13 +22,14 @@ mod sessions;
 mod workers;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
+use families::Families;
 use owners::Owners;
 use world::{Gateway, World};
 
 use super::ids::{GatewayName, Pid, SessionId};
-use super::ledger::{GatewayMemory, Ledger};
+use super::ledger::{FamilyMemory, GatewayMemory, Ledger};
 use super::observation::Observation;
 use super::policy::Rules;
 use super::process::ProcessIdentity;
@@ -53,12 +55,24 @@ impl Decision {
             Verdict::Reap { warrant, .. } => Some((&judged.subject, warrant)),
             _ => None,
         });
-        let roots = due.flat_map(|(subject, warrant)| {
-            let others = warrant.remnants().iter().map(|who| who.pid);
+        let (mut roots, mut sessions) = (Vec::new(), HashSet::new());
+        for (subject, warrant) in due {
             // Its gateway ends a session's worker with the session, also where no signal is sent to it.
-            subject.worker_pid().into_iter().chain(others)
-        });
-        roots.collect()
+            roots.extend(subject.worker_pid());
+            roots.extend(warrant.remnants().iter().map(|who| who.pid));
+            sessions.extend(warrant.session().map(|order| (warrant.gateway(), &order.id)));
+        }
+        // What was seen below them and isn't any more.
+        let workers: HashSet<Pid> = roots.iter().copied().collect();
+        for (name, memory) in self.ledger.gateways.iter() {
+            let is_due = |family: &&FamilyMemory| {
+                workers.contains(&family.worker.pid)
+                    || family.sessions.iter().any(|session| sessions.contains(&(name, session)))
+            };
+            let members = memory.families.iter().filter(is_due).flat_map(|family| &family.members);
+            roots.extend(members.map(|member| member.pid));
+        }
+        roots
     }
 }
 
@@ -83,6 +97,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
     let memory = &memory.without(seen.unobserved, now);
     let world = World::new(seen, memory, rules, now);
     let owners = Owners::new(&world);
+    let families = Families::new(&world, &owners);
     let mut ledger =
         Ledger { boot: Some(seen.boot.clone()), whole_look: memory.whole_look, ..Ledger::default() };
     let mut gateways = Vec::with_capacity(world.gateways.len());
@@ -99,8 +114,9 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let unfinished = memory.unfinished.iter().filter(|begun| begun.gateway == *name);
         let unfinished = remnants::left(&world, &owners, index, unfinished);
         let elsewhere = remnants::members(&unfinished);
-        let mut found = sessions::judge(&world, &owners, index, &mut remembered);
-        found.extend(workers::judge(&world, &owners, index, &elsewhere, &mut remembered));
+        let mut found = sessions::judge(&world, &owners, &families, index, &mut remembered);
+        found.extend(workers::judge(&world, &owners, &families, index, &elsewhere, &mut remembered));
+        found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, index, unfinished, &mut found));
         let judged = quota::sign(gateway, found);

@@ -105,6 +105,11 @@ impl<'a> Owners<'a> {
         self.by_pid.get(&pid)
     }
 
+    /// Everything that is a worker or is named as one.
+    pub(super) fn pids(&self) -> impl Iterator<Item = Pid> {
+        self.by_pid.keys().copied()
+    }
+
     /// Where this worker stands.
     pub(super) fn position_of(&self, pid: Pid) -> &Position {
         const NOWHERE: &Position = &Position::Unclear(String::new());
@@ -321,7 +326,7 @@ fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -
     if gateways.is_empty() { world.matching(pid).collect() } else { gateways }
 }
 
-fn doubt_of(world: &World<'_>, index: usize, process: &Process) -> Option<Keep> {
+pub(super) fn doubt_of(world: &World<'_>, index: usize, process: &Process) -> Option<Keep> {
     let gateway = &world.gateways[index];
     let is_older = gateway.is_older_than_its_process(process);
     match gateway.standing {

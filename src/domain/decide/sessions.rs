@@ -3,6 +3,7 @@
 
 use super::claims::{self, Claim};
 use super::clock;
+use super::families::Families;
 use super::owners::Owners;
 use super::quota::{Due, Found};
 use super::world::{Gateway, RowId, World};
@@ -16,6 +17,7 @@ use crate::domain::warrant::CloseOrder;
 pub(super) fn judge(
     world: &World<'_>,
     owners: &Owners<'_>,
+    families: &Families<'_, '_>,
     index: usize,
     remembered: &mut GatewayMemory,
 ) -> Vec<Found> {
@@ -25,7 +27,7 @@ pub(super) fn judge(
         return missing.listed.iter().map(judge_listed).collect();
     }
     let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
-    rows.map(|row| judge_one(world, owners, row, remembered)).collect()
+    rows.map(|row| judge_one(world, owners, families, row, remembered)).collect()
 }
 
 /// That a session is there says nothing of whether it is wanted. Why there is no table, and the remedy, is told once, with the gateway.
@@ -35,7 +37,13 @@ fn judge_listed(id: &SessionId) -> Found {
     Found::keep(subject, None, Keep::UnknownState(why.into()))
 }
 
-fn judge_one(world: &World<'_>, owners: &Owners<'_>, row: RowId, remembered: &mut GatewayMemory) -> Found {
+fn judge_one(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    families: &Families<'_, '_>,
+    row: RowId,
+    remembered: &mut GatewayMemory,
+) -> Found {
     let gateway = &world.gateways[row.gateway];
     let session = world.session(row);
     let claim = claims::of(world, owners, row);
@@ -57,6 +65,10 @@ fn judge_one(world: &World<'_>, owners: &Owners<'_>, row: RowId, remembered: &mu
     let waited = clock::waited(gateway.seen.asked, session, &clock);
     let failures = clock.failures;
     remembered.sessions.insert(session.id.clone(), clock);
+    let claimed = worker.into_iter().chain(claim.others());
+    let strays = claimed.flat_map(|process| families.strays_of(row.gateway, process.identity));
+    let (left, left_of) = families.left_of(row.gateway, &session.id);
+    let others = claim.others().map(|process| process.identity);
     let due = Due {
         orphan: OrphanKind::DetachedSession,
         session: Some(CloseOrder {
@@ -65,8 +77,8 @@ fn judge_one(world: &World<'_>, owners: &Owners<'_>, row: RowId, remembered: &mu
             activity: session.activity.clone(),
         }),
         worker: worker.map(|process| process.identity),
-        remnants: claim.others().map(|process| process.identity).collect(),
-        remnants_of: None,
+        remnants: others.chain(strays).chain(left).collect(),
+        remnants_of: left_of,
     };
     Found::orphan(subject, rss_bytes, due, waited, grace(gateway, session), failures)
 }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::clock;
+use super::families::Families;
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::quota::{Due, Found};
@@ -20,13 +21,14 @@ use crate::domain::verdict::{Keep, Protection, Subject};
 pub(super) fn judge(
     world: &World<'_>,
     owners: &Owners<'_>,
+    families: &Families<'_, '_>,
     index: usize,
     elsewhere: &HashSet<Pid>,
     remembered: &mut GatewayMemory,
 ) -> Vec<Found> {
     let told = owners.told_by(index).iter().filter(|process| !elsewhere.contains(&process.identity.pid));
     let mut found: Vec<Found> =
-        told.filter_map(|process| judge_one(world, owners, index, process, remembered)).collect();
+        told.filter_map(|process| judge_one(world, owners, families, index, process, remembered)).collect();
     found.extend(changed(world, owners, index, remembered));
     found
 }
@@ -66,6 +68,7 @@ fn changed(
 fn judge_one(
     world: &World<'_>,
     owners: &Owners<'_>,
+    families: &Families<'_, '_>,
     index: usize,
     process: &Process,
     remembered: &mut GatewayMemory,
@@ -94,7 +97,7 @@ fn judge_one(
                 orphan: *orphan,
                 session: None,
                 worker: Some(identity),
-                remnants: Vec::new(),
+                remnants: families.strays_of(index, identity),
                 remnants_of: None,
             };
             let waited = gateway.seen.asked.since(clock.since);

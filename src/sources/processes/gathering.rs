@@ -9,7 +9,7 @@ use super::error::ProcessesError;
 use super::kinship::Kinship;
 use super::proc::{Proc, ProcessDir, exists};
 use crate::domain::ids::Pid;
-use crate::domain::process::{Process, ProcessView};
+use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 
 /// Collects processes into a view.
 pub(super) struct Gathering<'a> {
@@ -149,6 +149,42 @@ impl<'a> Gathering<'a> {
         let children = children(self.proc, &dir, &process)?;
         self.found(process);
         Ok(children)
+    }
+
+    /// Adds what is below so many of the workers that are in view; a later turn begins with others.
+    pub(super) fn ask_below_workers(
+        &mut self,
+        kinship: &Kinship,
+        most: usize,
+        turn: &mut usize,
+    ) -> Result<(), ProcessesError> {
+        let fits = |process: &Process| process.argv.as_deref().is_some_and(|argv| self.candidates.fits(argv));
+        let asked = self.view.processes.values().filter(|process| self.asked.contains(&process.identity.pid));
+        let workers: Vec<ProcessIdentity> =
+            asked.filter(|process| fits(process)).map(|process| process.identity).collect();
+        let from = turn.checked_rem(workers.len()).unwrap_or(0);
+        for worker in workers.iter().cycle().skip(from).take(workers.len().min(most)) {
+            let Some(children) = self.children_of(worker, kinship)? else { continue };
+            for child in children {
+                self.ask_family(child, kinship, Depth::All)?;
+            }
+            self.view.looked_below.insert(worker.pid);
+        }
+        *turn = from + workers.len().min(most);
+        Ok(())
+    }
+
+    /// `None`: it is gone by now.
+    fn children_of(
+        &mut self,
+        who: &ProcessIdentity,
+        kinship: &Kinship,
+    ) -> Result<Option<Vec<Pid>>, ProcessesError> {
+        let Some(dir) = self.proc.process(who.pid)? else { return Ok(None) };
+        match self.proc.describe_as(&dir, who.inode)? {
+            Some((process, _)) if process.identity == *who => kinship.children(self.proc, &dir).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Adds a process with everything below it, if it looks like a worker or was started to run one; else the process alone.

@@ -47,6 +47,9 @@ pub(crate) use pidfd::{Pidfds, open as open_pidfd};
 pub(crate) use proc::{Proc, ProcessDir, exists};
 use stat::{ExecGeneration, Stat};
 
+/// Below so many workers one look goes, and the next below others: what is there is remembered, so that it isn't lost with its worker.
+const FAMILIES: usize = 8;
+
 /// Where to look.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Roots<'a> {
@@ -72,6 +75,8 @@ pub struct Processes {
     adopters: Adopters,
     candidates: Candidates,
     marks: bereft::Marks,
+    /// With which worker's family the next look begins.
+    turn: usize,
 }
 
 impl Processes {
@@ -94,6 +99,8 @@ impl Processes {
             adopters: Adopters::default(),
             candidates: Candidates::default(),
             marks: bereft::Marks::default(),
+            // Single runs begin with different ones.
+            turn: usize::try_from(std::process::id()).unwrap_or(0),
         })
     }
 
@@ -166,6 +173,7 @@ impl Processes {
         }
         self.adopters.follow(&mut gathering, roots.known)?;
         self.adopters.ask_new(&mut gathering, &kinship)?;
+        gathering.ask_below_workers(&kinship, FAMILIES, &mut self.turn)?;
         gathering.finish()?;
         if extent != Extent::Near {
             self.adopters.learn(&gathering, roots.gateways, roots.known, &kinship);

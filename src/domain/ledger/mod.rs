@@ -1,5 +1,7 @@
 //! What is remembered from one run to the next. Losing any of it only ever lengthens a grace.
 
+mod worker;
+
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,6 +13,8 @@ use super::ids::{BootId, GatewayName, Instance, Pid, SessionId};
 use super::orphan::OrphanKind;
 use super::process::ProcessIdentity;
 use super::time::Awake;
+
+pub use worker::{Bond, FamilyMemory, WorkerClock, WorkerMemory};
 
 /// The memory of all gateways. An entry is there only while its subject looked like an orphan at *every* look since.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -59,6 +63,9 @@ pub struct GatewayMemory {
     /// Its workers, orphans or not.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub workers: Vec<WorkerMemory>,
+    /// What was seen below its workers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub families: Vec<FamilyMemory>,
 }
 
 impl GatewayMemory {
@@ -70,7 +77,20 @@ impl GatewayMemory {
         (self.in_use.is_empty() || !apart)
             && (&self.process, &self.run, &self.sessions) == (&other.process, &other.run, &other.sessions)
             && (&self.restart, &self.in_use, &self.workers) == (&other.restart, &other.in_use, &other.workers)
-            && (&self.started, &self.closes) == (&other.started, &other.closes)
+            && (&self.started, &self.closes, &self.families)
+                == (&other.started, &other.closes, &other.families)
+    }
+
+    /// The grace clocks of its workers, and of what was left of others.
+    fn worker_clocks(&self) -> impl Iterator<Item = &WorkerClock> {
+        let workers = self.workers.iter().filter_map(|worker| worker.clock.as_ref());
+        workers.chain(self.families.iter().filter_map(|family| family.clock.as_ref()))
+    }
+
+    /// The same, to be changed, each with its worker.
+    fn worker_clocks_mut(&mut self) -> impl Iterator<Item = (ProcessIdentity, &mut Option<WorkerClock>)> {
+        let workers = self.workers.iter_mut().map(|worker| (worker.identity, &mut worker.clock));
+        workers.chain(self.families.iter_mut().map(|family| (family.worker, &mut family.clock)))
     }
 }
 
@@ -98,41 +118,6 @@ pub struct SessionClock {
     /// The latest instant at which the gateway's own clocks started, of all that its tables showed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Awake>,
-    /// How often it could not be reaped since.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub failures: u32,
-}
-
-/// What is remembered of a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerMemory {
-    /// The process.
-    pub identity: ProcessIdentity,
-    /// What ties it to its gateway.
-    pub bond: Bond,
-    /// Its grace clock, while it is an orphan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock: Option<WorkerClock>,
-}
-
-/// What ties a worker to its gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Bond {
-    /// Seen below this gateway process.
-    Child(ProcessIdentity),
-    /// Never seen below a gateway.
-    #[serde(alias = "listed")]
-    None,
-}
-
-/// The grace clock of a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerClock {
-    /// As this kind of orphan; another kind starts the clock again.
-    pub kind: OrphanKind,
-    /// Seen as one from here on.
-    pub since: Awake,
     /// How often it could not be reaped since.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u32,
@@ -195,7 +180,7 @@ impl Ledger {
                 clock.claims_after = clock.claims_after.map(later);
                 clock.started = clock.started.map(later);
             }
-            for clock in gateway.workers.iter_mut().filter_map(|worker| worker.clock.as_mut()) {
+            for clock in gateway.worker_clocks_mut().filter_map(|(_, clock)| clock.as_mut()) {
                 clock.since = later(clock.since);
             }
         }
@@ -213,7 +198,7 @@ impl Ledger {
         let late = |at: Awake| at > now;
         let future = self.gateways.values().any(|gateway| {
             gateway.sessions.values().any(|clock| late(clock.since) || clock.claims_after.is_some_and(late))
-                || gateway.workers.iter().any(|worker| worker.clock.is_some_and(|clock| late(clock.since)))
+                || gateway.worker_clocks().any(|clock| late(clock.since))
         });
         if future || self.whole_look.is_some_and(late) { Err("it is dated in the future") } else { Ok(()) }
     }
@@ -252,8 +237,8 @@ impl Ledger {
         if let Some(clock) = session.and_then(|session| memory.sessions.get_mut(session)) {
             clock.failures = clock.failures.saturating_add(1);
         }
-        let known = memory.workers.iter_mut().find(|known| Some(known.identity) == worker);
-        if let Some(clock) = known.and_then(|known| known.clock.as_mut()) {
+        let known = memory.worker_clocks_mut().filter(|(known, _)| Some(*known) == worker);
+        for clock in known.filter_map(|(_, clock)| clock.as_mut()) {
             clock.failures = clock.failures.saturating_add(1);
         }
     }
@@ -262,8 +247,8 @@ impl Ledger {
     pub fn run_changed(&mut self, gateway: &GatewayName) {
         if let Some(memory) = self.gateways.get_mut(gateway) {
             memory.restart.extend(std::mem::take(&mut memory.sessions).into_keys());
-            for worker in &mut memory.workers {
-                worker.clock = worker.clock.filter(|clock| !clock.kind.depends_on_table());
+            for (_, clock) in memory.worker_clocks_mut() {
+                *clock = clock.filter(|clock| !clock.kind.depends_on_table());
             }
         }
     }
@@ -285,9 +270,9 @@ impl Ledger {
 
     /// A worker was found to be no orphan: its grace starts again when next it looks like one.
     pub fn restart_worker(&mut self, worker: &ProcessIdentity) {
-        let known = self.gateways.values_mut().flat_map(|memory| &mut memory.workers);
-        for known in known.filter(|known| known.identity == *worker) {
-            known.clock = None;
+        let known = self.gateways.values_mut().flat_map(GatewayMemory::worker_clocks_mut);
+        for (_, clock) in known.filter(|(known, _)| known == worker) {
+            *clock = None;
         }
     }
 

@@ -1,0 +1,309 @@
+//! What was seen below a worker. It is that worker's also once another process has adopted it: it goes with its worker or its session, and
+//! where both are gone it is judged by itself, as a leftover.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::clock;
+use super::owners::{self, Owner, Owners};
+use super::quota::{Due, Found};
+use super::world::{Standing, World};
+use crate::domain::ids::{Pid, SessionId};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
+use crate::domain::orphan::OrphanKind;
+use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::verdict::{Keep, Protection, Subject};
+
+/// So much is remembered of what is below one worker.
+const MOST: usize = 1024;
+
+/// The families of all workers, each told of by one gateway.
+pub(super) struct Families<'w, 'a> {
+    world: &'w World<'a>,
+    owners: &'w Owners<'a>,
+    all: Vec<Family<'a>>,
+    by_worker: HashMap<ProcessIdentity, usize>,
+    /// Those whose worker is gone, by gateway and session.
+    left_of: HashMap<(usize, &'a SessionId), Vec<usize>>,
+    /// What has a worker below it.
+    above_workers: HashSet<Pid>,
+}
+
+struct Family<'a> {
+    /// The gateway that tells of it.
+    gateway: usize,
+    worker: ProcessIdentity,
+    /// Its worker is gone, and is known to be.
+    is_left: bool,
+    sessions: Vec<SessionId>,
+    /// By PID. All of them are alive, no workers, and below no other worker.
+    members: Vec<&'a Process>,
+    /// Remembered, and not in view: they may be there or not.
+    unseen: Vec<ProcessIdentity>,
+    memory: Option<&'a FamilyMemory>,
+}
+
+impl<'w, 'a> Families<'w, 'a> {
+    pub(super) fn new(world: &'w World<'a>, owners: &'w Owners<'a>) -> Self {
+        let mut below: HashMap<Pid, BTreeSet<Pid>> = HashMap::new();
+        for process in world.view().processes.values() {
+            if let Some(worker) =
+                worker_above(world, process).filter(|_| may_be_member(world, owners, process))
+            {
+                below.entry(worker).or_default().insert(process.identity.pid);
+            }
+        }
+        let mut all = Vec::new();
+        let memories = world.gateways.iter().enumerate().filter_map(|(index, it)| Some((index, it.memory?)));
+        let known: Vec<(usize, &FamilyMemory)> =
+            memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family))).collect();
+        if !(below.is_empty() && known.is_empty()) {
+            let known_of: HashMap<ProcessIdentity, &FamilyMemory> =
+                known.iter().map(|(_, family)| (family.worker, *family)).collect();
+            let mut told = HashSet::new();
+            for gateway in 0..world.gateways.len() {
+                for worker in owners.told_by(gateway) {
+                    let memory = known_of.get(&worker.identity).copied();
+                    told.insert(worker.identity);
+                    all.push(Family {
+                        gateway,
+                        worker: worker.identity,
+                        is_left: false,
+                        sessions: sessions_of(world, owners, gateway, worker, memory),
+                        members: members(
+                            world,
+                            owners,
+                            worker.identity,
+                            below.get(&worker.identity.pid),
+                            memory,
+                        ),
+                        unseen: unseen(world, memory),
+                        memory,
+                    });
+                }
+            }
+            for (gateway, memory) in known.into_iter().filter(|(_, memory)| !told.contains(&memory.worker)) {
+                all.push(Family {
+                    gateway,
+                    worker: memory.worker,
+                    is_left: is_gone(world, &memory.worker),
+                    sessions: memory.sessions.clone(),
+                    members: members(world, owners, memory.worker, None, Some(memory)),
+                    unseen: unseen(world, Some(memory)),
+                    memory: Some(memory),
+                });
+            }
+            all.retain(|family| !(family.members.is_empty() && family.unseen.is_empty()));
+        }
+        let by_worker = all.iter().enumerate().map(|(place, family)| (family.worker, place)).collect();
+        let mut left_of: HashMap<(usize, &SessionId), Vec<usize>> = HashMap::new();
+        for (place, family) in all.iter().enumerate().filter(|(_, family)| family.is_left) {
+            let memory = family.memory.into_iter();
+            for session in memory.flat_map(|memory| &memory.sessions) {
+                left_of.entry((family.gateway, session)).or_default().push(place);
+            }
+        }
+        let mut above_workers = HashSet::new();
+        if !all.is_empty() {
+            for worker in owners.pids().filter_map(|pid| world.alive(pid)) {
+                above_workers.extend(world.ancestors(worker).map(|above| above.identity.pid));
+            }
+        }
+        Self { world, owners, all, by_worker, left_of, above_workers }
+    }
+
+    /// What goes with this worker and isn't below it any more.
+    pub(super) fn strays_of(&self, gateway: usize, worker: ProcessIdentity) -> Vec<ProcessIdentity> {
+        let family = self.by_worker.get(&worker).map(|place| &self.all[*place]);
+        let members = family.into_iter().flat_map(|family| &family.members);
+        let strays = members.filter(|member| worker_above(self.world, member).is_none());
+        let may_go = strays.filter(|stray| self.protects(gateway, stray).is_none());
+        may_go.map(|stray| stray.identity).collect()
+    }
+
+    /// What goes with this session, of workers that are gone; and one of those.
+    pub(super) fn left_of(
+        &self,
+        gateway: usize,
+        session: &SessionId,
+    ) -> (Vec<ProcessIdentity>, Option<ProcessIdentity>) {
+        let of = &self.world.gateways[gateway];
+        let can_check = of.process.is_some() && of.contradiction.is_none() && !of.shares_process;
+        let places = self.left_of.get(&(gateway, session)).map(Vec::as_slice).unwrap_or_default();
+        // Whose of two sessions it was, nobody can tell.
+        let is_its_own =
+            |family: &&Family<'_>| family.sessions.len() == 1 && can_check && !of.has_obscure_row();
+        let left = places.iter().map(|place| &self.all[*place]).filter(is_its_own);
+        let worker = left.clone().next().map(|family| family.worker);
+        let may_go = |member: &&&Process| self.protects(gateway, member).is_none();
+        let left = left.flat_map(|family| &family.members).filter(may_go);
+        (left.map(|member| member.identity).collect(), worker)
+    }
+
+    /// Why this member is not ended.
+    fn protects(&self, gateway: usize, member: &Process) -> Option<Keep> {
+        let pid = member.identity.pid;
+        let above = || self.owners.foreign_below(pid).map(|other| Protection::Above { pid, other });
+        let protection = self.world.gateways[gateway].limits.protects(member).or_else(above);
+        let is_above_worker = self.above_workers.contains(&pid);
+        protection.map(Keep::Protected).or_else(|| {
+            is_above_worker
+                .then(|| Keep::UnknownState("a worker that is judged by itself is below it".into()))
+        })
+    }
+
+    /// Judges what is left of workers that are gone, of no session that is listed; and remembers all families. `elsewhere`: processes that
+    /// are judged with an unfinished teardown.
+    pub(super) fn judge(
+        &self,
+        index: usize,
+        elsewhere: &HashSet<Pid>,
+        remembered: &mut GatewayMemory,
+    ) -> Vec<Found> {
+        let mut found = Vec::new();
+        let mut listed: Option<HashSet<&SessionId>> = None;
+        let rows = self.world.gateways[index].rows;
+        for family in self.all.iter().filter(|family| family.gateway == index) {
+            let is_listed = |session| {
+                listed.get_or_insert_with(|| rows.iter().map(|row| &row.id).collect()).contains(session)
+            };
+            let is_elsewhere = |member: &&Process| elsewhere.contains(&member.identity.pid);
+            let members: Vec<&Process> =
+                family.members.iter().copied().filter(|member| !is_elsewhere(member)).collect();
+            let is_ours = family.is_left && !family.sessions.iter().any(is_listed);
+            let clock = if is_ours { self.judge_left(index, family, &members, &mut found) } else { None };
+            let members = members.iter().map(|member| member.identity);
+            let mut members: Vec<_> = members.chain(family.unseen.iter().copied()).take(MOST).collect();
+            members.sort_unstable();
+            if !members.is_empty() {
+                let (worker, sessions) = (family.worker, family.sessions.clone());
+                remembered.families.push(FamilyMemory { worker, sessions, members, clock });
+            }
+        }
+        remembered.families.sort_by_key(|family| family.worker);
+        found
+    }
+
+    fn judge_left(
+        &self,
+        index: usize,
+        family: &Family<'a>,
+        members: &[&'a Process],
+        found: &mut Vec<Found>,
+    ) -> Option<WorkerClock> {
+        let gateway = &self.world.gateways[index];
+        let kind = match gateway.standing {
+            Standing::Current => OrphanKind::OwnerlessWorker,
+            Standing::Gone | Standing::NotTrusted(_) => OrphanKind::ParentlessWorker,
+        };
+        let before = family.memory.and_then(|memory| memory.clock);
+        let clock = clock::of_family(self.world, gateway, before, kind);
+        let mut is_orphan = false;
+        for root in roots(self.world, members) {
+            let (identity, rss_bytes) = (root.identity, root.rss_bytes);
+            let subject = Subject::Worker { key: None, identity };
+            let keep = self.protects(index, root);
+            if let Some(keep) = keep.or_else(|| owners::doubt_of(self.world, index, root)) {
+                found.push(Found::keep(subject, rss_bytes, keep));
+                continue;
+            }
+            is_orphan = true;
+            let is_below =
+                |member: &&&Process| self.world.ancestors(member).any(|above| above.identity == identity);
+            let remnants = [root].into_iter().chain(members.iter().filter(is_below).copied());
+            let may_go = remnants.filter(|member| self.protects(index, member).is_none());
+            let due = Due {
+                orphan: kind,
+                session: None,
+                worker: None,
+                remnants: may_go.map(|member| member.identity).collect(),
+                remnants_of: Some(family.worker),
+            };
+            let waited = gateway.seen.asked.since(clock.since);
+            let grace = gateway.rules.policy.worker_grace;
+            found.push(Found::orphan(subject, rss_bytes, due, waited, grace, clock.failures));
+        }
+        is_orphan.then_some(clock)
+    }
+}
+
+/// Those that no other of them is above.
+fn roots<'a>(world: &World<'_>, members: &[&'a Process]) -> Vec<&'a Process> {
+    let pids: HashSet<Pid> = members.iter().map(|member| member.identity.pid).collect();
+    let is_root =
+        |member: &&Process| !world.ancestors(member).any(|above| pids.contains(&above.identity.pid));
+    members.iter().copied().filter(is_root).collect()
+}
+
+/// Whether nobody has this worker's PID any more, or somebody else has. What is merely not in view may be there.
+fn is_gone(world: &World<'_>, worker: &ProcessIdentity) -> bool {
+    let view = world.view();
+    let is_another = |process: &Process| process.identity != *worker || process.zombie;
+    view.gone.contains(&worker.pid) || view.get(worker.pid).is_some_and(is_another)
+}
+
+/// The nearest worker above this process, below its gateway.
+fn worker_above(world: &World<'_>, process: &Process) -> Option<Pid> {
+    for above in world.ancestors(process) {
+        let pid = above.identity.pid;
+        if !world.gateways_at(pid).is_empty() {
+            return None;
+        }
+        if !above.zombie && world.matching(pid).next().is_some() {
+            return Some(pid);
+        }
+    }
+    None
+}
+
+/// Whether this may be a worker's helper: it is no worker itself, no gateway, and not the reaper or what that runs under.
+fn may_be_member(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> bool {
+    let pid = process.identity.pid;
+    let is_never = || world.gateways.iter().any(|gateway| gateway.limits.protects_pid(pid).is_some());
+    !process.zombie && !process.kernel && owners.of(pid).is_none() && !is_never()
+}
+
+/// What is below a worker now, and what was before and is below no other.
+fn members<'a>(
+    world: &World<'a>,
+    owners: &Owners<'a>,
+    worker: ProcessIdentity,
+    below: Option<&BTreeSet<Pid>>,
+    memory: Option<&FamilyMemory>,
+) -> Vec<&'a Process> {
+    let now = below.into_iter().flatten().filter_map(|pid| world.alive(*pid));
+    let before = memory.into_iter().flat_map(|memory| &memory.members);
+    let before = before.filter_map(|member| world.view().alive(member)).filter(|process| {
+        let is_its_own = worker_above(world, process).is_none_or(|above| above == worker.pid);
+        is_its_own && may_be_member(world, owners, process)
+    });
+    let mut members: Vec<&Process> = now.chain(before).collect();
+    members.sort_by_key(|member| member.identity);
+    members.dedup_by_key(|member| member.identity);
+    members
+}
+
+/// What is remembered, and is not in view: nobody looked. What is gone is forgotten.
+fn unseen(world: &World<'_>, memory: Option<&FamilyMemory>) -> Vec<ProcessIdentity> {
+    let view = world.view();
+    let is_unseen =
+        |member: &&ProcessIdentity| view.get(member.pid).is_none() && !view.gone.contains(&member.pid);
+    memory.into_iter().flat_map(|memory| &memory.members).filter(is_unseen).copied().collect()
+}
+
+/// The sessions whose worker this is. In doubt those that are remembered.
+fn sessions_of(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
+    worker: &Process,
+    memory: Option<&FamilyMemory>,
+) -> Vec<SessionId> {
+    match owners.of(worker.identity.pid) {
+        Some(Owner::Sessions(rows)) => {
+            let own = rows.as_slice().iter().filter(|row| row.gateway == index);
+            own.map(|row| world.session(*row).id.clone()).collect()
+        }
+        Some(Owner::Tree | Owner::Nobody(_)) => Vec::new(),
+        Some(Owner::Doubt(_)) | None => memory.map(|memory| memory.sessions.clone()).unwrap_or_default(),
+    }
+}

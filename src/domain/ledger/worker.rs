@@ -1,0 +1,58 @@
+//! What is remembered of workers, and of what was seen below them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::SessionId;
+use crate::domain::orphan::OrphanKind;
+use crate::domain::process::ProcessIdentity;
+use crate::domain::time::Awake;
+
+/// What is remembered of a worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerMemory {
+    /// The process.
+    pub identity: ProcessIdentity,
+    /// What ties it to its gateway.
+    pub bond: Bond,
+    /// Its grace clock, while it is an orphan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<WorkerClock>,
+}
+
+/// What ties a worker to its gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Bond {
+    /// Seen below this gateway process.
+    Child(ProcessIdentity),
+    /// Never seen below a gateway.
+    #[serde(alias = "listed")]
+    None,
+}
+
+/// The grace clock of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerClock {
+    /// As this kind of orphan; another kind starts the clock again.
+    pub kind: OrphanKind,
+    /// Seen as one from here on.
+    pub since: Awake,
+    /// How often it could not be reaped since.
+    #[serde(default, skip_serializing_if = "super::is_zero")]
+    pub failures: u32,
+}
+
+/// What was seen below a worker, for as long as any of it is there: once the worker is gone nothing else tells whose it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FamilyMemory {
+    /// The worker.
+    pub worker: ProcessIdentity,
+    /// The sessions whose worker it was when that was last to be told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sessions: Vec<SessionId>,
+    /// What was seen below it.
+    pub members: Vec<ProcessIdentity>,
+    /// Their grace clock, where worker and sessions are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<WorkerClock>,
+}

@@ -1,0 +1,187 @@
+//! What was seen below a worker and is not below it any more: it goes with its session or its worker, or once both are gone; and what is
+//! another's by then stays.
+
+use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::table::Session;
+
+use crate::world::*;
+
+/// Worker 200 of session `a` with helper 300 below it, seen once.
+fn seen(row: Session) -> World {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.process(300, 200, "node mcp.js");
+    world.rows([with_worker(row, 200)]).look();
+    world
+}
+
+/// The same; the worker is gone, and init has adopted its helper.
+fn left(row: Session) -> World {
+    let mut world = seen(row.clone());
+    world.die(200, 1);
+    world.rows([without_worker(row)]);
+    world
+}
+
+fn goes(looked: &Looked, session: &str) -> Vec<Pid> {
+    let warrant = looked.warrant(session);
+    warrant.worker().into_iter().chain(warrant.remnants().iter().copied()).map(|it| it.pid).collect()
+}
+
+#[test]
+fn a_helper_that_init_adopted_goes_with_its_workers_session() {
+    let mut world = seen(attached("a"));
+    world.process(300, 1, "node mcp.js");
+    assert_eq!(world.look().fate_of_worker(300), "not judged", "it is its session's");
+    world.rows([with_worker(detached("a"), 200)]).look();
+    assert_eq!(goes(&world.look_after(20), "a"), [pid(200), pid(300)]);
+}
+
+#[test]
+fn it_goes_with_a_worker_that_nobody_owns() {
+    let mut world = seen(attached("a"));
+    world.process(300, 1, "node mcp.js");
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).warrant_for(200).remnants(), [identity(300)]);
+}
+
+#[test]
+fn what_is_left_of_a_worker_stays_with_its_session_and_goes_with_it() {
+    let mut kept = left(attached("a"));
+    assert_eq!(kept.look_after(3_600).fate_of_worker(300), "not judged");
+    let mut due = left(detached("a"));
+    let looked = due.look_after(20);
+    assert_eq!(goes(&looked, "a"), [pid(300)]);
+    assert_eq!(looked.warrant("a").remnants_of(), Some(identity(200)));
+    // Once its session is gone, too, nobody wants it.
+    assert_eq!(kept.rows([]).look_after(3_600).fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+}
+
+#[test]
+fn what_is_left_of_a_worker_that_nobody_owned_is_ended_after_a_grace_of_its_own() {
+    let mut world = left(detached("a"));
+    world.rows([]);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+    let looked = world.look_after(60);
+    assert_eq!(looked.fate_of_worker(300), "reap: ownerless-worker, after 60s");
+    let warrant = looked.warrant_for(300);
+    assert_eq!((warrant.worker(), warrant.remnants()), (None, &[identity(300)][..]));
+}
+
+#[test]
+fn its_grace_is_longer_by_what_nobody_looked_and_starts_again_with_a_run_of_the_gateway() {
+    let mut world = left(detached("a"));
+    world.rows([]).look();
+    world.pass(59).seen.unobserved = secs(30);
+    assert_eq!(world.look().fate_of_worker(300), "wait: ownerless-worker, 29s of 60s");
+    world.seen.unobserved = secs(0);
+    world.table("gw").instance = Some("gw run 2".into());
+    assert_eq!(world.look().fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+}
+
+#[test]
+fn without_a_table_what_is_left_is_in_doubt_until_its_gateway_is_gone() {
+    let mut world = left(detached("a"));
+    world.unreachable("gw");
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "keep: table-not-trusted");
+    world.refused("gw");
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "keep: table-not-trusted");
+    world.die(100, 1);
+    world.unreachable("gw");
+    assert_eq!(world.look().fate_of_worker(300), "wait: parentless-worker, 0s of 60s");
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
+}
+
+#[test]
+fn a_row_whose_worker_isnt_known_may_have_what_is_left() {
+    let mut world = left(detached("a"));
+    world.rows([attached("b")]);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "keep: unknown-state");
+}
+
+#[test]
+fn what_is_another_owners_by_now_is_left_to_it() {
+    let mut below_anothers = left(detached("a"));
+    below_anothers.worker(210, "b", 100);
+    below_anothers.process(300, 210, "node mcp.js");
+    let mut became_a_worker = left(detached("a"));
+    became_a_worker.worker(300, "b", 100);
+    for world in [&mut below_anothers, &mut became_a_worker] {
+        world.rows([attached("b")]).look();
+        assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+        // Nor does it go with its former session.
+        world.rows([without_worker(detached("a")), attached("b")]).look();
+        assert!(goes(&world.look_after(3_600), "a").is_empty());
+    }
+}
+
+#[test]
+fn what_has_a_gateway_or_a_worker_below_it_is_kept_and_named() {
+    let mut above_anothers = left(detached("a"));
+    above_anothers.worker(310, "b", 300);
+    above_anothers.rows([attached("b")]);
+    let mut above_a_gateway = left(detached("a"));
+    above_a_gateway.gateway("inner", 310);
+    above_a_gateway.process(310, 300, "gatewayd");
+    above_a_gateway.rows([]);
+    let mut above_nobodys = left(detached("a"));
+    above_nobodys.worker(310, "x", 300);
+    above_nobodys.rows([]);
+    let worlds =
+        [(above_anothers, "protected"), (above_a_gateway, "protected"), (above_nobodys, "unknown-state")];
+    for (mut world, reason) in worlds {
+        world.look();
+        assert_eq!(world.look_after(3_600).fate_of_worker(300), format!("keep: {reason}"));
+    }
+}
+
+#[test]
+fn another_users_is_kept_and_named() {
+    let mut world = left(detached("a"));
+    world.rows([]);
+    world.process(300, 1, "node mcp.js").uid = 0;
+    let why = "protected: process 300 runs as user 0, not as 1000 (see worker.user)";
+    assert_eq!(world.look_after(3_600).why_worker(300), why);
+}
+
+#[test]
+fn what_has_the_same_pid_by_now_is_not_what_was_seen() {
+    let mut world = left(detached("a"));
+    world.rows([]);
+    world.process(300, 1, "node mcp.js").identity.start_ticks += 1;
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+}
+
+#[test]
+fn while_nothing_says_that_the_worker_is_gone_its_helpers_wait() {
+    let mut world = seen(detached("a"));
+    world.end(200);
+    world.process(300, 1, "node mcp.js");
+    world.rows([]);
+    for _ in 0..2 {
+        assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    }
+    world.seen.processes.gone.insert(pid(200));
+    assert_eq!(world.look().fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+}
+
+#[test]
+fn a_tree_of_leftovers_is_judged_by_its_head() {
+    let mut world = seen(detached("a"));
+    world.process(301, 300, "chrome");
+    world.process(302, 200, "another");
+    world.look();
+    world.die(200, 1);
+    world.rows([]).look();
+    let looked = world.look_after(60);
+    assert_eq!(looked.reaped(), ["300", "302"]);
+    assert_eq!(looked.warrant_for(300).remnants(), [identity(300), identity(301)]);
+}
+
+#[test]
+fn what_is_gone_is_forgotten() {
+    let mut world = left(detached("a"));
+    world.die(300, 1);
+    world.rows([]).look();
+    assert!(world.ledger.gateways[&"gw".into()].families.is_empty());
+}
