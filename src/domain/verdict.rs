@@ -138,8 +138,26 @@ pub enum Verdict {
 pub struct Judged {
     /// Who.
     pub subject: Subject,
+    /// The conversation key of a session, where it isn't its id.
+    pub key: Option<Box<str>>,
+    /// How often its gateway said that it closed this session, which it lists all the same.
+    pub closes_without_effect: u32,
+    /// That an operator keeps it, until when and why; whatever else keeps it.
+    pub by_hand: Option<Box<str>>,
     /// Resident memory of its worker, in bytes, where it was read.
     pub rss_bytes: Option<u64>,
     /// What is to become of it.
     pub verdict: Verdict,
+}
+
+impl Judged {
+    /// Judged so, with nothing else to say of it.
+    pub(super) fn new(subject: Subject, rss_bytes: Option<u64>, verdict: Verdict) -> Self {
+        Self { subject, key: None, closes_without_effect: 0, by_hand: None, rss_bytes, verdict }
+    }
+
+    /// Left alone.
+    pub(super) fn keep(subject: Subject, rss_bytes: Option<u64>, keep: Keep) -> Self {
+        Self::new(subject, rss_bytes, Verdict::Keep(keep))
+    }
 }

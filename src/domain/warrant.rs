@@ -15,9 +15,9 @@ use super::time::Awake;
 /// again first.
 pub const GOOD_FOR: Duration = Duration::from_secs(2);
 
-/// What a warrant says. Readable by all, made by the decision alone.
+/// Permission to end one orphan: its session, its worker, and what is left of a worker's tree. Readable by all, made by the decision alone.
 #[derive(Debug, Clone)]
-pub(super) struct Terms {
+pub struct Warrant {
     pub(super) gateway: GatewayName,
     pub(super) orphan: OrphanKind,
     pub(super) session: Option<CloseOrder>,
@@ -28,12 +28,8 @@ pub(super) struct Terms {
     pub(super) valid_until: Awake,
     pub(super) close_timeout: Duration,
     pub(super) term_timeout: Duration,
-}
-
-/// Permission to end one orphan: its session, its worker, and what is left of a worker's tree.
-#[derive(Debug, Clone)]
-pub struct Warrant {
-    terms: Terms,
+    /// How often it failed before. `None`: an earlier run condemned it, so that neither grace nor quota applies.
+    pub(super) failures: Option<u32>,
 }
 
 /// The session that the gateway is asked to close, if it is still an orphan at that instant.
@@ -95,57 +91,53 @@ impl Limits {
 }
 
 impl Warrant {
-    pub(super) fn new(terms: Terms) -> Self {
-        Self { terms }
-    }
-
     /// Whose orphan it is.
     pub fn gateway(&self) -> &GatewayName {
-        &self.terms.gateway
+        &self.gateway
     }
 
     /// Which kind of orphan.
     pub fn orphan(&self) -> OrphanKind {
-        self.terms.orphan
+        self.orphan
     }
 
     /// The session to close first, if it is one.
     pub fn session(&self) -> Option<&CloseOrder> {
-        self.terms.session.as_ref()
+        self.session.as_ref()
     }
 
     /// The worker process, where one is known and may be signalled.
     pub fn worker(&self) -> Option<ProcessIdentity> {
-        self.terms.worker
+        self.worker
     }
 
     /// What an interrupted run had seen under the worker before its first signal.
     pub fn remnants(&self) -> &[ProcessIdentity] {
-        &self.terms.remnants
+        &self.remnants
     }
 
     /// The worker that they were seen under; it is gone.
     pub fn remnants_of(&self) -> Option<ProcessIdentity> {
-        self.terms.remnants_of
+        self.remnants_of
     }
 
     /// Whom it doesn't cover, whatever was said.
     pub fn limits(&self) -> &Limits {
-        &self.terms.limits
+        &self.limits
     }
 
     /// Until when the first signal may be sent without another look at what the decision rested on.
     pub fn valid_until(&self) -> Awake {
-        self.terms.valid_until
+        self.valid_until
     }
 
     /// How long the worker of a closed session has to exit by itself.
     pub fn close_timeout(&self) -> Duration {
-        self.terms.close_timeout
+        self.close_timeout
     }
 
     /// How long a process has between SIGTERM and SIGKILL.
     pub fn term_timeout(&self) -> Duration {
-        self.terms.term_timeout
+        self.term_timeout
     }
 }

@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::clock;
 use super::owners::{self, Owner, Owners};
-use super::quota::{Due, Found};
+use super::quota;
 use super::world::{Standing, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::verdict::{Keep, Protection, Subject};
+use crate::domain::verdict::{Judged, Keep, Protection, Subject};
+use crate::domain::warrant::Warrant;
 
 /// So much is remembered of what is below one worker.
 const MOST: usize = 1024;
@@ -158,7 +159,7 @@ impl<'w, 'a> Families<'w, 'a> {
         index: usize,
         elsewhere: &HashSet<Pid>,
         remembered: &mut GatewayMemory,
-    ) -> Vec<Found> {
+    ) -> Vec<Judged> {
         let mut found = Vec::new();
         let mut listed: Option<HashSet<&SessionId>> = None;
         let rows = self.world.gateways[index].rows;
@@ -188,7 +189,7 @@ impl<'w, 'a> Families<'w, 'a> {
         index: usize,
         family: &Family<'a>,
         members: &[&'a Process],
-        found: &mut Vec<Found>,
+        found: &mut Vec<Judged>,
     ) -> Option<WorkerClock> {
         let gateway = &self.world.gateways[index];
         let kind = match gateway.standing {
@@ -203,7 +204,7 @@ impl<'w, 'a> Families<'w, 'a> {
             let subject = Subject::Worker { key: None, identity };
             let keep = self.protects(index, root);
             if let Some(keep) = keep.or_else(|| owners::doubt_of(self.world, index, root)) {
-                found.push(Found::keep(subject, rss_bytes, keep));
+                found.push(Judged::keep(subject, rss_bytes, keep));
                 continue;
             }
             is_orphan = true;
@@ -211,16 +212,15 @@ impl<'w, 'a> Families<'w, 'a> {
                 |member: &&&Process| self.world.ancestors(member).any(|above| above.identity == identity);
             let remnants = [root].into_iter().chain(members.iter().filter(is_below).copied());
             let may_go = remnants.filter(|member| self.protects(index, member).is_none());
-            let due = Due {
-                orphan: kind,
-                session: None,
-                worker: None,
+            let warrant = Warrant {
                 remnants: may_go.map(|member| member.identity).collect(),
                 remnants_of: Some(family.worker),
+                failures: Some(clock.failures),
+                ..gateway.warrant(kind)
             };
             let waited = gateway.seen.asked.since(clock.since);
-            let grace = gateway.rules.policy.worker_grace;
-            found.push(Found::orphan(subject, rss_bytes, due, waited, grace, clock.failures));
+            let verdict = quota::after(gateway.rules.policy.worker_grace, waited, warrant);
+            found.push(Judged::new(subject, rss_bytes, verdict));
         }
         is_orphan.then_some(clock)
     }

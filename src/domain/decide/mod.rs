@@ -119,7 +119,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, index, unfinished, &mut found));
-        let judged = quota::sign(gateway, found);
+        quota::defer(gateway.rules.policy.max_reaps, &mut found);
         let contradiction = gateway.contradiction.clone();
         let closes_without_effect = remembered.closes.clone();
         let process = gateway.process;
@@ -128,7 +128,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
             process,
             contradiction,
             closes_without_effect,
-            judged,
+            judged: found,
         });
         ledger.gateways.insert(name.clone(), remembered);
     }

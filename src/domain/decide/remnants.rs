@@ -2,15 +2,16 @@
 //! lead to them any more.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use super::owners::{Owner, Owners};
 use super::position::Position;
-use super::quota::{Due, Found, State};
 use super::world::World;
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
-use crate::domain::verdict::{Keep, Subject};
+use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
+use crate::domain::warrant::Warrant;
 
 /// What is still there of the unfinished teardowns of a gateway.
 pub(super) fn left<'u>(
@@ -49,7 +50,7 @@ pub(super) fn judge(
     world: &World<'_>,
     index: usize,
     left: Vec<Unfinished>,
-    found: &mut Vec<Found>,
+    found: &mut Vec<Judged>,
 ) -> Vec<Unfinished> {
     if left.is_empty() {
         return left;
@@ -65,7 +66,7 @@ struct Places {
 }
 
 impl Places {
-    fn new(found: &[Found]) -> Self {
+    fn new(found: &[Judged]) -> Self {
         let mut places = Self { workers: HashMap::new(), sessions: HashMap::new() };
         for (index, found) in found.iter().enumerate() {
             if let Some(pid) = found.subject.worker_pid() {
@@ -85,28 +86,27 @@ fn goes_on(
     index: usize,
     left: &Unfinished,
     places: &Places,
-    found: &mut Vec<Found>,
+    found: &mut Vec<Judged>,
 ) -> bool {
     let worker_lives = world.view().alive(&left.worker).is_some();
     let session = left.asked.as_ref().and_then(|session| places.sessions.get(session));
     let place = if worker_lives { places.workers.get(&left.worker.pid).or(session) } else { session };
     match (place, world.gateways[index].distrust()) {
-        (Some(&index), _) => add(left, worker_lives, &mut found[index].state),
+        (Some(&index), _) => add(left, worker_lives, &mut found[index].verdict),
         // Whether the gateway closed the session, or refused to, is for its table to say.
         (None, Some(why)) if !worker_lives && left.asked.is_some() => {
             let keep = Keep::TableNotTrusted(why.into());
-            found.push(Found::keep(subject(left), None, keep));
+            found.push(Judged::keep(subject(left), None, keep));
             true
         }
         (None, _) if !worker_lives => {
-            let due = Due {
-                orphan: left.orphan,
-                session: None,
-                worker: None,
+            let warrant = Warrant {
                 remnants: left.members.clone(),
                 remnants_of: Some(left.worker),
+                ..world.gateways[index].warrant(left.orphan)
             };
-            found.push(Found::condemned(subject(left), due));
+            let verdict = Verdict::Reap { warrant: Box::new(warrant), waited: Duration::ZERO };
+            found.push(Judged::new(subject(left), None, verdict));
             true
         }
         // The worker lives and isn't judged: it belongs to a session of the table, unless there is no table to say so.
@@ -120,19 +120,21 @@ fn subject(left: &Unfinished) -> Subject {
 
 /// The worker was not signalled, or shrugged it off, or its session is still there. While that is an orphan the rest of the tree goes with
 /// it; once it is wanted again, so is the rest.
-fn add(left: &Unfinished, worker_lives: bool, state: &mut State) -> bool {
-    match state {
-        State::Due { due, .. } => {
-            if !worker_lives || due.worker == Some(left.worker) {
-                due.remnants.extend(&left.members);
-                due.remnants_of = due.remnants_of.or((!worker_lives).then_some(left.worker));
+fn add(left: &Unfinished, worker_lives: bool, verdict: &mut Verdict) -> bool {
+    match verdict {
+        Verdict::Reap { warrant, .. } => {
+            if !worker_lives || warrant.worker == Some(left.worker) {
+                warrant.remnants.extend(&left.members);
+                warrant.remnants_of = warrant.remnants_of.or((!worker_lives).then_some(left.worker));
             }
             true
         }
-        State::Wait { .. } | State::Condemned { .. } => true,
-        State::Keep(
+        Verdict::Wait { .. } | Verdict::Deferred { .. } => true,
+        Verdict::Keep(
             Keep::TableNotTrusted(_) | Keep::UnknownState(_) | Keep::Protected(_) | Keep::ByHand(_),
         ) => true,
-        State::Keep(Keep::Attached | Keep::MidTurn | Keep::Waiting | Keep::Starting | Keep::Held(_)) => false,
+        Verdict::Keep(Keep::Attached | Keep::MidTurn | Keep::Waiting | Keep::Starting | Keep::Held(_)) => {
+            false
+        }
     }
 }

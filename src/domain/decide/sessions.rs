@@ -5,14 +5,14 @@ use super::claims::{self, Claim};
 use super::clock;
 use super::families::Families;
 use super::owners::Owners;
-use super::quota::{Due, Found};
+use super::quota;
 use super::world::{Gateway, RowId, World};
 use crate::domain::ids::SessionId;
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::table::{Session, Told, Transport, Turn};
-use crate::domain::verdict::{Keep, Subject};
-use crate::domain::warrant::CloseOrder;
+use crate::domain::verdict::{Judged, Keep, Subject};
+use crate::domain::warrant::{CloseOrder, Warrant};
 
 pub(super) fn judge(
     world: &World<'_>,
@@ -20,7 +20,7 @@ pub(super) fn judge(
     families: &Families<'_, '_>,
     index: usize,
     remembered: &mut GatewayMemory,
-) -> Vec<Found> {
+) -> Vec<Judged> {
     let gateway = &world.gateways[index];
     if let Some(missing) = gateway.seen.table.missing() {
         clock::mark_all(gateway, remembered);
@@ -31,10 +31,10 @@ pub(super) fn judge(
 }
 
 /// That a session is there says nothing of whether it is wanted. Why there is no table, and the remedy, is told once, with the gateway.
-fn judge_listed(id: &SessionId) -> Found {
+fn judge_listed(id: &SessionId) -> Judged {
     let why = "no session table says whether it is in use";
     let subject = Subject::Session { id: id.clone(), worker: None };
-    Found::keep(subject, None, Keep::UnknownState(why.into()))
+    Judged::keep(subject, None, Keep::UnknownState(why.into()))
 }
 
 fn judge_one(
@@ -43,7 +43,7 @@ fn judge_one(
     families: &Families<'_, '_>,
     row: RowId,
     remembered: &mut GatewayMemory,
-) -> Found {
+) -> Judged {
     let gateway = &world.gateways[row.gateway];
     let session = world.session(row);
     let claim = claims::of(world, owners, row);
@@ -59,7 +59,7 @@ fn judge_one(
     };
     if let Some(keep) = reason_to_keep(session).or_else(protected) {
         clock::mark(gateway, session, remembered);
-        return Found::keep(subject, rss_bytes, keep);
+        return Judged::keep(subject, rss_bytes, keep);
     }
     let clock = clock::of_session(world, gateway, session);
     let waited = clock::waited(gateway.seen.asked, session, &clock);
@@ -69,8 +69,7 @@ fn judge_one(
     let strays = claimed.flat_map(|process| families.strays_of(row.gateway, process.identity));
     let (left, left_of) = families.left_of(row.gateway, &session.id);
     let others = claim.others().map(|process| process.identity);
-    let due = Due {
-        orphan: OrphanKind::DetachedSession,
+    let warrant = Warrant {
         session: Some(CloseOrder {
             id: session.id.clone(),
             instance: gateway.seen.table.current().and_then(|table| table.instance.clone()),
@@ -79,8 +78,10 @@ fn judge_one(
         worker: worker.map(|process| process.identity),
         remnants: others.chain(strays).chain(left).collect(),
         remnants_of: left_of,
+        failures: Some(failures),
+        ..gateway.warrant(OrphanKind::DetachedSession)
     };
-    Found::orphan(subject, rss_bytes, due, waited, grace(gateway, session), failures)
+    Judged::new(subject, rss_bytes, quota::after(grace(gateway, session), waited, warrant))
 }
 
 fn grace(gateway: &Gateway<'_>, session: &Session) -> std::time::Duration {

@@ -8,13 +8,14 @@ use super::clock;
 use super::families::Families;
 use super::owners::{Owner, Owners};
 use super::position::Position;
-use super::quota::{Due, Found};
+use super::quota;
 use super::world::World;
 use crate::domain::ids::Pid;
 use crate::domain::ledger::{Bond, GatewayMemory, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::verdict::{Keep, Protection, Subject};
+use crate::domain::verdict::{Judged, Keep, Protection, Subject};
+use crate::domain::warrant::Warrant;
 
 /// Judges the workers that this gateway tells of, and remembers all of them: where they stand now says later whether they lost their
 /// gateway. `elsewhere`: processes that are judged with an unfinished teardown.
@@ -25,9 +26,9 @@ pub(super) fn judge(
     index: usize,
     elsewhere: &HashSet<Pid>,
     remembered: &mut GatewayMemory,
-) -> Vec<Found> {
+) -> Vec<Judged> {
     let told = owners.told_by(index).iter().filter(|process| !elsewhere.contains(&process.identity.pid));
-    let mut found: Vec<Found> =
+    let mut found: Vec<Judged> =
         told.filter_map(|process| judge_one(world, owners, families, index, process, remembered)).collect();
     found.extend(changed(world, owners, index, remembered));
     found
@@ -40,7 +41,7 @@ fn changed(
     owners: &Owners<'_>,
     index: usize,
     remembered: &mut GatewayMemory,
-) -> Vec<Found> {
+) -> Vec<Judged> {
     let gateway = &world.gateways[index];
     let known = gateway.memory.into_iter().flat_map(|memory| &memory.workers);
     let pattern = gateway.rules.worker_match.as_ref();
@@ -60,7 +61,7 @@ fn changed(
             None => Keep::UnknownState("it was a worker, and doesn't look like one any more".into()),
         };
         let subject = Subject::Worker { key: None, identity: worker.identity };
-        owners.of(worker.identity.pid).is_none().then(|| Found::keep(subject, process.rss_bytes, keep))
+        owners.of(worker.identity.pid).is_none().then(|| Judged::keep(subject, process.rss_bytes, keep))
     });
     changed.collect()
 }
@@ -72,7 +73,7 @@ fn judge_one(
     index: usize,
     process: &Process,
     remembered: &mut GatewayMemory,
-) -> Option<Found> {
+) -> Option<Judged> {
     let gateway = &world.gateways[index];
     let identity = process.identity;
     let subject = Subject::Worker { key: gateway.key_of(identity.pid).map(Into::into), identity };
@@ -93,20 +94,20 @@ fn judge_one(
         Owner::Nobody(orphan) => {
             let clock = clock::of_worker(world, gateway, &identity, *orphan);
             remember(Some(clock));
-            let due = Due {
-                orphan: *orphan,
-                session: None,
+            let warrant = Warrant {
                 worker: Some(identity),
                 remnants: families.strays_of(index, identity),
-                remnants_of: None,
+                failures: Some(clock.failures),
+                ..gateway.warrant(*orphan)
             };
             let waited = gateway.seen.asked.since(clock.since);
             let grace = grace(world, owners, index, process, *orphan);
-            return Some(Found::orphan(subject, process.rss_bytes, due, waited, grace, clock.failures));
+            let verdict = quota::after(grace, waited, warrant);
+            return Some(Judged::new(subject, process.rss_bytes, verdict));
         }
     };
     remember(None);
-    Some(Found::keep(subject, process.rss_bytes, keep))
+    Some(Judged::keep(subject, process.rss_bytes, keep))
 }
 
 /// Below which gateway process it stands, or stood when that was last to be seen.
