@@ -79,6 +79,8 @@ pub struct ProcessView {
     pub bereft: BTreeSet<Pid>,
     /// Workers below which everything was looked at: what isn't seen there isn't below them.
     pub looked_below: BTreeSet<Pid>,
+    /// Thread ids that were asked after as if they were PIDs, each with its process.
+    pub threads: BTreeMap<Pid, Pid>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
     /// The inode of the reaper's PID namespace.

@@ -28,6 +28,13 @@ pub enum Protection {
     NotAWorker(Pid),
     /// A process named as a worker that isn't under its gateway.
     NotUnderGateway(Pid),
+    /// A thread that is named as a worker.
+    Thread {
+        /// Its id.
+        id: Pid,
+        /// Its process.
+        of: Pid,
+    },
     /// A process that is the worker of two rows.
     Shared(Pid),
     /// A process that has a gateway or another session's worker in its tree.
@@ -54,6 +61,12 @@ impl fmt::Display for Protection {
             }
             Self::NotUnderGateway(pid) => {
                 write!(f, "process {pid} is named as its worker but isn't under its gateway")
+            }
+            Self::Thread { id, of } => {
+                write!(
+                    f,
+                    "{id}, named as its worker, is a thread of process {of}: its gateway has to name the process"
+                )
             }
             Self::Shared(pid) => write!(f, "process {pid} is the worker of another session too"),
             Self::Above { pid, other } => {

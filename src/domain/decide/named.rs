@@ -15,6 +15,9 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
     if world.rows_naming(pid).len() > 1 {
         return Err(Protection::Shared(pid));
     }
+    if let Some(of) = world.seen.processes.threads.get(&pid) {
+        return Err(Protection::Thread { id: pid, of: *of });
+    }
     let Some(process) = world.alive(pid) else { return Ok(None) };
     // Without its gateway or a pattern there is nothing to check the claim against, so nothing is signalled.
     let can_check = gateway.rules.worker_match.is_some() && gateway.contradiction.is_none();

@@ -248,6 +248,8 @@ impl<'a> Gathering<'a> {
         self.view.processes.remove(&pid);
         if !exists(pid) {
             self.view.gone.insert(pid);
+        } else if let Some(process) = self.proc.process_of_thread(pid) {
+            self.view.threads.insert(pid, process);
         }
         Vec::new()
     }

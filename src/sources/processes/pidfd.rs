@@ -35,9 +35,10 @@ impl Pidfds {
         }
     }
 
-    /// The inode, 0 without pidfs. `None`: nobody has this PID.
+    /// The inode, 0 without pidfs. `None`: no process has this PID. A thread may: /proc has a folder for each, in no list, whose argv is
+    /// that of its process and whose start is its own.
     pub(super) fn inode(self, pid: Pid) -> Result<Option<u64>, ProcessesError> {
-        if self != Self::Pidfs {
+        if self == Self::Missing {
             return Ok(Some(0));
         }
         let opened = open(pid).map_err(|errno| ProcessesError::Pidfd { pid, source: errno.into() })?;
@@ -63,5 +64,24 @@ pub(crate) fn open(pid: Pid) -> Result<Option<OwnedFd>, Errno> {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::SRCH | Errno::INVAL | Errno::NOENT) => Ok(None),
         Err(errno) => Err(errno),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_is_no_process_with_pidfs_or_without() {
+        let other = std::thread::spawn(|| {
+            let thread =
+                Pid::new(u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap()).unwrap();
+            let process = Pid::new(std::process::id().into()).unwrap();
+            for pidfds in [Pidfds::probe().unwrap(), Pidfds::Anonymous] {
+                assert!(pidfds.inode(process).unwrap().is_some());
+                assert_eq!(pidfds.inode(thread).unwrap(), None, "{pidfds:?}");
+            }
+        });
+        other.join().unwrap();
     }
 }

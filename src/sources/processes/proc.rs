@@ -103,6 +103,14 @@ impl Proc {
         if pids.split_ascii_whitespace().count() == 1 { self.namespace } else { Some(SOME_NAMESPACE_BELOW) }
     }
 
+    /// The process whose thread has this id. `None`: it is no thread's, or that of a main thread.
+    pub(super) fn process_of_thread(&mut self, id: Pid) -> Option<Pid> {
+        read_file(&self.root, &format!("{id}/status"), &mut self.buffer, BUFFER).ok()?;
+        let text = String::from_utf8_lossy(&self.buffer);
+        let process = text.lines().find_map(|line| line.strip_prefix("Tgid:"))?;
+        process.trim().parse().ok().and_then(Pid::new).filter(|process| *process != id)
+    }
+
     /// What there is of pidfds.
     pub(crate) fn pidfds(&self) -> Pidfds {
         self.pidfds
