@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use gateway_reaper::config::defaults;
 use gateway_reaper::domain::decide::{Decision, decide};
 use gateway_reaper::domain::ids::{BootId, Pid};
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
-use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{SessionTable, TableView};
 use gateway_reaper::domain::time::Awake;
@@ -74,13 +75,7 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         worker_grace: Duration::ZERO,
         close_timeout: Duration::from_secs(10),
         term_timeout: Duration::from_secs(5),
-        max_reaps: 100,
-        closes_at_once: 8,
-        idle_worker: None,
-        busy_cpu: None,
-        without_table: WithoutTable::Report,
-        start_timeout: Duration::from_secs(600),
-        dry_run: false,
+        ..defaults::policy()
     };
     let worker_match = WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok();
     let rules = [Rules {

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
 
+use gateway_reaper::config::defaults;
 use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 use gateway_reaper::domain::table::Refusal;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
@@ -55,13 +56,7 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
             worker_grace: grace,
             close_timeout: TICK,
             term_timeout: TICK,
-            max_reaps: 100,
-            closes_at_once: 8,
-            idle_worker: None,
-            busy_cpu: None,
-            without_table: WithoutTable::Report,
-            start_timeout: std::time::Duration::from_secs(600),
-            dry_run: false,
+            ..defaults::policy()
         },
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,

@@ -8,7 +8,8 @@ use super::event::{
 use super::rng::Rng;
 use super::setup::{Clocks, GatewaySetup, Rhythm, Setup, Starts, Tells};
 use super::sim::Plan;
-use gateway_reaper::domain::policy::{Policy, WithoutTable};
+use gateway_reaper::config::defaults;
+use gateway_reaper::domain::policy::Policy;
 
 /// The plan of a seed.
 pub(crate) fn of_seed(seed: u64) -> Plan {
@@ -117,13 +118,7 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
             worker_grace: seconds(rng, &[0, 10, 30, 60]),
             close_timeout: seconds(rng, &[1, 4, 10]),
             term_timeout: seconds(rng, &[1, 5]),
-            max_reaps: 100,
-            closes_at_once: 8,
-            idle_worker: None,
-            busy_cpu: None,
-            without_table: WithoutTable::Report,
-            start_timeout: Duration::from_secs(600),
-            dry_run: false,
+            ..defaults::policy()
         },
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
+use gateway_reaper::config::defaults;
+use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 
 /// The user the reaper and the workers run as.
 pub(crate) const USER: u32 = 1000;
@@ -153,13 +154,7 @@ pub(crate) fn default_policy() -> Policy {
         worker_grace: Duration::from_mins(1),
         close_timeout: Duration::from_secs(10),
         term_timeout: Duration::from_secs(5),
-        max_reaps: 100,
-        closes_at_once: 8,
-        idle_worker: None,
-        busy_cpu: None,
-        without_table: WithoutTable::Report,
-        start_timeout: Duration::from_secs(600),
-        dry_run: false,
+        ..defaults::policy()
     }
 }
 

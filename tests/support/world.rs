@@ -6,11 +6,12 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use gateway_reaper::config::defaults;
 use gateway_reaper::domain::decide::{Decision, decide};
 use gateway_reaper::domain::ids::{BootId, Pid, SessionId};
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
-use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
@@ -83,13 +84,7 @@ pub(crate) fn policy() -> Policy {
         worker_grace: secs(60),
         close_timeout: secs(10),
         term_timeout: secs(5),
-        max_reaps: 100,
-        closes_at_once: 8,
-        idle_worker: None,
-        busy_cpu: None,
-        without_table: WithoutTable::Report,
-        start_timeout: Duration::from_secs(600),
-        dry_run: false,
+        ..defaults::policy()
     }
 }
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_reaper::config::defaults;
 use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::ids::{BootId, Pid};
 use gateway_reaper::domain::ledger::{Ledger, Unfinished};
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::policy::{Policy, Rules, WithoutTable, WorkerMatch};
+use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{
     CloseAnswer, Listener, Session, SessionTable, TableView, Told, Transport, Turn,
@@ -43,13 +44,7 @@ impl Cast {
             worker_grace: Duration::ZERO,
             close_timeout: ms(10_000),
             term_timeout: ms(5_000),
-            max_reaps: 100,
-            closes_at_once: 8,
-            idle_worker: None,
-            busy_cpu: None,
-            without_table: WithoutTable::Report,
-            start_timeout: Duration::from_secs(600),
-            dry_run: false,
+            ..defaults::policy()
         };
         let mut cast = Self { actors: BTreeMap::new(), sessions: Vec::new(), unfinished: Vec::new(), policy };
         cast.actor(1, 0, "init");

@@ -5,8 +5,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::narrator::Narrator;
+use crate::config::defaults;
 use crate::domain::ids::SessionId;
-use crate::domain::policy::{Policy, WithoutTable};
+use crate::domain::policy::Policy;
 
 /// How fast the story goes.
 #[derive(Debug, Clone)]
@@ -31,13 +32,7 @@ impl Default for Script {
                 worker_grace: Duration::from_secs(3),
                 close_timeout: Duration::from_secs(1),
                 term_timeout: Duration::from_secs(1),
-                max_reaps: 100,
-                closes_at_once: 8,
-                idle_worker: None,
-                busy_cpu: None,
-                without_table: WithoutTable::Report,
-                start_timeout: Duration::from_secs(600),
-                dry_run: false,
+                ..defaults::policy()
             },
             interval: Duration::from_millis(250),
             prelude: Duration::from_secs(1),
