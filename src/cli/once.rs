@@ -31,7 +31,8 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
 
     let mut signals = Signals::new()?;
     let deadline = once.wait.map(|wait| clock::awake_now() + wait);
-    let Run { mut report, mut next_due } = run_once(&mut sweep, &mut store, mode, &mut signals).await?;
+    let Run { mut report, mut next_due, mut next_look } =
+        run_once(&mut sweep, &mut store, mode, &mut signals).await?;
     while let (Some(deadline), Some(due)) = (deadline, next_due) {
         if clock::awake_now() + due > deadline || sweep.stop().is_told() {
             break;
@@ -42,15 +43,16 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
                 u64::try_from(due.as_millis()).unwrap_or(u64::MAX)
             ))
         );
+        let pause = next_look.map_or(due, |look| due.min(look));
         // What was done until then is reported; what waits is the next run's.
-        if !signals.sleep(due + A_MOMENT).await {
+        if !signals.sleep(pause + A_MOMENT).await {
             tracing::info!("leaving before it is due");
             break;
         }
         let run = run_once(&mut sweep, &mut store, mode, &mut signals).await?;
         let earlier = std::mem::replace(&mut report, run.report);
         report.absorb(earlier);
-        next_due = run.next_due;
+        (next_due, next_look) = (run.next_due, run.next_look);
     }
     output::print(args, &report)?;
     Ok(Exit::of(&report))

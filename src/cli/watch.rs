@@ -1,6 +1,7 @@
 //! `watch`: the same runs in a loop. Wakes at the interval and whenever something is due, and for nothing else.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::args::{Args, WatchArgs};
 use super::exit::{Exit, Failure};
@@ -51,7 +52,8 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                         failure.tell();
                     }
                 }
-                run.next_due.map_or(watch.interval, |due| watch.interval.min(due + A_MOMENT))
+                let due = run.next_due.map(|due| due + A_MOMENT);
+                due.into_iter().chain(run.next_look).fold(watch.interval, Duration::min)
             }
             Err(_) if is_leaving => watch.interval,
             Err(failure) => {

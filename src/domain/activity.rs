@@ -7,13 +7,18 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::outside::LOOKS_APART;
+use super::time::Awake;
+
 /// Above what a worker takes at rest, and far below the least that one at work takes.
 const BUSY_PER_SECOND: Duration = Duration::from_millis(2);
 /// A job that waits for so long is connected to its model or has a child; threads that only stay are a pool's.
 const QUIET_IS_REST: Duration = Duration::from_secs(600);
 
 /// One look at one process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Activity {
     /// Its main thread.
     pub main: MainThread,
@@ -28,7 +33,7 @@ pub struct Activity {
 }
 
 /// The main thread, by the kernel's own account, which is exact where the ticks of `utime` and `stime` miss half.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MainThread {
     /// It sleeps and can be woken (`S`).
     pub asleep: bool,
@@ -74,7 +79,7 @@ pub enum Work {
 }
 
 /// What a worker has while it does nothing: its own, since one with an MCP server has more of both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AtRest {
     /// Threads.
     pub threads: u32,
@@ -83,7 +88,7 @@ pub struct AtRest {
 }
 
 /// What is remembered of a worker between two looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
     /// The last look.
     pub last: Activity,
@@ -149,6 +154,48 @@ impl Watched {
         }
         (has.children > at_rest.children)
             .then_some(Work::MoreChildren { children: has.children, at_rest: at_rest.children })
+    }
+}
+
+/// A worker's account over all looks at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    watched: Watched,
+    /// The last look.
+    pub at: Awake,
+    /// Since when it did nothing. `None`: it was at work at the last look.
+    pub rests_since: Option<Awake>,
+    /// Since when no two looks were further apart than [`LOOKS_APART`].
+    pub looked_at_since: Awake,
+}
+
+impl Account {
+    /// After the first look.
+    pub fn new(first: Activity, at: Awake) -> Self {
+        let rests_since = first.work_now().is_none().then_some(at);
+        Self { watched: Watched::new(first), at, rests_since, looked_at_since: at }
+    }
+
+    /// What shows that it works, or worked since the last look.
+    pub fn look(&mut self, now: Activity, at: Awake) -> Option<Work> {
+        let within = at.since(self.at);
+        self.at = at;
+        if within > LOOKS_APART {
+            self.looked_at_since = at;
+        }
+        let work = self.watched.look(now, within);
+        self.rests_since = if work.is_some() { None } else { self.rests_since.or(Some(at)) };
+        work
+    }
+
+    /// Whether who finds the other account loses nothing by not finding this one: it did nothing in between, and had already done nothing
+    /// before. When it was looked at doesn't matter.
+    pub fn is_told_by(&self, other: &Self) -> bool {
+        let shown = |account: &Self| {
+            let last = account.watched.last;
+            (last.main, last.threads, last.children, last.connections, account.watched.at_rest)
+        };
+        shown(self) == shown(other) && self.rests_since == other.rests_since
     }
 }
 
@@ -246,5 +293,29 @@ mod tests {
             let kept = Activity { connections: u32::from(look % 5 == 0), ..kept };
             assert!(watched.look(kept, MINUTE).is_some());
         }
+    }
+
+    #[test]
+    fn an_account_says_since_when_it_did_nothing_and_since_when_it_was_looked_at_without_a_gap() {
+        let at = |seconds: u64| Awake::from_nanos(0) + Duration::from_secs(seconds);
+        let used = |switches: u64| {
+            let main = MainThread { switches, ..at_rest().main };
+            Activity { main, ..at_rest() }
+        };
+        let mut account = Account::new(used(1), at(0));
+        assert_eq!(account.rests_since, Some(at(0)));
+        assert_eq!(account.look(used(1), at(60)), None);
+        assert_eq!((account.rests_since, account.looked_at_since), (Some(at(0)), at(0)));
+        // The main thread's counts are exact: what they don't show between two looks didn't happen.
+        let first = account;
+        assert_eq!(account.look(used(1), at(200)), None);
+        assert_eq!((account.rests_since, account.looked_at_since), (Some(at(0)), at(200)));
+        assert!(account.is_told_by(&first));
+        assert_eq!(account.look(used(2), at(210)), Some(Work::MainThreadRan));
+        assert_eq!((account.rests_since, account.looked_at_since), (None, at(200)));
+        assert!(!account.is_told_by(&first));
+        assert_eq!(account.look(used(2), at(220)), None);
+        assert_eq!(account.rests_since, Some(at(220)));
+        assert_eq!(Account::new(Activity { connections: 1, ..used(1) }, at(0)).rests_since, None);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::ids::{GatewayName, Pid};
 use super::ledger::{Bond, GatewayRun, Ledger};
 use super::process::{ProcessIdentity, ProcessView};
-use super::table::{Session, SessionTable, TableView};
+use super::table::{Session, TableView};
 use super::time::Awake;
 
 /// How late a worker may be found that was adopted by a program that isn't known to adopt, before any look saw it. Everything else is found
@@ -86,8 +86,8 @@ struct Root {
 
 impl Root {
     /// The process that its table names, where that is another one than it was taken for.
-    fn moved_by(&self, table: &SessionTable) -> Option<Pid> {
-        table.gateway_pid.filter(|pid| !self.is_configured && Some(*pid) != self.pid)
+    fn moved_by(&self, table: &TableView) -> Option<Pid> {
+        gateway_of(table).filter(|pid| !self.is_configured && Some(*pid) != self.pid)
     }
 }
 
@@ -182,7 +182,7 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         self.stage = match self.stage {
             Stage::Introduction => {
                 for (root, table) in self.gateways.iter_mut().zip(tables) {
-                    root.pid = root.pid.or_else(|| table.as_ref()?.current()?.gateway_pid);
+                    root.pid = root.pid.or_else(|| gateway_of(table.as_ref()?));
                 }
                 Stage::Look
             }
@@ -227,24 +227,28 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         self.gateways.iter().any(|root| root.pid.is_some() && is_new(&root.name))
     }
 
-    /// Whether a table names a gateway, or a run of it, that the look didn't know of.
+    /// Whether a table names a gateway, or a run of it, that the look didn't know of, or another one was found from outside.
     fn is_news(&self, tables: &[Option<TableView>]) -> bool {
         self.gateways.iter().zip(tables).any(|(root, table)| {
-            let Some(table) = table.as_ref().and_then(TableView::current) else { return false };
-            let before = self.memory.gateways.get(&root.name).and_then(|memory| memory.run.as_ref());
-            let is_other_run = match (before, &table.instance) {
-                (Some(GatewayRun::Instance(before)), Some(now)) => before != now,
-                (Some(GatewayRun::Process(_)), Some(_)) => true,
-                (None, _) | (_, None) => false,
-            };
-            is_other_run || root.moved_by(table).is_some()
+            let Some(table) = table.as_ref() else { return false };
+            root.moved_by(table).is_some() || self.is_another_run(root, table)
         })
+    }
+
+    fn is_another_run(&self, root: &Root, table: &TableView) -> bool {
+        let Some(table) = table.current() else { return false };
+        let before = self.memory.gateways.get(&root.name).and_then(|memory| memory.run.as_ref());
+        match (before, &table.instance) {
+            (Some(GatewayRun::Instance(before)), Some(now)) => before != now,
+            (Some(GatewayRun::Process(_)), Some(_)) => true,
+            (None, _) | (_, None) => false,
+        }
     }
 
     /// From now on the gateways are where the tables name them.
     fn follow(&mut self, tables: &[Option<TableView>]) {
         for (root, table) in self.gateways.iter_mut().zip(tables) {
-            let moved = table.as_ref().and_then(TableView::current).and_then(|table| root.moved_by(table));
+            let moved = table.as_ref().and_then(|table| root.moved_by(table));
             root.pid = moved.or(root.pid);
         }
     }
@@ -254,6 +258,14 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         let tables = tables.iter().flatten().filter_map(TableView::current);
         let workers = tables.flat_map(|table| &table.sessions).filter_map(Session::named_worker);
         workers.chain(self.roots().flatten()).chain(self.missed.iter().copied()).collect()
+    }
+}
+
+/// The gateway's process, as its table names it, or as it was found from outside.
+fn gateway_of(table: &TableView) -> Option<Pid> {
+    match table {
+        TableView::Current(table) => table.gateway_pid,
+        TableView::Not(missing) => missing.outside.as_ref()?.gateway,
     }
 }
 

@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod looking;
 pub mod observation;
 pub mod orphan;
+pub mod outside;
 pub mod policy;
 pub mod process;
 mod protection;

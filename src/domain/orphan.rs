@@ -1,4 +1,4 @@
-//! The four kinds of orphan. Everything else is left alone.
+//! The kinds of orphan. Everything else is left alone.
 
 use std::fmt;
 
@@ -16,6 +16,10 @@ pub enum OrphanKind {
     SupersededWorker,
     /// A worker whose gateway process is gone.
     ParentlessWorker,
+    /// A worker that did nothing for long, of a session that is idle. The session stays.
+    IdleWorker,
+    /// A worker that does nothing, of a gateway that publishes no table and to which no client at all is connected.
+    UnattendedWorker,
 }
 
 impl OrphanKind {
@@ -26,12 +30,22 @@ impl OrphanKind {
             Self::OwnerlessWorker => "ownerless-worker",
             Self::SupersededWorker => "superseded-worker",
             Self::ParentlessWorker => "parentless-worker",
+            Self::IdleWorker => "idle-worker",
+            Self::UnattendedWorker => "unattended-worker",
         }
     }
 
     /// Whether the gateway's table is part of the evidence. A new run of the gateway then starts the grace again.
     pub fn depends_on_table(self) -> bool {
-        self != Self::ParentlessWorker
+        match self {
+            Self::DetachedSession | Self::OwnerlessWorker | Self::SupersededWorker => true,
+            Self::ParentlessWorker | Self::IdleWorker | Self::UnattendedWorker => false,
+        }
+    }
+
+    /// Whether it rests on the worker's doing nothing, which may be over in any moment: that is looked at again right before the first signal.
+    pub fn rests_on_idleness(self) -> bool {
+        matches!(self, Self::IdleWorker | Self::UnattendedWorker)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::activity::Account;
 use super::ids::Pid;
 
 /// A process and no other: a PID alone names whoever has it now.
@@ -88,6 +89,8 @@ pub struct ProcessView {
     /// The reaper lives in the machine's first PID namespace, where PID 1 is init and nothing else. Elsewhere (a container) PID 1 may be
     /// anything, the gateway included.
     pub init_is_init: bool,
+    /// What those workers that were looked at for it showed of their work.
+    pub accounts: BTreeMap<ProcessIdentity, Account>,
 }
 
 impl ProcessView {

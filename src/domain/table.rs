@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::ids::{Instance, Pid, SessionId, WorkerKey};
+use super::outside::Outside;
 
 /// What a table says of one thing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,6 +142,8 @@ pub struct NoTable {
     pub answer: Answer,
     /// The sessions that it could still name. Nothing else is known of them.
     pub listed: Box<[SessionId]>,
+    /// What a look from outside shows, where the kind can be looked at so.
+    pub outside: Option<Outside>,
 }
 
 /// What came back instead of a table.
@@ -172,11 +175,16 @@ impl TableView {
 
     /// The gateway answered, publishes no table, and could still say which sessions there are.
     pub fn listed(sessions: impl Into<Box<[SessionId]>>, why: impl Into<Box<str>>) -> Self {
-        Self::Not(NoTable { why: why.into(), answer: Answer::Untrusted, listed: sessions.into() })
+        Self::Not(NoTable {
+            why: why.into(),
+            answer: Answer::Untrusted,
+            listed: sessions.into(),
+            outside: None,
+        })
     }
 
     fn not(why: impl Into<Box<str>>, answer: Answer) -> Self {
-        Self::Not(NoTable { why: why.into(), answer, listed: Box::default() })
+        Self::Not(NoTable { why: why.into(), answer, listed: Box::default(), outside: None })
     }
 
     /// The table, if it is current.

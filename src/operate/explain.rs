@@ -297,7 +297,14 @@ mod tests {
             detail: Some("a client is attached".into()),
             ..Entry::plain("session", "still-there", "keep", "attached")
         };
-        let gateway = Gateway { name: "desk", table: "ok", error: None, pid: None, subjects: vec![entry] };
+        let gateway = Gateway {
+            name: "desk",
+            table: "ok",
+            error: None,
+            beside: None,
+            pid: None,
+            subjects: vec![entry],
+        };
         let now = Some(Document::plain("r9", vec![gateway]));
         Sources { now, seen: Seen::default(), events: vec![event], acts }
     }

@@ -190,7 +190,7 @@ mod tests {
             ..Entry::plain("session", "a", "reap", "orphaned")
         };
         let subjects = outcomes.iter().map(entry).collect();
-        let gateway = Gateway { name: "a/b", table, error: None, pid: None, subjects };
+        let gateway = Gateway { name: "a/b", table, error: None, beside: None, pid: None, subjects };
         Document::plain("run", vec![gateway])
     }
 

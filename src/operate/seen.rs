@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn report(table: &'static str, subjects: Vec<Entry<'static>>) -> Document<'static> {
-        let gateway = Gateway { name: "desk", table, error: None, pid: None, subjects };
+        let gateway = Gateway { name: "desk", table, error: None, beside: None, pid: None, subjects };
         Document::plain("run", vec![gateway])
     }
 

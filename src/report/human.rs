@@ -70,6 +70,9 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
         }
     }
     text.push('\n');
+    if let Some(beside) = gateway.beside.as_deref().filter(|_| detail == Detail::All) {
+        let _ = writeln!(text, "  beside it: {}", plain(beside, 400));
+    }
     for line in &gateway.subjects {
         let is_act = !matches!(line.fate, Fate::Keep(_) | Fate::Wait { .. });
         if is_act || detail == Detail::All {
@@ -177,6 +180,8 @@ pub(crate) fn being(orphan: OrphanKind, waited: Duration) -> String {
         OrphanKind::OwnerlessWorker => "of no session",
         OrphanKind::SupersededWorker => "superseded by a younger worker",
         OrphanKind::ParentlessWorker => "its gateway is gone",
+        OrphanKind::IdleWorker => "its session stays, and it did nothing",
+        OrphanKind::UnattendedWorker => "no client is connected, and it did nothing",
     };
     match &*span(waited) {
         "0s" => what.into(),

@@ -29,6 +29,9 @@ pub(crate) struct Gateway<'a> {
     pub(crate) name: &'a str,
     pub(crate) table: &'static str,
     pub(crate) error: Option<&'a str>,
+    /// What a look from outside shows of one without a table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) beside: Option<&'a str>,
     pub(crate) pid: Option<u32>,
     pub(crate) subjects: Vec<Entry<'a>>,
 }
@@ -131,6 +134,7 @@ fn gateway(report: &GatewayReport) -> Gateway<'_> {
         name: report.name.as_str(),
         table: report.table.as_str(),
         error: report.error.as_deref(),
+        beside: report.beside.as_deref(),
         pid: report.pid.map(|pid| pid.get()),
         subjects: report.subjects.iter().map(entry).collect(),
     }

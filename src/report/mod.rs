@@ -1,16 +1,18 @@
 //! What a run has to tell: everybody who was considered, with the reason, and what became of those who were due.
 
+mod beside;
 pub mod human;
 pub mod json;
 pub(crate) mod text;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use crate::domain::decide::GatewayPlan;
 use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::observation::Observation;
 use crate::domain::orphan::OrphanKind;
+use crate::domain::outside::LOOK_EVERY;
 use crate::domain::policy::Mode;
 use crate::domain::table::{Answer, TableView};
 use crate::domain::time::Awake;
@@ -38,6 +40,8 @@ pub(crate) struct GatewayReport {
     pub(crate) name: GatewayName,
     pub(crate) table: TableState,
     pub(crate) error: Option<Box<str>>,
+    /// What a look from outside shows of one without a table.
+    pub(crate) beside: Option<Box<str>>,
     pub(crate) pid: Option<Pid>,
     pub(crate) subjects: Vec<Line>,
 }
@@ -151,8 +155,9 @@ impl Report {
     /// Writes down what was decided.
     pub fn describe(&mut self, seen: &Observation, plans: Vec<GatewayPlan>) {
         for plan in plans {
-            let table =
-                seen.gateways.iter().find(|gateway| gateway.name == plan.name).map(|gateway| &gateway.table);
+            let observed = seen.gateways.iter().find(|gateway| gateway.name == plan.name);
+            let beside = observed.and_then(|gateway| beside::told(seen, gateway, &plan.judged));
+            let table = observed.map(|gateway| &gateway.table);
             let (table, error) = match table {
                 Some(TableView::Current(_)) => (TableState::Ok, plan.contradiction.map(Into::into)),
                 Some(TableView::Not(missing)) => (missing.answer.into(), Some(missing.why.clone())),
@@ -181,7 +186,8 @@ impl Report {
             });
             let subjects = lines.collect();
             let pid = plan.process.map(|process| process.pid);
-            self.gateways.push(GatewayReport { name: plan.name, table, error, pid, subjects });
+            let beside = beside.map(Into::into);
+            self.gateways.push(GatewayReport { name: plan.name, table, error, beside, pid, subjects });
         }
     }
 
@@ -191,9 +197,16 @@ impl Report {
             return;
         }
         for gateway in &mut self.gateways {
+            let mut of_sessions = HashMap::new();
             for line in &mut gateway.subjects {
                 let veto = vetoes.forbid(&gateway.name, &line.subject, line.key.as_deref(), now);
-                let Some(veto) = veto else { continue };
+                let worker = line.subject.worker_pid();
+                if let (Subject::Session { .. }, Some(veto), Some(worker)) = (&line.subject, veto, worker) {
+                    of_sessions.insert(worker, veto);
+                }
+                // A session's worker may be listed besides, where it is idle: what covers the one covers the other.
+                let of_session = || worker.and_then(|worker| of_sessions.get(&worker).copied());
+                let Some(veto) = veto.or_else(of_session) else { continue };
                 if veto.scope == Scope::All {
                     self.paused.get_or_insert_with(|| veto.words.clone());
                 } else {
@@ -204,6 +217,13 @@ impl Report {
                 }
             }
         }
+    }
+
+    /// When to look again at the latest, if something waits that counts only while looks are close together.
+    pub(crate) fn next_look(&self) -> Option<Duration> {
+        let rests_on_looks =
+            |line: &Line| matches!(line.fate, Fate::Wait { orphan: OrphanKind::UnattendedWorker, .. });
+        self.lines().any(rests_on_looks).then_some(LOOK_EVERY)
     }
 
     /// Awake time until the next orphan is due, if one is inside its grace and nobody keeps it.
@@ -312,12 +332,21 @@ impl Report {
 
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
+        let mut of_sessions = HashSet::new();
         for line in self.lines() {
             match line.subject {
                 Subject::Session { .. } => totals.sessions += 1,
                 Subject::Worker { .. } => {}
             }
-            totals.workers += usize::from(line.subject.worker_pid().is_some());
+            // One that is idle is listed beside its session.
+            totals.workers += usize::from(match (&line.subject, line.subject.worker_pid()) {
+                (_, None) => false,
+                (Subject::Session { .. }, Some(pid)) => {
+                    of_sessions.insert(pid);
+                    true
+                }
+                (Subject::Worker { .. }, Some(pid)) => !of_sessions.contains(&pid),
+            });
             match &line.fate {
                 Fate::Keep(_) => totals.keep += 1,
                 Fate::Wait { .. } => totals.wait += 1,

@@ -37,6 +37,10 @@ impl Closes {
             None => None,
         };
         let sweep = sweep.read().await;
+        let held = sweep.at_work.borrow_mut().holds_now(&gateway, &order.id);
+        if let Some(reason) = held {
+            return (victim, CloseAnswer::Kept { reason: reason.into() });
+        }
         let answer = match sweep.gateways.iter().find(|watched| watched.name == gateway) {
             // `close_timeout` is the worker's; a short one must not leave the gateway without time to answer.
             Some(watched) => watched.gateway.reap(&order, within.max(watched.timeout)).await,

@@ -3,6 +3,7 @@
 //! A sweep takes no hints: whatever woke it says *when*, never *what*. One path, idempotent.
 
 mod act;
+mod at_work;
 mod backoff;
 mod closes;
 mod exits;
@@ -16,6 +17,7 @@ mod setup;
 mod stop;
 mod store;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -42,6 +44,7 @@ pub use setup::SetupError;
 pub use stop::Stop;
 pub use store::Store;
 
+use at_work::AtWork;
 use setup::Watched;
 
 /// Everything a run needs to see and to act; lives from run to run in `watch`.
@@ -61,6 +64,8 @@ pub struct Sweep {
     lost: BTreeSet<ProcessIdentity>,
     /// The last look.
     looked: Option<observe::Looked>,
+    /// What workers showed of their work.
+    at_work: RefCell<AtWork>,
 }
 
 /// A run could not be made at all.
@@ -86,6 +91,8 @@ pub struct Run {
     pub report: Report,
     /// Awake time until the next orphan is due, if one is inside its grace.
     pub next_due: Option<Duration>,
+    /// When to look again at the latest: what rests on looks at a gateway from outside counts only while these are close together.
+    pub next_look: Option<Duration>,
 }
 
 impl Sweep {
@@ -140,7 +147,7 @@ impl Sweep {
         report.describe(&seen, gateways);
         report.heed(&store.vetoes(), clock::wall_now());
         report.heed(&self.keeps, clock::wall_now());
-        let next_due = report.next_due();
+        let (next_due, next_look) = (report.next_due(), report.next_look());
         store.notes().decided(&report);
         let warrants = report.warrants(|warrant| self.mode_of(warrant, mode));
         if !warrants.is_empty() {
@@ -164,7 +171,7 @@ impl Sweep {
         report.end(clock::awake_now());
         store.notes().ended(&report);
         tracing::debug!(?next_due, took = ?clock::awake_now().since(now), acts = report.has_acts(), "run finished");
-        Ok(Run { report, next_due })
+        Ok(Run { report, next_due, next_look })
     }
 
     /// A single run has no earlier look to compare with.

@@ -40,6 +40,7 @@ impl Sweep {
         let known = planner.known();
         if self.looked.is_none() && memory.boot.as_ref() == Some(&self.boot) {
             self.processes.pass_over(memory.passed_over.clone());
+            self.at_work.get_mut().recall(memory, began);
         }
         let (mut view, mut asked) = (ProcessView::default(), began);
         loop {
@@ -51,6 +52,7 @@ impl Sweep {
                 Next::ReadTables => {
                     asked = clock::awake_now();
                     self.read_tables(&mut tables).await;
+                    self.look_outside(&mut tables, planner.roots());
                     planner.read(&tables);
                 }
                 Next::LookAt(pids) => self.processes.look_at(&mut view, &pids)?,
@@ -63,9 +65,13 @@ impl Sweep {
         let (whole_look, lost) = planner.finish();
         self.lost = lost;
         let gateways = self.gateways.iter().zip(roots).zip(tables.into_iter().flatten());
-        let gateways = gateways
+        let mut gateways: Vec<GatewayObservation> = gateways
             .map(|((watched, root), table)| observed(watched, root, (table, asked), memory, &view))
             .collect();
+        let knows_rest = self.gateways.iter().map(|watched| watched.knows_rest);
+        let at_rest = gateways.iter_mut().zip(&self.rules).zip(knows_rest);
+        let at_rest = at_rest.filter_map(|(gateway, knows_rest)| knows_rest.then_some(gateway));
+        self.at_work.get_mut().look_at_all(at_rest, &mut view);
         let unobserved = self.unobserved(began);
         self.looked = Some(Looked { began, ended: clock::awake_now() });
         let boot = self.boot.clone();
@@ -122,6 +128,15 @@ impl Sweep {
         tracing::trace!(took = ?clock::awake_now().since(now), "session tables read");
     }
 
+    /// Looks at those gateways that answered without a table, also where that is known from a moment ago: clients come and go.
+    fn look_outside(&mut self, tables: &mut [Option<TableView>], roots: impl Iterator<Item = Option<Pid>>) {
+        for ((watched, table), root) in self.gateways.iter_mut().zip(tables).zip(roots) {
+            if let Some(TableView::Not(missing)) = table {
+                missing.outside = watched.gateway.look_outside(root);
+            }
+        }
+    }
+
     /// The gateways' processes, as the operator says where they are found.
     fn find_gateways(
         &mut self,
@@ -158,7 +173,10 @@ fn observed(
     let process = match (&watched.process, table.current()) {
         (Some(_), _) => root.and_then(there),
         (None, Some(table)) => table.gateway_pid.and_then(there),
-        (None, None) => remembered.filter(|process| view.alive(process).is_some()),
+        (None, None) => {
+            let outside = table.missing().and_then(|missing| missing.outside.as_ref()?.gateway);
+            outside.and_then(there).or_else(|| remembered.filter(|process| view.alive(process).is_some()))
+        }
     };
     GatewayObservation { name: watched.name.clone(), table, process, asked }
 }

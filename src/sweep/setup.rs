@@ -1,5 +1,6 @@
 //! From a configuration to a sweep that is ready to run.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub(super) struct Watched {
     pub(super) backoff: Backoff,
     /// How long it has to answer.
     pub(super) timeout: Duration,
+    /// It is known what one of its workers at rest looks like.
+    pub(super) knows_rest: bool,
     /// Whose files are read about it.
     pub(super) trust: Trust,
     /// What was last said of its `[gateway.process]`.
@@ -90,6 +93,7 @@ impl Sweep {
             keeps: Vetoes(config.keeps.iter().map(|keep| keep.veto.clone()).collect()),
             lost: BTreeSet::new(),
             looked: None,
+            at_work: RefCell::default(),
             stop: Stop::default(),
         })
     }
@@ -131,6 +135,7 @@ pub(super) fn watched_as(config: &GatewayConfig, gateway: Box<dyn Gateway>) -> W
         process: config.process.clone(),
         backoff: Backoff::default(),
         timeout: config.timeout,
+        knows_rest: config.kind.knows_rest(),
         trust: Trust::named().and(user),
         trouble: None,
     }

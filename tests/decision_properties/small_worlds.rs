@@ -178,7 +178,8 @@ fn one_worker(number: usize) -> Option<Random> {
     };
     if let Some(gateway) = bond {
         let gateway = identity(gateway);
-        let worker = WorkerMemory { identity: worker, bond: Bond::Child(gateway), clock: None };
+        let worker =
+            WorkerMemory { identity: worker, bond: Bond::Child(gateway), clock: None, account: None };
         let memory =
             GatewayMemory { process: Some(gateway), workers: vec![worker], ..GatewayMemory::default() };
         world.ledger.boot = Some(world.seen.boot.clone());

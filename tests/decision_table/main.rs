@@ -14,6 +14,7 @@ mod fields;
 mod gateway_clocks;
 mod gateways;
 mod grace;
+mod idle;
 mod memory;
 mod namespaces;
 mod orphans;

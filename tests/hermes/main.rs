@@ -12,6 +12,7 @@
     reason = "a test starts gateways, reads its environment and measures time"
 )]
 
+mod beside;
 mod gateway;
 mod install;
 mod long;

@@ -40,7 +40,7 @@ impl Reaper {
     pub(crate) fn of_workers(gateway: &Gateway, more: &str) -> Self {
         let model = gateway.model.name();
         let pattern = format!(
-            r"\S*python\S* -m tui_gateway\.slash_worker .*?--session-key (?P<session>\S+) --model {model}"
+            r"\S*python\S* -m tui_gateway\.slash_worker .*?--session-key (?P<session>\S+) (?:--parent-pid \d+ )?--model {model}"
         );
         Self::with(gateway, &format!("worker_grace = \"1s\"\n{more}\n[gateway.worker]\nmatch = '{pattern}'"))
     }

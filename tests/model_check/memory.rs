@@ -93,6 +93,7 @@ impl Memory {
                 Tie::None => Bond::None,
             },
             clock: known.clock.map(|(kind, since)| WorkerClock { kind, since: ago(since), failures: 0 }),
+            account: None,
         };
         let clock = |clock: &Clock| {
             let remembered = SessionClock {

@@ -245,13 +245,21 @@ mod tests {
             line("due", 53, Fate::WouldReap { orphan, waited: secs(75) }),
         ];
         report.gateways = vec![
-            GatewayReport { name: "desk".into(), table: TableState::Ok, error: None, pid: None, subjects },
+            GatewayReport {
+                name: "desk".into(),
+                table: TableState::Ok,
+                error: None,
+                beside: None,
+                pid: None,
+                subjects,
+            },
             GatewayReport {
                 name: "other".into(),
                 table: TableState::Unreachable,
                 error: Some(
                     "nothing listens at 127.0.0.1:9119; what depends on its table is left alone".into(),
                 ),
+                beside: None,
                 pid: None,
                 subjects: Vec::new(),
             },

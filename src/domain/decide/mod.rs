@@ -4,7 +4,7 @@
 //! ```text
 //! owners:  process -> sessions | nobody (which kind of orphan) | doubt (why)      one pass over all tables, processes and memory
 //! session: first of [attached, mid-turn, waiting, starting, held, unknown field, protected, orphan]
-//! worker:  first of [owned, protected, doubt, orphan]
+//! worker:  first of [owned, protected, doubt, orphan]; with the word of an operator also of [idle, unattended]
 //! ```
 //!
 //! Not knowing never ends anything: a table that isn't current, a field that isn't understood, a process that isn't in view or a parent that
@@ -13,6 +13,7 @@
 mod claims;
 mod clock;
 mod families;
+mod idle;
 mod named;
 mod owners;
 mod position;
@@ -25,6 +26,7 @@ mod world;
 use std::collections::{BTreeMap, HashSet};
 
 use families::Families;
+pub use idle::WORKER_BUSY;
 use owners::Owners;
 use world::{Gateway, World};
 
@@ -115,7 +117,9 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let unfinished = remnants::left(&world, &owners, index, unfinished);
         let elsewhere = remnants::members(&unfinished);
         let mut found = sessions::judge(&world, &owners, &families, index, &mut remembered);
-        found.extend(workers::judge(&world, &owners, &families, index, &elsewhere, &mut remembered));
+        let workers = workers::judge(&world, &owners, &families, index, &elsewhere, &mut remembered);
+        let idle = idle::judge(&world, &owners, index, &found, &mut remembered);
+        found.extend(workers.into_iter().chain(idle));
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, index, unfinished, &mut found));

@@ -20,7 +20,8 @@ impl Gateway<'_> {
             remnants: Vec::new(),
             remnants_of: None,
             limits: self.limits.clone(),
-            valid_until: self.seen.asked + GOOD_FOR,
+            // What is idle now may be used in a moment.
+            valid_until: self.seen.asked + if orphan.rests_on_idleness() { Duration::ZERO } else { GOOD_FOR },
             close_timeout: policy.close_timeout,
             term_timeout: policy.term_timeout,
             failures: None,

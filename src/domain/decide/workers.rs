@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::clock;
 use super::families::Families;
+use super::idle;
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::quota;
@@ -78,7 +79,8 @@ fn judge_one(
     let identity = process.identity;
     let subject = Subject::Worker { key: gateway.key_of(identity.pid).map(Into::into), identity };
     let bond = bond(world, owners.position_of(identity.pid), process);
-    let mut remember = |clock| remembered.workers.push(WorkerMemory { identity, bond, clock });
+    let account = world.account(process);
+    let mut remember = |clock| remembered.workers.push(WorkerMemory { identity, bond, clock, account });
     let above = || {
         let (pid, other) = (identity.pid, owners.foreign_below(identity.pid)?);
         Some(Protection::Above { pid, other })
@@ -90,6 +92,15 @@ fn judge_one(
             return None;
         }
         _ if let Some(protection) = protection() => Keep::Protected(protection),
+        Owner::Doubt(keep @ Keep::TableNotTrusted(_)) => match idle::beside(world, index, process) {
+            None => keep.clone(),
+            Some(Err(busy)) => busy,
+            Some(Ok(idle)) => {
+                let clock = clock::of_worker(world, gateway, &identity, idle.kind);
+                remember(Some(clock));
+                return Some(idle.found(gateway, subject, process, &clock));
+            }
+        },
         Owner::Doubt(keep) => keep.clone(),
         Owner::Nobody(orphan) => {
             let clock = clock::of_worker(world, gateway, &identity, *orphan);

@@ -76,7 +76,9 @@ impl GatewayMemory {
         };
         (self.in_use.is_empty() || !apart)
             && (&self.process, &self.run, &self.sessions) == (&other.process, &other.run, &other.sessions)
-            && (&self.restart, &self.in_use, &self.workers) == (&other.restart, &other.in_use, &other.workers)
+            && (&self.restart, &self.in_use) == (&other.restart, &other.in_use)
+            && self.workers.len() == other.workers.len()
+            && self.workers.iter().zip(&other.workers).all(|(now, before)| now.is_told_by(before))
             && (&self.started, &self.closes, &self.families)
                 == (&other.started, &other.closes, &other.families)
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::activity::Account;
 use crate::domain::ids::SessionId;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
@@ -17,6 +18,20 @@ pub struct WorkerMemory {
     /// Its grace clock, while it is an orphan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<WorkerClock>,
+    /// What it showed of its work, where that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Account>,
+}
+
+impl WorkerMemory {
+    /// Whether a run that finds the other loses nothing by not finding this one.
+    pub(super) fn is_told_by(&self, other: &Self) -> bool {
+        let account = match (&self.account, &other.account) {
+            (Some(now), Some(before)) => now.is_told_by(before),
+            (now, before) => now.is_none() && before.is_none(),
+        };
+        account && (self.identity, self.bond, self.clock) == (other.identity, other.bond, other.clock)
+    }
 }
 
 /// What ties a worker to its gateway.

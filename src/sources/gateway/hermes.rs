@@ -4,27 +4,28 @@
 //! one sentence each what is wrong with a dashboard that has no table for us. Nothing here resumes or activates a session, ever.
 
 mod active_list;
-mod at_work;
+mod beside;
 mod clients;
 mod diagnosis;
 pub mod page;
 mod plugin_said;
 mod trouble;
 
-use std::cell::RefCell;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 use hyper::StatusCode;
 
-use self::at_work::AtWork;
+use self::beside::Beside;
 use self::page::Page;
 use self::plugin_said::Said;
 use self::trouble::Trouble;
 use super::Gateway;
 use super::contract::Contract;
 use super::table_json;
+use crate::domain::ids::Pid;
+use crate::domain::outside::Outside;
 use crate::domain::table::{CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
 use crate::hermes::plugin;
@@ -45,7 +46,10 @@ pub struct HermesGateway {
     /// The dashboard's address for messages.
     at: Box<str>,
     token: TokenFrom,
-    at_work: RefCell<AtWork>,
+    /// What is known of it from outside.
+    beside: Beside,
+    /// The last answer was a Hermes dashboard's, and no table.
+    is_without_table: bool,
 }
 
 /// Where the dashboard's token comes from.
@@ -72,22 +76,17 @@ impl HermesGateway {
             None => TokenFrom::Nowhere,
         };
         let contract = Contract::new(table, max_table_bytes).with_activity();
-        Self { client, contract, root, at, token, at_work: RefCell::default() }
+        Self { client, contract, root, at, token, beside: Beside::default(), is_without_table: false }
     }
 
     /// The session table; without one, at least which sessions there are.
     async fn table(&mut self) -> TableView {
+        self.is_without_table = false;
         match self.read().await {
-            Ok(TableView::Current(mut table)) => {
-                self.at_work.get_mut().hold_busy(&mut table);
-                TableView::Current(table)
-            }
             Ok(view) => view,
             Err(trouble) => {
-                let mut why = format!("{}: {trouble}", self.at);
-                if trouble.leaves_a_list() {
-                    why = format!("{why}; {}", clients::count(self.client.address()));
-                }
+                self.is_without_table = trouble.is_of_a_dashboard();
+                let why = format!("{}: {trouble}", self.at);
                 let sessions = match self.client.token() {
                     Some(token) if trouble.leaves_a_list() => {
                         active_list::read(&self.client, &self.root, token).await
@@ -166,6 +165,10 @@ impl Gateway for HermesGateway {
         self.table().boxed_local()
     }
 
+    fn look_outside(&mut self, process: Option<Pid>) -> Option<Outside> {
+        self.is_without_table.then(|| self.beside.look(self.client.address(), process))
+    }
+
     fn renew_token(&mut self) -> bool {
         self.client.renew_token()
     }
@@ -175,10 +178,6 @@ impl Gateway for HermesGateway {
     }
 
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
-        let held = self.at_work.borrow_mut().holds_now(&order.id);
-        if let Some(reason) = held {
-            return std::future::ready(CloseAnswer::Kept { reason: reason.into() }).boxed_local();
-        }
         self.contract.reap(&self.client, order, within).boxed_local()
     }
 }

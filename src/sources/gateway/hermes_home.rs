@@ -10,6 +10,8 @@ use super::Gateway;
 use super::hermes::HermesGateway;
 use crate::config::address::Address;
 use crate::config::{GatewayConfig, HermesHome};
+use crate::domain::ids::Pid;
+use crate::domain::outside::Outside;
 use crate::domain::table::{CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
 use crate::hermes::running;
@@ -94,6 +96,10 @@ fn find(home: &Path) -> Result<Address, TableView> {
 impl Gateway for HermesOfHome {
     fn read_table(&mut self) -> LocalBoxFuture<'_, TableView> {
         self.table().boxed_local()
+    }
+
+    fn look_outside(&mut self, process: Option<Pid>) -> Option<Outside> {
+        self.found.as_mut()?.1.look_outside(process)
     }
 
     fn renew_token(&mut self) -> bool {

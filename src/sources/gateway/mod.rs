@@ -25,6 +25,8 @@ use super::http::{Credential, HttpClient, Listeners, Scheme};
 use crate::config::token::TokenError;
 use crate::config::user::UserError;
 use crate::config::{Endpoint, GatewayConfig, GatewayKind, ListenerUser};
+use crate::domain::ids::Pid;
+use crate::domain::outside::Outside;
 use crate::domain::table::{Answer, CloseAnswer, TableView};
 use crate::domain::warrant::CloseOrder;
 
@@ -33,6 +35,13 @@ pub trait Gateway: Debug {
     /// What the gateway publishes now: its sessions, whole and validated, or why not. Never an error, never a partial table, never an
     /// empty one for one that couldn't be read, and an end within its timeout.
     fn read_table(&mut self) -> LocalBoxFuture<'_, TableView>;
+
+    /// Where the last answer was no table: what a look from outside shows. `process`: the gateway's, as far as it is known. `None`: the
+    /// kind can't be looked at so, or this answer wasn't its.
+    fn look_outside(&mut self, process: Option<Pid>) -> Option<Outside> {
+        let _ = process;
+        None
+    }
 
     /// Fetches the token anew from where it is configured; whether there is another one now.
     fn renew_token(&mut self) -> bool {

@@ -11,6 +11,7 @@ use super::resolve::resolve;
 use super::stream::Stream;
 use crate::config::address::{Address, Host, Place};
 use crate::domain::table::Listener;
+use crate::sources::sockets::own;
 
 /// Connects to the first place that takes it and where one of these listens. Else says which user is there instead, or what the first
 /// place said.
@@ -35,10 +36,15 @@ async fn tcp(host: &Host, port: u16, listeners: &Listeners) -> Result<(Stream, L
     let (mut unwelcome, mut unconnected) = (None, None);
     for address in addresses {
         match TcpStream::connect(address).await {
-            Ok(stream) => match checked(Stream::Tcp(stream), listeners) {
-                Ok(stream) => return Ok(stream),
-                Err(problem) => _ = unwelcome.get_or_insert(problem),
-            },
+            Ok(stream) => {
+                if let Ok(end) = stream.local_addr() {
+                    own::note(end);
+                }
+                match checked(Stream::Tcp(stream), listeners) {
+                    Ok(stream) => return Ok(stream),
+                    Err(problem) => _ = unwelcome.get_or_insert(problem),
+                }
+            }
             Err(error) => _ = unconnected.get_or_insert(error),
         }
     }

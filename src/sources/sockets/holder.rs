@@ -32,6 +32,11 @@ pub fn sockets_of(pid: Pid) -> Option<Vec<u32>> {
     Some(descriptors.filter_map(|entry| inode(fs::read_link(entry.path()).ok()?)).collect())
 }
 
+/// Whether this process has the socket of this inode.
+pub fn has(pid: Pid, inode: u32) -> bool {
+    holds(pid, &format!("socket:[{inode}]"))
+}
+
 /// The PID that this process has in its own namespace, if that is one below the reaper's.
 pub fn is_known_below_as(pid: Pid) -> Option<Pid> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

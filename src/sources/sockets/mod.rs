@@ -4,14 +4,17 @@
 mod diag;
 pub mod holder;
 mod netlink;
+pub mod own;
 mod proc_net;
 
 use std::collections::HashSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::MetadataExt;
 
 pub use self::diag::Filter;
 use self::netlink::Netlink;
+use crate::domain::ids::Pid;
 
 /// The states of a TCP socket that are told apart here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +74,36 @@ pub enum Sockets {
 /// They can't be known.
 pub fn connected_inodes() -> io::Result<HashSet<u64>> {
     let sockets = Sockets::open().list(Filter { local_port: None, remote_port: None })?;
+    Ok(connected(&sockets))
+}
+
+/// The same in the network namespace of this process.
+///
+/// # Errors
+/// They can't be known.
+pub fn connected_inodes_of(pid: Pid) -> io::Result<HashSet<u64>> {
+    Ok(connected(&list_of(pid, Filter { local_port: None, remote_port: None })?))
+}
+
+fn connected(sockets: &[Socket]) -> HashSet<u64> {
     let is_over = |state| matches!(state, State::Listen | State::CloseWait);
     let connected = sockets.iter().filter(|socket| !is_over(socket.state) && socket.inode != 0);
-    Ok(connected.map(|socket| socket.inode.into()).collect())
+    connected.map(|socket| socket.inode.into()).collect()
+}
+
+/// The sockets of the network namespace of this process that the filter lets through.
+///
+/// # Errors
+/// They can't be known.
+pub fn list_of(pid: Pid, filter: Filter) -> io::Result<Vec<Socket>> {
+    proc_net::list_of(&pid.to_string(), filter)
+}
+
+/// The network namespace of this process, where it is known to be another than the reaper's.
+pub fn namespace_apart(pid: Pid) -> Option<u64> {
+    let namespace = |pid: &str| std::fs::metadata(format!("/proc/{pid}/ns/net")).ok().map(|it| it.ino());
+    let other = namespace(&pid.to_string())?;
+    (namespace("self") != Some(other)).then_some(other)
 }
 
 impl Sockets {

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::{Filter, Socket, State, same};
 
-const TABLES: [&str; 2] = ["/proc/self/net/tcp", "/proc/self/net/tcp6"];
+const TABLES: [&str; 2] = ["tcp", "tcp6"];
 
 /// The socket of these two ends; else the one that would take a connection between them.
 pub(super) fn look_up(local: SocketAddr, remote: SocketAddr) -> io::Result<Option<Socket>> {
@@ -31,13 +31,18 @@ fn is_any_for(bound: IpAddr, ip: IpAddr) -> bool {
 }
 
 pub(super) fn list(filter: Filter) -> io::Result<Vec<Socket>> {
+    list_of("self", filter)
+}
+
+/// In the network namespace of this process.
+pub(super) fn list_of(process: &str, filter: Filter) -> io::Result<Vec<Socket>> {
     let mut found = Vec::new();
     let fits = |wanted: Option<u16>, port| wanted.is_none_or(|wanted| wanted == port);
-    for path in TABLES {
-        let file = match File::open(path) {
+    for table in TABLES {
+        let file = match File::open(format!("/proc/{process}/net/{table}")) {
             Ok(file) => file,
             // A kernel without IPv6 has one table.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && path == TABLES[1] => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound && table == TABLES[1] => continue,
             Err(error) => return Err(error),
         };
         for line in BufReader::new(file).lines().skip(1) {

@@ -5,47 +5,41 @@
 //! the port: a connection that nobody has accepted yet is of no process, and one of a PTY tab is of the gateway's descendants.
 
 use std::collections::HashSet;
-use std::fmt;
 use std::fs;
 use std::io;
 
 use crate::config::address::{Address, Place};
-use crate::sources::sockets::{Filter, Socket, Sockets, State};
+use crate::domain::ids::Pid;
+use crate::domain::outside::Clients;
+use crate::sources::sockets::{self, Filter, Socket, Sockets, State, holder, own};
 
-/// What is known of a gateway's clients.
+/// What the connection table shows of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Clients {
-    /// Nobody but this reaper.
-    Nobody,
-    /// So many connections.
-    Connected(usize),
-    /// Why it can't be told.
-    Unknown(Box<str>),
+pub(super) struct Shown {
+    pub(super) clients: Clients,
+    /// The sockets at which it listens, by inode.
+    pub(super) listening: Vec<u32>,
 }
 
-impl fmt::Display for Clients {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Nobody => f.write_str("no client is connected, so every session of its is detached"),
-            Self::Connected(1) => f.write_str("1 client is connected, to which session isn't known"),
-            Self::Connected(many) => write!(f, "{many} clients are connected, to which sessions isn't known"),
-            Self::Unknown(why) => write!(f, "whether a client is connected isn't known: {why}"),
-        }
-    }
-}
-
-/// Counts the connections at this address, less the reaper's own.
-pub(super) fn count(address: &Address) -> Clients {
+/// Looks at the connections at this address, less the reaper's own. `process`: the gateway's, where it is known: in another network
+/// namespace than the reaper's, its own table is read.
+pub(super) fn look(address: &Address, process: Option<Pid>) -> Shown {
+    let unknown = |why: String| Shown { clients: Clients::Unknown(why.into()), listening: Vec::new() };
     let Place::Tcp { port, .. } = *address.place() else {
-        return Clients::Unknown("it listens at a socket in the file system".into());
+        return unknown("it listens at a socket in the file system".into());
     };
     if !address.is_local() {
-        return Clients::Unknown("it isn't on this machine's loopback".into());
+        return unknown("it isn't on this machine's loopback".into());
     }
-    count_at(port).unwrap_or_else(|error| Clients::Unknown(error.to_string().into()))
+    let apart = process.filter(|process| sockets::namespace_apart(*process).is_some());
+    let shown = match apart {
+        Some(process) => look_in(process),
+        None => look_here(port),
+    };
+    shown.unwrap_or_else(|error| unknown(error.to_string()))
 }
 
-fn count_at(port: u16) -> io::Result<Clients> {
+fn look_here(port: u16) -> io::Result<Shown> {
     let mut sockets = Sockets::open();
     let own = own_inodes()?;
     let is_own = |socket: &&Socket| socket.inode != 0 && own.contains(&u64::from(socket.inode));
@@ -57,19 +51,37 @@ fn count_at(port: u16) -> io::Result<Clients> {
         .map(|socket| (socket.local.port(), socket.local.ip().to_canonical()))
         .collect();
     let there = sockets.list(Filter::local_port(port))?;
-    if !there.iter().any(|socket| socket.state == State::Listen) {
-        return Ok(Clients::Unknown("nothing listens at its port in this network namespace".into()));
-    }
-    let clients = there.iter().filter(|socket| {
-        let may_be_somebody = socket.inode != 0
-            || matches!(socket.state, State::Established | State::CloseWait | State::HalfOpen);
-        let is_ours = ours.contains(&(socket.remote.port(), socket.remote.ip().to_canonical()));
-        socket.state != State::Listen && may_be_somebody && !is_ours
-    });
-    Ok(match clients.count() {
+    let closed = own::latest();
+    let is_ours = |socket: &Socket| {
+        let (ip, port) = (socket.remote.ip().to_canonical(), socket.remote.port());
+        let is_closed = !matches!(socket.state, State::Established | State::HalfOpen | State::Listen);
+        ours.contains(&(port, ip)) || (is_closed && closed.contains(&(ip, port)))
+    };
+    Ok(shown(there.iter().filter(|socket| !is_ours(socket))))
+}
+
+/// By the gateway's own table: the ports at which it listens itself, whatever was mapped to them.
+fn look_in(process: Pid) -> io::Result<Shown> {
+    let all = sockets::list_of(process, Filter { local_port: None, remote_port: None })?;
+    let listens = |socket: &&Socket| socket.state == State::Listen && holder::has(process, socket.inode);
+    let ports: HashSet<u16> = all.iter().filter(listens).map(|socket| socket.local.port()).collect();
+    Ok(shown(all.iter().filter(|socket| ports.contains(&socket.local.port()))))
+}
+
+fn shown<'a>(at_its_port: impl Iterator<Item = &'a Socket>) -> Shown {
+    let (listening, others): (Vec<&Socket>, Vec<&Socket>) =
+        at_its_port.partition(|socket| socket.state == State::Listen);
+    let may_be_a_client = |socket: &&&Socket| {
+        socket.inode != 0 || matches!(socket.state, State::Established | State::CloseWait | State::HalfOpen)
+    };
+    let clients = match others.iter().filter(may_be_a_client).count() {
+        _ if listening.is_empty() => {
+            Clients::Unknown("nothing listens at its port in this network namespace".into())
+        }
         0 => Clients::Nobody,
         many => Clients::Connected(many),
-    })
+    };
+    Shown { clients, listening: listening.iter().map(|socket| socket.inode).collect() }
 }
 
 fn own_inodes() -> io::Result<HashSet<u64>> {
@@ -101,6 +113,10 @@ mod tests {
         format!("http://127.0.0.1:{port}").parse().unwrap()
     }
 
+    fn count(address: &Address) -> Clients {
+        look(address, None).clients
+    }
+
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test starts a client of its own")]
     fn others_are_counted_and_the_reaper_is_not() {
@@ -127,7 +143,15 @@ mod tests {
         assert_eq!(count(&address(port)), Clients::Connected(1), "gone, and the gateway doesn't know it yet");
         drop(theirs);
         assert_eq!(count(&address(port)), Clients::Nobody);
+        let end = own.local_addr().unwrap();
         drop(own);
+        assert_eq!(
+            count(&address(port)),
+            Clients::Connected(1),
+            "closed, and the gateway doesn't know it yet"
+        );
+        own::note(end);
+        assert_eq!(count(&address(port)), Clients::Nobody, "noted as our own");
     }
 
     #[test]

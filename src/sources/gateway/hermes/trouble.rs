@@ -42,6 +42,11 @@ pub(super) enum Trouble {
 }
 
 impl Trouble {
+    /// A dashboard with sessions answered, though not with its table.
+    pub(super) fn is_of_a_dashboard(&self) -> bool {
+        !matches!(self, Self::NotHermes | Self::NoChat)
+    }
+
     /// The token is good, so the dashboard may still be asked which sessions there are.
     pub(super) fn leaves_a_list(&self) -> bool {
         matches!(

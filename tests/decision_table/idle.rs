@@ -1,0 +1,266 @@
+//! `idle-worker` and `unattended-worker`: workers that do nothing, which an operator asked to have ended. Their sessions stay.
+
+use std::time::Duration;
+
+use gateway_reaper::domain::activity::{Account, Activity, MainThread};
+use gateway_reaper::domain::outside::{Clients, Outside};
+use gateway_reaper::domain::policy::WithoutTable;
+use gateway_reaper::domain::table::{Answer, NoTable, Session, TableView, Told, Turn};
+use gateway_reaper::domain::time::Awake;
+
+use crate::world::*;
+
+/// What a worker shows whose main thread was switched so often.
+fn activity(switches: u64) -> Activity {
+    let main = MainThread { asleep: true, ran: Duration::from_millis(5), switches };
+    Activity { main, threads: 1, ran: main.ran, connections: 0, children: 0 }
+}
+
+/// The worker is looked at, and has done nothing since the last look.
+fn rests(world: &mut World, raw: u32) {
+    shows(world, raw, activity(1));
+}
+
+fn works(world: &mut World, raw: u32) {
+    shows(world, raw, Activity { connections: 1, ..activity(1) });
+}
+
+fn shows(world: &mut World, raw: u32, activity: Activity) {
+    let now = world.now;
+    let accounts = &mut world.seen.processes.accounts;
+    match accounts.get_mut(&identity(raw)) {
+        Some(account) => drop(account.look(activity, now)),
+        None => drop(accounts.insert(identity(raw), Account::new(activity, now))),
+    }
+}
+
+/// A world in which worker 200 of an attached session rests, and idle workers are ended after a minute.
+fn attended() -> World {
+    let mut world = World::new();
+    world.policy().idle_worker = Some(secs(60));
+    world.worker(200, "a", 100);
+    world.rows([with_worker(attached("a"), 200)]);
+    rests(&mut world, 200);
+    world
+}
+
+/// A minute goes by in which the worker rests and is looked at.
+fn a_minute(world: &mut World) -> Looked {
+    world.look();
+    world.pass(60);
+    rests(world, 200);
+    world.look()
+}
+
+#[test]
+fn a_worker_that_did_nothing_for_that_long_is_ended_and_its_session_stays() {
+    let mut world = attended();
+    assert_eq!(world.fate_of_worker(200), "wait: idle-worker, 0s of 60s");
+    let looked = a_minute(&mut world);
+    assert_eq!(looked.fate_of_worker(200), "reap: idle-worker, after 60s");
+    assert_eq!(looked.fate("a"), "keep: attached");
+    assert_eq!(looked.warrant_for(200).worker(), Some(identity(200)));
+    assert!(looked.warrant_for(200).session().is_none(), "never the session");
+}
+
+#[test]
+fn the_first_signal_always_needs_another_look() {
+    let mut world = attended();
+    let looked = a_minute(&mut world);
+    assert_eq!(looked.warrant_for(200).valid_until(), world.now);
+}
+
+#[test]
+fn it_is_off_until_it_is_asked_for() {
+    let mut world = attended();
+    world.policy().idle_worker = None;
+    assert_eq!(a_minute(&mut world).fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn anything_it_does_starts_the_grace_again() {
+    let mut world = attended();
+    world.look();
+    world.pass(59);
+    works(&mut world, 200);
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    world.pass(30);
+    rests(&mut world, 200);
+    assert_eq!(world.fate_of_worker(200), "wait: idle-worker, 0s of 60s");
+}
+
+#[test]
+fn anything_its_session_does_starts_the_grace_again() {
+    let busy = |session: Session| {
+        [
+            Session { turn: Told::Known(Turn::Running), ..session.clone() },
+            Session { turn: Told::Known(Turn::Waiting), ..session.clone() },
+            Session { turn: Told::Known(Turn::Starting), ..session.clone() },
+            Session { turn: Told::Absent, ..session.clone() },
+            Session { holds: Told::Known(vec!["approval".into()]), ..session.clone() },
+            Session { holds: gibberish(), ..session.clone() },
+            Session { transport: gibberish(), ..session },
+        ]
+    };
+    for row in busy(with_worker(attached("a"), 200)) {
+        let mut world = attended();
+        world.look();
+        world.pass(59);
+        rests(&mut world, 200);
+        let idle = world.table("gw").sessions.clone();
+        world.rows([row.clone()]);
+        assert_eq!(world.fate_of_worker(200), "not judged", "{row:?}");
+        world.rows(idle);
+        world.pass(1);
+        rests(&mut world, 200);
+        assert_eq!(world.fate_of_worker(200), "wait: idle-worker, 0s of 60s", "{row:?}");
+    }
+}
+
+#[test]
+fn what_was_not_looked_at_is_not_known_to_rest() {
+    let mut world = attended();
+    world.look();
+    world.pass(60);
+    world.seen.processes.accounts.clear();
+    assert_eq!(world.fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn only_the_worker_that_the_row_names_is_ended_so() {
+    let mut world = attended();
+    world.rows([attached("a")]);
+    assert_eq!(a_minute(&mut world).fate_of_worker(200), "not judged", "found by its key");
+    let mut world = attended();
+    world.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 200)]);
+    assert_eq!(a_minute(&mut world).fate_of_worker(200), "not judged", "of two rows");
+    let mut world = attended();
+    world.worker(210, "b", 200);
+    world.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 210)]);
+    assert_eq!(a_minute(&mut world).fate_of_worker(200), "not judged", "with another's worker below it");
+}
+
+#[test]
+fn one_that_is_due_with_its_session_is_no_case_of_its_own() {
+    let mut world = attended();
+    world.rows([with_worker(detached("a"), 200)]);
+    let looked = a_minute(&mut world);
+    assert_eq!(looked.fate("a"), "reap: detached-session, after 60s");
+    assert_eq!(looked.fate_of_worker(200), "not judged");
+}
+
+/// A world whose gateway publishes no table, with worker 200, which rests. No client has been connected since the beginning.
+fn unattended() -> World {
+    let mut world = World::new();
+    world.policy().without_table = WithoutTable::Workers;
+    world.worker(200, "a", 100);
+    let began = world.now;
+    clients(&mut world, Clients::Nobody, Some(began));
+    rests(&mut world, 200);
+    world
+}
+
+fn clients(world: &mut World, clients: Clients, nobody_since: Option<Awake>) {
+    outside(world, Outside { gateway: Some(pid(100)), clients, nobody_since });
+}
+
+fn outside(world: &mut World, outside: Outside) {
+    let why = "no plugin".into();
+    let missing = NoTable { why, answer: Answer::Untrusted, listed: Box::default(), outside: Some(outside) };
+    world.of("gw").table = TableView::Not(missing);
+}
+
+#[test]
+fn a_worker_that_rests_while_no_client_is_connected_is_ended_where_that_is_asked_for() {
+    let mut world = unattended();
+    assert_eq!(world.fate_of_worker(200), "wait: unattended-worker, 0s of 60s");
+    let looked = a_minute(&mut world);
+    assert_eq!(looked.fate_of_worker(200), "reap: unattended-worker, after 60s");
+    assert!(looked.warrant_for(200).session().is_none(), "never a session");
+    let mut world = unattended();
+    world.policy().without_table = WithoutTable::Report;
+    assert_eq!(a_minute(&mut world).fate_of_worker(200), "keep: table-not-trusted");
+}
+
+#[test]
+fn a_client_keeps_every_worker_and_starts_the_grace_again() {
+    for there in [Clients::Connected(1), Clients::Unknown("hidden".into())] {
+        let mut world = unattended();
+        world.look();
+        world.pass(59);
+        rests(&mut world, 200);
+        clients(&mut world, there, None);
+        assert_eq!(world.fate_of_worker(200), "keep: table-not-trusted");
+        world.pass(1);
+        rests(&mut world, 200);
+        let now = world.now;
+        clients(&mut world, Clients::Nobody, Some(now));
+        assert_eq!(world.fate_of_worker(200), "wait: unattended-worker, 0s of 60s");
+    }
+}
+
+#[test]
+fn a_worker_at_work_is_held() {
+    let mut world = unattended();
+    world.look();
+    world.pass(60);
+    works(&mut world, 200);
+    let looked = world.look();
+    assert_eq!(looked.why_worker(200), "held by its gateway: worker-busy");
+    world.pass(60);
+    rests(&mut world, 200);
+    assert_eq!(world.fate_of_worker(200), "wait: unattended-worker, 0s of 60s");
+}
+
+#[test]
+fn looks_more_than_a_minute_apart_are_single_points() {
+    let mut world = unattended();
+    world.look();
+    for _ in 0..3 {
+        world.pass(61);
+        rests(&mut world, 200);
+        assert_eq!(world.fate_of_worker(200), "wait: unattended-worker, 0s of 60s");
+    }
+}
+
+#[test]
+fn a_run_of_its_own_has_seen_nothing_of_the_time_before() {
+    let mut world = unattended();
+    world.look();
+    world.pass(60);
+    rests(&mut world, 200);
+    let now = world.now;
+    clients(&mut world, Clients::Nobody, Some(now));
+    assert_eq!(world.fate_of_worker(200), "wait: unattended-worker, 0s of 60s");
+}
+
+#[test]
+fn only_a_child_of_the_process_that_listens_is_unattended() {
+    let mut world = unattended();
+    world.seen.processes.processes.get_mut(&pid(200)).expect("it").parent = Some(pid(80));
+    assert_ne!(a_minute(&mut world).fate_of_worker(200), "reap: unattended-worker, after 60s");
+    for listens in [None, Some(pid(80))] {
+        let mut world = unattended();
+        let nobody_since = Some(world.now);
+        outside(&mut world, Outside { gateway: listens, clients: Clients::Nobody, nobody_since });
+        assert_eq!(a_minute(&mut world).fate_of_worker(200), "keep: table-not-trusted");
+    }
+}
+
+#[test]
+fn the_worker_of_another_gateways_row_is_that_rows() {
+    let mut world = unattended();
+    world.gateway("other", 300);
+    world.table("other").sessions = vec![with_worker(attached("a"), 200)];
+    assert_eq!(a_minute(&mut world).fate_of_worker(200), "not judged");
+}
+
+#[test]
+fn an_idle_worker_without_a_table_is_ended_while_clients_are_connected() {
+    let mut world = unattended();
+    world.policy().without_table = WithoutTable::Report;
+    world.policy().idle_worker = Some(secs(60));
+    clients(&mut world, Clients::Connected(3), None);
+    assert_eq!(world.fate_of_worker(200), "wait: idle-worker, 0s of 60s");
+    assert_eq!(a_minute(&mut world).fate_of_worker(200), "reap: idle-worker, after 60s");
+}
