@@ -45,7 +45,7 @@ fn users(passwd: &str) -> impl Iterator<Item = User<'_>> {
     })
 }
 
-/// Whether a group is a user's own: nobody else is in it, so that what the group may do that user may do.
+/// Whether a group has one user only, so that what the group may do that user may do.
 pub(crate) fn is_private_group(gid: u32, uid: u32) -> bool {
     match (fs::read(PASSWD), fs::read(GROUP)) {
         (Ok(passwd), Ok(group)) => {

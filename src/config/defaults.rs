@@ -28,14 +28,14 @@ pub const fn policy() -> Policy {
         // What a client takes to come back after a dropped connection, and the grace of Hermes' own timer.
         grace: Duration::from_secs(20),
         close_on_disconnect_grace: Duration::ZERO,
-        // Longer: a worker without an owner has no gateway to vouch that it is idle.
+        // Longer: of a worker without an owner no gateway says that it is idle.
         worker_grace: Duration::from_secs(60),
         close_timeout: Duration::from_secs(10),
         term_timeout: Duration::from_secs(5),
         max_reaps: 100,
-        // Servers of the field queue as few as five connections, and close one session after the other.
+        // Common servers queue as few as five connections, and close one session after the other.
         closes_at_once: 8,
-        // Both end what somebody may come back to: an operator's choice.
+        // Both end workers of sessions to which a client may come back: an operator has to choose them.
         idle_worker: None,
         without_table: WithoutTable::Report,
         busy_cpu: None,

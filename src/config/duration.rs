@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-/// Nobody waits longer; what is longer is a slip of the unit. Ten of humantime's years.
+/// What is longer is a mistake in the unit. Ten of humantime's years.
 pub const LONGEST: Duration = Duration::from_secs(10 * 31_557_600);
 
 /// Why a text is not a duration.

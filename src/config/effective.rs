@@ -1,5 +1,5 @@
-//! Every key with the value that holds and where it comes from, for `check`. Made from the text itself, so that a key nobody thought of here
-//! is shown all the same.
+//! Every key with the value that holds and where it comes from, for `check`. Made from the text itself, so that a new key
+//! is shown without a change here.
 
 use std::path::Path;
 

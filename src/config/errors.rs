@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::named_file::Refusal;
 
-/// The smallest file that works, for somebody who has none.
+/// The smallest file that works, shown where there is none.
 pub(super) const SMALLEST: &str = r#"  [[gateway]]
   name = "dashboard"
   kind = "hermes"
@@ -27,7 +27,7 @@ pub struct Problem {
     pub message: String,
 }
 
-/// More is some other file, named by mistake, and would only scroll away.
+/// A file with more mistakes is no configuration; the first ones show that.
 const MOST_SHOWN: usize = 50;
 
 /// Every mistake in one configuration file, in the order of its lines. Displayed one per line.
@@ -69,7 +69,7 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-/// Who named a configuration file.
+/// What named a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NamedBy {
     /// `--config`.
@@ -95,7 +95,7 @@ pub enum ConfigError {
     NamedFileMissing {
         /// The file.
         path: PathBuf,
-        /// Who named it.
+        /// What named it.
         named_by: NamedBy,
     },
     /// No file was named, and none lies in the usual places.
@@ -113,8 +113,8 @@ pub enum ConfigError {
         #[source]
         refusal: Refusal,
     },
-    /// The file lies where the command was run, nobody named it, and it isn't to be trusted.
-    #[error("{}, which nobody named (--config would)", path.display())]
+    /// The file was not named, lies where the command was run, and isn't to be trusted.
+    #[error("{}, which was found, not named (--config names one)", path.display())]
     Found {
         /// The file.
         path: PathBuf,

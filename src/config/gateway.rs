@@ -1,4 +1,4 @@
-//! `[[gateway]]`: a gateway to watch over.
+//! `[[gateway]]`: a gateway that is watched.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -43,7 +43,7 @@ pub enum LocatedBy {
 }
 
 impl Located {
-    /// A file that somebody named.
+    /// A file that was named.
     pub fn named(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), by: LocatedBy::Name }
     }
@@ -94,7 +94,7 @@ fn first_of(candidates: Vec<PathBuf>) -> Result<PathBuf, ConfigError> {
     Err(ConfigError::NotFound { looked_for: candidates })
 }
 
-/// A dangling link is there, too: to pass over a file that somebody put in place would run on another one.
+/// A dangling link counts as a file: without it, the command would run on another configuration than the one that was put there.
 fn is_there(path: &Path) -> Result<bool, ConfigError> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),

@@ -60,7 +60,7 @@ use section::Section;
 
 /// The annotated default configuration: the reference of every key, and what `--help` and the documentation quote.
 ///
-/// It is never used in place of a missing file: nobody asked for that gateway to be reaped.
+/// It is never used in place of a missing file: no one chose the gateway in it.
 pub const DEFAULT: &str = include_str!("../../reaper.toml");
 
 /// A configuration, checked from end to end.

@@ -9,7 +9,7 @@ use super::kinds::{self, GatewayKind};
 use super::section::Section;
 use super::value::{quoted, shown};
 
-/// Nobody runs as many sessions; what is larger is a slip of the finger.
+/// More sessions than any gateway has; a larger number is a typing mistake.
 const MOST_REAPS: usize = 1_000_000;
 
 /// More connections at once are a load test.

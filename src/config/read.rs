@@ -120,8 +120,10 @@ mod tests {
         let found = Located { path: path.clone(), by: LocatedBy::WorkingDirectory };
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
         let message = in_full(&super::load(&found).unwrap_err());
-        let expected =
-            format!("{}, which nobody named (--config would): can be written by every user", path.display());
+        let expected = format!(
+            "{}, which was found, not named (--config names one): can be written by every user",
+            path.display()
+        );
         assert!(message.starts_with(&expected), "{message}");
     }
 

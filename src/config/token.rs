@@ -1,4 +1,4 @@
-//! A gateway's token: where it comes from, and a type that doesn't let it out.
+//! A gateway's token: where it comes from, and a type that can't be printed.
 
 use std::env;
 use std::ffi::OsString;

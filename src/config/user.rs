@@ -41,7 +41,7 @@ impl UserSpec {
         (!text.starts_with('-') && text.chars().all(fits)).then(|| Self::Name(text.to_owned()))
     }
 
-    /// A user by number; the largest one means "nobody in particular" to the kernel.
+    /// A user by number. The largest number is no user: to the kernel it means "leave the user as it is".
     pub(super) fn from_uid(uid: u32) -> Option<Self> {
         (uid != u32::MAX).then_some(Self::Uid(uid))
     }

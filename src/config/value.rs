@@ -1,4 +1,4 @@
-//! How values of the file appear in messages: short, on one line, harmless to a terminal.
+//! How values of the file appear in messages: short, on one line, safe on a terminal.
 
 use toml::de::DeValue;
 

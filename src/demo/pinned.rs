@@ -41,7 +41,7 @@ impl Pinned {
     /// Whether it still runs. A zombie doesn't.
     pub fn alive(&self) -> bool {
         let mut fds = [PollFd::new(&self.pidfd, PollFlags::IN)];
-        // A poll that fails proves nothing, so it counts as alive: nobody may call the job done because of it.
+        // A poll that fails proves nothing, so the process counts as alive.
         !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
     }
 

@@ -1,8 +1,8 @@
 //! The one careful way to open a file that is named: a configuration, a token, a PID file.
 //!
-//! Somebody else's file must neither steer the reaper, hang it nor lend it its power. So a file is opened step by step along its path:
-//! every folder and every link on the way, and the file itself, belong to somebody who is trusted and can be written by nobody else; it
-//! is a regular file, opened without waiting, and read up to a limit.
+//! Another user's file must not change what the reaper does, must not hang it, and must not be read with its rights. So a file is opened
+//! step by step along its path. Every folder and every link on the way, and the file itself, belong to a trusted user and can be written by
+//! trusted users only. The file is a regular one; it is opened without waiting and read up to a limit.
 
 mod refusal;
 mod trust;
@@ -21,7 +21,7 @@ pub use self::trust::Trust;
 /// The content of a named file. No more than `limit` bytes of it are read.
 ///
 /// # Errors
-/// It isn't there, isn't a regular file, is larger, or somebody who isn't trusted could have written it.
+/// It isn't there, isn't a regular file, is larger, or a user who isn't trusted could have written it.
 pub fn read(path: &Path, limit: u64, trust: &Trust) -> Result<Vec<u8>, Refusal> {
     let file = open(path, trust)?;
     let mut bytes = Vec::new();
@@ -41,10 +41,10 @@ pub fn open(path: &Path, trust: &Trust) -> Result<File, Refusal> {
     walk::to_file(path, trust)
 }
 
-/// Sees to it that nobody who isn't trusted can put another folder in the place of this one.
+/// Checks that no user who isn't trusted can put another folder in the place of this one.
 ///
 /// # Errors
-/// Somebody can.
+/// One can.
 pub fn check_folder(path: &Path, trust: &Trust) -> Result<(), Refusal> {
     walk::to_folder(path, trust)
 }

@@ -1,4 +1,4 @@
-//! Why a named file is not read: whose it is, its mode, and what to do.
+//! Why a named file is not read: its owner, its mode, and the remedy.
 
 use std::fmt;
 use std::io;
@@ -23,28 +23,28 @@ pub enum Refusal {
         /// The most that is read.
         limit: u64,
     },
-    /// The file is somebody else's.
+    /// The file belongs to a user who isn't trusted.
     #[error(
         "belongs to {}, mode {mode:03o}, and is not read for {}: chown it, if what is in it is to be trusted, or name another",
         Shown(*.owner), Shown(*.reader)
     )]
     Owner {
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
         /// Its mode.
         mode: u32,
-        /// For whom it was to be read.
+        /// The user for whom it was to be read.
         reader: u32,
     },
     /// Others may write the file.
     #[error("can be written by {} ({}, mode {mode:03o}): {} it, after a look at what is in it", by(*.mode), Shown(*.owner), remedy(*.mode))]
     Writable {
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
         /// Its mode.
         mode: u32,
     },
-    /// A folder on the way is somebody else's.
+    /// A folder on the way belongs to a user who isn't trusted.
     #[error(
         "its folder {} belongs to {}, mode {mode:03o}, who can exchange what is in it: use a folder that is yours or root's",
         folder.display(), Shown(*.owner)
@@ -52,7 +52,7 @@ pub enum Refusal {
     FolderOwner {
         /// The folder.
         folder: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
         /// Its mode.
         mode: u32,
@@ -65,17 +65,17 @@ pub enum Refusal {
     FolderWritable {
         /// The folder.
         folder: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
         /// Its mode.
         mode: u32,
     },
-    /// A link on the way is somebody else's.
+    /// A link on the way belongs to a user who isn't trusted.
     #[error("leads through the link {}, which belongs to {}: name the file itself", link.display(), Shown(*.owner))]
     LinkOwner {
         /// The link.
         link: PathBuf,
-        /// Whose it is.
+        /// Its owner.
         owner: u32,
     },
 }

@@ -6,7 +6,7 @@ use rustix::process::geteuid;
 use super::refusal::Refusal;
 use crate::users::is_private_group;
 
-/// A folder in which everybody can make files and remove only their own.
+/// The mode of a folder in which every user can make files and remove only their own.
 const STICKY: u32 = 0o1000;
 
 /// Whose files are read.
@@ -20,19 +20,19 @@ pub struct Trust {
 }
 
 impl Trust {
-    /// For a file that somebody named: files of the reader, of root and, under sudo, of the user who called it.
+    /// For a file that was named: files of the reader, of root and, under sudo, of the user who called it.
     pub fn named() -> Self {
         let reader = geteuid().as_raw();
         let others = caller().filter(|_| reader == 0).into_iter().collect();
         Self { reader, others, shared_folder: true }
     }
 
-    /// For a program that somebody named: like [`Trust::named`], and in a folder that only they may write.
+    /// For a program that was named: like [`Trust::named`], and in a folder that only they may write.
     pub fn program() -> Self {
         Self { shared_folder: false, ..Self::named() }
     }
 
-    /// For a file that lies where the command was run, and that nobody named: files of the reader and of root, in their own folders.
+    /// For a file that was not named, and lies where the command was run: files of the reader and of root, in their own folders.
     pub fn found() -> Self {
         Self { reader: geteuid().as_raw(), others: Vec::new(), shared_folder: false }
     }
@@ -65,8 +65,8 @@ impl Trust {
         Ok(())
     }
 
-    /// Whether nobody but those who are trusted can exchange what leads on from a folder: in one like /tmp only its owner can. `root`:
-    /// whoever has that has everything.
+    /// Whether only trusted users can exchange an entry of a folder. In one like /tmp, only the owner of the entry can. The owner of `root`
+    /// can exchange everything.
     pub(super) fn check_folder(&self, stat: &Stat, root: u32) -> Result<(), Unsafe> {
         if !self.has(stat.st_uid) && stat.st_uid != root {
             return Err(Unsafe::Owner);

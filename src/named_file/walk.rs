@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
-    /// A link is as good as whoever made it: in a folder like /tmp that may be anybody.
+    /// A link counts as its owner's word: in a folder like /tmp any user may have made it.
     fn follow(&mut self, step: &OsStr, link: &OwnedFd, stat: &Stat) -> Result<(), Refusal> {
         self.links += 1;
         if self.links > MOST_LINKS {

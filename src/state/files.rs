@@ -11,7 +11,7 @@ use rustix::io::Errno;
 /// Larger than any memory this tool writes for a million sessions; a bound on what a foreign file can cost.
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Through no link; and a pipe in the place of a file must not hold the run up until somebody opens its other end.
+/// Through no link. A pipe in the place of a file must not block the run until its other end is opened.
 fn flags() -> i32 {
     i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or(0)
 }
@@ -66,20 +66,20 @@ fn read_at_most(most: u64, file: &File) -> io::Result<Vec<u8>> {
     }
     // Set aside at once: otherwise it is read in bits, the first of 32 bytes. One more, so that the end is seen without growing.
     let mut bytes = Vec::with_capacity(usize::try_from(announced).unwrap_or(0).saturating_add(1));
-    // What it grows by meanwhile is no word of this tool's, which writes only under the lock.
+    // This tool writes only under the lock; what is added meanwhile is not from it, and is not read.
     file.take(most).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Replaces the file in one step: whoever reads it sees the old one or the new one, whole.
+/// Replaces the file in one step: a reader sees the old one or the new one, whole.
 ///
-/// It needn't be on the disk: after a power failure another boot begins, and with it every clock. So nothing is synced.
+/// Nothing is synced: after a power failure another boot begins, and every clock starts again.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let new = path.with_extension("new");
     let written = open(options().write(true).create(true).truncate(true), &new)
         .and_then(|mut file| file.write_all(bytes));
     if let Err(error) = written.and_then(|()| put_in_place(&new, path)) {
-        // On a full disk half a file would only be in the way.
+        // On a full disk half a file would take up space that is needed.
         let _ = std::fs::remove_file(&new);
         return Err(error);
     }

@@ -1,5 +1,5 @@
-//! The journal of unfinished teardowns: written before the first signal of each, so that a run that is killed in the middle of one leaves
-//! word of processes that nothing else tells of any more. Empty whenever no teardown is under way.
+//! The journal of unfinished teardowns. Each is written before its first signal: if the run is killed in the middle, nothing else names
+//! the processes that are left. Empty whenever no teardown is under way.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ const NAME: &str = "in-hand.jsonl";
 enum Line {
     /// The boot that all identities below belong to.
     Boot(BootId),
-    /// The teardown of a tree is begun; the last word on its worker counts.
+    /// The teardown of a tree is begun; of several lines on one worker the last counts.
     Take(Unfinished),
     /// It is finished.
     Put(ProcessIdentity),
@@ -52,7 +52,7 @@ impl Journal {
         Ok(Self { path, boot: boot.clone(), open: None, unfinished })
     }
 
-    /// Reads it without the lock, for a command that only looks.
+    /// Reads it without the lock, for a command that only reads.
     pub fn peek(dir: &Path, boot: &BootId) -> Vec<Unfinished> {
         Self::load(dir, boot).map(|journal| journal.unfinished).unwrap_or_default()
     }

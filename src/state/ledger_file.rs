@@ -1,5 +1,5 @@
-//! The ledger on disk. Damaged, foreign, put back from a copy or dated in the future: every one of those means to start the clocks
-//! again, to say so, and to go on.
+//! The ledger on disk. If it is damaged, of another boot, restored from a copy or dated in the future, the clocks start again, that is said,
+//! and the run goes on.
 
 use std::io;
 use std::path::Path;
@@ -22,14 +22,14 @@ struct Stored<L> {
     ledger: L,
 }
 
-/// What there was to remember.
+/// What was found of the ledger.
 #[derive(Debug)]
 pub enum Remembered {
-    /// This.
+    /// A ledger of this boot.
     Kept(Ledger),
-    /// Nothing yet.
+    /// There is none yet.
     Nothing,
-    /// Something that is of no use, and why; every grace starts again.
+    /// One that can't be used, and why; every grace starts again.
     StartedAgain(String),
 }
 
@@ -99,7 +99,7 @@ impl LedgerFile {
     }
 }
 
-/// One word for why a memory is of no use, for counting.
+/// One word for why a ledger can't be used, for the metrics.
 pub fn word_of(why: &str) -> &'static str {
     const WORDS: [(&str, &str); 6] = [
         ("it is missing", "missing"),
@@ -112,7 +112,7 @@ pub fn word_of(why: &str) -> &'static str {
     WORDS.iter().find(|(begin, _)| why.starts_with(begin)).map_or("unreadable", |(_, word)| word)
 }
 
-/// Reads the ledger without the lock, for somebody who only looks.
+/// Reads the ledger without the lock, for a command that only reads.
 pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Remembered {
     let read = || -> io::Result<_> { Ok((lock::sequence_of(dir)?, files::read(&dir.join(NAME))?)) };
     match read() {
@@ -121,7 +121,7 @@ pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Remembered {
     }
 }
 
-/// What the bytes of a ledger are worth; `expected` is the number of the one that was written last.
+/// The ledger in these bytes, if it can be used; `expected` is the number of the one that was written last.
 pub fn judge(bytes: Option<&[u8]>, expected: Option<u64>, boot: &BootId, now: Awake) -> Remembered {
     let Some(bytes) = bytes else {
         return match expected {

@@ -12,7 +12,7 @@ use crate::text::excerpt;
 
 /// The first line: twenty digits, so that a shorter number never leaves digits of a longer one behind.
 const NUMBER_BYTES: u64 = 21;
-/// What of a command line is worth a message.
+/// Characters of a command line that a message shows.
 const COMMAND_SHOWN: usize = 120;
 
 /// Held until dropped; the kernel lets go of it when the process dies, however it dies.
@@ -40,7 +40,7 @@ impl Lock {
         }
     }
 
-    /// Writes down who holds the lock, for whom it keeps out. On a full disk they are not told.
+    /// Writes down who holds the lock, for the runs that it keeps out. On a full disk that is left out.
     pub fn held_by(&self, command: &str, since: SystemTime) -> io::Result<()> {
         let since = humantime::format_rfc3339_seconds(since);
         let command = excerpt(command, COMMAND_SHOWN);
@@ -71,7 +71,7 @@ impl Lock {
     }
 }
 
-/// The same number, for somebody who only looks.
+/// The same number, for a command that only reads.
 pub(super) fn sequence_of(dir: &Path) -> io::Result<Option<u64>> {
     Ok(files::read(&dir.join("lock"))?.as_deref().and_then(parse))
 }

@@ -1,4 +1,4 @@
-//! The state directory: the ledger, the journal of what is in hand, the audit log, and the lock that keeps a second run out.
+//! The state directory: the ledger, the journal of unfinished teardowns, the audit log, and the lock that keeps a second run out.
 //!
 //! Nothing in here is synced to disk. A crash of the reaper loses nothing that was written, and what a crash of the *machine* could lose
 //! means nothing afterwards: awake time and process identities belong to one boot.
@@ -42,7 +42,7 @@ pub enum StateError {
         path.display()
     )]
     Unusable {
-        /// Which.
+        /// Its path.
         path: PathBuf,
         /// What was tried.
         what: &'static str,
@@ -59,10 +59,10 @@ pub enum StateError {
     },
 }
 
-/// Makes the directory if it isn't there, and sees to it that it is ours alone to write.
+/// Makes the directory if it isn't there, and checks that only this user can write into it.
 ///
 /// # Errors
-/// It can't be made, is somebody else's, or others may write into it.
+/// It can't be made, belongs to another user, or others may write into it.
 pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
     let unusable = |what| move |answer| StateError::Unusable { path: dir.to_owned(), what, answer };
     DirBuilder::new()
@@ -73,10 +73,10 @@ pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
     examine(dir, own_uid)
 }
 
-/// Sees whether a directory that is there is ours alone to write. Changes nothing.
+/// Checks that only this user can write into a directory that is there. Changes nothing.
 ///
 /// # Errors
-/// It is somebody else's, others may write into it, or it can't be looked at.
+/// It belongs to another user, others may write into it, or it can't be looked at.
 pub fn examine(dir: &Path, own_uid: u32) -> Result<(), StateError> {
     let unusable = |what| move |answer| StateError::Unusable { path: dir.to_owned(), what, answer };
     let metadata = std::fs::metadata(dir).map_err(unusable("look at the state directory"))?;

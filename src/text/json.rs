@@ -1,4 +1,4 @@
-//! JSON whose bytes are harmless to a terminal and to whatever reads a log line by line, and that says exactly the same.
+//! JSON that is safe on a terminal and in a log that is read line by line. It means exactly the same.
 
 use std::io::{self, Write};
 

@@ -1,6 +1,7 @@
-//! The one room for making text safe to show. What others wrote, a gateway above all, must neither flood nor steer a terminal, nor read
-//! as something else than it is: for people everything that isn't plainly printable is shown as an escape (control characters, marks that
-//! turn the direction of writing, characters of no width, line separators); in JSON the text stays exact, and the same is escaped.
+//! Making text safe to show; nothing else of the program does that. Text from outside, from a gateway above all, must not fill a terminal,
+//! control it, or look like another text. For people everything that isn't plainly printable is shown as an escape: control characters,
+//! marks that change the direction of writing, characters of no width, line separators. In JSON the text stays exact, and the same
+//! characters are escaped.
 
 mod json;
 mod shown;

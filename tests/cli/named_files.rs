@@ -64,15 +64,15 @@ fn a_reaper_toml_in_a_strangers_folder_is_not_read() {
     let gateway = Gateway::start();
     let place = Place::with(&gateway.section("a"));
     chown(place.path("reaper.toml"), Some(STRANGER), None).unwrap();
-    let unnamed = "reaper.toml, which nobody named (--config would): belongs to user 61234";
+    let unnamed = "reaper.toml, which was found, not named (--config names one): belongs to user 61234";
     refused(&place, &gateway, &[], &[unnamed, "mode 644"]);
     chown(place.path("reaper.toml"), Some(0), None).unwrap();
     chown(place.dir(), Some(STRANGER), None).unwrap();
-    refused(&place, &gateway, &[], &["nobody named", "its folder", "belongs to user 61234"]);
+    refused(&place, &gateway, &[], &["not named", "its folder", "belongs to user 61234"]);
     chown(place.dir(), Some(0), None).unwrap();
     mode(place.dir(), 0o1777);
-    refused(&place, &gateway, &[], &["nobody named", "can be written by every user", "mode 1777"]);
-    // Under sudo a named file may be the caller's, and one that nobody named may not.
+    refused(&place, &gateway, &[], &["not named", "can be written by every user", "mode 1777"]);
+    // Under sudo a named file may be the caller's, and one that was not named may not.
     mode(place.dir(), 0o755);
     chown(place.path("reaper.toml"), Some(STRANGER), None).unwrap();
     let sudo = |args: &[&str]| place.reaper(args.iter().copied()).env("SUDO_UID", STRANGER.to_string()).run();

@@ -6,7 +6,7 @@ use super::endpoint::is_variable_name;
 use super::{GatewayKind, Kind};
 use crate::config::section::Section;
 
-/// A gateway that programs speak for.
+/// A gateway whose table is printed by a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandGateway {
     /// Prints the session table.

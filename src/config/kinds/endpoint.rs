@@ -19,7 +19,7 @@ pub struct Endpoint {
 /// Who may listen at a gateway's address, besides the users that always may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ListenerUser {
-    /// Anybody: it isn't asked.
+    /// Any user: it isn't checked.
     Any,
     /// This user.
     User(UserSpec),
@@ -61,7 +61,7 @@ pub(super) fn token(section: &Section<'_>) -> TokenSource {
     variable.or(file).unwrap_or(TokenSource::None)
 }
 
-/// Who puts the token itself here by mistake must not find it in a log.
+/// A token that was put here by mistake must not appear in a log.
 fn variable(section: &Section<'_>) -> Option<String> {
     const EXPECTED: &str = "the name of an environment variable in quotes, such as \"GATEWAY_TOKEN\"";
     let text = section.discreet_text("token_env", EXPECTED)?;

@@ -33,7 +33,7 @@ pub enum GatewayKind {
     Jupyter(Endpoint),
     /// The Jupyter Servers of a user, found by their own files.
     JupyterRuntime(JupyterRuntime),
-    /// Programs speak for it.
+    /// Its table is printed by a program.
     Command(CommandGateway),
 }
 

@@ -117,7 +117,7 @@ fn watch_lifeline(lifeline: Lifeline) -> io::Result<Option<oneshot::Receiver<()>
 /// Completes when the lifeline ends.
 async fn ended(lifeline: &mut Option<oneshot::Receiver<()>>) {
     match lifeline {
-        // An error is the end: the other side is dropped without a word.
+        // An error means the end: the sender was dropped.
         Some(lifeline) => drop(lifeline.await),
         None => pending().await,
     }
@@ -136,6 +136,6 @@ fn say_ready(world: &Shared, listener: &TcpListener) -> io::Result<()> {
 
 async fn converse(world: Shared, token: Token, stream: TcpStream) {
     let service = service_fn(|request| http::answer(Rc::clone(&world), token.clone(), request));
-    // An error here is a client that went away in the middle, or one of the faults: nobody is left to tell.
+    // An error here is a client that went away in the middle, or a fault of a test; there is no client to answer.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }

@@ -61,7 +61,7 @@ impl Session {
         self.activity += 1;
     }
 
-    /// Brings the session up to `now`: a turn whose time is over has ended then, whether or not anybody looked.
+    /// Brings the session up to `now`: a turn whose time is over has ended then, whether or not its table was read.
     pub(super) fn settle(&mut self, now: Instant) {
         if let Turn::Running { until: Some(end) } = self.turn
             && end <= now

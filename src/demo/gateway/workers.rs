@@ -102,7 +102,7 @@ impl Workers {
         if self.options.exited == Exited::StayZombies {
             return Vec::new();
         }
-        // Who has exited is asked for, not everybody whether it has: of a thousand at once that would be a million questions.
+        // The kernel is asked which child has exited, not each child whether it has: of a thousand at once that would be a million calls.
         let mut exited = Vec::new();
         while let Ok(Some((pid, _))) = wait(WaitOptions::NOHANG) {
             let pid = pid.as_raw_nonzero().get().unsigned_abs();

@@ -12,27 +12,28 @@ use crate::domain::ids::SessionId;
 pub enum AdminRequest {
     /// Drop the session from the table and leave its worker running.
     Orphan {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
-    /// Give the session another worker and leave the old one running. Answers with the new one's [`WorkerReady`].
+    /// Give the session another worker and leave the old one running. Answers with the new one's
+    /// [`WorkerReady`](super::WorkerReady).
     Supersede {
-        /// Which.
+        /// The session.
         session: SessionId,
         /// The new worker.
         worker: WorkerSpec,
     },
-    /// Stop answering everybody but the admin.
+    /// Stop answering all requests but `/admin`.
     Freeze,
     /// Answer again.
     Thaw,
-    /// Die at once, without a word, as by a crash.
+    /// Die at once, by SIGKILL, as in a crash.
     Crash,
     /// Take another instance id, as a restart would.
     ChangeInstance,
     /// From now on answer reap requests this way.
     ReapFault {
-        /// Which way.
+        /// The fault.
         fault: ReapFault,
     },
     /// Publish something else than the truth in one field of the table.

@@ -35,41 +35,41 @@ pub enum Request {
     Create(NewSession),
     /// Come back to a session, from whichever client had it.
     Resume {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
     /// Start a turn.
     Prompt {
-        /// Which.
+        /// The session.
         session: SessionId,
         /// How long the turn lasts; without it until [`Request::Finish`].
         for_ms: Option<u64>,
     },
     /// Start a turn that waits on a person's answer until [`Request::Finish`].
     Ask {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
     /// End the turn.
     Finish {
-        /// Which.
+        /// The session.
         session: SessionId,
     },
     /// Give the gateway a reason to keep the session.
     Hold {
-        /// Which.
+        /// The session.
         session: SessionId,
         /// The reason.
         name: String,
     },
     /// Take that reason away.
     Unhold {
-        /// Which.
+        /// The session.
         session: SessionId,
         /// The reason.
         name: String,
     },
-    /// Is anybody there?
+    /// Asks for an answer and nothing else.
     Ping,
 }
 

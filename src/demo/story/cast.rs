@@ -95,7 +95,7 @@ impl Member {
         self.processes.first().map_or(0, Pinned::pid)
     }
 
-    /// Its client goes away without a word.
+    /// Its client closes the connection without a message.
     pub(super) fn leave(&mut self) {
         self.client = None;
     }

@@ -22,7 +22,7 @@ pub struct Tally {
 /// How the story ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ending {
-    /// What nobody would have ended without a reaper.
+    /// What would have stayed without a reaper.
     pub leaked: Tally,
     /// What of it is gone, session and processes.
     pub reclaimed: Tally,

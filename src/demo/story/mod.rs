@@ -59,7 +59,7 @@ where
     Ok(ending)
 }
 
-/// For somebody who has never heard of it.
+/// The introduction: what a leak is.
 fn introduce(script: &Script, narrator: &Narrator) {
     let grace = humantime::format_duration(script.policy.grace);
     narrator.line("  A gateway keeps a session and a worker process for every client. When a client is lost, it keeps both,");

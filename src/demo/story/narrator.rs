@@ -59,14 +59,14 @@ impl Narrator {
         Self { out: Arc::new(Mutex::new(out)), started: Instant::now() }
     }
 
-    /// Tells what somebody does.
+    /// Tells what one of the cast does.
     pub fn say(&self, who: Who, what: &str) {
         let seconds = self.started.elapsed().as_secs_f64();
         let style = who.style();
         self.line(&format!("{seconds:>5.1}s  {style}{:<7}{style:#}  {what}", who.name()));
     }
 
-    /// Writes a line that nobody says.
+    /// Writes a line of the narrator's own.
     pub fn line(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         // Whoever listened is gone; the story goes on to its end, which cleans up.

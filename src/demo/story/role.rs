@@ -22,7 +22,7 @@ pub(super) struct Role {
 pub(super) enum Act {
     /// Stays.
     Stays,
-    /// Goes away for good.
+    /// Goes away and never comes back.
     Leaves,
     /// Asks for something that takes long and goes away.
     LeavesMidTurn,

@@ -16,7 +16,7 @@ pub struct Script {
     pub policy: Policy,
     /// How often the reaper looks.
     pub interval: Duration,
-    /// How long everybody is there before clients leave.
+    /// How long all clients stay before the first leaves.
     pub prelude: Duration,
     /// How much longer than its policy the reaper may take before the story gives up on it.
     pub slack: Duration,

@@ -1,4 +1,4 @@
-//! What ends a demo process that nobody ended: the lifeline, and failing that, age.
+//! What ends a demo process that is left: the lifeline, and failing that, age.
 //!
 //! Plain threads, so that they work in every flavour and whatever the rest of the process is busy with.
 
@@ -33,7 +33,7 @@ pub(super) fn limit(max_lifetime: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns when nobody can write to it any more.
+/// Returns when its other end is closed.
 pub(super) fn read_to_its_end(mut pipe: impl Read) {
     let mut byte = [0];
     loop {

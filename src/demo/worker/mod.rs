@@ -48,7 +48,7 @@ pub fn run(args: &Args) -> Result<(), WorkerError> {
     }
     lifeline::limit(args.max_lifetime).map_err(doing("starting a thread"))?;
     if args.flavour == Flavour::Stopped {
-        // What is stopped can't leave by itself: when its gateway dies without a word, it runs again, and sees that its input has ended.
+        // What is stopped can't leave by itself: when its gateway dies, it runs again, and sees that its input has ended.
         rustix::process::set_parent_process_death_signal(Some(Signal::CONT))
             .map_err(|errno| doing("asking for a signal at the parent's death")(errno.into()))?;
     }

@@ -26,11 +26,11 @@ use crate::text::excerpt;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("gateway-reaper/", env!("CARGO_PKG_VERSION")));
-/// What is set aside at once for a body that announces its length; an announcement alone costs nobody memory.
+/// Memory that is reserved at once for a body that announces its length; a larger announcement reserves no more.
 const SET_ASIDE_BYTES: u64 = 1024 * 1024;
 /// What is read of a body that only explains a refusal.
 const EXPLANATION_BYTES: usize = 2048;
-/// Characters of somebody else's text that a message shows.
+/// Characters of a text from outside that a message shows.
 const QUOTED: usize = 160;
 
 /// An answer.
@@ -42,7 +42,7 @@ pub struct Response {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
-    /// What is known of who answered.
+    /// What is known of the user who answered.
     pub listener: Listener,
     /// What tells which process that was.
     pub peer: Peer,
@@ -225,8 +225,7 @@ impl HttpClient {
         Ok(Response { status: head.status, headers: head.headers, body, listener, peer })
     }
 
-    /// On the connection kept from the last read, if there is one. Gateways close one that rests, and that is no reason to give up: then
-    /// once more on a fresh one.
+    /// On the connection kept from the last read, if there is one. Gateways close idle connections; then once more on a new one.
     async fn ask(
         &mut self,
         request: Request<Full<Bytes>>,
@@ -279,7 +278,7 @@ impl HttpClient {
     }
 }
 
-/// The whole body. A length beyond the limit is refused before a byte is read, a body without one when it gets there.
+/// The whole body. A length beyond the limit is refused before a byte is read, a body without a length as soon as it is too long.
 pub(super) async fn whole(mut body: Incoming, limit: usize) -> Result<Bytes, HttpProblem> {
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
@@ -297,7 +296,7 @@ pub(super) async fn whole(mut body: Incoming, limit: usize) -> Result<Bytes, Htt
     Ok(bytes.freeze())
 }
 
-/// What comes of a body up to the limit and the deadline.
+/// As much of a body as comes before the limit and the deadline.
 async fn beginning(mut body: Incoming, limit: usize, deadline: Deadline) -> Bytes {
     let mut bytes = BytesMut::new();
     while bytes.len() < limit {

@@ -6,7 +6,7 @@ use hyper::header::HeaderValue;
 
 use crate::config::token::{Token, TokenError, TokenSource};
 
-/// A token, and where the next one comes from.
+/// A token, and where it is read again from.
 #[derive(Debug, Clone, Default)]
 pub struct Credential {
     source: TokenSource,
@@ -56,7 +56,7 @@ impl Credential {
     }
 
     /// Reads the token's file again, because tokens are replaced while `watch` runs. Whether there is another token now. A file that
-    /// can't be read leaves the token as it is: the refusal that led here is the news.
+    /// can't be read leaves the token as it is; the gateway's refusal of it is said anyway.
     pub fn renew(&mut self) -> bool {
         if !matches!(self.source, TokenSource::File(_)) {
             return false;

@@ -1,4 +1,4 @@
-//! One deadline for a whole exchange, whatever its steps take of it.
+//! One deadline for all steps of an exchange together.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Why an exchange with a gateway came to nothing, in words for a tired operator.
+//! Why a gateway gave no answer, with the likely cause.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use humantime::format_duration;
 
 use super::listener::Unwelcome;
 
-/// An exchange that came to nothing.
+/// A request without an answer.
 #[derive(Debug)]
 pub struct HttpError {
     /// Host and port, as the configuration has them.
@@ -26,7 +26,7 @@ pub enum HttpProblem {
     NoResolver(io::Error),
     /// No connection.
     Connect(io::Error),
-    /// Somebody else listens there, or it can't be known who.
+    /// Another user's process listens there, or its user can't be known.
     Unwelcome(Unwelcome),
     /// The deadline passed.
     TimedOut {
@@ -65,7 +65,7 @@ pub enum Phase {
 }
 
 impl HttpError {
-    /// The message with what lies behind it, on one line.
+    /// The message with its causes, on one line.
     pub fn in_full(&self) -> String {
         crate::text::in_full(self)
     }
@@ -75,7 +75,7 @@ impl HttpError {
         matches!(&self.problem, HttpProblem::Connect(error) if error.kind() == io::ErrorKind::ConnectionRefused)
     }
 
-    /// The gateway did answer, with something that is no answer: not to be trusted, rather than not there.
+    /// The gateway was reached, and what it sent can't be used: its table is refused, not unreachable.
     pub fn reached(&self) -> bool {
         match self.problem {
             HttpProblem::Unwelcome(_)

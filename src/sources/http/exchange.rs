@@ -1,4 +1,4 @@
-//! Several requests on one connection: whoever answers the last of them has answered all the others.
+//! Several requests on one connection, so that all are answered by the same process.
 
 use bytes::Bytes;
 use hyper::Method;

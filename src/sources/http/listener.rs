@@ -1,5 +1,5 @@
-//! Who is at the other end of a connection, checked on the connection itself before a byte is sent: on this machine any user can listen
-//! at a port that is free, and would be sent the token of a gateway that is down.
+//! Which user is at the other end of a connection, checked on the connection itself before a byte is sent. Any user of this machine can
+//! listen at a port that is free, and would receive the token of a gateway that is down.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -95,7 +95,7 @@ pub enum Unwelcome {
         /// Its number.
         uid: u32,
     },
-    /// The connection is on this machine, and its other end isn't to be seen.
+    /// The connection is on this machine, and its other end can't be seen.
     #[error(
         "the other end of that connection can't be seen from here (another network namespace, a port forward), so whose it is can't be \
          known: nothing was sent. Set listener_user = \"any\" under [[gateway]] if whatever listens there is to be trusted"

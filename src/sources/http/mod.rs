@@ -1,5 +1,6 @@
-//! An HTTP/1.1 client for a gateway next door: one deadline from connect to last byte, a size limit, no redirects, no proxies, no half
-//! answers, no byte before it is known who listens, and no word of a token in what it says. It knows nothing of session tables.
+//! An HTTP/1.1 client for a gateway: one deadline from connect to last byte, a size limit, no redirects, no proxies. An answer that isn't
+//! whole is an error. Nothing is sent before it is known which user listens, and no message contains a token. It knows nothing of session
+//! tables.
 
 mod client;
 mod connect;

@@ -1,5 +1,5 @@
-//! Names of hosts to addresses. The machine's own list comes first and needs no thread; for the rest the system's resolver has one of its
-//! own, because it blocks. Where none can be started that is an error like any other.
+//! From host names to addresses. `/etc/hosts` comes first and needs no thread. The system's resolver blocks, so it runs in a thread of its
+//! own; if none can be started, that is an error.
 
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ pub(super) async fn resolve(name: &str, port: u16) -> Result<Vec<SocketAddr>, Ht
     let (tell, told) = oneshot::channel();
     let name = name.to_owned();
     let look_up = move || {
-        // Who asked may have stopped waiting.
+        // The request may have ended meanwhile.
         let _ = tell.send((name.as_str(), port).to_socket_addrs().map(Iterator::collect));
     };
     thread::Builder::new().name("resolver".into()).spawn(look_up).map_err(HttpProblem::NoResolver)?;

@@ -1,4 +1,4 @@
-//! A connected stream, whatever it runs over.
+//! A connected stream: TCP, or a Unix socket.
 
 use std::io;
 use std::net::SocketAddr;

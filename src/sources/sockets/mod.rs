@@ -1,4 +1,4 @@
-//! The TCP sockets of this machine and whose they are: from the kernel by `sock_diag`, and where that can't be asked (a sandbox without
+//! The TCP sockets of this machine and their users: from the kernel by `sock_diag`, and where that can't be asked (a sandbox without
 //! `AF_NETLINK`, a kernel without the module) from `/proc/net/tcp` and `tcp6`. Nothing here waits.
 
 mod diag;
@@ -25,9 +25,9 @@ pub enum State {
     Listen,
     /// The other side has closed.
     CloseWait,
-    /// On its way to be connected.
+    /// About to be connected.
     HalfOpen,
-    /// Any other: on its way out.
+    /// Any other: about to end.
     Other,
 }
 
@@ -52,7 +52,7 @@ pub struct Socket {
     pub remote: SocketAddr,
     /// Its state.
     pub state: State,
-    /// The user who made it, or who accepted it; of no meaning without an inode.
+    /// The user who made it, or who accepted it. Without an inode it means nothing.
     pub uid: u32,
     /// Its inode, as `/proc/PID/fd` shows it. Zero: no process has it (yet).
     pub inode: u32,
@@ -107,7 +107,7 @@ pub fn namespace_apart(pid: Pid) -> Option<u64> {
 }
 
 impl Sockets {
-    /// By whichever way there is.
+    /// By `sock_diag` where that can be asked, else from `/proc/net`.
     pub fn open() -> Self {
         match Netlink::open() {
             Ok(netlink) => Self::Diag(netlink),

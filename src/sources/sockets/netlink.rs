@@ -1,5 +1,4 @@
-//! One netlink socket to the kernel's `sock_diag`: a request out, the kernel's messages in. The kernel has its answer ready when the
-//! request is sent, so nothing waits.
+//! A netlink socket to the kernel's `sock_diag`. The answer is there as soon as the request is sent, so nothing waits.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -60,7 +59,7 @@ impl Netlink {
             if length > received {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "an answer too large to read"));
             }
-            // From the kernel, and from nobody else.
+            // Only what the kernel sent counts: its address is 0.
             let kernel = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
             if kernel.is_none_or(|kernel| kernel.pid() != 0) {
                 continue;

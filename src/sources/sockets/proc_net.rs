@@ -1,4 +1,4 @@
-//! The same from `/proc/net/tcp` and `/proc/net/tcp6`: slower, and everywhere.
+//! The sockets from `/proc/net/tcp` and `/proc/net/tcp6`: slower, and on every kernel.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};

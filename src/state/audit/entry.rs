@@ -6,17 +6,17 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Entry {
-    /// When, as the log has it.
+    /// The time, as the log has it.
     pub time: String,
-    /// In which run.
+    /// The run.
     pub run: String,
-    /// Whose orphan.
+    /// The gateway of the orphan.
     pub gateway: String,
-    /// Who.
+    /// Its subject.
     pub subject: Subject,
     /// The process that a signal was for.
     pub process: Option<Process>,
-    /// On what evidence.
+    /// The evidence.
     pub evidence: Evidence,
     /// Memory before the first act.
     pub memory_bytes: Option<u64>,
@@ -28,13 +28,13 @@ pub struct Entry {
     pub why: Option<String>,
     /// Memory that came back.
     pub reclaimed_bytes: Option<u64>,
-    /// Anything besides.
+    /// A remark.
     pub note: Option<String>,
     /// What was left alive.
     pub survivors: Vec<serde_json::Value>,
 }
 
-/// Who it is about.
+/// The subject of a line.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Subject {
@@ -58,7 +58,7 @@ pub struct Process {
     pub start_ticks: u64,
 }
 
-/// On what evidence.
+/// The evidence of a line.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Evidence {

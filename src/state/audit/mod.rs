@@ -161,7 +161,7 @@ impl Audit {
         self.log.append(&Line { process: on.map(Into::into), step: Some(step.as_str()), ..line })
     }
 
-    /// Writes an end down.
+    /// Writes how a teardown ended.
     ///
     /// # Errors
     /// It could not be written.
