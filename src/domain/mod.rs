@@ -13,6 +13,7 @@ pub mod outside;
 pub mod policy;
 pub mod process;
 mod protection;
+pub mod spent;
 pub mod table;
 pub mod time;
 pub mod verdict;

@@ -82,6 +82,8 @@ pub struct ProcessView {
     pub looked_below: BTreeSet<Pid>,
     /// Thread ids that were asked after as if they were PIDs, each with its process.
     pub threads: BTreeMap<Pid, Pid>,
+    /// Workers that a gateway which is gone left behind, and whose trees work.
+    pub at_work: BTreeSet<Pid>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
     /// The inode of the reaper's PID namespace.

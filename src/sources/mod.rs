@@ -6,3 +6,4 @@ pub mod gateway;
 pub mod http;
 pub mod processes;
 pub mod sockets;
+pub mod spent;

@@ -5,6 +5,7 @@
 mod act;
 mod at_work;
 mod backoff;
+mod busy;
 mod closes;
 mod exits;
 mod find;
@@ -58,6 +59,8 @@ pub struct Sweep {
     /// What the configuration says is never reaped, or not yet.
     keeps: Vetoes,
     stop: Stop,
+    /// What the trees of workers used.
+    busy: busy::Busy,
     /// What stands for gateways that are to be looked for.
     finders: Vec<found::Finder>,
     /// Whose loss a whole look has been made for.
@@ -193,6 +196,7 @@ impl Sweep {
         let mut decision = self.decide(&mut seen, memory, now)?;
         decision.ledger.whole_look = whole_look;
         decision.ledger.passed_over = self.processes.passed_over();
+        decision.ledger.spent = self.busy.spent();
         Ok((seen, decision, now))
     }
 

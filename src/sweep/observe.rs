@@ -41,6 +41,7 @@ impl Sweep {
         if self.looked.is_none() && memory.boot.as_ref() == Some(&self.boot) {
             self.processes.pass_over(memory.passed_over.clone());
             self.at_work.get_mut().recall(memory, began);
+            self.busy.recall(memory, began);
         }
         let (mut view, mut asked) = (ProcessView::default(), began);
         loop {
@@ -72,6 +73,10 @@ impl Sweep {
         let at_rest = gateways.iter_mut().zip(&self.rules).zip(knows_rest);
         let at_rest = at_rest.filter_map(|(gateway, knows_rest)| knows_rest.then_some(gateway));
         self.at_work.get_mut().look_at_all(at_rest, &mut view);
+        let knows_no_better = self.gateways.iter().map(|watched| !watched.knows_rest);
+        let measured = gateways.iter_mut().zip(&self.rules).zip(knows_no_better);
+        let measured = measured.filter_map(|(gateway, knows_no_better)| knows_no_better.then_some(gateway));
+        self.busy.look(measured, &mut view, clock::awake_now());
         let unobserved = self.unobserved(began);
         self.looked = Some(Looked { began, ended: clock::awake_now() });
         let boot = self.boot.clone();

@@ -7,6 +7,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use super::backoff::{Backoff, Patience};
+use super::busy::Busy;
 use super::found::finders;
 use super::{Stop, Sweep, SweepError};
 use crate::config::user::UserError;
@@ -86,6 +87,7 @@ impl Sweep {
         Ok(Self {
             gateways,
             finders,
+            busy: Busy::default(),
             rules,
             processes,
             boot,

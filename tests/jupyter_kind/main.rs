@@ -7,6 +7,11 @@
     reason = "a test starts servers, reads its environment and measures time"
 )]
 
+mod beside;
 mod closing;
+mod finding;
+mod left;
 mod releases;
 mod stage;
+mod trees;
+mod working;

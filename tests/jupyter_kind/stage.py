@@ -86,7 +86,8 @@ def asked(method, url, token):
 def server_at(name, url, token):
     """Waits until it answers."""
     SERVERS[name] = (url, token)
-    while True:
+    until = time.monotonic() + 200
+    while time.monotonic() < until:
         if PROCESSES.get(name) and PROCESSES[name].poll() is not None:
             raise RuntimeError(f"{name} ended")
         try:
@@ -96,6 +97,7 @@ def server_at(name, url, token):
         except OSError:
             pass
         time.sleep(0.1)
+    raise RuntimeError(f"{name} never answers")
 
 
 @order

@@ -241,16 +241,25 @@ impl Stage {
 
     /// Looks until this is reaped.
     pub(crate) fn reaps(&self, id: &str) -> Value {
+        self.reaps_all(&[id]).remove(0)
+    }
+
+    /// Looks until these are reaped, in one run or in several.
+    pub(crate) fn reaps_all(&self, ids: &[&str]) -> Vec<Value> {
         let started = Instant::now();
+        let mut reaped = vec![Value::Null; ids.len()];
         loop {
             let said = self.reaper(&["once"]);
-            if let Some(subject) = said.subject(id)
-                && subject["verdict"] == "reap"
-            {
-                assert_eq!(subject["outcome"], "reaped", "{subject}\n{}", said.text);
-                return subject.clone();
+            for (id, reaped) in ids.iter().zip(&mut reaped) {
+                if let Some(subject) = said.subject(id).filter(|subject| subject["verdict"] == "reap") {
+                    assert_eq!(subject["outcome"], "reaped", "{subject}\n{}", said.text);
+                    *reaped = subject.clone();
+                }
             }
-            assert!(started.elapsed() < PATIENCE, "{id} is never reaped: {}", said.text);
+            if reaped.iter().all(|subject| !subject.is_null()) {
+                return reaped;
+            }
+            assert!(started.elapsed() < PATIENCE, "not all of {ids:?} are reaped: {}", said.text);
             std::thread::sleep(Duration::from_millis(400));
         }
     }

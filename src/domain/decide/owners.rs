@@ -380,6 +380,9 @@ fn nobody(world: &World<'_>, process: &Process, position: Position, kind: Orphan
 /// started it is gone.
 fn left_behind(world: &World<'_>, process: &Process, position: Position) -> Owner {
     let is_bereft = world.view().bereft.contains(&process.identity.pid);
+    if world.view().at_work.contains(&process.identity.pid) {
+        return Owner::Doubt(Keep::Held(vec!["worker-busy".into()]));
+    }
     match position {
         Position::Lost | Position::Unclear(_) | Position::BelowFormer(_) if is_bereft => {
             Owner::Nobody(OrphanKind::ParentlessWorker)

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{BootId, GatewayName, Instance, Pid, SessionId};
 use super::orphan::OrphanKind;
 use super::process::ProcessIdentity;
+use super::spent::Spent;
 use super::time::Awake;
 
 pub use worker::{Bond, FamilyMemory, WorkerClock, WorkerMemory};
@@ -27,6 +28,9 @@ pub struct Ledger {
     /// The children of process 1 that were looked at and are no workers, so that the next run needn't look at them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub passed_over: Vec<Pid>,
+    /// What the trees of workers had used of a processor when they were looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spent: Vec<(ProcessIdentity, Spent)>,
     /// By gateway.
     pub gateways: BTreeMap<GatewayName, GatewayMemory>,
     /// Teardowns that an earlier run began and could not finish; kept in a journal of their own.
@@ -155,7 +159,8 @@ impl Ledger {
     pub fn is_told_by(&self, other: &Self) -> bool {
         let is_new = |pid: &&Pid| other.passed_over.binary_search(pid).is_err();
         let few = self.passed_over.iter().filter(is_new).take(NEW_CHILDREN).count() < NEW_CHILDREN;
-        let same = few && self.boot == other.boot && self.whole_look == other.whole_look;
+        let same = few
+            && (&self.boot, self.whole_look, &self.spent) == (&other.boot, other.whole_look, &other.spent);
         let gateways = self.gateways.iter().zip(&other.gateways);
         same && self.gateways.len() == other.gateways.len()
             && gateways

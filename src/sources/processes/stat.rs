@@ -1,5 +1,7 @@
 //! One line of `/proc/PID/stat`, taken apart.
 
+use std::time::Duration;
+
 use crate::domain::adoption::Kin;
 use crate::domain::ids::Pid;
 
@@ -18,6 +20,8 @@ pub(crate) struct Stat {
     pub(super) start_ticks: u64,
     pub(super) rss_pages: u64,
     pub(super) exec: Option<ExecGeneration>,
+    /// The clock ticks that it, and the children that it waited for, ever ran.
+    pub(super) ran_ticks: u64,
 }
 
 /// Where the last `exec` put code, stack, arguments and environment: all of it moves with the next one, so that an argv read under one
@@ -33,6 +37,12 @@ impl Stat {
     /// Whether nothing can be asked of it: a zombie or a kernel thread.
     pub(crate) fn is_over(&self) -> bool {
         self.zombie || self.kernel
+    }
+
+    /// The processor time that it ever used, with the children that it waited for.
+    pub(crate) fn ran(&self) -> Duration {
+        let per_second = rustix::param::clock_ticks_per_second().max(1);
+        Duration::from_millis(self.ran_ticks.saturating_mul(1000) / per_second)
     }
 
     /// When it started, in clock ticks since boot.
@@ -68,6 +78,7 @@ impl Stat {
             start_ticks: fields.number(22)?,
             rss_pages: fields.number(24)?,
             exec: ExecGeneration::from(&fields),
+            ran_ticks: [14, 15, 16, 17].into_iter().map(|field| fields.number(field).unwrap_or(0_u64)).sum(),
         }))
     }
 

@@ -1,0 +1,132 @@
+//! Workers that are at work though their gateway says that nothing happens: a thread that computes silently in an idle kernel, a child that it
+//! started. Where `busy_cpu` holds, what a worker's tree used of a processor since the last look tells, and holds its session.
+//!
+//! Only the trees of sessions that nothing else keeps are looked at, and those of workers that a gateway which is gone left behind.
+
+use std::collections::BTreeMap;
+
+use crate::domain::ledger::Ledger;
+use crate::domain::observation::GatewayObservation;
+use crate::domain::policy::{CpuShare, Rules, Workers};
+use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use crate::domain::spent::Spent;
+use crate::domain::table::{Session, TableView, Told, Transport, Turn};
+use crate::domain::time::Awake;
+use crate::sources::processes::ProcessesError;
+use crate::sources::spent::Trees;
+
+/// A worker of the session is at work.
+const BUSY: &str = "worker-busy";
+/// Whether one is can't be told.
+const UNKNOWN: &str = "unknown-worker-busy";
+
+/// What is remembered of trees between looks.
+#[derive(Debug, Default)]
+pub(super) struct Busy {
+    trees: Trees,
+    spent: BTreeMap<ProcessIdentity, Spent>,
+}
+
+impl Busy {
+    /// Takes over what an earlier run saw.
+    pub(super) fn recall(&mut self, memory: &Ledger, now: Awake) {
+        self.spent.extend(memory.spent.iter().filter(|(_, spent)| spent.at <= now).copied());
+    }
+
+    /// For the next run.
+    pub(super) fn spent(&self) -> Vec<(ProcessIdentity, Spent)> {
+        self.spent.iter().map(|(worker, spent)| (*worker, *spent)).collect()
+    }
+
+    /// Looks at the trees that matter, and adds a hold to each session of which one works.
+    pub(super) fn look<'a>(
+        &mut self,
+        gateways: impl Iterator<Item = (&'a mut GatewayObservation, &'a Rules)>,
+        view: &mut ProcessView,
+        now: Awake,
+    ) {
+        let mut seen = BTreeMap::new();
+        let mut at_work = Vec::new();
+        for (gateway, rules) in gateways {
+            let Some(rest) = rules.policy.busy_cpu else { continue };
+            if let TableView::Current(table) = &mut gateway.table {
+                let workers = by_key(view, rules);
+                for session in table.sessions.iter_mut().filter(|session| is_condemned_by_its_row(session)) {
+                    let named = session.named_worker().and_then(|pid| view.get(pid));
+                    let carrying = session.worker_key().and_then(|key| workers.get(key));
+                    let workers = named.into_iter().chain(carrying.into_iter().flatten().copied());
+                    let shown = workers.filter_map(|worker| self.work_of(worker, rest, now, &mut seen));
+                    if let Some(hold) = shown.min() {
+                        session.holds = Told::Known(vec![hold.into()]);
+                    }
+                }
+            }
+            if rules.workers == Workers::LeadersOfGone {
+                for worker in view.bereft.iter().filter_map(|pid| view.get(*pid)) {
+                    if self.work_of(worker, rest, now, &mut seen).is_some() {
+                        at_work.push(worker.identity.pid);
+                    }
+                }
+            }
+        }
+        view.at_work.extend(at_work);
+        self.spent.retain(|worker, _| seen.contains_key(worker));
+        self.trees.keep(|worker| seen.contains_key(worker));
+    }
+
+    fn work_of(
+        &mut self,
+        worker: &Process,
+        rest: CpuShare,
+        now: Awake,
+        seen: &mut BTreeMap<ProcessIdentity, Option<&'static str>>,
+    ) -> Option<&'static str> {
+        let identity = worker.identity;
+        if let Some(known) = seen.get(&identity) {
+            return *known;
+        }
+        let shown = match self.works(identity, rest, now) {
+            Ok(works) => works.then_some(BUSY),
+            Err(error) => {
+                tracing::debug!(worker = %identity, %error, "what a worker's tree used can't be read");
+                Some(UNKNOWN)
+            }
+        };
+        seen.insert(identity, shown);
+        shown
+    }
+
+    fn works(&mut self, worker: ProcessIdentity, rest: CpuShare, now: Awake) -> Result<bool, ProcessesError> {
+        let Some(used) = self.trees.used(worker, now)? else { return Ok(false) };
+        match self.spent.get_mut(&worker) {
+            Some(spent) => Ok(spent.look(now, used, rest)),
+            None => {
+                self.spent.insert(worker, Spent::new(now, used));
+                self.trees.runs_now(worker)
+            }
+        }
+    }
+}
+
+/// What looks like a worker, by the key that it carries.
+fn by_key<'a>(view: &'a ProcessView, rules: &Rules) -> BTreeMap<&'a str, Vec<&'a Process>> {
+    let mut workers: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
+    let Some(pattern) = &rules.worker_match else { return workers };
+    for process in
+        view.processes.values().filter(|process| !process.zombie && process.uid == rules.worker_uid)
+    {
+        let matched = process.argv.as_deref().and_then(|argv| pattern.matches(argv));
+        if let Some(key) = matched.and_then(|matched| matched.key) {
+            workers.entry(key).or_default().push(process);
+        }
+    }
+    workers
+}
+
+/// By all that the gateway says it may be reaped.
+fn is_condemned_by_its_row(session: &Session) -> bool {
+    session.transport == Told::Known(Transport::Detached)
+        && session.turn == Told::Known(Turn::Idle)
+        && session.holds.known().is_none_or(Vec::is_empty)
+        && !matches!(session.holds, Told::NotUnderstood(_))
+}

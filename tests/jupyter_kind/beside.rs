@@ -1,0 +1,72 @@
+//! Beside what the server does itself.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::closing::{LONGER, POLICY};
+use crate::releases::Release;
+use crate::stage::{Stage, of_runtime};
+
+#[test]
+#[ignore = "half a minute"]
+fn polling_is_no_activity_of_the_server() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    stage.server("server", 8888, &[]);
+    let kernel = stage.kernel("server");
+    stage.configure("grace = \"1h\"", &of_runtime(&stage.path("runtime")));
+    stage.reaper(&["once"]);
+    let activity =
+        || stage.rest("server", "GET", "/api/status?no_track_activity=1").1["last_activity"].clone();
+    stage.eventually("the kernel has started", || stage.row("server", &kernel)["last_activity"].is_string());
+    std::thread::sleep(Duration::from_secs(3));
+    let before = activity();
+    // As many looks as an hour has minutes.
+    for _ in 0..60 {
+        assert_eq!(stage.reaper(&["once"]).verdict(&kernel).1, "starting");
+    }
+    assert_eq!(activity(), before);
+}
+
+#[test]
+#[ignore = "a minute"]
+fn its_own_culler_may_be_on_at_the_same_time() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    let cull = ["--MappingKernelManager.cull_idle_timeout=4", "--MappingKernelManager.cull_interval=1"];
+    stage.server("server", 8888, &cull);
+    stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    let kernels: Vec<String> = (0..4).map(|_| stage.kernel_running("server", "x = 1")).collect();
+    let pids: Vec<u64> = kernels.iter().map(|kernel| stage.kernel_pid(kernel)).collect();
+    for kernel in &kernels {
+        stage.disconnect(kernel, "server", kernel);
+    }
+    stage.eventually("all are gone", || {
+        let said = stage.reaper(&["once"]);
+        assert!([0, 3].contains(&said.exit), "{}", said.text);
+        pids.iter().all(|pid| !stage.lives(*pid))
+    });
+}
+
+#[test]
+#[ignore = "some minutes"]
+fn a_hundred_kernels_that_are_due_at_once_go() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    stage.server("server", 8888, &[]);
+    stage.configure("grace = \"1h\"\nstart_timeout = \"1s\"", &of_runtime(&stage.path("runtime")));
+    let kernels: Vec<String> = (0..100).map(|_| stage.kernel("server")).collect();
+    stage.eventually("all of them rest", || {
+        let said = stage.reaper(&["once"]);
+        kernels.iter().all(|kernel| said.verdict(kernel).0 == "wait")
+    });
+    stage.configure(
+        "grace = \"1s\"\nstart_timeout = \"1s\"\nclose_timeout = \"120s\"",
+        &of_runtime(&stage.path("runtime")),
+    );
+    stage.eventually("all are gone", || {
+        let said = stage.reaper(&["once", "--wait", "10s"]);
+        assert_eq!(said.report["totals"]["failed"], 0, "{}", said.text);
+        stage.rest("server", "GET", "/api/kernels?no_track_activity=1").1 == json!([])
+    });
+    assert!(!stage.processes().iter().any(|it| it.argv.contains("ipykernel_launcher")));
+    let _ = LONGER;
+}
