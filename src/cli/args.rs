@@ -132,6 +132,25 @@ pub(super) struct OnceArgs {
     /// If something inside its grace will be due within this time, stay, look again when it is, and reap it
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     pub(super) wait: Option<Duration>,
+
+    #[command(flatten)]
+    pub(super) leftovers: LeftoversArgs,
+}
+
+/// What is left over on this machine, without a configuration file.
+#[derive(Debug, clap::Args)]
+pub(super) struct LeftoversArgs {
+    /// Without a configuration file: only servers that talk over stdin and lost their host; dry unless --reap is given
+    #[arg(long, value_name = "KIND", value_parser = ["processes"], requires = "pattern")]
+    pub(super) kind: Option<String>,
+
+    /// Which processes: "mcp", "acp", or a regular expression that is tried from argv's first character on
+    #[arg(long = "match", value_name = "MATCH", requires = "kind", id = "pattern")]
+    pub(super) pattern: Option<String>,
+
+    /// End them, once they have looked like that for worker_grace (60 s)
+    #[arg(long, requires = "kind", conflicts_with = "dry_run")]
+    pub(super) reap: bool,
 }
 
 #[derive(Debug, clap::Args)]

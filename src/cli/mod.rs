@@ -11,6 +11,7 @@ mod explain;
 mod hermes;
 mod history;
 mod hold;
+mod leftovers;
 mod look;
 mod metrics;
 mod narration;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::args::{Args, OnceArgs};
 use super::exit::{Exit, Failure};
 use super::signals::Signals;
-use super::{environment, output};
+use super::{environment, leftovers, output};
 use crate::domain::policy::Mode;
 use crate::operate::Runner;
 use crate::sources::clock;
@@ -15,10 +15,19 @@ use crate::sweep::{Patience, Run, Store, Sweep};
 pub(super) const A_MOMENT: Duration = Duration::from_millis(2);
 
 pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
-    let config = environment::config(args)?;
-    let dir = environment::state_dir(&config)?;
+    let leftovers = &once.leftovers;
+    let config = match &leftovers.pattern {
+        Some(pattern) => leftovers::config(pattern)?,
+        None => environment::config(args)?,
+    };
+    let dir = match &leftovers.pattern {
+        // A memory of its own: a service's would be lost to it, and it to a service.
+        Some(_) => environment::state_dir(&config)?.join("leftovers"),
+        None => environment::state_dir(&config)?,
+    };
     let mut sweep = Sweep::new(&config, Patience::None)?;
-    let mode = if once.dry_run { Mode::DryRun } else { Mode::Enforce };
+    let is_dry = once.dry_run || leftovers.kind.is_some() && !leftovers.reap;
+    let mode = if is_dry { Mode::DryRun } else { Mode::Enforce };
     let mut store = Store::open(&dir, sweep.boot(), clock::awake_now())?;
 
     store.run_by(&Runner::new("once", None, &config), config.audit);

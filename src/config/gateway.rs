@@ -75,8 +75,14 @@ fn read(section: &Section<'_>, above: &Policy) -> Option<GatewayConfig> {
         "a whole number of bytes from 1024 to 1073741824 (1 GiB)",
     );
     let policy = policy::read(section, above);
-    let (worker_match, worker_user) = process::read_worker(section);
+    let is_of_processes = matches!(kind, Some((GatewayKind::Processes, _)));
+    let presets: &[_] = if is_of_processes { &kinds::PRESETS } else { &[] };
+    let (worker_match, worker_user) = process::read_worker(section, presets);
     let process = process::read_process(section);
+
+    if is_of_processes {
+        check_processes(section);
+    }
 
     let (kind, built_in_match) = kind?;
     policy::check(section, &policy, &kind);
@@ -90,6 +96,20 @@ fn read(section: &Section<'_>, above: &Policy) -> Option<GatewayConfig> {
         worker_user,
         process,
     })
+}
+
+/// Without a gateway there is no process of its, and nothing but `match` says what may be ended.
+fn check_processes(section: &Section<'_>) {
+    if section.value("process").is_some() {
+        section
+            .refuse("process", "kind = \"processes\" has no gateway, and so no process of it; take it out");
+    }
+    let workers = section.value("worker").and_then(|worker| worker.get_ref().as_table());
+    if workers.is_none_or(|workers| !workers.contains_key("match")) {
+        let words = kinds::PRESETS.map(|(word, _)| format!("{word:?}")).join(", ");
+        let expected = format!("[gateway.worker] with match: {words}, or a regular expression in quotes");
+        section.refuse("worker", format!("missing; expected {expected}"));
+    }
 }
 
 fn name(section: &Section<'_>) -> Option<GatewayName> {

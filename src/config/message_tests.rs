@@ -11,7 +11,7 @@ pub(super) const GATEWAY: &str =
     "[[gateway]]\nname = \"a\"\nkind = \"hermes\"\nurl = \"http://127.0.0.1:9119\"\n";
 
 /// The kinds as messages name them.
-pub(super) const KINDS: &str = "\"hermes\" or \"http\" or \"jupyter\" or \"command\"";
+pub(super) const KINDS: &str = "\"hermes\" or \"http\" or \"jupyter\" or \"command\" or \"processes\"";
 
 /// What is said about a text.
 pub(super) fn told(text: &str) -> String {

@@ -30,10 +30,20 @@ pub(super) fn read_process(gateway: &Section<'_>) -> Option<ProcessSource> {
 }
 
 /// Reads `[gateway.worker]`: how a worker is recognised and whose process it is.
-pub(super) fn read_worker(gateway: &Section<'_>) -> (Option<WorkerMatch>, Option<UserSpec>) {
+/// `presets`: words that stand for a pattern.
+pub(super) fn read_worker(
+    gateway: &Section<'_>,
+    presets: &[(&str, &'static str)],
+) -> (Option<WorkerMatch>, Option<UserSpec>) {
     let Some(section) = gateway.section("worker", &keys::WORKER) else { return (None, None) };
     section.refuse_unknown_keys();
-    (pattern(&section, "match"), section.user("user", "a user's name in quotes, or a user id"))
+    let preset = section.value("match").and_then(|value| value.get_ref().as_str());
+    let preset = preset.and_then(|word| presets.iter().find(|(preset, _)| *preset == word));
+    let pattern = match preset {
+        Some((_, text)) => WorkerMatch::new(text).ok(),
+        None => pattern(&section, "match"),
+    };
+    (pattern, section.user("user", "a user's name in quotes, or a user id"))
 }
 
 fn pattern(section: &Section<'_>, key: &str) -> Option<WorkerMatch> {

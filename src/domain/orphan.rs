@@ -20,6 +20,8 @@ pub enum OrphanKind {
     IdleWorker,
     /// A worker that does nothing, of a gateway that publishes no table and to which no client at all is connected.
     UnattendedWorker,
+    /// A server that talks over stdin: the other end of that is gone, and so is its parent.
+    Leftover,
 }
 
 impl OrphanKind {
@@ -32,6 +34,7 @@ impl OrphanKind {
             Self::ParentlessWorker => "parentless-worker",
             Self::IdleWorker => "idle-worker",
             Self::UnattendedWorker => "unattended-worker",
+            Self::Leftover => "leftover",
         }
     }
 
@@ -39,13 +42,14 @@ impl OrphanKind {
     pub fn depends_on_table(self) -> bool {
         match self {
             Self::DetachedSession | Self::OwnerlessWorker | Self::SupersededWorker => true,
-            Self::ParentlessWorker | Self::IdleWorker | Self::UnattendedWorker => false,
+            Self::ParentlessWorker | Self::IdleWorker | Self::UnattendedWorker | Self::Leftover => false,
         }
     }
 
-    /// Whether it rests on the worker's doing nothing, which may be over in any moment: that is looked at again right before the first signal.
-    pub fn rests_on_idleness(self) -> bool {
-        matches!(self, Self::IdleWorker | Self::UnattendedWorker)
+    /// Whether it rests on what may be over in any moment (the worker does nothing; nobody has the other end of its stdin): that is looked at
+    /// again right before the first signal.
+    pub fn rests_on_a_moment(self) -> bool {
+        matches!(self, Self::IdleWorker | Self::UnattendedWorker | Self::Leftover)
     }
 }
 

@@ -30,6 +30,8 @@ pub enum Workers {
     /// What leads a session of its own (`setsid`), and what has the same argv: a fork of it. An editor of its file is none. One that no
     /// table lists may be another program's, so it is an orphan only if it carries the mark of a gateway that is gone.
     LeadersOfGone,
+    /// Each, of no gateway: a server that talks over stdin is an orphan if the other end of that is gone, and so is its parent.
+    Leftovers,
 }
 
 /// Graces, timeouts and the quota of one gateway.

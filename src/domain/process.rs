@@ -67,6 +67,21 @@ impl Process {
     }
 }
 
+/// What is at the other end of a process' stdin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stdin {
+    /// Nothing any more: a pipe that no process can write to, or a socket whose other end is closed.
+    Gone,
+    /// Somebody.
+    Held,
+    /// Nothing any more; but a client is connected to a socket on which its tree listens.
+    Serving,
+    /// There never is one: this, a file or a terminal, has no other end that could go.
+    Other(Box<str>),
+    /// Why it can't be known.
+    Unknown(Box<str>),
+}
+
 /// One look at the process tree: everything that can be, or be the parent of, a worker; not the whole machine.
 ///
 /// What isn't in it may still exist (the kernel's `children` files can miss a child, a look is never atomic), so absence proves nothing.
@@ -84,6 +99,8 @@ pub struct ProcessView {
     pub threads: BTreeMap<Pid, Pid>,
     /// Workers that a gateway which is gone left behind, and whose trees work.
     pub at_work: BTreeSet<Pid>,
+    /// What is at the other end of stdin, of processes that may be leftovers.
+    pub stdin: BTreeMap<Pid, Stdin>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
     /// The inode of the reaper's PID namespace.

@@ -182,6 +182,7 @@ pub(crate) fn being(orphan: OrphanKind, waited: Duration) -> String {
         OrphanKind::ParentlessWorker => "its gateway is gone",
         OrphanKind::IdleWorker => "its session stays, and it did nothing",
         OrphanKind::UnattendedWorker => "no client is connected, and it did nothing",
+        OrphanKind::Leftover => "its host and the other end of its stdin are gone",
     };
     match &*span(waited) {
         "0s" => what.into(),

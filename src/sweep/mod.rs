@@ -213,6 +213,7 @@ impl Sweep {
             return Ok(decision);
         }
         self.processes.look_below(&mut seen.processes, &due)?;
+        self.processes.look_for_clients(&mut seen.processes, &due)?;
         Ok(decide(seen, memory, &self.rules, now))
     }
 

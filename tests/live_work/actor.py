@@ -22,6 +22,9 @@ HERE = os.environ["ACTOR_DIR"]
 PYTHON = os.path.realpath(sys.executable)
 control = None
 children = {}
+# The other ends of the stdin of those that this process started.
+hosts = {}
+sockets = []
 memory = []
 
 
@@ -124,8 +127,18 @@ def spawn(name, command, options):
         environment[variable] = value
     directory = options.get("directory")
     log = options.get("log")
+    stdin = None
+    if options.get("stdin") == "pipe":
+        stdin, hosts[name] = os.pipe()
+    elif options.get("stdin") == "socket":
+        ours, theirs = socket.socketpair()
+        stdin, hosts[name] = theirs.detach(), ours.detach()
+    elif options.get("stdin"):
+        stdin = os.open(options["stdin"], os.O_RDWR)
 
     def become():
+        if stdin is not None:
+            os.dup2(stdin, 0)
         if options.get("session"):
             os.setsid()
         if options.get("group"):
@@ -151,6 +164,8 @@ def spawn(name, command, options):
             os.execvpe(command[0], command, environment)
         finally:
             os._exit(127)
+    if stdin is not None:
+        os.close(stdin)
     if options.get("orphan"):
         os.waitpid(pid, 0)
     else:
@@ -211,6 +226,14 @@ def state(pid):
         return None
 
 
+def below(pid):
+    try:
+        children = [int(child) for task in os.listdir(f"/proc/{pid}/task") for child in open(f"/proc/{pid}/task/{task}/children").read().split()]
+    except OSError:
+        return []
+    return children + [each for child in children for each in below(child)]
+
+
 def smaps(pid):
     rollup = open(f"/proc/{pid}/smaps_rollup").read().splitlines()
     return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in rollup[1:] if line.endswith("kB")}
@@ -244,6 +267,34 @@ def obey(order):
         return fork(*rest)
     if verb == "pid":
         return os.getpid()
+    if verb == "below":
+        return below(*rest)
+    if verb == "close stdin":
+        return os.close(hosts.pop(rest[0]))
+    if verb == "stdin of":
+        # From now on another process has the same end of it, too.
+        return os.set_inheritable(hosts[rest[0]], True)
+    if verb == "undumpable":
+        # PR_SET_DUMPABLE.
+        return ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)
+    if verb == "listen":
+        sockets.append(socket.create_server(("127.0.0.1", rest[0])))
+        return None
+    if verb == "listen unix":
+        sockets.append(socket.socket(socket.AF_UNIX))
+        sockets[-1].bind(rest[0])
+        return sockets[-1].listen()
+    if verb == "accept":
+        sockets.append(sockets[-1].accept()[0])
+        return None
+    if verb == "connect":
+        sockets.append(socket.create_connection(("127.0.0.1", rest[0])))
+        return None
+    if verb == "connect unix":
+        sockets.append(socket.socket(socket.AF_UNIX))
+        return sockets[-1].connect(rest[0])
+    if verb == "disconnect":
+        return sockets.pop().close()
     if verb == "exit":
         os._exit(0)
     if verb == "setsid":

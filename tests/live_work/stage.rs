@@ -94,7 +94,7 @@ impl Stage {
         answer
     }
 
-    fn to(&self, name: &str) -> Option<UnixDatagram> {
+    pub(crate) fn to(&self, name: &str) -> Option<UnixDatagram> {
         let own = self.place.path(&format!("cast/order-{}", self.next()));
         let socket = UnixDatagram::bind(&own).unwrap();
         fs::set_permissions(&own, Permissions::from_mode(0o777)).unwrap();

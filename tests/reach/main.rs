@@ -16,6 +16,8 @@ mod addresses;
 mod command;
 mod command_output;
 mod command_trust;
+mod leftover_servers;
+mod leftovers;
 #[path = "../cli/place.rs"]
 mod place;
 #[path = "../cli/privileges.rs"]
@@ -25,6 +27,7 @@ mod reapers;
 #[path = "../cli/running.rs"]
 mod running;
 mod socket_server;
+mod software;
 #[path = "../live_work/stage.rs"]
 mod stage;
 mod tmux;

@@ -43,6 +43,9 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
         if matches!(settings.kind, GatewayKind::JupyterRuntime(_)) && settings.name.as_str() != gateway.name {
             continue;
         }
+        if matches!(settings.kind, GatewayKind::Processes) {
+            continue;
+        }
         if let Some(pattern) = &settings.worker_match {
             let found = matching(&processes, pattern);
             workers(gateway, &found, &gateways, checks);
@@ -135,6 +138,10 @@ fn programs(config: &Config, checks: &mut Vec<Check>) {
 fn table(gateway: &Gateway<'_>, kind: &str) -> Check {
     let name = plain(gateway.name, 64);
     let sessions = gateway.subjects.iter().filter(|entry| entry.kind == "session").count();
+    if kind == "processes" {
+        let found = count(gateway.subjects.len(), "process").replace("processs", "processes");
+        return Check::ok("gateway", format!("{name} ({kind}) has no gateway to ask; {found} seen"));
+    }
     match (gateway.table, gateway.pid) {
         ("ok", Some(pid)) => {
             let sessions = count(sessions, "session");

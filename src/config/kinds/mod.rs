@@ -6,6 +6,7 @@ mod endpoint;
 mod hermes;
 mod http;
 mod jupyter;
+mod processes;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,6 +20,7 @@ pub use command::{CommandGateway, CommandLine};
 pub use endpoint::{Endpoint, ListenerUser};
 pub use hermes::HermesHome;
 pub use jupyter::JupyterRuntime;
+pub(super) use processes::PRESETS;
 
 /// How a gateway is spoken to, with the settings of that kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,9 +37,11 @@ pub enum GatewayKind {
     JupyterRuntime(JupyterRuntime),
     /// Its table is printed by a program.
     Command(CommandGateway),
+    /// There is none: leftovers are found by themselves.
+    Processes,
 }
 
-const KINDS: [&Kind; 4] = [&hermes::KIND, &http::KIND, &jupyter::KIND, &command::KIND];
+const KINDS: [&Kind; 5] = [&hermes::KIND, &http::KIND, &jupyter::KIND, &command::KIND, &processes::KIND];
 
 /// Words of the contract that other versions may serve.
 const RESERVED: [&str; 1] = ["file"];
@@ -64,6 +68,7 @@ impl GatewayKind {
             Self::Hermes(_) | Self::HermesHome(_) => hermes::KIND.word,
             Self::Jupyter(_) | Self::JupyterRuntime(_) => jupyter::KIND.word,
             Self::Command(_) => command::KIND.word,
+            Self::Processes => processes::KIND.word,
         }
     }
 
@@ -76,6 +81,7 @@ impl GatewayKind {
     pub fn workers(&self) -> Workers {
         match self {
             Self::Jupyter(_) | Self::JupyterRuntime(_) => Workers::LeadersOfGone,
+            Self::Processes => Workers::Leftovers,
             Self::Http(_) | Self::Hermes(_) | Self::HermesHome(_) | Self::Command(_) => Workers::Matching,
         }
     }
@@ -94,7 +100,7 @@ impl GatewayKind {
     pub fn endpoint(&self) -> Option<&Endpoint> {
         match self {
             Self::Http(endpoint) | Self::Hermes(endpoint) | Self::Jupyter(endpoint) => Some(endpoint),
-            Self::HermesHome(_) | Self::JupyterRuntime(_) | Self::Command(_) => None,
+            Self::HermesHome(_) | Self::JupyterRuntime(_) | Self::Command(_) | Self::Processes => None,
         }
     }
 }

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::named::by_pid;
 use super::position::Position;
 use super::world::{Gateway, RowId, Standing, World};
+use crate::domain::adoption::{self, AdoptionSign};
 use crate::domain::ids::Pid;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Workers;
-use crate::domain::process::Process;
+use crate::domain::process::{Process, Stdin};
 use crate::domain::verdict::Keep;
 
 /// The owner of a worker process.
@@ -202,8 +203,14 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         return Owner::Doubt(Keep::UnknownState("its PID namespace can't be read".into()));
     }
     let position = position();
-    if world.matching(pid).all(|gateway| world.gateways[gateway].rules.workers == Workers::LeadersOfGone) {
-        return left_behind(world, process, position);
+    let is_any =
+        |kind: Workers| world.matching(pid).any(|gateway| world.gateways[gateway].rules.workers == kind);
+    if !is_any(Workers::Matching) {
+        return if is_any(Workers::Leftovers) && !is_any(Workers::LeadersOfGone) {
+            leftover(world, process, &position)
+        } else {
+            left_behind(world, process, position)
+        };
     }
     match doubt(world, process, &position) {
         Some(doubt) => Owner::Doubt(doubt),
@@ -390,6 +397,36 @@ fn left_behind(world: &World<'_>, process: &Process, position: Position) -> Owne
         _ => Owner::Doubt(Keep::UnknownState(
             "no session names it, and nothing says that the server that started it is gone: another program may have started it".into(),
         )),
+    }
+}
+
+/// Of a server that talks over stdin and is of no gateway: what is at the other end of that, and who its parent is by now. The shell that it
+/// was started by counts with it.
+fn leftover(world: &World<'_>, process: &Process, position: &Position) -> Owner {
+    let kept = |why: &str| Owner::Doubt(Keep::UnknownState(why.into()));
+    match world.view().stdin.get(&process.identity.pid) {
+        Some(Stdin::Gone) => {}
+        Some(Stdin::Held | Stdin::Serving) => return Owner::Doubt(Keep::Attached),
+        Some(Stdin::Other(what)) => {
+            let why = format!("its stdin is {what}, so nothing tells whether its host is there");
+            return Owner::Doubt(Keep::UnknownState(why.into()));
+        }
+        Some(Stdin::Unknown(why)) => return Owner::Doubt(Keep::UnknownState(why.clone())),
+        None => return kept("what is at the other end of its stdin wasn't seen"),
+    }
+    if position.gateway().is_some() || matches!(position, Position::BelowFormer(_)) {
+        return kept("the other end of its stdin is gone, but it is below a gateway");
+    }
+    let head =
+        world.ancestors(process).take_while(|above| above.is_wrapper_of(process)).last().unwrap_or(process);
+    match adoption::sign(head, world.view()) {
+        Some(
+            AdoptionSign::UnderInit | AdoptionSign::UnderKnownSubreaper | AdoptionSign::LeaderlessSession,
+        ) => Owner::Nobody(OrphanKind::Leftover),
+        Some(AdoptionSign::UnderFirst) => kept(
+            "the other end of its stdin is gone, but its parent is process 1 of a container, which may be its host",
+        ),
+        None => kept("the other end of its stdin is gone, but its parent is there and may be its host"),
     }
 }
 

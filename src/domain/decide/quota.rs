@@ -21,7 +21,7 @@ impl Gateway<'_> {
             remnants_of: None,
             limits: self.limits.clone(),
             // What is idle now may be used in a moment.
-            valid_until: self.seen.asked + if orphan.rests_on_idleness() { Duration::ZERO } else { GOOD_FOR },
+            valid_until: self.seen.asked + if orphan.rests_on_a_moment() { Duration::ZERO } else { GOOD_FOR },
             close_timeout: policy.close_timeout,
             term_timeout: policy.term_timeout,
             failures: None,

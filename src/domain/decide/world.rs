@@ -226,7 +226,8 @@ impl<'a> World<'a> {
 
     /// Whether every configured gateway's process is known, so that whatever else is a parent is none of them.
     pub(super) fn all_gateways_known(&self) -> bool {
-        self.gateways.iter().all(|gateway| gateway.process.is_some())
+        let mut gateways = self.gateways.iter().filter(|gateway| gateway.rules.workers != Workers::Leftovers);
+        gateways.all(|gateway| gateway.process.is_some())
     }
 
     /// The ancestors of a process, the nearest first, as far as they are in view.
@@ -390,7 +391,7 @@ fn workers<'a>(
     let matching = || view.processes.values().filter(here);
     let leads = |process: &Process| process.session == process.identity.pid.get();
     let leaders: BTreeSet<&str> = match rules.workers {
-        Workers::Matching => BTreeSet::new(),
+        Workers::Matching | Workers::Leftovers => BTreeSet::new(),
         Workers::LeadersOfGone => matching()
             .filter(|process| leads(process))
             .filter_map(|process| process.argv.as_deref())
@@ -398,7 +399,7 @@ fn workers<'a>(
     };
     // What leads no session and is no fork of one that does merely names a worker.
     let is_worker = |process: &&Process| {
-        rules.workers == Workers::Matching
+        rules.workers != Workers::LeadersOfGone
             || process.argv.as_deref().is_some_and(|argv| leaders.contains(argv))
     };
     matching().filter(is_worker).filter_map(|process| Some((process.identity.pid, key(process)?))).collect()

@@ -27,7 +27,7 @@ use crate::config::user::UserError;
 use crate::config::{Endpoint, GatewayConfig, GatewayKind, ListenerUser};
 use crate::domain::ids::Pid;
 use crate::domain::outside::Outside;
-use crate::domain::table::{Answer, CloseAnswer, TableView};
+use crate::domain::table::{Answer, CloseAnswer, SessionTable, TableView};
 use crate::domain::warrant::CloseOrder;
 
 /// A gateway that can be asked, whatever its kind. Reaps of several sessions run at the same time, hence `&self` there.
@@ -71,6 +71,25 @@ pub async fn read_table(gateway: &mut dyn Gateway) -> TableView {
     view
 }
 
+/// Where there is no gateway: a table without sessions, always.
+#[derive(Debug)]
+struct Nothing;
+
+impl Gateway for Nothing {
+    fn read_table(&mut self) -> LocalBoxFuture<'_, TableView> {
+        Box::pin(std::future::ready(TableView::Current(SessionTable::default())))
+    }
+
+    fn can_close(&self) -> bool {
+        false
+    }
+
+    fn reap<'a>(&'a self, _: &'a CloseOrder, _: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
+        let why = "there is no gateway, and so no session".into();
+        Box::pin(std::future::ready(CloseAnswer::Failed { why }))
+    }
+}
+
 /// A gateway can't be asked as it is configured.
 #[derive(Debug, Error)]
 pub enum OpenError {
@@ -107,6 +126,7 @@ pub fn open(config: &GatewayConfig) -> Result<Box<dyn Gateway>, OpenError> {
             Box::new(JupyterGateway::new(client, config.max_table_bytes, config.policy.start_timeout))
         }
         GatewayKind::JupyterRuntime(_) => Box::new(Servers::default()),
+        GatewayKind::Processes => Box::new(Nothing),
         GatewayKind::Command(of) => {
             Box::new(ProgramGateway::open(of, config.timeout, config.max_table_bytes)?)
         }

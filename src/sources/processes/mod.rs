@@ -25,6 +25,7 @@ mod kinship;
 mod pidfd;
 mod proc;
 mod stat;
+mod stdin;
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
@@ -116,6 +117,22 @@ impl Processes {
     /// A process that is there can't be read.
     pub fn look_at_marks(&mut self, view: &mut ProcessView, rules: &[Rules]) -> Result<(), ProcessesError> {
         self.marks.look(&mut self.proc, view, rules)
+    }
+
+    /// Adds to a view what is at the other end of stdin, where that tells whose a process is.
+    ///
+    /// # Errors
+    /// A process that is there can't be read.
+    pub fn look_at_stdin(&mut self, view: &mut ProcessView, rules: &[Rules]) -> Result<(), ProcessesError> {
+        stdin::look(&mut self.proc, view, rules)
+    }
+
+    /// Sees whether a client is connected to the trees of those that are due and lost the other end of their stdin.
+    ///
+    /// # Errors
+    /// A process that is there can't be read.
+    pub fn look_for_clients(&mut self, view: &mut ProcessView, due: &[Pid]) -> Result<(), ProcessesError> {
+        stdin::look_for_clients(&mut self.proc, view, due)
     }
 
     /// The children of process 1 that were looked at: for the next run, which needn't.

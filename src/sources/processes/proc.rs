@@ -313,6 +313,11 @@ impl ProcessDir {
         self.pid
     }
 
+    /// The directory itself.
+    pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.fd)
+    }
+
     /// What stands in a file below it. `None`: there is none, or the process is gone.
     pub(crate) fn text<'b>(
         &self,

@@ -6,6 +6,7 @@ pub mod holder;
 mod netlink;
 pub mod own;
 mod proc_net;
+pub mod unix;
 
 use std::collections::HashSet;
 use std::io;

@@ -1,0 +1,66 @@
+//! Servers from PyPI and npm, installed once below target/.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::privileges::left_out;
+
+/// MCP servers and an ACP adapter.
+pub(crate) struct Software {
+    /// An MCP server from PyPI.
+    pub(crate) git_server: PathBuf,
+    /// An MCP server from npm.
+    pub(crate) everything_server: PathBuf,
+    /// An ACP adapter from npm.
+    pub(crate) acp_adapter: PathBuf,
+}
+
+/// What these tests were written with; the registries keep it. From its release 2 on, Python's SDK moves stdin away from descriptor 0, where
+/// a server then has /dev/null, and never qualifies.
+const PYPI: [&str; 2] = ["mcp-server-git==2026.10.10", "mcp==1.30.0"];
+const NPM: [&str; 2] =
+    ["@modelcontextprotocol/server-everything@2026.8.31", "@zed-industries/codex-acp@0.16.0"];
+
+/// Installs them. `None`: it can't be done here, which was said.
+pub(crate) fn install(test: &str) -> Option<Software> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reach-software");
+    fs::create_dir_all(&dir).unwrap();
+    let lock = File::create(dir.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let (venv, npm) = (dir.join("venv"), dir.join("npm"));
+    let software = Software {
+        git_server: venv.join("bin/mcp-server-git"),
+        everything_server: npm.join("node_modules/.bin/mcp-server-everything"),
+        acp_adapter: npm.join("node_modules/.bin/codex-acp"),
+    };
+    let done = dir.join(format!(
+        "done-{}",
+        PYPI.iter().chain(&NPM).map(|name| name.replace('/', "_")).collect::<String>()
+    ));
+    if done.exists() {
+        return Some(software);
+    }
+    let run = |program: &str, words: &[&str]| {
+        let mut command = Command::new(program);
+        let output = command.args(words).current_dir(&dir).stdin(Stdio::null()).output();
+        match output {
+            Ok(output) if output.status.success() => true,
+            other => {
+                eprintln!("{program} {words:?}: {other:?}");
+                false
+            }
+        }
+    };
+    let pip = venv.join("bin/pip");
+    let prefix = npm.to_str().unwrap();
+    let is_there = run("python3", &["-m", "venv", venv.to_str().unwrap()])
+        && run(pip.to_str().unwrap(), &[&["install", "--quiet"], &PYPI[..]].concat())
+        && run("npm", &[&["install", "--no-audit", "--no-fund", "--prefix", prefix], &NPM[..]].concat());
+    if !is_there {
+        left_out(test, "Python with venv, npm, and their registries");
+        return None;
+    }
+    File::create(done).unwrap();
+    Some(software)
+}
