@@ -13,8 +13,8 @@ use super::once::A_MOMENT;
 use crate::config::{Config, parse};
 use crate::demo::story::{Narrator, Scene, Script, Who, stage};
 use crate::domain::policy::Mode;
-use crate::domain::verdict::Subject;
-use crate::report::{Fate, Line, Report, human};
+use crate::domain::verdict::{Subject, Verdict};
+use crate::report::{Line, Report, human};
 use crate::sources::clock;
 use crate::sweep::{Patience, Store, Sweep};
 
@@ -65,11 +65,11 @@ fn configuration(scene: &Scene) -> Result<Config, Box<dyn Error>> {
 /// Tells what changed since the last look.
 fn tell(report: &Report, scene: &Scene, told: &mut HashMap<String, String>) {
     for line in report.gateways.iter().flat_map(|gateway| &gateway.subjects) {
-        let name = match &line.subject {
+        let name = match &line.judged.subject {
             Subject::Session { id, .. } => {
                 scene.name_of(id).map_or_else(|| format!("session {id}"), Into::into)
             }
-            Subject::Worker { .. } => format!("worker {}", line.subject.id()),
+            Subject::Worker { .. } => format!("worker {}", line.judged.subject.id()),
         };
         let (gist, words) = words(line, &name);
         if told.insert(name, gist.clone()) != Some(gist) {
@@ -80,9 +80,9 @@ fn tell(report: &Report, scene: &Scene, told: &mut HashMap<String, String>) {
 
 /// What is news about a subject, and the words for it.
 fn words(line: &Line, name: &str) -> (String, String) {
-    match &line.fate {
-        Fate::Keep(keep) => (keep.reason().into(), format!("leaves {name} alone: {keep}")),
-        Fate::Wait { remaining, .. } => {
+    match &line.judged.verdict {
+        Verdict::Keep(keep) => (keep.reason().into(), format!("leaves {name} alone: {keep}")),
+        Verdict::Wait { remaining, .. } => {
             ("waiting".into(), format!("sees {name} abandoned; waits {} more", human::span(*remaining)))
         }
         _ => ("ended".into(), format!("{name}: {}", human::in_words(line))),

@@ -16,7 +16,6 @@ pub(super) async fn look(config: &Config) -> Result<Report, Failure> {
 pub(super) async fn look_with(config: &Config, sweep: &mut Sweep) -> Result<Report, Failure> {
     let dir = environment::state_dir(config)?;
     let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
-    let mut report = sweep.preview(&memory).await?;
-    report.heed(&holds::vetoes(&dir, clock::wall_now()), clock::wall_now());
-    Ok(report)
+    let vetoes = holds::vetoes(&dir, clock::wall_now());
+    Ok(sweep.preview(&memory, &vetoes).await?)
 }

@@ -110,7 +110,7 @@ impl Notebook {
     pub fn decided(&mut self, report: &Report) {
         let before = self.seen.clone();
         let document = json::document(report);
-        let at = humantime::format_rfc3339_millis(report.started_at).to_string();
+        let at = humantime::format_rfc3339_millis(report.begun.started_at).to_string();
         let events = self.seen.take_in(&document, &at);
         let written = self
             .write_events(&events)
@@ -128,17 +128,21 @@ impl Notebook {
         for (gateway, line) in report.due() {
             let name = seen::name_of(&json::entry(line));
             let looks = self.seen.looks(gateway.as_str(), &name);
-            match &line.subject {
+            match &line.judged.subject {
                 Subject::Session { id, .. } => {
-                    let key = line.key.clone();
-                    dossier.add_session(gateway, id, Known { key, memory_bytes: line.rss_bytes, looks });
+                    let key = line.judged.key.clone();
+                    dossier.add_session(
+                        gateway,
+                        id,
+                        Known { key, memory_bytes: line.judged.rss_bytes, looks },
+                    );
                 }
                 Subject::Worker { key, identity } => {
                     let key = key.as_ref().map(|key| key.as_str().into());
                     dossier.add_worker(
                         gateway,
                         *identity,
-                        Known { key, memory_bytes: line.rss_bytes, looks },
+                        Known { key, memory_bytes: line.judged.rss_bytes, looks },
                     );
                 }
             }
@@ -148,7 +152,12 @@ impl Notebook {
 
     /// Takes in how the run ended.
     pub fn ended(&mut self, report: &Report) {
-        self.last_run.take_in(&json::document(report), &self.seen, report.started_at, clock::wall_now());
+        self.last_run.take_in(
+            &json::document(report),
+            &self.seen,
+            report.begun.started_at,
+            clock::wall_now(),
+        );
         for gateway in &mut self.last_run.gateways {
             let kind = self.kinds.iter().find(|(name, _)| *name == gateway.name);
             gateway.kind = kind.map(|(_, kind)| kind.clone()).unwrap_or_default();

@@ -7,9 +7,9 @@ use anstyle::{AnsiColor, Style};
 
 pub(crate) use super::text::span;
 use super::text::{bytes, count, plain};
-use super::{Fate, GatewayReport, Line, Report, TableState};
+use super::{End, GatewayReport, Line, Report, TableState};
 use crate::domain::orphan::OrphanKind;
-use crate::domain::verdict::{Keep, Subject};
+use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
 use crate::reap::outcome::{Ending, Outcome, Step, Survivor};
 
 /// What is to be told.
@@ -48,7 +48,7 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
     let name = plain(gateway.name.as_str(), 64);
     let _ = write!(text, "{HEAD}{name}{HEAD:#}{process}: ");
     let sessions =
-        gateway.subjects.iter().filter(|line| matches!(line.subject, Subject::Session { .. })).count();
+        gateway.subjects.iter().filter(|line| matches!(line.judged.subject, Subject::Session { .. })).count();
     let others = gateway.subjects.len() - sessions;
     match gateway.table {
         TableState::Ok => {
@@ -74,7 +74,7 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
         let _ = writeln!(text, "  beside it: {}", plain(beside, 400));
     }
     for line in &gateway.subjects {
-        let is_act = !matches!(line.fate, Fate::Keep(_) | Fate::Wait { .. });
+        let is_act = !matches!(line.judged.verdict, Verdict::Keep(_) | Verdict::Wait { .. });
         if is_act || detail == Detail::All {
             render_line(text, line);
         }
@@ -83,11 +83,11 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
 
 fn render_line(text: &mut String, line: &Line) {
     let (style, word, story) = story(line);
-    let (kind, id) = match &line.subject {
-        Subject::Session { .. } => ("session", line.subject.id()),
-        Subject::Worker { .. } => ("worker", line.subject.id()),
+    let (kind, id) = match &line.judged.subject {
+        Subject::Session { .. } => ("session", line.judged.subject.id()),
+        Subject::Worker { .. } => ("worker", line.judged.subject.id()),
     };
-    let pid = line.subject.worker_pid().map(|pid| pid.to_string()).unwrap_or_else(|| "-".into());
+    let pid = line.judged.subject.worker_pid().map(|pid| pid.to_string()).unwrap_or_else(|| "-".into());
     let _ = writeln!(text, "  {style}{word:<8}{style:#} {kind:<7} {:<24} {pid:>7}  {story}", plain(&id, 24));
 }
 
@@ -98,29 +98,32 @@ pub(crate) fn in_words(line: &Line) -> String {
 }
 
 fn story(line: &Line) -> (Style, &'static str, String) {
-    match &line.fate {
-        Fate::Keep(keep) => {
-            let by_hand = match (&line.by_hand, keep) {
+    let Judged { subject, verdict, by_hand, .. } = &line.judged;
+    match (verdict, &line.end) {
+        (Verdict::Keep(keep), _) => {
+            let by_hand = match (by_hand, keep) {
                 (None, _) | (_, Keep::ByHand(_)) => String::new(),
                 (Some(words), _) => format!("; and by hand: {}", plain(words, 200)),
             };
             (QUIET, "keep", plain(&keep.to_string(), 200) + &by_hand)
         }
-        Fate::Wait { orphan, waited, remaining } => {
+        (Verdict::Wait { orphan, waited, remaining }, _) => {
             (SOON, "wait", format!("{}; due in {}", being(*orphan, *waited), span(*remaining)))
         }
-        Fate::Deferred { orphan, waited } => {
+        (Verdict::Deferred { orphan, waited }, _) => {
             (SOON, "deferred", format!("{}; over max_reaps, the next run takes it", being(*orphan, *waited)))
         }
-        Fate::WouldReap { orphan, waited } => {
-            (GOOD, "due", format!("{}; would be reaped", being(*orphan, *waited)))
-        }
-        Fate::Due { warrant, waited } => {
-            (GOOD, "due", format!("{}; the next run reaps it", being(warrant.orphan(), *waited)))
-        }
-        Fate::Reap { orphan, waited, ending } => {
-            let (style, word, what) = ended(ending, matches!(line.subject, Subject::Session { .. }));
-            (style, word, format!("{}; {what}", being(*orphan, *waited)))
+        (Verdict::Reap { warrant, waited }, end) => {
+            let being = being(warrant.orphan(), *waited);
+            match end {
+                None => (GOOD, "due", format!("{being}; the next run reaps it")),
+                Some(End::Told) => (GOOD, "due", format!("{being}; would be reaped")),
+                Some(End::Of(ending)) => {
+                    let is_session = matches!(subject, Subject::Session { .. });
+                    let (style, word, what) = ended(ending, is_session);
+                    (style, word, format!("{being}; {what}"))
+                }
+            }
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use serde::Serialize;
 
-use super::{Fate, GatewayReport, Line, Report};
+use super::{End, GatewayReport, Line, Report};
+use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Mode;
-use crate::domain::verdict::Subject;
-use crate::reap::outcome::{self, Outcome};
+use crate::domain::verdict::{Judged, Subject, Verdict};
+use crate::reap::outcome::{self, Ending, Outcome};
 use crate::text::to_json;
 
 const VERSION: u32 = 1;
@@ -76,7 +77,8 @@ pub(crate) struct Survivor<'a> {
     pub(crate) reason: &'a str,
 }
 
-#[derive(Debug, Default, Serialize)]
+/// Sums over a report.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Totals {
     pub(crate) sessions: usize,
     pub(crate) workers: usize,
@@ -103,29 +105,15 @@ pub fn render(report: &Report) -> serde_json::Result<String> {
 
 /// The report in the words of the interface, for whatever else is made of them: events, metrics, `explain`.
 pub(crate) fn document(report: &Report) -> Document<'_> {
-    let totals = report.totals();
     Document {
         version: VERSION,
-        run: &report.run,
-        dry_run: report.mode == Mode::DryRun,
-        started_at: humantime::format_rfc3339_seconds(report.started_at).to_string(),
+        run: &report.begun.run,
+        dry_run: report.begun.mode == Mode::DryRun,
+        started_at: humantime::format_rfc3339_seconds(report.begun.started_at).to_string(),
         took_s: rounded(report.took),
         paused: report.paused.as_deref(),
         gateways: report.gateways.iter().map(gateway).collect(),
-        totals: Totals {
-            sessions: totals.sessions,
-            workers: totals.workers,
-            keep: totals.keep,
-            wait: totals.wait,
-            reap: totals.reap,
-            reaped: totals.reaped,
-            gone: totals.gone,
-            kept: totals.kept,
-            failed: totals.failed,
-            deferred: totals.deferred,
-            reclaimed_rss_bytes: totals.reclaimed_bytes,
-            reclaimed_bytes: totals.reclaimed_bytes,
-        },
+        totals: report.totals(),
     }
 }
 
@@ -140,75 +128,69 @@ fn gateway(report: &GatewayReport) -> Gateway<'_> {
     }
 }
 
-/// One line of the report in the words of the interface.
 fn survivor(survivor: &outcome::Survivor) -> Survivor<'_> {
     Survivor { pid: survivor.process.pid.get(), reason: &survivor.why }
 }
 
+/// One line of the report in the words of the interface.
 pub(crate) fn entry(line: &Line) -> Entry<'_> {
-    let empty = Entry {
-        kind: match line.subject {
+    let Judged { subject, key, rss_bytes, closes_without_effect, by_hand, verdict } = &line.judged;
+    let (orphan, waited) = match verdict {
+        Verdict::Keep(_) => (None, None),
+        Verdict::Wait { orphan, waited, .. } | Verdict::Deferred { orphan, waited } => {
+            (Some(*orphan), Some(*waited))
+        }
+        Verdict::Reap { warrant, waited } => (Some(warrant.orphan()), Some(*waited)),
+    };
+    let entry = Entry {
+        kind: match subject {
             Subject::Session { .. } => "session",
             Subject::Worker { .. } => "worker",
         },
-        id: line.subject.id(),
-        key: line.key.as_deref(),
-        worker_pid: line.subject.worker_pid().map(|pid| pid.get()),
-        verdict: "reap",
+        id: subject.id(),
+        key: key.as_deref(),
+        worker_pid: subject.worker_pid().map(|pid| pid.get()),
+        verdict: match verdict {
+            Verdict::Keep(_) => "keep",
+            Verdict::Wait { .. } => "wait",
+            Verdict::Deferred { .. } => "deferred",
+            Verdict::Reap { .. } => "reap",
+        },
         reason: "orphaned",
         detail: None,
-        orphan_kind: None,
-        waited_s: None,
+        orphan_kind: orphan.map(OrphanKind::as_str),
+        waited_s: waited.map(rounded),
         remaining_s: None,
         outcome: None,
         steps: Vec::new(),
-        rss_bytes: line.rss_bytes,
+        rss_bytes: *rss_bytes,
         reclaimed_bytes: None,
         survivors: Vec::new(),
-        closes_without_effect: line.closes_without_effect,
-        by_hand: line.by_hand.as_deref(),
+        closes_without_effect: *closes_without_effect,
+        by_hand: by_hand.as_deref(),
     };
-    match &line.fate {
-        Fate::Keep(keep) => {
-            Entry { verdict: "keep", reason: keep.reason(), detail: Some(keep.to_string()), ..empty }
-        }
-        Fate::Wait { orphan, waited, remaining } => Entry {
-            verdict: "wait",
-            orphan_kind: Some(orphan.as_str()),
-            waited_s: Some(rounded(*waited)),
-            remaining_s: Some(rounded(*remaining)),
-            ..empty
+    match (verdict, &line.end) {
+        (Verdict::Keep(keep), _) => Entry { reason: keep.reason(), detail: Some(keep.to_string()), ..entry },
+        (Verdict::Wait { remaining, .. }, _) => Entry { remaining_s: Some(rounded(*remaining)), ..entry },
+        (_, Some(End::Told)) => Entry { outcome: Some("would-reap"), ..entry },
+        (_, Some(End::Of(ending))) => ended(ending, entry),
+        (_, None) => entry,
+    }
+}
+
+fn ended<'a>(ending: &'a Ending, entry: Entry<'a>) -> Entry<'a> {
+    Entry {
+        outcome: Some(ending.outcome.as_str()),
+        steps: ending.steps.iter().map(|step| step.as_str()).collect(),
+        detail: match &ending.outcome {
+            Outcome::Kept { reason } => Some(format!("the gateway keeps it: {}", reason.as_str())),
+            Outcome::Spared { why } => Some(why.to_string()),
+            Outcome::Failed { why } => Some(why.to_string()),
+            Outcome::Reaped | Outcome::Gone => ending.note.as_ref().map(ToString::to_string),
         },
-        Fate::Deferred { orphan, waited } => Entry {
-            verdict: "deferred",
-            orphan_kind: Some(orphan.as_str()),
-            waited_s: Some(rounded(*waited)),
-            ..empty
-        },
-        Fate::Due { warrant, waited } => {
-            Entry { orphan_kind: Some(warrant.orphan().as_str()), waited_s: Some(rounded(*waited)), ..empty }
-        }
-        Fate::WouldReap { orphan, waited } => Entry {
-            orphan_kind: Some(orphan.as_str()),
-            waited_s: Some(rounded(*waited)),
-            outcome: Some("would-reap"),
-            ..empty
-        },
-        Fate::Reap { orphan, waited, ending } => Entry {
-            orphan_kind: Some(orphan.as_str()),
-            waited_s: Some(rounded(*waited)),
-            outcome: Some(ending.outcome.as_str()),
-            steps: ending.steps.iter().map(|step| step.as_str()).collect(),
-            detail: match &ending.outcome {
-                Outcome::Kept { reason } => Some(format!("the gateway keeps it: {}", reason.as_str())),
-                Outcome::Spared { why } => Some(why.to_string()),
-                Outcome::Failed { why } => Some(why.to_string()),
-                Outcome::Reaped | Outcome::Gone => ending.note.as_ref().map(ToString::to_string),
-            },
-            reclaimed_bytes: Some(ending.reclaimed_bytes),
-            survivors: ending.survivors.iter().map(survivor).collect(),
-            ..empty
-        },
+        reclaimed_bytes: Some(ending.reclaimed_bytes),
+        survivors: ending.survivors.iter().map(survivor).collect(),
+        ..entry
     }
 }
 

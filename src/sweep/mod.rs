@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::domain::decide::{Decision, decide};
+use crate::domain::decide::{Decision, Place, decide};
 use crate::domain::ids::BootId;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
@@ -35,7 +35,8 @@ use crate::domain::time::Awake;
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::Warrant;
 use crate::reap::linux::LinuxKernel;
-use crate::report::Report;
+use crate::reap::outcome::Ending;
+use crate::report::{Begun, Report};
 use crate::sources::clock;
 use crate::sources::processes::{Processes, ProcessesError};
 
@@ -120,12 +121,12 @@ impl Sweep {
     ///
     /// # Errors
     /// The processes can't be looked at.
-    pub async fn preview(&mut self, memory: &Ledger) -> Result<Report, SweepError> {
-        let mut report = Report::begin(Mode::DryRun, clock::wall_now(), clock::awake_now());
-        let (seen, decision, _) = self.judge(memory, Series::Inquiry).await?;
-        report.describe(&seen, decision.gateways);
-        report.heed(&self.keeps, clock::wall_now());
-        report.end(clock::awake_now());
+    pub async fn preview(&mut self, memory: &Ledger, vetoes: &Vetoes) -> Result<Report, SweepError> {
+        let begun = Begun::new(Mode::DryRun, clock::wall_now(), clock::awake_now());
+        let (seen, mut decision, _) = self.judge(memory, Series::Inquiry).await?;
+        self.heed(&mut decision, vetoes);
+        let mut report = Report::new(begun, &seen, decision);
+        report.looked(clock::awake_now());
         Ok(report)
     }
 
@@ -134,47 +135,66 @@ impl Sweep {
     /// # Errors
     /// The processes can't be looked at, or the memory can't be written; in both cases nothing was done.
     pub async fn run(&mut self, store: &mut Store, mode: Mode) -> Result<Run, SweepError> {
-        let mut report = Report::begin(mode, clock::wall_now(), clock::awake_now());
+        let begun = Begun::new(mode, clock::wall_now(), clock::awake_now());
         if mode == Mode::Enforce {
             store.let_go()?;
         }
         let (stop, series) = (self.stop.clone(), self.series());
-        let (seen, decision, now) = tokio::select! {
+        let (seen, mut decision, now) = tokio::select! {
             biased;
             judged = self.judge(store.ledger(), series) => judged?,
             () = stop.told() => return Err(SweepError::Stopped),
         };
-        let Decision { gateways, ledger } = decision;
-        store.remember(ledger).map_err(SweepError::Memory)?;
+        store.remember(std::mem::take(&mut decision.ledger)).map_err(SweepError::Memory)?;
+        self.heed(&mut decision, &store.vetoes());
+        let (next_due, next_look) = (decision.next_due(), decision.next_look());
+        let orders: Vec<(Place, Warrant, Duration)> = decision
+            .warrants()
+            .filter(|(_, warrant, _)| self.mode_of(warrant, mode) == Mode::Enforce)
+            .map(|(place, warrant, waited)| (place, warrant.clone(), waited))
+            .collect();
         let unread = recheck::unread(&seen);
-        report.describe(&seen, gateways);
-        report.heed(&store.vetoes(), clock::wall_now());
-        report.heed(&self.keeps, clock::wall_now());
-        let (next_due, next_look) = (report.next_due(), report.next_look());
+        let mut report = Report::new(begun, &seen, decision);
         store.notes().decided(&report);
-        let warrants = report.warrants(|warrant| self.mode_of(warrant, mode));
-        if !warrants.is_empty() {
-            let (places, warrants): (Vec<_>, Vec<_>) = warrants.into_iter().unzip();
-            // Opened when there is something to do: most runs have nothing.
-            let mut kernel = LinuxKernel::new()?;
-            let mut ledger = store.ledger().clone();
-            let mut recorder = store.recorder(&report);
-            let given: Vec<_> = warrants.iter().map(|(warrant, _)| warrant.clone()).collect();
-            let endings = self.carry_out(warrants, &ledger, unread, &mut kernel, &mut recorder).await;
-            for ((place, warrant), ending) in places.into_iter().zip(&given).zip(endings) {
-                let ending = settle::believed(&ledger, warrant, ending);
-                settle::settle(&mut ledger, warrant, &ending);
-                report.conclude(place, ending);
-            }
-            ledger.unfinished = store.unfinished();
-            if let Err(error) = store.remember(ledger) {
-                tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
-            }
-        }
-        report.end(clock::awake_now());
+        let endings =
+            if orders.is_empty() { Vec::new() } else { self.enforce(orders, unread, store, &report).await? };
+        report.end(endings, clock::awake_now());
         store.notes().ended(&report);
         tracing::debug!(?next_due, took = ?clock::awake_now().since(now), acts = report.has_acts(), "run finished");
         Ok(Run { report, next_due, next_look })
+    }
+
+    /// Carries out what was decided, and remembers how it ended.
+    async fn enforce(
+        &mut self,
+        orders: Vec<(Place, Warrant, Duration)>,
+        unread: recheck::Unread,
+        store: &mut Store,
+        report: &Report,
+    ) -> Result<Vec<(Place, Ending)>, SweepError> {
+        // Opened when there is something to do: most runs have nothing.
+        let mut kernel = LinuxKernel::new()?;
+        let mut ledger = store.ledger().clone();
+        let mut recorder = store.recorder(report);
+        let given = orders.iter().map(|(_, warrant, waited)| (warrant.clone(), *waited)).collect();
+        let endings = self.carry_out(given, &ledger, unread, &mut kernel, &mut recorder).await;
+        let mut told = Vec::with_capacity(endings.len());
+        for ((place, warrant, _), ending) in orders.iter().zip(endings) {
+            let ending = settle::believed(&ledger, warrant, ending);
+            settle::settle(&mut ledger, warrant, &ending);
+            told.push((*place, ending));
+        }
+        ledger.unfinished = store.unfinished();
+        if let Err(error) = store.remember(ledger) {
+            tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
+        }
+        Ok(told)
+    }
+
+    /// What an operator forbids, by hand and by the configuration.
+    fn heed(&self, decision: &mut Decision, vetoes: &Vetoes) {
+        decision.heed(vetoes, clock::wall_now());
+        decision.heed(&self.keeps, clock::wall_now());
     }
 
     /// A single run has no earlier look to compare with.

@@ -5,9 +5,10 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use super::screen::Key;
+use crate::domain::verdict::{Subject, Verdict};
 use crate::report::human::{being, in_words};
 use crate::report::text::{bytes, count, plain, span};
-use crate::report::{Fate, Line, Report, TableState};
+use crate::report::{Line, Report, TableState};
 
 /// What comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +103,7 @@ pub(super) fn compose(view: &View<'_>) -> Vec<String> {
         .iter()
         .flat_map(|gateway| gateway.subjects.iter().map(|line| (gateway.name.as_str(), line)))
         .collect();
-    let memory = |line: &Line| std::cmp::Reverse(line.rss_bytes.unwrap_or_default());
+    let memory = |line: &Line| std::cmp::Reverse(line.judged.rss_bytes.unwrap_or_default());
     match view.order {
         Order::Due => lines.sort_by_key(|(_, line)| (due(line), memory(line))),
         Order::Memory => lines.sort_by_key(|(_, line)| (memory(line), due(line))),
@@ -121,7 +122,7 @@ pub(super) fn compose(view: &View<'_>) -> Vec<String> {
     let shown = if lines.len() > room { room.saturating_sub(1) } else { lines.len() };
     for (gateway, line) in &lines[..shown] {
         let (style, when) = when(line, view.since);
-        let memory = line.rss_bytes.map(bytes).unwrap_or_else(|| "-".to_owned());
+        let memory = line.judged.rss_bytes.map(bytes).unwrap_or_else(|| "-".to_owned());
         let row = row().add(style, &format!("{when:<7}")).plain(&format!(" {memory:>8}  "));
         top.push(match is_narrow {
             true => row.plain(&name(line)).text,
@@ -157,10 +158,10 @@ fn summary(view: &View<'_>) -> String {
 
 /// When it is due, as a number to sort by.
 fn due(line: &Line) -> Duration {
-    match line.fate {
-        Fate::Wait { remaining, .. } => remaining,
-        Fate::Keep(_) | Fate::Reap { .. } => Duration::MAX,
-        Fate::Deferred { .. } | Fate::WouldReap { .. } | Fate::Due { .. } => Duration::ZERO,
+    match (&line.judged.verdict, line.ending()) {
+        (Verdict::Wait { remaining, .. }, _) => *remaining,
+        (Verdict::Keep(_), _) | (_, Some(_)) => Duration::MAX,
+        (Verdict::Deferred { .. } | Verdict::Reap { .. }, None) => Duration::ZERO,
     }
 }
 
@@ -185,13 +186,12 @@ fn when(line: &Line, since: Duration) -> (Style, String) {
 }
 
 fn why(line: &Line, since: Duration) -> String {
-    match &line.fate {
-        Fate::Wait { orphan, waited, .. } => being(*orphan, *waited + since),
-        Fate::Deferred { orphan, waited } | Fate::WouldReap { orphan, waited } => {
+    match (&line.judged.verdict, line.ending()) {
+        (Verdict::Wait { orphan, waited, .. } | Verdict::Deferred { orphan, waited }, None) => {
             being(*orphan, *waited + since)
         }
-        Fate::Due { warrant, waited } => being(warrant.orphan(), *waited + since),
-        Fate::Keep(_) | Fate::Reap { .. } => {
+        (Verdict::Reap { warrant, waited }, None) => being(warrant.orphan(), *waited + since),
+        (Verdict::Keep(_), _) | (_, Some(_)) => {
             let words = in_words(line);
             words.strip_prefix("keep; ").unwrap_or(&words).to_owned()
         }
@@ -200,10 +200,10 @@ fn why(line: &Line, since: Duration) -> String {
 
 /// A worker without a session is marked.
 fn name(line: &Line) -> String {
-    let id = plain(&line.subject.id(), 40);
-    match line.subject {
-        crate::domain::verdict::Subject::Session { .. } => id,
-        crate::domain::verdict::Subject::Worker { .. } => format!("{id} (worker)"),
+    let id = plain(&line.judged.subject.id(), 40);
+    match line.judged.subject {
+        Subject::Session { .. } => id,
+        Subject::Worker { .. } => format!("{id} (worker)"),
     }
 }
 
@@ -220,31 +220,31 @@ mod tests {
     use crate::domain::orphan::OrphanKind;
     use crate::domain::policy::Mode;
     use crate::domain::time::Awake;
-    use crate::domain::verdict::{Keep, Subject};
-    use crate::report::GatewayReport;
+    use crate::domain::verdict::{Judged, Keep};
+    use crate::report::{Begun, GatewayReport};
 
-    fn line(id: &str, rss: u64, fate: Fate) -> Line {
-        Line {
+    fn line(id: &str, rss: u64, verdict: Verdict) -> Line {
+        let judged = Judged {
             subject: Subject::Session { id: id.into(), worker: Pid::new(7) },
             key: None,
             rss_bytes: Some(rss << 20),
             closes_without_effect: 0,
             by_hand: None,
-            fate,
-        }
+            verdict,
+        };
+        Line { judged, end: None }
     }
 
     fn report() -> Report {
         let orphan = OrphanKind::DetachedSession;
         let secs = Duration::from_secs;
-        let mut report = Report::begin(Mode::DryRun, UNIX_EPOCH, Awake::from_nanos(0));
         let subjects = vec![
-            line("attached-one-with-a-long-name", 900, Fate::Keep(Keep::Attached)),
-            line("soon", 44, Fate::Wait { orphan, waited: secs(12), remaining: secs(8) }),
-            line("later", 95, Fate::Wait { orphan, waited: secs(1), remaining: secs(200_000) }),
-            line("due", 53, Fate::WouldReap { orphan, waited: secs(75) }),
+            line("attached-one-with-a-long-name", 900, Verdict::Keep(Keep::Attached)),
+            line("soon", 44, Verdict::Wait { orphan, waited: secs(12), remaining: secs(8) }),
+            line("later", 95, Verdict::Wait { orphan, waited: secs(1), remaining: secs(200_000) }),
+            line("due", 53, Verdict::Deferred { orphan, waited: secs(75) }),
         ];
-        report.gateways = vec![
+        let gateways = vec![
             GatewayReport {
                 name: "desk".into(),
                 table: TableState::Ok,
@@ -264,7 +264,8 @@ mod tests {
                 subjects: Vec::new(),
             },
         ];
-        report
+        let begun = Begun::new(Mode::DryRun, UNIX_EPOCH, Awake::from_nanos(0));
+        Report { begun, took: Duration::ZERO, gateways, paused: None }
     }
 
     fn shown(columns: usize, rows: usize, order: Order, since: u64) -> String {

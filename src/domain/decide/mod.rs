@@ -23,7 +23,8 @@ mod sessions;
 mod workers;
 mod world;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::time::{Duration, SystemTime};
 
 use families::Families;
 pub use idle::WORKER_BUSY;
@@ -33,11 +34,15 @@ use world::{Gateway, World};
 use super::ids::{GatewayName, Pid, SessionId};
 use super::ledger::{FamilyMemory, GatewayMemory, Ledger};
 use super::observation::Observation;
+use super::orphan::OrphanKind;
+use super::outside::LOOK_EVERY;
 use super::policy::Rules;
 use super::process::ProcessIdentity;
 use super::table::{Told, Transport};
 use super::time::Awake;
-use super::verdict::{Judged, Verdict};
+use super::verdict::{Judged, Keep, Subject, Verdict};
+use super::veto::{Scope, Vetoes};
+use super::warrant::Warrant;
 
 /// What was decided for all gateways.
 #[derive(Debug)]
@@ -46,9 +51,79 @@ pub struct Decision {
     pub gateways: Vec<GatewayPlan>,
     /// The memory for the next run.
     pub ledger: Ledger,
+    /// That an operator forbids everything now, and until when.
+    pub paused: Option<Box<str>>,
+}
+
+/// Where a subject is in a decision, and in the report of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which gateway.
+    pub gateway: usize,
+    /// Which of its subjects.
+    pub subject: usize,
 }
 
 impl Decision {
+    /// Keeps what is or would be due and is forbidden by an operator. Its grace goes on meanwhile.
+    pub fn heed(&mut self, vetoes: &Vetoes, now: SystemTime) {
+        if vetoes.0.is_empty() {
+            return;
+        }
+        for gateway in &mut self.gateways {
+            let mut of_sessions = HashMap::new();
+            for judged in &mut gateway.judged {
+                let veto = vetoes.forbid(&gateway.name, &judged.subject, judged.key.as_deref(), now);
+                let worker = judged.subject.worker_pid();
+                if let (Subject::Session { .. }, Some(veto), Some(worker)) = (&judged.subject, veto, worker) {
+                    of_sessions.insert(worker, veto);
+                }
+                // A session's worker may be listed besides, where it is idle: what covers the one covers the other.
+                let of_session = || worker.and_then(|worker| of_sessions.get(&worker).copied());
+                let Some(veto) = veto.or_else(of_session) else { continue };
+                if veto.scope == Scope::All {
+                    self.paused.get_or_insert_with(|| veto.words.clone());
+                } else {
+                    judged.by_hand.get_or_insert_with(|| veto.words.clone());
+                }
+                if !matches!(judged.verdict, Verdict::Keep(_)) {
+                    judged.verdict = Verdict::Keep(Keep::ByHand(veto.words.clone()));
+                }
+            }
+        }
+    }
+
+    /// What may be ended: each warrant, where its subject is, and how long that has been an orphan.
+    pub fn warrants(&self) -> impl Iterator<Item = (Place, &Warrant, Duration)> {
+        let judged = self.gateways.iter().enumerate().flat_map(|(gateway, plan)| {
+            let judged = plan.judged.iter().enumerate();
+            judged.map(move |(subject, judged)| (Place { gateway, subject }, judged))
+        });
+        judged.filter_map(|(place, judged)| match &judged.verdict {
+            Verdict::Reap { warrant, waited } => Some((place, &**warrant, *waited)),
+            _ => None,
+        })
+    }
+
+    /// Awake time until the next orphan is due, if one is inside its grace.
+    pub fn next_due(&self) -> Option<Duration> {
+        let judged = self.gateways.iter().flat_map(|gateway| &gateway.judged);
+        let waits = judged.filter_map(|judged| match judged.verdict {
+            Verdict::Wait { remaining, .. } => Some(remaining),
+            _ => None,
+        });
+        waits.min()
+    }
+
+    /// When to look again at the latest, if something waits that counts only while looks are close together.
+    pub fn next_look(&self) -> Option<Duration> {
+        let mut judged = self.gateways.iter().flat_map(|gateway| &gateway.judged);
+        let rests_on_looks = |judged: &Judged| {
+            matches!(judged.verdict, Verdict::Wait { orphan: OrphanKind::UnattendedWorker, .. })
+        };
+        judged.any(rests_on_looks).then_some(LOOK_EVERY)
+    }
+
     /// The processes that are due to be ended. What is below them has to be looked at before that, and decided on once more: another session's
     /// worker may be in there.
     pub fn due(&self) -> Vec<Pid> {
@@ -87,8 +162,6 @@ pub struct GatewayPlan {
     pub process: Option<ProcessIdentity>,
     /// Why its table's word on processes isn't taken, where it isn't.
     pub contradiction: Option<String>,
-    /// Sessions that it said it had closed and lists all the same, with how often it said so.
-    pub closes_without_effect: BTreeMap<SessionId, u32>,
     /// Every session and worker that was considered.
     pub judged: Vec<Judged>,
 }
@@ -124,19 +197,15 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, index, unfinished, &mut found));
         quota::defer(gateway.rules.policy.max_reaps, &mut found);
-        let contradiction = gateway.contradiction.clone();
-        let closes_without_effect = remembered.closes.clone();
-        let process = gateway.process;
         gateways.push(GatewayPlan {
             name: name.clone(),
-            process,
-            contradiction,
-            closes_without_effect,
+            process: gateway.process,
+            contradiction: gateway.contradiction.clone(),
             judged: found,
         });
         ledger.gateways.insert(name.clone(), remembered);
     }
-    Decision { gateways, ledger }
+    Decision { gateways, ledger, paused: None }
 }
 
 /// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.

@@ -24,10 +24,20 @@ pub(super) fn judge(
     let gateway = &world.gateways[index];
     if let Some(missing) = gateway.seen.table.missing() {
         clock::mark_all(gateway, remembered);
-        return missing.listed.iter().map(judge_listed).collect();
+        let closes = |id| remembered.closes.get(id).copied().unwrap_or_default();
+        let listed = missing.listed.iter();
+        return listed.map(|id| Judged { closes_without_effect: closes(id), ..judge_listed(id) }).collect();
     }
     let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
-    rows.map(|row| judge_one(world, owners, families, row, remembered)).collect()
+    let judged = rows.map(|row| {
+        let session = world.session(row);
+        let closes = remembered.closes.get(&session.id).copied();
+        let key = session.key.known().filter(|key| key.as_str() != session.id.as_str());
+        let judged = judge_one(world, owners, families, row, remembered);
+        let key = key.map(|key| key.as_str().into());
+        Judged { key, closes_without_effect: closes.unwrap_or_default(), ..judged }
+    });
+    judged.collect()
 }
 
 /// That a session is there says nothing of whether it is wanted. Why there is no table, and the remedy, is told once, with the gateway.
