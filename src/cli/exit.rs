@@ -109,9 +109,9 @@ impl Failure {
 
 /// A panic is a mistake in this program. It ends with an exit code of the interface and one line that says where, not with a signal and a
 /// core file: what was begun is written down, and the next run finishes it.
-pub(super) fn tell_panics() {
-    std::panic::set_hook(Box::new(|panic| {
-        super::top::restore();
+pub(super) fn tell_panics(restore_terminal: fn()) {
+    std::panic::set_hook(Box::new(move |panic| {
+        restore_terminal();
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
         let what = panic.payload_as_str().unwrap_or("without a word");
         say(&format!("a mistake in this program{}: {what}; please report it", place.unwrap_or_default()));

@@ -51,7 +51,7 @@ pub fn main() -> ExitCode {
         }
     };
     narration::begin(args.verbosity());
-    exit::tell_panics();
+    exit::tell_panics(top::restore);
     let (json, quiet) = (args.json, args.quiet);
     match run(args) {
         Ok(exit) => exit.into(),

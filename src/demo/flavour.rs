@@ -50,7 +50,8 @@ pub(super) struct Offspring {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Leads {
-    /// Nothing: it shares its parent's process group, as the workers of leaky gateways do (#56349: killpg took the gateway with it).
+    /// Nothing: it shares its parent's process group, as the workers of leaky gateways do (hermes-agent #56349: killpg took the gateway
+    /// with it).
     #[default]
     Nothing,
     /// A session, and with it a process group, of its own.

@@ -11,8 +11,8 @@ use super::ids::Pid;
 
 /// A process and no other: a PID alone names whoever has it now.
 ///
-/// Within one boot. Raw start ticks instead of a creation time, which drifts (#62505); and where the kernel has pidfs (6.9+) the pidfd's
-/// inode, because a PID reused within one clock tick repeats the tick.
+/// Within one boot. Raw start ticks instead of a creation time, which drifts (hermes-agent #62505); and where the kernel has pidfs (6.9+)
+/// the pidfd's inode, because a PID reused within one clock tick repeats the tick.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// Its PID.

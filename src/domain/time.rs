@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A point in awake time: `CLOCK_MONOTONIC` since boot. It stands still while the machine sleeps and knows no wall-clock jumps
-/// (#44183, #52089: grace counted through system sleep took live sessions). Only meaningful together with a [`BootId`](super::ids::BootId).
+/// (hermes-agent #44183, #52089: grace counted through system sleep took live sessions). Only meaningful together with a
+/// [`BootId`](super::ids::BootId).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Awake(u64);

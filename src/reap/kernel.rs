@@ -6,7 +6,7 @@ use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 
-/// The signals of an escalation. No process *group* is ever signalled (#56349: killpg took the gateway with it).
+/// The signals of an escalation. No process *group* is ever signalled (hermes-agent #56349: killpg took the gateway with it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Signal {
     /// Ask.

@@ -1,10 +1,10 @@
-//! Gateways that nobody named one by one: the Jupyter Servers of a user. They are looked for at the beginning of every run; each is a gateway
-//! of its own, named after the one of the configuration and its port.
+//! Gateways that the configuration doesn't name one by one: the Jupyter Servers of a user. They are looked for at the beginning of every
+//! run; each is a gateway of its own, named after the one of the configuration and its port.
 
 use std::collections::BTreeMap;
 
 use super::Sweep;
-use super::setup::{SetupError, Watched, rules_of, watched_as};
+use super::watched::{SetupError, Watched, rules_of, watched_as};
 use crate::config::address::Place;
 use crate::config::{GatewayConfig, GatewayKind, JupyterRuntime};
 use crate::domain::ids::GatewayName;

@@ -17,6 +17,7 @@ pub mod settle;
 mod setup;
 mod stop;
 mod store;
+mod watched;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -42,12 +43,12 @@ use crate::sources::processes::{Processes, ProcessesError};
 
 pub use backoff::Patience;
 pub(crate) use exits::register;
-pub use setup::SetupError;
 pub use stop::Stop;
 pub use store::Store;
+pub use watched::SetupError;
 
 use at_work::AtWork;
-use setup::Watched;
+use watched::Watched;
 
 /// Everything a run needs to see and to act; lives from run to run in `watch`.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::backoff::Patience;
 use super::find::{Reach, find};
-use super::setup::Watched;
+use super::watched::Watched;
 use super::{Sweep, SweepError};
 use crate::domain::ids::Pid;
 use crate::domain::ledger::Ledger;

@@ -85,7 +85,7 @@ async fn story(release: Release) {
     assert!(!idle_worker.alive() && busy_worker.alive() && bystander.alive());
     assert!(gateway.is_alive(), "the worker shares its gateway's process group before 0.19.0");
 
-    // The turn outlives the grace, ends, and a full grace later its session goes, too (#85578).
+    // The turn outlives the grace, ends, and a full grace later its session goes, too (hermes-agent #85578).
     tokio::time::sleep(GRACE).await;
     assert_eq!(reaper.once().await.of(&busy), ("keep", "mid-turn"));
     gateway.model.release("work");

@@ -16,7 +16,6 @@ use super::connection::Connection;
 use super::credential::{Credential, Scheme};
 use super::deadline::Deadline;
 use super::error::{HttpError, HttpProblem, Phase};
-use super::exchange::Exchange;
 use super::listener::Listeners;
 use super::stream::{Peer, Stream};
 use crate::config::address::Address;
@@ -117,15 +116,9 @@ impl HttpClient {
         excerpt(&self.redact(text), QUOTED)
     }
 
-    /// Several requests, one after the other on a connection of their own, within one span.
-    ///
-    /// # Errors
-    /// There is no connection.
-    pub async fn exchange(&self, within: Duration) -> Result<Exchange<'_>, HttpError> {
-        let deadline = Deadline::after(within);
-        let opened = deadline.within(Phase::Connect, Connection::open(&self.address, &self.listeners)).await;
-        let opened = opened.and_then(|opened| opened).map_err(|problem| self.error(problem))?;
-        Ok(Exchange::new(self, opened, deadline))
+    /// A new connection.
+    pub(super) async fn open(&self, deadline: Deadline) -> Result<Connection, HttpProblem> {
+        deadline.within(Phase::Connect, Connection::open(&self.address, &self.listeners)).await?
     }
 
     /// A bare connection to the gateway, for what isn't HTTP.

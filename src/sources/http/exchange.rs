@@ -1,5 +1,7 @@
 //! Several requests on one connection, so that all are answered by the same process.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
@@ -18,8 +20,14 @@ pub struct Exchange<'a> {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn new(client: &'a HttpClient, connection: Connection, deadline: Deadline) -> Self {
-        Self { client, connection, deadline }
+    /// Connects. All requests together have this span.
+    ///
+    /// # Errors
+    /// There is no connection.
+    pub async fn begin(client: &'a HttpClient, within: Duration) -> Result<Self, HttpError> {
+        let deadline = Deadline::after(within);
+        let connection = client.open(deadline).await.map_err(|problem| client.error(problem))?;
+        Ok(Self { client, connection, deadline })
     }
 
     /// Asks; never twice. The body of the answer comes whole, whatever the status.

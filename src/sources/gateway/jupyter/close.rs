@@ -35,7 +35,7 @@ impl JupyterGateway {
     }
 
     async fn close_in(&self, order: &CloseOrder, within: Duration) -> Result<CloseAnswer, Trouble> {
-        let mut exchange = self.client.exchange(within).await?;
+        let mut exchange = Exchange::begin(&self.client, within).await?;
         if let Some(reason) = self.other_run(&mut exchange, order).await? {
             return Ok(kept(reason));
         }
