@@ -18,8 +18,7 @@ use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{
-    Pidfds, Proc, ProcessesError, exists, full_scan, glance, glance_held, memory_of, open_pidfd, read,
-    read_held,
+    Detail, Pidfds, Proc, ProcessesError, exists, full_scan, memory_of, open_pidfd, read, read_held,
 };
 
 /// Linux.
@@ -78,8 +77,8 @@ impl LinuxKernel {
 
     fn read(&mut self, fd: &OwnedFd, pid: Pid, what: Reread) -> Result<Option<Process>, KernelError> {
         let read = match what {
-            Reread::User => glance_held(&mut self.proc, pid, fd),
-            Reread::UserAndArgv => read_held(&mut self.proc, pid, fd),
+            Reread::User => read_held(&mut self.proc, pid, fd, Detail::Bare),
+            Reread::UserAndArgv => read_held(&mut self.proc, pid, fd, Detail::WithArgv),
         };
         read.map_err(|error| unreadable(pid, error))
     }
@@ -101,7 +100,9 @@ impl LinuxKernel {
         over += counted.map_err(|error| unreadable(Pid::INIT, error))?;
         for pid in pids {
             // The process first: whoever takes hold of it then knows that the mark was its own.
-            let Some(process) = glance(&mut self.proc, pid).map_err(|error| unreadable(pid, error))? else {
+            let Some(process) =
+                read(&mut self.proc, pid, Detail::Bare).map_err(|error| unreadable(pid, error))?
+            else {
                 over += 1;
                 continue;
             };
@@ -241,7 +242,7 @@ impl Kernel for LinuxKernel {
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
-        let process = glance(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+        let process = read(&mut self.proc, pid, Detail::Bare).map_err(|error| unreadable(pid, error))?;
         Ok(process.filter(|process| !process.zombie))
     }
 
@@ -253,7 +254,8 @@ impl Kernel for LinuxKernel {
         scanned.map_err(|error| unreadable(leaders.first().copied().unwrap_or(Pid::INIT), error))?;
         let mut members = Vec::new();
         for pid in pids {
-            let member = read(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+            let member =
+                read(&mut self.proc, pid, Detail::WithArgv).map_err(|error| unreadable(pid, error))?;
             members.extend(member.filter(|member| led(member.group, member.session) && !member.zombie));
         }
         Ok(members)

@@ -28,7 +28,7 @@ use thiserror::Error;
 use crate::domain::decide::{Decision, Place, decide};
 use crate::domain::ids::BootId;
 use crate::domain::ledger::Ledger;
-use crate::domain::looking::Series;
+use crate::domain::looking::{Looked, Series};
 use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules};
 use crate::domain::process::ProcessIdentity;
@@ -68,7 +68,7 @@ pub struct Sweep {
     /// Whose loss a whole look has been made for.
     lost: BTreeSet<ProcessIdentity>,
     /// The last look.
-    looked: Option<observe::Looked>,
+    looked: Option<Looked>,
     /// What workers showed of their work.
     at_work: RefCell<AtWork>,
 }

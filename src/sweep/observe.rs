@@ -10,20 +10,13 @@ use super::watched::Watched;
 use super::{Sweep, SweepError};
 use crate::domain::ids::Pid;
 use crate::domain::ledger::Ledger;
-use crate::domain::looking::{Extent, Found, Next, Planner, Series};
+use crate::domain::looking::{Extent, Found, Looked, Next, Planner, Series};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::{ProcessIdentity, ProcessView};
 use crate::domain::table::TableView;
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{ProcessesError, Roots};
-
-/// When a look began and when it was over.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Looked {
-    began: Awake,
-    ended: Awake,
-}
 
 impl Sweep {
     /// Looks at the processes and reads the tables, but for those that could not be read before in this run. Also returns when every process
@@ -84,18 +77,13 @@ impl Sweep {
         Ok((Observation { boot, processes: view, gateways, unobserved }, whole_look))
     }
 
-    /// Awake time before this look that counts for no grace: nobody looked, though a look was due (a stopped reaper, a frozen container).
-    /// What one interval would have shown counts, so that a slow teardown of one orphan doesn't hold up all the others for good.
+    /// Awake time before this look that counts for no grace.
     fn unobserved(&self, began: Awake) -> Duration {
         let (Patience::Growing(interval), Some(last)) = (self.patience, self.looked) else {
             return Duration::ZERO;
         };
         let longest_read = self.gateways.iter().map(|watched| watched.timeout).max().unwrap_or_default();
-        let too_long = |span: Duration, allowed: Duration| {
-            if span > allowed * 2 { span.saturating_sub(allowed) } else { Duration::ZERO }
-        };
-        too_long(began.since(last.ended), interval)
-            + too_long(last.ended.since(last.began), interval.max(longest_read))
+        last.unobserved_until(began, interval, longest_read)
     }
 
     fn look(

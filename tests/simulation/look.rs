@@ -1,12 +1,11 @@
 //! How a run sees the world: what the planner asks for, with processes that are not all looked at in one instant.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use gateway_reaper::domain::adoption;
 use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Ledger;
-use gateway_reaper::domain::looking::{Extent, Found};
+use gateway_reaper::domain::looking::{Extent, Found, Looked};
 use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::process::{ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::TableView;
@@ -21,24 +20,12 @@ use super::world::World;
 pub(crate) struct Watcher {
     /// Whose loss a whole look was made for.
     pub(crate) lost: BTreeSet<ProcessIdentity>,
-    /// When the last look began and when it was over.
-    pub(crate) looked: Option<(Awake, Awake)>,
+    /// The last look.
+    pub(crate) looked: Option<Looked>,
     /// Processes that were seen to adopt.
     adopters: BTreeSet<u32>,
     /// The parents that known processes had.
     parents: BTreeMap<ProcessIdentity, u32>,
-}
-
-impl Watcher {
-    /// Awake time before this look that counts for no grace.
-    pub(crate) fn unobserved(&self, began: Awake, interval: Duration, longest_read: Duration) -> Duration {
-        let Some((last_began, last_ended)) = self.looked else { return Duration::ZERO };
-        let too_long = |span: Duration, allowed: Duration| {
-            if span > allowed * 2 { span.saturating_sub(allowed) } else { Duration::ZERO }
-        };
-        too_long(began.since(last_ended), interval)
-            + too_long(last_ended.since(last_began), interval.max(longest_read))
-    }
 }
 
 impl World {

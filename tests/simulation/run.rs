@@ -8,7 +8,7 @@ use std::time::Duration;
 use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Ledger;
-use gateway_reaper::domain::looking::{self, Planner, Series};
+use gateway_reaper::domain::looking::{self, Looked, Planner, Series};
 use gateway_reaper::domain::observation::Observation;
 use gateway_reaper::domain::process::ProcessView;
 use gateway_reaper::domain::table::{CloseAnswer, Refusal, TableView};
@@ -248,12 +248,11 @@ impl Sim {
         let boot = world.boot_id();
         let rhythm = world.setup.reapers[disk];
         let interval = Duration::from_millis(rhythm.every);
-        let unobserved = if rhythm.watches {
-            run.watcher.unobserved(run.began, interval, Duration::from_millis(TABLE_TIMEOUT))
-        } else {
-            Duration::ZERO
-        };
-        run.watcher.looked = Some((run.began, world.awake()));
+        let last = run.watcher.looked.filter(|_| rhythm.watches);
+        let longest_read = Duration::from_millis(TABLE_TIMEOUT);
+        let unobserved = last.map(|last| last.unobserved_until(run.began, interval, longest_read));
+        let unobserved = unobserved.unwrap_or_default();
+        run.watcher.looked = Some(Looked { began: run.began, ended: world.awake() });
         let seen = Observation {
             boot: boot.clone(),
             processes: std::mem::take(&mut run.view),

@@ -24,11 +24,11 @@ mod gathering;
 mod kinship;
 mod pidfd;
 mod proc;
+mod single;
 mod stat;
 mod stdin;
 
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 
 pub use candidates::Candidates;
 pub use error::ProcessesError;
@@ -46,7 +46,8 @@ pub(crate) use kinship::full_scan;
 use kinship::{Kinship, by_parent};
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
 pub(crate) use proc::{Proc, ProcessDir, exists};
-use stat::{ExecGeneration, Stat};
+pub(crate) use single::{Detail, memory_of, read, read_held};
+use stat::Stat;
 
 /// Below so many workers one look goes, and the next below others: what is there is remembered, so that it isn't lost with its worker.
 const FAMILIES: usize = 8;
@@ -251,7 +252,7 @@ impl Processes {
             if !owner.is_some_and(|uid| uid == own_uid || self.candidates.has_user(uid)) {
                 continue;
             }
-            let Some(process) = read(&mut self.proc, pid)? else { continue };
+            let Some(process) = read(&mut self.proc, pid, Detail::WithArgv)? else { continue };
             if process.argv.as_deref().is_some_and(|argv| worker.matches(argv).is_some()) {
                 found.push(process);
             }
@@ -287,63 +288,4 @@ impl Processes {
         Ok(!self.candidates.patterns.is_empty()
             && self.proc.argv_of(pid)?.is_some_and(|argv| self.candidates.fits(&argv)))
     }
-}
-
-/// One process without its argv, read now. `None`: nobody has this PID, or it's hidden.
-pub(crate) fn glance(proc: &mut Proc, pid: Pid) -> Result<Option<Process>, ProcessesError> {
-    let Some(dir) = proc.process(pid)? else { return Ok(None) };
-    Ok(proc.describe(&dir)?.map(|(process, _)| process))
-}
-
-/// One process with its argv, read now. `None`: nobody has this PID, or it's hidden.
-pub(crate) fn read(proc: &mut Proc, pid: Pid) -> Result<Option<Process>, ProcessesError> {
-    let Some(dir) = proc.process(pid)? else { return Ok(None) };
-    let described = proc.describe(&dir)?;
-    with_argv(proc, &dir, described)
-}
-
-/// The same for who holds the process by this pidfd, and asks it afterwards whether that is still there.
-pub(crate) fn read_held(
-    proc: &mut Proc,
-    pid: Pid,
-    pidfd: &OwnedFd,
-) -> Result<Option<Process>, ProcessesError> {
-    let inode = proc.pidfds().inode_of(pidfd, pid)?;
-    let Some(dir) = proc.process(pid)? else { return Ok(None) };
-    let described = proc.describe_as(&dir, inode)?;
-    with_argv(proc, &dir, described)
-}
-
-/// The same without argv.
-pub(crate) fn glance_held(
-    proc: &mut Proc,
-    pid: Pid,
-    pidfd: &OwnedFd,
-) -> Result<Option<Process>, ProcessesError> {
-    let inode = proc.pidfds().inode_of(pidfd, pid)?;
-    let Some(dir) = proc.process(pid)? else { return Ok(None) };
-    Ok(proc.describe_as(&dir, inode)?.map(|(process, _)| process))
-}
-
-/// The memory that would come back if this very process ended: PSS, or RSS where that can't be read. `None`: it is gone, or hidden.
-pub(crate) fn memory_of(proc: &mut Proc, who: ProcessIdentity) -> Result<Option<u64>, ProcessesError> {
-    let Some(dir) = proc.process(who.pid)? else { return Ok(None) };
-    let described = proc.describe_as(&dir, who.inode)?;
-    let Some((process, _)) = described.filter(|(process, _)| process.identity == who && !process.zombie)
-    else {
-        return Ok(None);
-    };
-    Ok(proc.proportional_memory(&dir).or(process.rss_bytes))
-}
-
-fn with_argv(
-    proc: &mut Proc,
-    dir: &ProcessDir,
-    described: Option<(Process, Option<ExecGeneration>)>,
-) -> Result<Option<Process>, ProcessesError> {
-    let Some((mut process, _)) = described else { return Ok(None) };
-    if !process.zombie && !process.kernel {
-        process.argv = proc.argv(dir)?.map(Into::into);
-    }
-    Ok(Some(process))
 }

@@ -4,6 +4,8 @@
 //! A planner without eyes of its own: whoever drives it (the runtime in production, a simulated world in tests) asks what comes
 //! [`next`](Planner::next), does that, and tells what was seen.
 
+mod looked;
+
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use super::ledger::{Bond, GatewayRun, Ledger};
 use super::process::{ProcessIdentity, ProcessView};
 use super::table::{Session, TableView};
 use super::time::Awake;
+
+pub use looked::Looked;
 
 /// How late a worker may be found that was adopted by a program that isn't known to adopt, before any look saw it. Everything else is found
 /// at once, by looking where workers can be.

@@ -1,0 +1,62 @@
+//! One process, read now.
+
+use std::os::fd::OwnedFd;
+
+use super::error::ProcessesError;
+use super::proc::{Proc, ProcessDir};
+use super::stat::ExecGeneration;
+use crate::domain::ids::Pid;
+use crate::domain::process::{Process, ProcessIdentity};
+
+/// How much of it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Everything but its argv.
+    Bare,
+    /// Its argv, too.
+    WithArgv,
+}
+
+/// Whoever has this PID now. `None`: nobody, or it's hidden.
+pub(crate) fn read(proc: &mut Proc, pid: Pid, detail: Detail) -> Result<Option<Process>, ProcessesError> {
+    let Some(dir) = proc.process(pid)? else { return Ok(None) };
+    let described = proc.describe(&dir)?;
+    in_detail(proc, &dir, described, detail)
+}
+
+/// The same for who holds the process by this pidfd, and asks it afterwards whether that is still there.
+pub(crate) fn read_held(
+    proc: &mut Proc,
+    pid: Pid,
+    pidfd: &OwnedFd,
+    detail: Detail,
+) -> Result<Option<Process>, ProcessesError> {
+    let inode = proc.pidfds().inode_of(pidfd, pid)?;
+    let Some(dir) = proc.process(pid)? else { return Ok(None) };
+    let described = proc.describe_as(&dir, inode)?;
+    in_detail(proc, &dir, described, detail)
+}
+
+/// The memory that would come back if this very process ended: PSS, or RSS where that can't be read. `None`: it is gone, or hidden.
+pub(crate) fn memory_of(proc: &mut Proc, who: ProcessIdentity) -> Result<Option<u64>, ProcessesError> {
+    let Some(dir) = proc.process(who.pid)? else { return Ok(None) };
+    let described = proc.describe_as(&dir, who.inode)?;
+    let Some((process, _)) = described.filter(|(process, _)| process.identity == who && !process.zombie)
+    else {
+        return Ok(None);
+    };
+    Ok(proc.proportional_memory(&dir).or(process.rss_bytes))
+}
+
+fn in_detail(
+    proc: &mut Proc,
+    dir: &ProcessDir,
+    described: Option<(Process, Option<ExecGeneration>)>,
+    detail: Detail,
+) -> Result<Option<Process>, ProcessesError> {
+    let Some((mut process, _)) = described else { return Ok(None) };
+    if detail == Detail::WithArgv && !process.zombie && !process.kernel {
+        process.argv = proc.argv(dir)?.map(Into::into);
+    }
+    Ok(Some(process))
+}
