@@ -59,6 +59,15 @@ fn a_user_that_no_worker_runs_as_is_said_of_every_worker_that_is_left() {
         }
     }
     assert!(gateway.reaps().is_empty() && !family.has_ended("a") && !family.has_ended("lost"));
+
+    let doctor = place.reaper(["doctor"]).run();
+    let why = "desk: 2 that match worker.match run as user ";
+    assert!(
+        doctor.out.contains(why) && doctor.out.contains(", not as user 61235, and are never"),
+        "{doctor:?}"
+    );
+    let place = desk(&gateway, "");
+    assert!(!place.reaper(["doctor"]).run().out.contains(why));
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod gateways;
 mod keeps;
 mod machine;
 mod runner;
+mod workers;
 
 use std::fmt::Write;
 
