@@ -2,6 +2,7 @@
 //! another's by then stays.
 
 use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::policy::Workers;
 use gateway_reaper::domain::table::Session;
 
 use crate::world::*;
@@ -184,4 +185,26 @@ fn what_is_gone_is_forgotten() {
     world.die(300, 1);
     world.rows([]).look();
     assert!(world.ledger.gateways[&"gw".into()].families.is_empty());
+}
+
+#[test]
+fn what_is_left_of_a_worker_that_may_be_another_programs_is_kept_and_named() {
+    let mut world = World::new();
+    world.rules[0].workers = Workers::LeadersOfGone;
+    world.worker(200, "a", 100).session = 200;
+    world.process(300, 200, "make -j8");
+    world.look();
+    world.die(200, 1);
+    world.look();
+    let why = "unknown state: it was below worker 200, which is gone, and whose that was isn't known";
+    assert_eq!(world.look_after(3_600).why_worker(300), why);
+}
+
+#[test]
+fn in_doubt_it_is_still_of_the_session_that_the_last_table_told() {
+    let mut world = seen(attached("a"));
+    world.refused("gw").look();
+    world.die(200, 1);
+    world.rows([without_worker(attached("a"))]).look();
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
 }

@@ -36,6 +36,8 @@ struct Family<'a> {
     /// Its worker is gone, and is known to be.
     is_left: bool,
     sessions: Vec<SessionId>,
+    /// Its worker was known to be nobody's.
+    orphan: Option<OrphanKind>,
     /// By PID. All of them are alive, no workers, and below no other worker.
     members: Vec<&'a Process>,
     /// Remembered, and not in view: they may be there or not.
@@ -65,11 +67,13 @@ impl<'w, 'a> Families<'w, 'a> {
                 for worker in owners.told_by(gateway) {
                     let memory = known_of.get(&worker.identity).copied();
                     told.insert(worker.identity);
+                    let (sessions, orphan) = whose(world, owners, gateway, worker, memory);
                     all.push(Family {
                         gateway,
                         worker: worker.identity,
                         is_left: false,
-                        sessions: sessions_of(world, owners, gateway, worker, memory),
+                        sessions,
+                        orphan,
                         members: members(
                             world,
                             owners,
@@ -88,6 +92,7 @@ impl<'w, 'a> Families<'w, 'a> {
                     worker: memory.worker,
                     is_left: is_gone(world, &memory.worker),
                     sessions: memory.sessions.clone(),
+                    orphan: memory.orphan,
                     members: members(world, owners, memory.worker, None, Some(memory)),
                     unseen: unseen(world, Some(memory)),
                     memory: Some(memory),
@@ -176,8 +181,8 @@ impl<'w, 'a> Families<'w, 'a> {
             let mut members: Vec<_> = members.chain(family.unseen.iter().copied()).take(MOST).collect();
             members.sort_unstable();
             if !members.is_empty() {
-                let (worker, sessions) = (family.worker, family.sessions.clone());
-                remembered.families.push(FamilyMemory { worker, sessions, members, clock });
+                let (worker, orphan, sessions) = (family.worker, family.orphan, family.sessions.clone());
+                remembered.families.push(FamilyMemory { worker, sessions, orphan, members, clock });
             }
         }
         remembered.families.sort_by_key(|family| family.worker);
@@ -192,9 +197,19 @@ impl<'w, 'a> Families<'w, 'a> {
         found: &mut Vec<Judged>,
     ) -> Option<WorkerClock> {
         let gateway = &self.world.gateways[index];
-        let kind = match gateway.standing {
-            Standing::Current => OrphanKind::OwnerlessWorker,
-            Standing::Gone | Standing::NotTrusted(_) => OrphanKind::ParentlessWorker,
+        let kind = match (family.orphan, gateway.standing) {
+            (Some(OrphanKind::Leftover), _) => OrphanKind::Leftover,
+            (_, Standing::Current) => OrphanKind::OwnerlessWorker,
+            (_, Standing::Gone | Standing::NotTrusted(_)) => OrphanKind::ParentlessWorker,
+        };
+        // It may be of a program that is none of the configured gateways.
+        let unknown = || {
+            let why = format!(
+                "it was below worker {}, which is gone, and whose that was isn't known",
+                family.worker.pid
+            );
+            let is_known = !family.sessions.is_empty() || family.orphan.is_some();
+            (!is_known).then(|| Keep::UnknownState(why.into()))
         };
         let before = family.memory.and_then(|memory| memory.clock);
         let clock = clock::of_family(self.world, gateway, before, kind);
@@ -203,7 +218,7 @@ impl<'w, 'a> Families<'w, 'a> {
             let (identity, rss_bytes) = (root.identity, root.rss_bytes);
             let subject = Subject::Worker { key: None, identity };
             let keep = self.protects(index, root);
-            if let Some(keep) = keep.or_else(|| owners::doubt_of(self.world, index, root)) {
+            if let Some(keep) = keep.or_else(unknown).or_else(|| owners::doubt_of(self.world, index, root)) {
                 found.push(Judged::keep(subject, rss_bytes, keep));
                 continue;
             }
@@ -290,20 +305,23 @@ fn unseen(world: &World<'_>, memory: Option<&FamilyMemory>) -> Vec<ProcessIdenti
     memory.into_iter().flat_map(|memory| &memory.members).filter(is_unseen).copied().collect()
 }
 
-/// The sessions whose worker this is. In doubt those that are remembered.
-fn sessions_of(
+/// The sessions whose worker this is, or what kind of orphan it is of no session. In doubt what is remembered of that.
+fn whose(
     world: &World<'_>,
     owners: &Owners<'_>,
     index: usize,
     worker: &Process,
     memory: Option<&FamilyMemory>,
-) -> Vec<SessionId> {
+) -> (Vec<SessionId>, Option<OrphanKind>) {
     match owners.of(worker.identity.pid) {
         Some(Owner::Sessions(rows)) => {
             let own = rows.as_slice().iter().filter(|row| row.gateway == index);
-            own.map(|row| world.session(*row).id.clone()).collect()
+            (own.map(|row| world.session(*row).id.clone()).collect(), None)
         }
-        Some(Owner::Tree | Owner::Nobody(_)) => Vec::new(),
-        Some(Owner::Doubt(_)) | None => memory.map(|memory| memory.sessions.clone()).unwrap_or_default(),
+        Some(Owner::Nobody(kind)) => (Vec::new(), Some(*kind)),
+        Some(Owner::Tree) => (Vec::new(), Some(OrphanKind::OwnerlessWorker)),
+        Some(Owner::Doubt(_)) | None => {
+            memory.map(|memory| (memory.sessions.clone(), memory.orphan)).unwrap_or_default()
+        }
     }
 }

@@ -65,6 +65,9 @@ pub struct FamilyMemory {
     /// The sessions whose worker it was when that was last to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionId>,
+    /// It was of no session, and an orphan of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphan: Option<OrphanKind>,
     /// What was seen below it.
     pub members: Vec<ProcessIdentity>,
     /// Their grace clock, where worker and sessions are gone.
