@@ -113,7 +113,7 @@ pub(super) fn tell_panics(restore_terminal: fn()) {
     std::panic::set_hook(Box::new(move |panic| {
         restore_terminal();
         let place = panic.location().map(|place| format!(" at {}:{}", place.file(), place.line()));
-        let what = panic.payload_as_str().unwrap_or("without a word");
+        let what = panic.payload_as_str().unwrap_or("without a message");
         say(&format!("a mistake in this program{}: {what}; please report it", place.unwrap_or_default()));
         std::process::exit(Exit::NotReaped.code().into());
     }));
@@ -143,7 +143,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Says it on stderr. `eprintln!` would panic where nobody listens any more, and the exit code has to come out right even then.
+/// Says it on stderr. `eprintln!` would panic where stderr is closed, and the exit code has to be right even then.
 fn say(text: &str) {
     let _ = writeln!(anstream::stderr(), "gateway-reaper: {text}");
 }

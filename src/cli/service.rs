@@ -19,7 +19,7 @@ impl Manager {
         let manager = Self { address: environment::notify_socket() };
         if let (Some(within), Some(_)) = (environment::watchdog(), &manager.address) {
             let told = manager.clone();
-            // Its own rhythm, so that it goes on during a teardown: whoever is being ended may take minutes.
+            // In a task of its own, so that it goes on during a teardown, which may take minutes.
             tokio::spawn(async move {
                 loop {
                     told.tell("WATCHDOG=1");

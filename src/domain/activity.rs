@@ -50,7 +50,7 @@ pub enum Work {
     Awake,
     /// Its main thread ran since the earlier look.
     MainThreadRan,
-    /// It is connected to somebody.
+    /// It has a connection.
     Connected {
         /// So often.
         connections: u32,

@@ -15,7 +15,7 @@ pub enum AdoptionSign {
     UnderFirst,
     /// Its parent has the name of a program that adopts orphans. Such a program also starts processes of its own.
     UnderKnownSubreaper,
-    /// Its session is neither its own nor its parent's, and whoever led that session or its process group is gone.
+    /// Its session is neither its own nor its parent's, and the leader of that session or of its process group is gone.
     ///
     /// The process group alone would be no sign: in the shell's `true | worker` the worker's group has lost its leader while the shell,
     /// its true parent, is there.
@@ -59,7 +59,7 @@ pub struct Kin<'a> {
     pub comm: &'a str,
 }
 
-/// What is known of whoever has a PID.
+/// What is known of the process that has a PID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holder<'a> {
     /// A process that was seen.

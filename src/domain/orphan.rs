@@ -46,7 +46,7 @@ impl OrphanKind {
         }
     }
 
-    /// Whether it rests on what may be over in any moment (the worker does nothing; nobody has the other end of its stdin): that is looked at
+    /// Whether it rests on what may be over in any moment (the worker does nothing; the other end of its stdin is closed): that is looked at
     /// again right before the first signal.
     pub fn rests_on_a_moment(self) -> bool {
         matches!(self, Self::IdleWorker | Self::UnattendedWorker | Self::Leftover)

@@ -57,7 +57,7 @@ pub struct Policy {
     pub busy_cpu: Option<CpuShare>,
     /// What to do with the workers of a gateway that publishes no table.
     pub without_table: WithoutTable,
-    /// How long a session that nobody ever connected to counts as being built, where its gateway calls it so for good.
+    /// How long a session to which no client ever connected counts as being built, where its gateway calls it so for ever.
     pub start_timeout: Duration,
     /// Decide and tell, but do nothing.
     pub dry_run: bool,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::activity::Account;
 use super::ids::Pid;
 
-/// A process and no other: a PID alone names whoever has it now.
+/// A process and no other: a PID alone names the process that has it now.
 ///
 /// Within one boot. Raw start ticks instead of a creation time, which drifts (hermes-agent #62505); and where the kernel has pidfs (6.9+)
 /// the pidfd's inode, because a PID reused within one clock tick repeats the tick.
@@ -50,7 +50,7 @@ pub struct Process {
     pub zombie: bool,
     /// A kernel thread.
     pub kernel: bool,
-    /// The argv joined by single spaces, where it was read. `None`: nobody needed it, or it couldn't be read.
+    /// The argv joined by single spaces, where it was read. `None`: it wasn't needed, or couldn't be read.
     pub argv: Option<Arc<str>>,
     /// Resident memory in bytes, where it was read.
     pub rss_bytes: Option<u64>,

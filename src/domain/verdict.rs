@@ -47,7 +47,7 @@ impl Subject {
     }
 }
 
-/// Why somebody is left alone.
+/// Why a subject is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keep {
     /// A client is there.
@@ -103,7 +103,7 @@ impl fmt::Display for Keep {
     }
 }
 
-/// What is to become of somebody.
+/// What is to become of a subject.
 #[derive(Debug)]
 pub enum Verdict {
     /// Left alone.

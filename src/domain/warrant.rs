@@ -53,7 +53,7 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Why whatever has this PID is never signalled, whoever asks.
+    /// Why the process that has this PID is never signalled.
     pub fn protects_pid(&self, pid: Pid) -> Option<Protection> {
         if self.gateways.contains(&pid) {
             Some(Protection::Gateway(pid))
@@ -66,7 +66,7 @@ impl Limits {
         }
     }
 
-    /// Why this process is never signalled, whoever asks.
+    /// Why this process is never signalled.
     pub fn protects(&self, process: &Process) -> Option<Protection> {
         let pid = process.identity.pid;
         let own = || match process {

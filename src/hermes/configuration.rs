@@ -42,7 +42,9 @@ impl fmt::Display for ByHand {
                  `hermes config migrate` first, then this again",
                 plugins.join(", ")
             ),
-            Self::Changing => f.write_str("somebody else wrote it at this very moment: run this again"),
+            Self::Changing => {
+                f.write_str("it was written by another program at this very moment: run this again")
+            }
         }
     }
 }
@@ -90,7 +92,7 @@ impl Found {
         Ok(edited)
     }
 
-    /// Writes the text in place of the one that was found, unless somebody else was faster.
+    /// Writes the text in place of the one that was found, unless another program has written it meanwhile.
     pub(super) fn replace(&self, home: &Home, text: &str) -> Result<Result<(), ByHand>, HermesError> {
         if files::read(&home.config())? != self.bytes {
             return Ok(Err(ByHand::Changing));

@@ -25,7 +25,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, HermesError> {
     }
 }
 
-/// Replaces a file in one step: whoever reads it sees the old one or the new one, whole. A file that was there keeps its mode and group.
+/// Replaces a file in one step: a reader sees the old one or the new one, whole. A file that was there keeps its mode and group.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), HermesError> {
     let failed = |source| HermesError::Io { what: "write", path: path.to_owned(), source };
     // Through a link to where the file is: people keep their configuration elsewhere.
@@ -46,7 +46,7 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), HermesError> {
 }
 
 fn write_new(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Result<()> {
-    // What an interrupted installation left is in nobody's use.
+    // What an interrupted installation left is not in use.
     let _ = fs::remove_file(path);
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let mut file =
@@ -78,7 +78,7 @@ pub(super) fn is_kept_aside(name: &OsStr) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// Moves a file that somebody changed out of the way, into the folder, under a name that is free.
+/// Moves a file that was changed by hand out of the way, into the folder, under a name that is free.
 pub(super) fn keep_aside(file: &Path, folder: &Path) -> Result<std::path::PathBuf, HermesError> {
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let free = (1..).map(|number| folder.join(format!("{name}.kept-{number}"))).find(|path| !path.exists());

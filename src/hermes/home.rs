@@ -48,7 +48,7 @@ impl Home {
     /// Looks whether it is a Hermes home of ours.
     ///
     /// # Errors
-    /// It isn't there, isn't one, belongs to somebody else, or can't be looked at.
+    /// It isn't there, isn't one, belongs to another user, or can't be looked at.
     pub fn open(path: &Path, own_uid: u32) -> Result<Self, HermesError> {
         let unreadable = |source| HermesError::Io { what: "look at", path: path.to_owned(), source };
         let path = match fs::canonicalize(path) {
@@ -84,7 +84,7 @@ impl Home {
         self.plugins_dir().join(plugin::NAME)
     }
 
-    /// The profile that Hermes uses instead of this home if nobody says otherwise.
+    /// The profile that Hermes uses by default instead of this home.
     pub fn other_profile(&self) -> Option<PathBuf> {
         let name = fs::read_to_string(self.path.join("active_profile")).ok()?;
         let name = name.trim();

@@ -1,4 +1,4 @@
-//! Installing the plugin into a home. Safe to repeat; an older plugin is replaced, a file that somebody changed is kept beside it, and
+//! Installing the plugin into a home. Safe to repeat; an older plugin is replaced, a file that was changed by hand is kept beside it, and
 //! what was not put there by gateway-reaper is left alone.
 
 use std::fs;
@@ -20,7 +20,7 @@ pub struct Installed {
     pub plugin: PluginChange,
     /// What became of `config.yaml`.
     pub config: ConfigChange,
-    /// Files that somebody had changed, where they are now.
+    /// Files that had been changed by hand, where they are now.
     pub kept: Vec<PathBuf>,
 }
 
@@ -136,7 +136,7 @@ pub(super) fn look(dir: &Path) -> Result<Place, HermesError> {
         return Ok(Place::Ours(None));
     }
     let unreadable = |source| HermesError::Io { what: "look at", path: dir.to_owned(), source };
-    // What an uninstallation left there because somebody had changed it is in nobody's way.
+    // What an uninstallation left there, because it had been changed by hand, doesn't matter here.
     let mut entries = fs::read_dir(dir).map_err(unreadable)?.flatten();
     if record::path(dir).exists() || entries.all(|entry| files::is_kept_aside(&entry.file_name())) {
         return Ok(Place::Free);

@@ -1,4 +1,4 @@
-//! What was installed: enough to tell a file that somebody changed from one that is merely old, and to take everything back.
+//! What was installed: enough to tell a file that was changed by hand from one that is merely old, and to take everything back.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -21,7 +21,7 @@ pub struct Uninstalled {
     pub was_there: bool,
     /// What became of `config.yaml`.
     pub config: ConfigRemoval,
-    /// What is still in the plugin's folder, because it wasn't put there by gateway-reaper or somebody changed it.
+    /// What is still in the plugin's folder, because it wasn't put there by gateway-reaper or was changed by hand.
     pub left: Vec<PathBuf>,
 }
 

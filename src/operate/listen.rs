@@ -1,4 +1,4 @@
-//! `[metrics] listen`: `/metrics` for Prometheus and `/healthz` for whoever watches the watcher. Only in `watch`.
+//! `[metrics] listen`: `/metrics` for Prometheus and `/healthz` for what monitors the reaper. Only in `watch`.
 
 use std::convert::Infallible;
 use std::io;

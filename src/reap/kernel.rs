@@ -48,7 +48,7 @@ pub struct Family {
     pub children: Vec<Pid>,
 }
 
-/// A sign that a process passes on to all that it starts, and these to theirs, whatever they execute and whoever adopts them.
+/// A sign that a process passes on to its descendants, whatever they execute and whichever process adopts them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mark(pub u16);
 
@@ -97,7 +97,7 @@ pub trait Kernel {
         None
     }
 
-    /// Marks the held process. Returns what it bore before, by which it is unmarked. `None`: it can't be marked.
+    /// Marks the held process. Returns its mark before, by which it is unmarked. `None`: it can't be marked.
     fn mark(&mut self, _held: &Self::Held, _mark: Mark) -> Option<Mark> {
         None
     }
@@ -130,7 +130,7 @@ pub trait Kernel {
     /// The process exists and its children can't be read.
     fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError>;
 
-    /// Who has this PID now, with memory, and without argv. `None`: nobody, a zombie, or it is hidden.
+    /// The process that has this PID now, with memory, and without argv. `None`: there is none, it is a zombie, or hidden.
     ///
     /// # Errors
     /// The process can't be read.

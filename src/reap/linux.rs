@@ -1,7 +1,7 @@
 //! The teardown's operating system: Linux, through pidfds and through nothing else.
 //!
 //! A signal that goes through a pidfd can't reach another process than the one it was opened for. Where there are no pidfds, nothing is
-//! signalled: `kill(pid)` may hit whoever has the PID by then.
+//! signalled: `kill(pid)` may reach another process that has the PID by then.
 
 use std::collections::HashSet;
 use std::io;
@@ -99,7 +99,7 @@ impl LinuxKernel {
         });
         over += counted.map_err(|error| unreadable(Pid::INIT, error))?;
         for pid in pids {
-            // The process first: whoever takes hold of it then knows that the mark was its own.
+            // The process first: what holds it afterwards knows that the mark was its own.
             let Some(process) =
                 read(&mut self.proc, pid, Detail::Bare).map_err(|error| unreadable(pid, error))?
             else {

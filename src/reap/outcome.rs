@@ -98,7 +98,7 @@ impl Ending {
 /// A process of an ended tree that is left alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Survivor {
-    /// Which.
+    /// The process.
     pub process: ProcessIdentity,
     /// Why it lives on.
     pub why: Box<str>,

@@ -1,4 +1,4 @@
-//! The report for a tired operator: what was spared and why, what was reaped and how, how much memory came back.
+//! The report for people: what was kept and why, what was reaped and how, how much memory came back.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -27,7 +27,7 @@ const SOON: Style = AnsiColor::Yellow.on_default();
 const QUIET: Style = Style::new().dimmed();
 const HEAD: Style = Style::new().bold();
 
-/// The report as text, with colours; whoever prints it takes them out where they don't belong.
+/// The report as text, with colours; they are taken out where it is printed to something else than a terminal.
 pub fn render(report: &Report, detail: Detail) -> String {
     let mut text = String::new();
     if detail == Detail::Acts && !report.has_acts() {

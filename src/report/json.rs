@@ -194,7 +194,7 @@ fn ended<'a>(ending: &'a Ending, entry: Entry<'a>) -> Entry<'a> {
     }
 }
 
-/// Milliseconds are as fine as anybody wants to read.
+/// To the millisecond: finer figures would mean nothing.
 fn rounded(span: std::time::Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }

@@ -1,4 +1,4 @@
-//! What a run has to tell: everybody who was considered, with the reason, and what became of those who were due.
+//! What a run has to tell: every subject that was considered, with the reason, and what became of those that were due.
 
 mod beside;
 pub mod human;
@@ -176,7 +176,7 @@ impl Report {
         }
     }
 
-    /// Whether something was due: whether there is news for somebody who only wants to hear of acts.
+    /// Whether something was due: whether a report of acts alone has a line.
     pub fn has_acts(&self) -> bool {
         let is_act =
             |line: &Line| matches!(line.judged.verdict, Verdict::Reap { .. } | Verdict::Deferred { .. });

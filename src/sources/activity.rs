@@ -1,6 +1,6 @@
 //! Reads what a process' own account shows of its work: its main thread, its threads, the connections that it holds.
 //!
-//! Everything is read below one open `/proc/PID`, and all of it is of the process that was meant, or of nobody.
+//! Everything is read below one open `/proc/PID`, and all of it is of the process that was meant, or of none.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Activities {
         Ok(read.filter(|(found, _)| found == identity).map(|(_, activity)| activity))
     }
 
-    /// The same of whoever has this PID now, and which process that is.
+    /// The same of the process that has this PID now, and which process that is.
     ///
     /// # Errors
     /// As for [`read`](Self::read).

@@ -22,7 +22,7 @@ pub enum Patience {
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
     down: Option<Down>,
-    /// Earlier runs could not reach it either, and whoever reads the log knows.
+    /// Earlier runs could not reach it either, and the log has that already.
     pub(super) is_old_news: bool,
 }
 

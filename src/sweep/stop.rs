@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch::Sender;
 
-/// Told once; whoever holds a clone hears of it.
+/// Set once; every clone sees it.
 #[derive(Debug, Clone)]
 pub struct Stop(Arc<Sender<bool>>);
 

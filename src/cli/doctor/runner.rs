@@ -1,4 +1,4 @@
-//! The state directory, and whether somebody makes the runs.
+//! The state directory, and whether cron, a timer or a service makes the runs.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

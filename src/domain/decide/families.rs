@@ -135,7 +135,7 @@ impl<'w, 'a> Families<'w, 'a> {
         let of = &self.world.gateways[gateway];
         let can_check = of.process.is_some() && of.contradiction.is_none() && !of.shares_process;
         let places = self.left_of.get(&(gateway, session)).map(Vec::as_slice).unwrap_or_default();
-        // Whose of two sessions it was, nobody can tell.
+        // Which of two sessions it belonged to can't be told.
         let is_its_own =
             |family: &&Family<'_>| family.sessions.len() == 1 && can_check && !of.has_obscure_row();
         let left = places.iter().map(|place| &self.all[*place]).filter(is_its_own);
@@ -249,7 +249,7 @@ fn roots<'a>(world: &World<'_>, members: &[&'a Process]) -> Vec<&'a Process> {
     members.iter().copied().filter(is_root).collect()
 }
 
-/// Whether nobody has this worker's PID any more, or somebody else has. What is merely not in view may be there.
+/// Whether no process has this worker's PID any more, or another one has. What is merely not in view may be there.
 fn is_gone(world: &World<'_>, worker: &ProcessIdentity) -> bool {
     let view = world.view();
     let is_another = |process: &Process| process.identity != *worker || process.zombie;
@@ -297,7 +297,7 @@ fn members<'a>(
     members
 }
 
-/// What is remembered, and is not in view: nobody looked. What is gone is forgotten.
+/// What is remembered and not in view: it wasn't looked at. What is gone is forgotten.
 fn unseen(world: &World<'_>, memory: Option<&FamilyMemory>) -> Vec<ProcessIdentity> {
     let view = world.view();
     let is_unseen =

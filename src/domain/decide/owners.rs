@@ -17,9 +17,9 @@ use crate::domain::verdict::Keep;
 /// The owner of a worker process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// These sessions: kept while any of them is kept. More than one: whose it is nobody can tell.
+    /// These sessions: kept while any of them is kept. More than one: which one's it is can't be told.
     Sessions(Rows),
-    /// It is of the tree of another worker that nobody owns, and goes where that goes.
+    /// It is of the tree of another worker without an owner, and is judged with that.
     Tree,
     /// Nobody.
     Nobody(OrphanKind),
@@ -329,7 +329,7 @@ fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -
         }
     };
     let gateways: Vec<usize> = world.matching(pid).filter(may_have_started).collect();
-    // One that is remembered as another's, and which that one doesn't take any more, may be anybody's.
+    // One that is remembered as another's, and which that one doesn't take any more, may belong to any.
     if gateways.is_empty() { world.matching(pid).collect() } else { gateways }
 }
 

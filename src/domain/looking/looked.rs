@@ -1,4 +1,4 @@
-//! When a look was taken, and how much of the time before the next one nobody observed.
+//! When a look was taken, and how much of the time before the next one was not observed.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ pub struct Looked {
 }
 
 impl Looked {
-    /// Awake time before the look that began then which counts for no grace: nobody looked, though a look was due every `interval` (a stopped
+    /// Awake time before the look that began then which counts for no grace: there was no look, though one was due every `interval` (a stopped
     /// reaper, a frozen container); or this look took longer than any table takes to be read.
     ///
     /// What one interval would have shown counts, so that a slow teardown of one orphan doesn't hold up all the others for good.

@@ -109,7 +109,7 @@ pub fn lines(name: &str) -> String {
     format!("plugins:\n  enabled:\n    - {name}\n")
 }
 
-/// What of the rest matters to whoever wants to add `plugins.enabled`.
+/// What of the rest matters where `plugins.enabled` is to be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outline {
     /// `_config_version`, by which Hermes knows how far its configuration was updated.

@@ -27,7 +27,7 @@ pub(in crate::reap) struct Member<H> {
     pub(in crate::reap) termed: bool,
     pub(in crate::reap) stopped: bool,
     pub(in crate::reap) killed: bool,
-    /// What it bore before it was marked.
+    /// Its mark before it was marked.
     pub(super) unmarked: Option<Mark>,
     /// As it was before the first act.
     pub(super) memory: u64,

@@ -150,7 +150,7 @@ impl<H> Victim<H> {
         self.tree.members.get(member).filter(|member| member.is_left()).map(|member| &member.held)
     }
 
-    /// The members whose exit nobody waits for yet, by their place in the tree.
+    /// The members whose exit isn't waited for yet, by their place in the tree.
     pub(super) fn not_waited_for(&mut self) -> impl Iterator<Item = usize> {
         let from = std::mem::replace(&mut self.waited_for, self.tree.members.len());
         let members = self.tree.members.iter().enumerate().skip(from);

@@ -1,5 +1,5 @@
 //! The search for re-parented descendants of a finished tree: by process group or session that one of its members led, and by the mark that
-//! its members bore.
+//! its members had.
 
 use super::{Phase, Victim};
 use crate::domain::process::Process;

@@ -37,7 +37,7 @@ impl Adopters {
         self.passed_over = children.into_iter().collect();
     }
 
-    /// Remembers the parents of known processes; whoever is a new parent of one has adopted it.
+    /// Remembers the parents of known processes; a new parent of one has adopted it.
     pub(super) fn follow(
         &mut self,
         gathering: &mut Gathering<'_>,

@@ -7,7 +7,7 @@ use super::stat::ExecGeneration;
 use crate::domain::process::ProcessIdentity;
 
 /// The longest argv that is judged, as much as Linux lets one argument be. Of a longer one nothing is taken: half an argv may end within
-/// a session's key and make its worker look like nobody's.
+/// a session's key and make its worker look as if it had no session.
 pub(super) const LONGEST: usize = 128 * 1024;
 
 /// Joins the elements of `/proc/PID/cmdline` by single spaces; empty elements stay. `None`: a zombie or a kernel thread, which have none.

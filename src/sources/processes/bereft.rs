@@ -72,7 +72,7 @@ fn mark_of(proc: &mut Proc, worker: &Process, buffer: &mut Vec<u8>) -> Result<Op
     // It may hold secrets.
     buffer.fill(0);
     buffer.clear();
-    // What was read is of whoever had the PID then.
+    // What was read is of the process that had the PID then.
     let is_it = proc.describe(&dir)?.is_some_and(|(process, _)| process.identity == worker.identity);
     Ok(mark.filter(|_| is_it))
 }
@@ -82,7 +82,7 @@ fn mark_in(environ: &[u8]) -> Option<Pid> {
     Pid::new(std::str::from_utf8(value).ok()?.parse().ok()?)
 }
 
-/// Nobody has its PID, or somebody who is younger than what it started.
+/// No process has its PID, or one that is younger than what it started.
 fn is_gone(proc: &mut Proc, gateway: Pid, worker: &Process) -> Result<bool, ProcessesError> {
     Ok(match proc.standing(gateway)? {
         Some(stat) => stat.is_over() || stat.start_ticks() > worker.identity.start_ticks,

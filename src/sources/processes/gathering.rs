@@ -21,7 +21,7 @@ pub(super) struct Gathering<'a> {
     asked: HashSet<Pid>,
     /// Those whose children were asked for.
     families: HashSet<Pid>,
-    /// Looked for in vain.
+    /// Looked for and not found.
     missing: HashSet<Pid>,
 }
 
@@ -213,7 +213,7 @@ impl<'a> Gathering<'a> {
         }
     }
 
-    /// Adds a process that stands around others, without argv, unless it is there. `None`: nobody has this PID, or it's hidden.
+    /// Adds a process that stands around others, without argv, unless it is there. `None`: no process has this PID, or it's hidden.
     pub(super) fn add(&mut self, pid: Pid) -> Result<Option<&Process>, ProcessesError> {
         if !self.view.processes.contains_key(&pid) && !self.missing.contains(&pid) {
             let described = match self.proc.process(pid)? {
@@ -254,8 +254,8 @@ impl<'a> Gathering<'a> {
         Vec::new()
     }
 
-    /// Adds what is needed to judge those that are there: everybody's ancestors, and the leaders of the session and the process group of
-    /// whoever was asked for.
+    /// Adds what is needed to judge those that are there: the ancestors of all, and the leaders of the session and the process group of
+    /// those that were asked for.
     pub(super) fn finish(&mut self) -> Result<(), ProcessesError> {
         self.ask_wrappers()?;
         let mut around: Vec<Pid> = Vec::new();

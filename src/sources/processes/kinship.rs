@@ -36,7 +36,7 @@ impl Kinship {
     }
 }
 
-/// The children of everybody on the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`, which
+/// The children of every process on the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`, which
 /// keeps the dead.
 pub(crate) fn full_scan() -> Result<HashMap<Pid, Vec<Pid>>, ProcessesError> {
     let mut system = System::new().map_err(|error| ProcessesError::Read {
@@ -45,7 +45,7 @@ pub(crate) fn full_scan() -> Result<HashMap<Pid, Vec<Pid>>, ProcessesError> {
     })?;
     let bare = ProcessRefreshKind::nothing().without_tasks();
     system.refresh_processes_specifics(ProcessesToUpdate::All, true, bare);
-    // It skips what it can't read without a word.
+    // It skips what it can't read, and doesn't say so.
     if system.process(sysinfo::Pid::from_u32(std::process::id())).is_none() {
         return Err(ProcessesError::EmptyScan);
     }

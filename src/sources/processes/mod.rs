@@ -1,13 +1,13 @@
 //! Looks at the process tree: only where workers can be, or at all of it.
 //!
 //! A view holds, each with identity and argv: the gateways, the children of all their threads, the known processes, and what was adopted;
-//! around them, without argv: everybody's ancestors up to PID 1, and the leaders of session and process group where they still live. The
-//! reaper's own ancestors are always there. A PID that was asked after and that nobody has is in the view's `gone`.
+//! around them, without argv: the ancestors of all up to PID 1, and the leaders of session and process group where they still live. The
+//! reaper's own ancestors are always there. A PID that was asked after and that no process has is in the view's `gone`.
 //!
 //! [`Extent::Near`] costs the same on a host with 200 processes or 20,000. It can't see
 //! - a worker that was adopted before this [`Processes`] ever saw it, by the time of its last whole look; of what is adopted later it sees
 //!   everything that comes to init, to a known subreaper above a gateway, or to where another known worker went;
-//! - a worker adopted by a program that nobody knows to adopt and that shows it by no sign (see [`crate::domain::adoption`]), unless it
+//! - a worker adopted by a program that isn't known to adopt and that shows it by no sign (see [`crate::domain::adoption`]), unless it
 //!   was known before;
 //! - a child the kernel's non-atomic `children` file happens to leave out; the next look has it.
 //!
@@ -267,7 +267,7 @@ impl Processes {
         let init_is_init = self.proc.init_is_init();
         let holder = |pid: Pid| match table.get(&pid) {
             Some(stat) if !stat.zombie => Holder::Alive(stat.kin(pid)),
-            // Hidden, perhaps; whoever is asked for because of it is judged by the view, which knows.
+            // Hidden, perhaps; what is asked for because of it is judged by the view, which knows.
             _ => Holder::Gone,
         };
         let mut found = Vec::new();

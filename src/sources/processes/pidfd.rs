@@ -55,7 +55,7 @@ impl Pidfds {
     }
 }
 
-/// A pidfd. `None`: nobody has this PID, or only a thread.
+/// A pidfd. `None`: no process has this PID, or only a thread.
 pub(crate) fn open(pid: Pid) -> Result<Option<OwnedFd>, Errno> {
     let Some(raw) = i32::try_from(pid.get()).ok().and_then(rustix::process::Pid::from_raw) else {
         return Ok(None);

@@ -91,7 +91,7 @@ impl Proc {
     /// The inode of the process's PID namespace, which it keeps for life. `None`: it is gone, or nothing tells.
     ///
     /// Whoever may not trace the process (a reaper without capabilities beside root's gateway) is denied the inode. Then `status` tells,
-    /// which anybody may read: it has one PID for a process of the reader's own namespace, and more for one below it. Which one below
+    /// which any user may read: it has one PID for a process of the reader's own namespace, and more for one below it. Which one below
     /// that is isn't known then, so it gets a number that no namespace has.
     pub(crate) fn namespace(&mut self, dir: &ProcessDir) -> Option<u64> {
         if let Ok(namespace) = statat(&dir.fd, "ns/pid", AtFlags::empty()) {
@@ -121,7 +121,7 @@ impl Proc {
         self.children_files
     }
 
-    /// The process that has this PID now, by its directory. `None`: nobody, or it is hidden.
+    /// The process that has this PID now, by its directory. `None`: there is none, or it is hidden.
     pub(crate) fn process(&mut self, pid: Pid) -> Result<Option<ProcessDir>, ProcessesError> {
         let opened = openat(&self.root, pid.to_string(), DIRECTORY, Mode::empty());
         Ok(self.visible(pid, sort(&pid.to_string(), opened)?).map(|fd| ProcessDir { pid, fd }))
@@ -177,8 +177,8 @@ impl Proc {
         Ok(Some((process, stat.exec)))
     }
 
-    /// The `stat` line of whoever has this PID now. `None`: nobody, or it is hidden. By its path, which takes fewer calls than a directory:
-    /// for whoever holds a process and asks afterwards whether it was still there.
+    /// The `stat` line of the process that has this PID now. `None`: there is none, or it is hidden. By its path, which takes fewer calls
+    /// than a directory: for a caller that holds a process and asks afterwards whether it was still there.
     pub(crate) fn standing(&mut self, pid: Pid) -> Result<Option<Stat>, ProcessesError> {
         let read = read_line(&self.root, &format!("{pid}/stat"), &mut self.buffer);
         self.stat(read, pid)
@@ -241,7 +241,7 @@ impl Proc {
         self.children(dir, Threads::All)
     }
 
-    /// The same of whoever has this PID now, by its path as in [`standing`](Self::standing), whose line is asked whether there is more than
+    /// The same of the process that has this PID now, by its path as in [`standing`](Self::standing), whose line is asked whether there is more than
     /// one thread.
     pub(crate) fn children_of(&mut self, pid: Pid, stat: &Stat) -> Result<Vec<Pid>, ProcessesError> {
         let threads = if stat.threads > 1 { Threads::All } else { Threads::Main };

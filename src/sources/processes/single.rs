@@ -17,7 +17,7 @@ pub(crate) enum Detail {
     WithArgv,
 }
 
-/// Whoever has this PID now. `None`: nobody, or it's hidden.
+/// The process that has this PID now. `None`: there is none, or it's hidden.
 pub(crate) fn read(proc: &mut Proc, pid: Pid, detail: Detail) -> Result<Option<Process>, ProcessesError> {
     let Some(dir) = proc.process(pid)? else { return Ok(None) };
     let described = proc.describe(&dir)?;

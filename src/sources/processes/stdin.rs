@@ -30,7 +30,7 @@ pub(super) fn look(proc: &mut Proc, view: &mut ProcessView, rules: &[Rules]) -> 
     for process in candidates {
         let Some(dir) = proc.process(process.identity.pid)? else { continue };
         let stdin = stdin_of(&dir);
-        // What was read is of whoever had the PID then.
+        // What was read is of the process that had the PID then.
         if proc.describe(&dir)?.is_some_and(|(now, _)| now.identity == process.identity) {
             found.push((process.identity.pid, stdin));
         }

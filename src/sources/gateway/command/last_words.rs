@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::error::CommandProblem;
 use crate::text::excerpt;
 
-/// More than a line that anybody reads.
+/// More than fits a line of a report.
 const KEPT_BYTES: usize = 4096;
 /// Characters of it that a message shows.
 const SHOWN: usize = 160;

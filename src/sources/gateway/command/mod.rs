@@ -42,7 +42,7 @@ pub struct ProgramGateway {
 }
 
 impl ProgramGateway {
-    /// Sees to it that both programs are ones that nobody else could have written.
+    /// Checks that no user who isn't trusted could have written either program.
     ///
     /// # Errors
     /// One isn't, or isn't there.

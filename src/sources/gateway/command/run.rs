@@ -42,7 +42,7 @@ pub(super) struct Errand<'a> {
     pub(super) within: Duration,
 }
 
-/// Sees to it that a program is one that nobody else could have written, and that it can be run.
+/// Checks that no user who isn't trusted could have written a program, and that it can be run.
 pub(crate) fn check(program: &Path) -> Result<(), CommandError> {
     let refused = |problem| CommandError { program: program.into(), problem, last_words: None };
     let file = named_file::open(program, &Trust::program())

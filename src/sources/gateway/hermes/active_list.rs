@@ -16,7 +16,7 @@ const MAX_MESSAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Events that may come before the answer.
 const MAX_EVENTS: usize = 100;
 
-/// `None`: this release has no list, or it could not be had; why is of no interest to anybody.
+/// `None`: this release has no list, or it could not be had; why makes no difference.
 pub(super) async fn read(client: &HttpClient, root: &str, token: &Token) -> Option<Box<[SessionId]>> {
     tokio::time::timeout(client.timeout(), ask(client, root, token)).await.ok()?
 }

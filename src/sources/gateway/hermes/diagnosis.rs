@@ -8,7 +8,7 @@ use super::{HermesGateway, MAX_ANSWER_BYTES, TokenFrom};
 use crate::hermes::plugin;
 use crate::sources::http::Response;
 
-/// What any Hermes dashboard tells anybody.
+/// What any Hermes dashboard tells any client.
 pub(super) struct Status {
     /// It is behind a login, and takes no token. Unknown before 0.16, which has no such thing.
     pub(super) auth_required: bool,

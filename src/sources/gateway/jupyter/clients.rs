@@ -16,7 +16,7 @@ use crate::sources::sockets::{Filter, Socket, Sockets, State, holder};
 
 /// Somebody is connected to a port of the kernel who is neither its server nor of its tree.
 pub(super) const CONNECTED: &str = "zmq-client";
-/// Whether somebody is can't be told.
+/// Whether there is one can't be told.
 pub(super) const UNKNOWN: &str = "unknown-zmq-client";
 
 /// What was found out of connections.
@@ -38,7 +38,7 @@ struct ConnectionFile {
 }
 
 impl Clients {
-    /// Adds a hold to each of these sessions that somebody is connected to. Those without a process here are left as they are.
+    /// Adds a hold to each of these sessions to which a client is connected. Those without a process here are left as they are.
     pub(super) fn hold(
         &mut self,
         sessions: &mut [Session],
@@ -73,7 +73,7 @@ impl Clients {
         }
     }
 
-    /// Whether somebody is connected to this kernel now.
+    /// Whether a client is connected to this kernel now.
     pub(super) fn holds_now(
         &mut self,
         kernel: &Kernel,

@@ -137,7 +137,7 @@ impl JupyterGateway {
             _ => return Err(self.refused(&status)),
         };
         if matches!(flavour, Flavour::Server { .. }) {
-            // With this extension every kernel shows no connection, whoever is connected.
+            // With this extension every kernel shows no connection, also where there is one.
             let index = self.get("/api/fileid/index", MAX_ANSWER_BYTES).await?;
             if index.status == StatusCode::METHOD_NOT_ALLOWED {
                 return Err(Trouble::ServerDocuments);

@@ -12,7 +12,7 @@ use crate::domain::table::{Session, Told, Transport, Turn};
 use crate::sources::gateway::json::{Object, Raw, string};
 use crate::text::excerpt;
 
-/// Of somebody else's word, for a message.
+/// Characters of a word from outside that a message shows.
 const SHOWN: usize = 40;
 
 /// A row as it came. Everything else in it is of no meaning here.
@@ -104,7 +104,7 @@ impl RawRow<'_> {
 }
 
 impl Row {
-    /// What it does. A kernel that nobody ever connected to stays `starting` for good.
+    /// What it does. A kernel to which no client ever connected stays `starting` for ever.
     pub(super) fn turn(&self, kernel: Option<&Kernel>, start_timeout: Duration) -> Told<Turn> {
         let is_late = || kernel.is_some_and(|kernel| kernel.age() >= start_timeout);
         match &self.state {

@@ -51,7 +51,7 @@ pub enum RuntimeError {
     /// The folder.
     #[error("{}: the folder of the running servers can't be read; set runtime_dir, or name the server by url", path.display())]
     Folder {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Why.
         #[source]
@@ -63,7 +63,7 @@ pub enum RuntimeError {
     /// A file.
     #[error("server file {}", path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Why.
         #[source]
@@ -72,7 +72,7 @@ pub enum RuntimeError {
     /// A file that isn't one of a server.
     #[error("{}: not understood as the file of a Jupyter Server; name the server by url", path.display())]
     NotUnderstood {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// A server that can't be asked.
@@ -83,7 +83,7 @@ pub enum RuntimeError {
         /// Why.
         source: NotAnAddress,
     },
-    /// A server that nobody but a person can enter.
+    /// A server that only people can log in to.
     #[error("{}: the server is entered by a password alone, so it has no API for programs: start it with JUPYTER_TOKEN set, too", path.display())]
     PasswordOnly {
         /// Whose.
