@@ -7,6 +7,7 @@ use crate::domain::ids::GatewayName;
 use crate::domain::policy::{Policy, WorkerMatch};
 
 use super::kinds::{self, GatewayKind};
+use super::marks::MarkConfig;
 use super::process::{self, ProcessSource};
 use super::section::Section;
 use super::user::UserSpec;
@@ -30,6 +31,8 @@ pub struct GatewayConfig {
     pub worker_match: Option<WorkerMatch>,
     /// The user its workers run as. `None`: the reaper's own.
     pub worker_user: Option<UserSpec>,
+    /// What says of a process that it is of this gateway when its parent is gone.
+    pub marks: MarkConfig,
     /// How its own process is found where the table gives no PID.
     pub process: Option<ProcessSource>,
 }
@@ -77,7 +80,7 @@ fn read(section: &Section<'_>, above: &Policy) -> Option<GatewayConfig> {
     let policy = policy::read(section, above);
     let is_of_processes = matches!(kind, Some((GatewayKind::Processes, _)));
     let presets: &[_] = if is_of_processes { &kinds::PRESETS } else { &[] };
-    let (worker_match, worker_user) = process::read_worker(section, presets);
+    let workers = process::read_worker(section, presets);
     let process = process::read_process(section);
 
     if is_of_processes {
@@ -92,8 +95,9 @@ fn read(section: &Section<'_>, above: &Policy) -> Option<GatewayConfig> {
         timeout: timeout.unwrap_or(defaults::TIMEOUT),
         max_table_bytes: max_table_bytes.unwrap_or(defaults::MAX_TABLE_BYTES),
         policy,
-        worker_match: worker_match.or(built_in_match),
-        worker_user,
+        worker_match: workers.pattern.or(built_in_match),
+        worker_user: workers.user,
+        marks: workers.marks,
         process,
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::message_tests::{GATEWAY, KINDS, told};
 use super::token::TokenSource;
 use super::user::UserSpec;
-use super::{Config, GatewayConfig, GatewayKind, defaults, parse};
+use super::{Config, GatewayConfig, GatewayKind, Names, defaults, parse};
 
 fn taken(text: &str) -> Config {
     parse(text, Path::new("/etc/reaper/reaper.toml")).unwrap_or_else(|errors| panic!("{errors}"))
@@ -355,4 +355,38 @@ fn a_program_is_named_by_its_path_in_full_and_its_words() {
     }
     let other = format!("{GATEWAY}table = [\"/bin/t\"]");
     assert_eq!(told(&other), "reaper.toml:5: gateway.table: kind = \"hermes\" has no table; take it out");
+}
+
+#[test]
+fn marks_are_a_variable_and_a_pattern_for_the_cgroup() {
+    let marks =
+        gateway("[gateway.worker]\nmarker = \"KEY\"\ncgroup = 's-(?P<session>[a-z]+)\\.scope$'\n").marks;
+    assert_eq!(marks.variable, Some(("KEY".to_owned(), Names::Session)));
+    let cgroup = marks.cgroup.unwrap();
+    assert_eq!(cgroup.session_of("/user.slice/s-abc.scope"), Some("abc"));
+    assert_eq!(cgroup.session_of("/user.slice/s-abc.scope/below"), None);
+    let marks = gateway("[gateway.worker]\nmarker = \"PID\"\nmarker_names = \"gateway\"\n").marks;
+    assert_eq!(marks.variable, Some(("PID".to_owned(), Names::Gateway)));
+    assert!(gateway("").marks.is_empty());
+
+    for (line, told) in [
+        (
+            "marker = \"a b\"",
+            "marker: expected the name of an environment variable in quotes, such as \"HERMES_SESSION_KEY\"; found \"a b\"",
+        ),
+        (
+            "marker_names = \"x\"\nmarker = \"K\"",
+            "marker_names: expected \"session\" or \"gateway\"; found \"x\"",
+        ),
+        (
+            "marker_names = \"session\"",
+            "marker_names: says what the value of marker names, and there is no marker",
+        ),
+        (
+            "cgroup = 'x'",
+            "cgroup: expected a regular expression in quotes with a group (?P<session>…); found \"x\", which has none",
+        ),
+    ] {
+        refused(&format!("[gateway.worker]\n{line}"), &format!("6: gateway.worker.{told}"));
+    }
 }

@@ -43,8 +43,12 @@ pub(super) const GATEWAY: Table = Table {
     of_kinds: &kinds::KEYS,
     shared: POLICY_KEYS,
 };
-pub(super) const WORKER: Table =
-    Table { place: "in [gateway.worker]", keys: &["match", "user"], of_kinds: &[], shared: &[] };
+pub(super) const WORKER: Table = Table {
+    place: "in [gateway.worker]",
+    keys: &["match", "user", "marker", "marker_names", "cgroup"],
+    of_kinds: &[],
+    shared: &[],
+};
 pub(super) const PROCESS: Table =
     Table { place: "in [gateway.process]", keys: &["match", "pid_file"], of_kinds: &[], shared: &[] };
 

@@ -21,6 +21,7 @@ mod keep;
 mod keys;
 mod kinds;
 mod locate;
+mod marks;
 mod metrics;
 mod nearest;
 mod policy;
@@ -50,6 +51,7 @@ pub use kinds::{
     CommandGateway, CommandLine, Endpoint, GatewayKind, HermesHome, JupyterRuntime, ListenerUser,
 };
 pub use locate::{Environment, Located, LocatedBy, locate};
+pub use marks::{CgroupMatch, MarkConfig, Names};
 pub use metrics::Metrics;
 pub use process::ProcessSource;
 pub use read::load;

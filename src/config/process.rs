@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::domain::policy::WorkerMatch;
 
 use super::keys;
+use super::marks::{self, MarkConfig};
 use super::section::Section;
 use super::user::UserSpec;
 use super::value::quoted;
@@ -29,13 +30,21 @@ pub(super) fn read_process(gateway: &Section<'_>) -> Option<ProcessSource> {
     Some(ProcessSource { match_: pattern(&section, "match"), pid_file: section.path("pid_file") })
 }
 
+/// What `[gateway.worker]` says.
+#[derive(Debug, Default)]
+pub(super) struct Workers {
+    /// How they are recognised.
+    pub(super) pattern: Option<WorkerMatch>,
+    /// The user they run as.
+    pub(super) user: Option<UserSpec>,
+    /// What they inherit.
+    pub(super) marks: MarkConfig,
+}
+
 /// Reads `[gateway.worker]`: how a worker is recognised and whose process it is.
 /// `presets`: words that stand for a pattern.
-pub(super) fn read_worker(
-    gateway: &Section<'_>,
-    presets: &[(&str, &'static str)],
-) -> (Option<WorkerMatch>, Option<UserSpec>) {
-    let Some(section) = gateway.section("worker", &keys::WORKER) else { return (None, None) };
+pub(super) fn read_worker(gateway: &Section<'_>, presets: &[(&str, &'static str)]) -> Workers {
+    let Some(section) = gateway.section("worker", &keys::WORKER) else { return Workers::default() };
     section.refuse_unknown_keys();
     let preset = section.value("match").and_then(|value| value.get_ref().as_str());
     let preset = preset.and_then(|word| presets.iter().find(|(preset, _)| *preset == word));
@@ -43,7 +52,8 @@ pub(super) fn read_worker(
         Some((_, text)) => WorkerMatch::new(text).ok(),
         None => pattern(&section, "match"),
     };
-    (pattern, section.user("user", "a user's name in quotes, or a user id"))
+    let user = section.user("user", "a user's name in quotes, or a user id");
+    Workers { pattern, user, marks: marks::read(&section) }
 }
 
 fn pattern(section: &Section<'_>, key: &str) -> Option<WorkerMatch> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::activity::Account;
-use super::ids::Pid;
+use super::ids::{GatewayName, Pid};
 
 /// A process and no other: a PID alone names the process that has it now.
 ///
@@ -82,6 +82,25 @@ pub enum Stdin {
     Unknown(Box<str>),
 }
 
+/// What a process inherited that says whose it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mark {
+    /// Of a session of this gateway, by its key or id.
+    Session {
+        /// The gateway, by its name in the configuration.
+        gateway: GatewayName,
+        /// The session.
+        key: Box<str>,
+    },
+    /// Of the run of this gateway that had this PID.
+    Gateway {
+        /// The gateway, by its name in the configuration.
+        gateway: GatewayName,
+        /// That run's process.
+        pid: Pid,
+    },
+}
+
 /// One look at the process tree: everything that can be, or be the parent of, a worker; not the whole machine.
 ///
 /// What isn't in it may still exist (the kernel's `children` files can miss a child, a look is never atomic), so absence proves nothing.
@@ -101,6 +120,8 @@ pub struct ProcessView {
     pub at_work: BTreeSet<Pid>,
     /// What is at the other end of stdin, of processes that may be leftovers.
     pub stdin: BTreeMap<Pid, Stdin>,
+    /// The marks of those processes that have any.
+    pub marks: BTreeMap<Pid, Vec<Mark>>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
     /// The inode of the reaper's PID namespace.

@@ -235,6 +235,7 @@ impl Sweep {
         }
         self.processes.look_below(&mut seen.processes, &due)?;
         self.processes.look_for_clients(&mut seen.processes, &due)?;
+        self.processes.look_for_members(&mut seen.processes)?;
         Ok(decide(seen, memory, &self.rules, now))
     }
 

@@ -8,11 +8,11 @@ use super::busy::Busy;
 use super::found::finders;
 use super::watched::{SetupError, rules_of, watched};
 use super::{Stop, Sweep, SweepError};
-use crate::config::Config;
+use crate::config::{Config, GatewayConfig};
 use crate::domain::policy::Rules;
 use crate::domain::veto::Vetoes;
 use crate::sources::clock;
-use crate::sources::processes::{Candidates, Processes};
+use crate::sources::processes::{Candidates, Marker, Processes};
 
 impl Sweep {
     /// Prepares the runs that a configuration asks for.
@@ -26,6 +26,7 @@ impl Sweep {
         let rules = config.gateways.iter().map(|gateway| rules_of(gateway, own_uid));
         let rules: Vec<Rules> = rules.collect::<Result<_, _>>()?;
         let processes = Processes::new().map_err(unreadable)?.of(candidates(&rules));
+        let processes = processes.marked_by(markers(&config.gateways, &rules));
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
         let finders = finders(&config.gateways, own_uid)?;
         Ok(Self {
@@ -51,4 +52,15 @@ fn candidates(rules: &[Rules]) -> Candidates {
         users: rules.iter().map(|rules| rules.worker_uid).collect::<BTreeSet<_>>().into_iter().collect(),
         patterns: rules.iter().filter_map(|rules| rules.worker_match.clone()).collect(),
     }
+}
+
+/// What marks the processes of each gateway that has marks.
+fn markers(gateways: &[GatewayConfig], rules: &[Rules]) -> Vec<Marker> {
+    let marked = gateways.iter().zip(rules).filter(|(gateway, _)| !gateway.marks.is_empty());
+    let marker = |(gateway, rules): (&GatewayConfig, &Rules)| Marker {
+        gateway: gateway.name.clone(),
+        uid: rules.worker_uid,
+        marks: gateway.marks.clone(),
+    };
+    marked.map(marker).collect()
 }

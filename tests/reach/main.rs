@@ -18,6 +18,7 @@ mod command_output;
 mod command_trust;
 mod leftover_servers;
 mod leftovers;
+mod marks;
 #[path = "../cli/place.rs"]
 mod place;
 #[path = "../cli/privileges.rs"]

@@ -75,7 +75,7 @@ fn variable(section: &Section<'_>) -> Option<String> {
     )
 }
 
-pub(super) fn is_variable_name(text: &str) -> bool {
+pub(in crate::config) fn is_variable_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

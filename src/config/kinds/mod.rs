@@ -17,6 +17,7 @@ use super::value::quoted;
 use crate::domain::policy::{WorkerMatch, Workers};
 
 pub use command::{CommandGateway, CommandLine};
+pub(super) use endpoint::is_variable_name;
 pub use endpoint::{Endpoint, ListenerUser};
 pub use hermes::HermesHome;
 pub use jupyter::JupyterRuntime;

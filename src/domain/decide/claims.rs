@@ -15,9 +15,9 @@ pub(super) enum Claim<'a> {
     CloseOnly,
     /// These may be signalled.
     Processes {
-        /// Its worker.
-        worker: &'a Process,
-        /// Copies of it, and whatever else carries its key.
+        /// Its worker. `None`: nothing that looks like one; what bears its mark is all.
+        worker: Option<&'a Process>,
+        /// Copies of it, and whatever else carries its key or its mark.
         others: Vec<&'a Process>,
     },
     /// One of them is, or has below it, what is never signalled. Either nothing the row says is to be trusted, or closing the session would
@@ -29,7 +29,7 @@ impl<'a> Claim<'a> {
     /// The worker that goes along.
     pub(super) fn worker(&self) -> Option<&'a Process> {
         match self {
-            Self::Processes { worker, .. } => Some(worker),
+            Self::Processes { worker, .. } => *worker,
             Self::CloseOnly | Self::Untouchable(_) => None,
         }
     }
@@ -94,11 +94,13 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
     if let Some(protection) = below.collect::<Vec<_>>().iter().find_map(foreign) {
         return Claim::Untouchable(protection);
     }
-    let mut all = worker.into_iter().chain(others);
-    match all.next() {
-        None => Claim::CloseOnly,
-        Some(worker) => Claim::Processes { worker, others: all.collect() },
+    let mut all: Vec<&Process> = worker.into_iter().chain(others).collect();
+    if all.is_empty() {
+        return Claim::CloseOnly;
     }
+    let looks_like_one = all.iter().position(|process| gateway.takes(process.identity.pid));
+    let worker = looks_like_one.map(|at| all.remove(at));
+    Claim::Processes { worker, others: all }
 }
 
 /// Whether a process that carries the row's key may be ended with its session. The same key twice is no proof of anything (Hermes 0.13: two
@@ -113,7 +115,8 @@ fn may_go(
 ) -> bool {
     let pid = process.identity.pid;
     let owned_alone = is_of_row_alone(owners, row, pid);
-    let says_so = gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
+    let is_marked = world.rows_marked(pid) == [row];
+    let says_so = is_marked || gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
     let can_check = gateway.process.is_some() && gateway.contradiction.is_none() && !gateway.shares_process;
     let is_here = || match owners.position_of(pid) {
         Position::Child(at) | Position::Below(at) => *at == row.gateway,

@@ -94,7 +94,7 @@ fn judge_one(
     remembered: &mut GatewayMemory,
 ) -> Option<Judged> {
     let gateway = &world.gateways[row.gateway];
-    let Claim::Processes { worker, .. } = claims::of(world, owners, row) else { return None };
+    let Claim::Processes { worker: Some(worker), .. } = claims::of(world, owners, row) else { return None };
     // Only the one that the row itself names, and that carries its key: a copy may be another's.
     if world.session(row).named_worker() != Some(worker.identity.pid) {
         return None;

@@ -76,7 +76,8 @@ impl<'a> Owners<'a> {
     pub(super) fn new(world: &World<'a>) -> Self {
         let workers = world.gateways.iter().flat_map(Gateway::workers);
         let named = world.named().filter(|pid| world.alive(*pid).is_some());
-        let pids: BTreeSet<Pid> = workers.chain(named).collect();
+        let marked = world.marked().filter(|pid| world.alive(*pid).is_some());
+        let pids: BTreeSet<Pid> = workers.chain(named).chain(marked).collect();
         let processes: Vec<&Process> = pids.iter().filter_map(|pid| world.alive(*pid)).collect();
         let position = |process: &&Process| (process.identity.pid, world.position(process));
         let positions: HashMap<Pid, Position> = processes.iter().map(position).collect();
@@ -193,6 +194,9 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         }
         ByKey::None => {}
     }
+    if let Some(marked) = Rows::of(world.rows_marked(pid).iter().copied()) {
+        return Owner::Sessions(marked);
+    }
     if let Some(owner) = by_ancestor(world, at, known, process) {
         return owner;
     }
@@ -203,6 +207,14 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         return Owner::Doubt(Keep::UnknownState("its PID namespace can't be read".into()));
     }
     let position = position();
+    if let Some(gateway) = world.gateway_marked(process)
+        && position.gateway() != Some(gateway)
+    {
+        let name = &world.gateways[gateway].seen.name;
+        return Owner::Doubt(Keep::UnknownState(
+            format!("its mark names gateway {name}, which is there: only a table can say whose it is").into(),
+        ));
+    }
     let is_any =
         |kind: Workers| world.matching(pid).any(|gateway| world.gateways[gateway].rules.workers == kind);
     if !is_any(Workers::Matching) {
@@ -373,6 +385,10 @@ fn nobody(world: &World<'_>, process: &Process, position: Position, kind: Orphan
         }
         Position::Child(_) => Owner::Nobody(kind),
         Position::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
+        // Its own mark says that the gateway that started it is gone.
+        Position::Unclear(_) if world.view().bereft.contains(&process.identity.pid) => {
+            Owner::Nobody(OrphanKind::ParentlessWorker)
+        }
         Position::Below(_) => Owner::Doubt(Keep::UnknownState(
             "it is under a gateway, but not its child: only a table can say whose it is".into(),
         )),

@@ -7,7 +7,7 @@ use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::ledger::{GatewayMemory, GatewayRun, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
-use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
 use crate::domain::table::{Answer, Session, TableView, Told};
 use crate::domain::time::Awake;
 use crate::domain::warrant::Limits;
@@ -28,6 +28,10 @@ pub(super) struct World<'a> {
     named_keys: HashMap<&'a str, Vec<(RowId, u64)>>,
     /// The workers that run in each shell that a row names.
     wrapped: HashMap<Pid, Vec<&'a Process>>,
+    /// The rows whose session the marks of a process name, by process.
+    marked: HashMap<Pid, Vec<RowId>>,
+    /// Those of them that a worker of theirs is marked for.
+    marked_rows: BTreeSet<RowId>,
     /// For each gateway the first row of which nothing tells which worker it has.
     rows_without_worker: Vec<Option<&'a Session>>,
 }
@@ -124,8 +128,23 @@ impl<'a> World<'a> {
         let wrapped = wrapped(seen, &gateways, &named);
         let named_keys = named_keys(seen, &gateways, &named, &wrapped);
         let rows_without_worker = vec![None; gateways.len()];
-        let mut world =
-            Self { seen, now, known, gateways, by_process, named, named_keys, wrapped, rows_without_worker };
+        let marked = marked(seen, &gateways);
+        let of_workers = marked.iter().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, row)));
+        let of_workers = of_workers.filter(|(pid, row)| gateways[row.gateway].takes(**pid));
+        let marked_rows = of_workers.map(|(_, row)| *row).collect();
+        let mut world = Self {
+            seen,
+            now,
+            known,
+            gateways,
+            by_process,
+            named,
+            named_keys,
+            wrapped,
+            marked,
+            marked_rows,
+            rows_without_worker,
+        };
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
         world
@@ -140,7 +159,10 @@ impl<'a> World<'a> {
     fn find_row_without_worker(&self, index: usize) -> Option<&'a Session> {
         let gateway = &self.gateways[index];
         let found = |key: Option<&str>| key.is_some_and(|key| gateway.carried.contains_key(key));
-        gateway.rows.iter().find(|session| match (&session.worker, session.worker_key()) {
+        // A worker that bears its mark is its own, whatever its argv says.
+        let is_marked = |row: usize| self.marked_rows.contains(&RowId { gateway: index, row });
+        let lacks = |row: usize, session: &Session| match (&session.worker, session.worker_key()) {
+            (Told::Absent, _) if is_marked(row) => false,
             // Where two rows name one worker, it says itself whose it is.
             (Told::Known(Some(pid)), key) if key.is_some() && gateway.key_of(*pid) == key => false,
             (Told::Known(Some(pid)), key) => !found(key) && self.is_wrongly_named(gateway, *pid),
@@ -152,7 +174,9 @@ impl<'a> World<'a> {
                 let unnamed = |row: &&usize| gateway.rows[**row].worker == Told::Absent;
                 found < gateway.rows_with(key).iter().filter(unnamed).count()
             }
-        })
+        };
+        let mut rows = gateway.rows.iter().enumerate();
+        rows.find(|(row, session)| lacks(*row, session)).map(|(_, session)| session)
     }
 
     /// Whether this process can't be the worker of the one row of this gateway that names it: it is no worker and none is its child, or
@@ -222,6 +246,27 @@ impl<'a> World<'a> {
             .enumerate()
             .filter(move |(_, gateway)| gateway.takes(pid))
             .map(|(index, _)| index)
+    }
+
+    /// The rows whose session a mark of this process names.
+    pub(super) fn rows_marked(&self, pid: Pid) -> &[RowId] {
+        self.marked.get(&pid).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Everything that a mark says to be of a listed session.
+    pub(super) fn marked(&self) -> impl Iterator<Item = Pid> {
+        self.marked.keys().copied()
+    }
+
+    /// The gateway that a mark of this process names by its PID, if that very run is there: it is older than what it started.
+    pub(super) fn gateway_marked(&self, process: &Process) -> Option<usize> {
+        let marks = self.view().marks.get(&process.identity.pid)?;
+        marks.iter().find_map(|mark| {
+            let Mark::Gateway { gateway, pid } = mark else { return None };
+            let index = self.gateways.iter().position(|it| it.seen.name == *gateway)?;
+            let run = self.gateways[index].process.or(self.gateways[index].lost)?;
+            (run.pid == *pid && run.start_ticks <= process.identity.start_ticks).then_some(index)
+        })
     }
 
     /// Whether every configured gateway's process is known, so that whatever else is a parent is none of them.
@@ -459,4 +504,28 @@ fn may_be_gateways<'a>(
         [found, said, lost]
     };
     seen.gateways.iter().flat_map(pids).flatten().collect()
+}
+
+/// The rows whose session the marks of each living process name, by key or by id.
+fn marked(seen: &Observation, gateways: &[Gateway<'_>]) -> HashMap<Pid, Vec<RowId>> {
+    let mut marked: HashMap<Pid, Vec<RowId>> = HashMap::new();
+    if seen.processes.marks.is_empty() {
+        return marked;
+    }
+    for (gateway, it) in gateways.iter().enumerate().filter(|(_, it)| !it.is_elsewhere) {
+        let named =
+            seen.processes.marks.iter().flat_map(|(pid, marks)| marks.iter().map(move |mark| (*pid, mark)));
+        for (pid, mark) in named {
+            let Mark::Session { gateway: name, key } = mark else { continue };
+            if it.seen.name != *name || seen.processes.get(pid).is_none_or(|process| process.zombie) {
+                continue;
+            }
+            let by_id = || it.rows.iter().position(|row| row.id.as_str() == &**key);
+            let rows = it.rows_with(key);
+            let rows = if rows.is_empty() { by_id().into_iter().collect() } else { rows.to_vec() };
+            marked.entry(pid).or_default().extend(rows.into_iter().map(|row| RowId { gateway, row }));
+        }
+    }
+    marked.retain(|_, rows| !rows.is_empty());
+    marked
 }

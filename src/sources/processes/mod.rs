@@ -22,6 +22,7 @@ mod candidates;
 mod error;
 mod gathering;
 mod kinship;
+mod members;
 mod pidfd;
 mod proc;
 mod single;
@@ -32,6 +33,7 @@ use std::collections::HashMap;
 
 pub use candidates::Candidates;
 pub use error::ProcessesError;
+pub use members::Marker;
 
 use crate::domain::adoption::{Holder, sign_among};
 use crate::domain::ids::Pid;
@@ -77,6 +79,7 @@ pub struct Processes {
     adopters: Adopters,
     candidates: Candidates,
     marks: bereft::Marks,
+    members: members::Members,
     /// With which worker's family the next look begins.
     turn: usize,
 }
@@ -101,6 +104,7 @@ impl Processes {
             adopters: Adopters::default(),
             candidates: Candidates::default(),
             marks: bereft::Marks::default(),
+            members: members::Members::default(),
             // Single runs begin with different ones.
             turn: usize::try_from(std::process::id()).unwrap_or(0),
         })
@@ -110,6 +114,33 @@ impl Processes {
     #[must_use]
     pub fn of(self, candidates: Candidates) -> Self {
         Self { candidates, ..self }
+    }
+
+    /// The same, with what marks the processes of the gateways.
+    #[must_use]
+    pub fn marked_by(self, markers: Vec<Marker>) -> Self {
+        Self { members: members::Members::of(markers), ..self }
+    }
+
+    /// Adds to a view the marks of what is in it.
+    ///
+    /// # Errors
+    /// A process that is there can't be read.
+    pub fn look_at_members(&mut self, view: &mut ProcessView) -> Result<(), ProcessesError> {
+        self.members.look(&mut self.proc, view)
+    }
+
+    /// Adds to a view every process that bears a mark, wherever it is: before anything is ended, all that is of it has to be known.
+    ///
+    /// # Errors
+    /// As [`Processes::look`].
+    pub fn look_for_members(&mut self, view: &mut ProcessView) -> Result<(), ProcessesError> {
+        if self.members.is_idle() {
+            return Ok(());
+        }
+        let marked = self.members.all(&mut self.proc)?;
+        self.look_at(view, &marked)?;
+        self.look_at_members(view)
     }
 
     /// Adds to a view which of its workers were started by a gateway that is gone, where only their environment tells.

@@ -1,0 +1,96 @@
+//! A process that carries a mark of a listed session is that session's, whoever its parent is; a mark by itself is no reason to end anything.
+
+use gateway_reaper::domain::process::Mark;
+
+use crate::world::*;
+
+const BARE: &str = "python3 -m worker";
+
+fn mark(world: &mut World, raw: u32, key: &str) {
+    let mark = Mark::Session { gateway: "gw".into(), key: key.into() };
+    world.seen.processes.marks.insert(pid(raw), vec![mark]);
+}
+
+/// Worker 200 of a listed session, by its mark alone; init adopted it.
+fn marked(row: gateway_reaper::domain::table::Session) -> World {
+    let mut world = World::new();
+    world.process(200, 1, BARE);
+    world.rows([row]);
+    mark(&mut world, 200, "a");
+    world
+}
+
+#[test]
+fn it_is_kept_with_its_session_and_goes_with_it() {
+    let mut kept = marked(attached("a"));
+    kept.look();
+    let looked = kept.look_after(3600);
+    assert_eq!(looked.fate("a"), "keep: attached");
+    assert_eq!(looked.fate_of_worker(200), "not judged", "it is judged with its session");
+
+    let mut due = marked(detached("a"));
+    due.look();
+    assert_eq!(due.look_after(20).warrant("a").worker(), Some(identity(200)));
+}
+
+#[test]
+fn the_key_of_a_session_counts_as_well_as_its_id() {
+    for name in ["a", "its-key"] {
+        let mut world = marked(with_key(attached("a"), "its-key"));
+        mark(&mut world, 200, name);
+        world.look();
+        assert_eq!(world.look_after(3600).fate_of_worker(200), "not judged", "{name}");
+    }
+}
+
+#[test]
+fn what_its_argv_says_comes_before_its_mark() {
+    let mut world = marked(detached("a"));
+    world.process(200, 100, "python3 -m worker --session-key b");
+    world.rows([detached("a"), attached("b")]);
+    world.look();
+    let looked = world.look_after(20);
+    assert_eq!(looked.warrant("a").worker(), None);
+    assert_eq!(looked.fate("b"), "keep: attached");
+}
+
+#[test]
+fn what_looks_like_no_worker_goes_along_and_is_no_root() {
+    let mut world = marked(detached("a"));
+    world.process(300, 1, "mcp-server");
+    mark(&mut world, 300, "a");
+    world.look();
+    let looked = world.look_after(20);
+    let warrant = looked.warrant("a");
+    assert_eq!(warrant.worker(), Some(identity(200)));
+    assert_eq!(warrant.remnants(), [identity(300)]);
+}
+
+#[test]
+fn a_tree_with_a_marked_process_of_a_live_session_is_never_ended() {
+    let mut world = World::new();
+    world.worker(200, "due", 100);
+    world.process(300, 200, "vi notes");
+    world.rows([detached("due"), attached("a")]);
+    mark(&mut world, 300, "a");
+    world.look();
+    assert_eq!(world.look_after(20).fate("due"), "keep: protected");
+}
+
+#[test]
+fn a_mark_of_no_listed_session_says_nothing() {
+    let mut world = marked(attached("b"));
+    world.process(300, 1, "mcp-server");
+    mark(&mut world, 300, "gone");
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(300), "not judged");
+}
+
+#[test]
+fn a_row_whose_worker_is_marked_leaves_no_doubt_at_others() {
+    let mut world = marked(attached("a"));
+    world.worker(400, "lost", 100);
+    assert_eq!(world.fate_of_worker(400), "wait: ownerless-worker, 0s of 60s");
+    world.seen.processes.marks.clear();
+    assert_eq!(world.fate_of_worker(400), "keep: unknown-state");
+}
