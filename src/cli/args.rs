@@ -13,7 +13,7 @@ use crate::demo;
 #[command(
     name = "gateway-reaper",
     version = VERSION,
-    max_term_width = 100,
+    term_width = 80,
     after_help = EXAMPLES,
     after_long_help = LONG_HELP
 )]
@@ -42,6 +42,19 @@ pub(super) struct Args {
 /// With the commit where it is known: a report of a mistake has to say which program made it.
 const VERSION: &str = env!("GATEWAY_REAPER_VERSION");
 
+/// The words of the report.
+const REASONS: [&str; 9] = [
+    "attached",
+    "mid-turn",
+    "waiting",
+    "starting",
+    "held",
+    "unknown-state",
+    "protected",
+    "table-not-trusted",
+    "orphaned",
+];
+
 const EXAMPLES: &str = "Examples:
   gateway-reaper once --dry-run   what would be reaped now, and why the rest is kept
   gateway-reaper watch            reap from now on, until it is told to stop";
@@ -66,7 +79,7 @@ pub(super) enum Command {
     /// The same runs in a loop, waking at the interval and whenever something is due
     Watch(WatchArgs),
     /// What is there now, the verdict on each session and worker, and why; changes nothing
-    Status,
+    Status(StatusArgs),
     /// The same, live, with countdowns; d and m sort by due time and memory, q leaves
     Top,
     /// Read the configuration and show every key with its value and where it comes from; asks no gateway
@@ -151,6 +164,21 @@ pub(super) struct LeftoversArgs {
     /// End them, once they have looked like that for worker_grace (60 s)
     #[arg(long, requires = "kind", conflicts_with = "dry_run")]
     pub(super) reap: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StatusArgs {
+    /// Only what is due, or will be within this time
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, default_missing_value = "0s", value_parser = duration::parse)]
+    pub(super) due: Option<Duration>,
+
+    /// Only this gateway; may be repeated
+    #[arg(long = "gateway", value_name = "NAME")]
+    pub(super) gateways: Vec<String>,
+
+    /// Only what is kept or due for this reason; may be repeated
+    #[arg(long = "reason", value_name = "REASON", value_parser = REASONS)]
+    pub(super) reasons: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]

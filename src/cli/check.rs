@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         let notes = notes.iter().map(|note| format!("{WARN}{}{WARN:#}\n", plain(note, 200)));
         render(&file, &dir.display().to_string(), &settings) + &notes.collect::<String>()
     };
-    output::print_text(&text)?;
+    output::print_text(args, &text)?;
     Ok(Exit::Done)
 }
 

@@ -69,6 +69,8 @@ pub(super) enum Failure {
     /// The home of the state directory can't be told.
     NoStateDir,
     System(&'static str, std::io::Error),
+    /// What was asked for can't be.
+    Asked(String),
     /// It is not a terminal that it was asked to draw on.
     Terminal(&'static str),
     /// The demo, or one of its processes.
@@ -90,6 +92,7 @@ impl Failure {
             | Self::State(_)
             | Self::Subject(_)
             | Self::Terminal(_)
+            | Self::Asked(_)
             | Self::NoStateDir => Exit::Usage,
             Self::Sweep(_) | Self::System(..) | Self::Demo(_) => Exit::NotReaped,
         }
@@ -130,6 +133,7 @@ impl fmt::Display for Failure {
             Self::Hermes(error) => error,
             Self::Subject(error) => error,
             Self::Demo(error) => error.as_ref(),
+            Self::Asked(what) => return f.write_str(what),
             Self::Terminal(what) => return f.write_str(what),
             Self::System(what, error) => return write!(f, "{what}: {error}"),
             Self::NoStateDir => {

@@ -42,6 +42,6 @@ pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failu
     } else {
         stories.iter().map(|story| story.render(now)).collect()
     };
-    output::print_text(&text)?;
+    output::print_text(args, &text)?;
     Ok(Exit::Done)
 }

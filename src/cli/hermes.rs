@@ -40,9 +40,9 @@ fn install(args: &Args, home_args: &HomeArgs) -> Result<Exit, Failure> {
             "version": 1, "home": home.path(), "plugin_version": plugin::VERSION, "plugin": plugin, "config": config,
             "detail": by_hand.map(ToString::to_string), "kept": installed.kept, "restart": needs_restart(&installed),
         });
-        output::print_text(&format!("{report}\n"))?;
+        output::print_raw(&format!("{report}\n"))?;
     } else {
-        output::print_text(&tell_installed(&home, &installed))?;
+        output::print_raw(&tell_installed(&home, &installed))?;
     }
     if let Some(why) = by_hand {
         tell_lines(&home, why, "add these lines to it, or to the lists that are there:");
@@ -138,9 +138,9 @@ fn uninstall(args: &Args, home_args: &HomeArgs) -> Result<Exit, Failure> {
             "version": 1, "home": home.path(), "plugin": plugin, "config": config,
             "detail": by_hand.map(ToString::to_string), "left": uninstalled.left, "restart": uninstalled.was_there,
         });
-        output::print_text(&format!("{report}\n"))?;
+        output::print_raw(&format!("{report}\n"))?;
     } else {
-        output::print_text(&tell_uninstalled(&home, &uninstalled))?;
+        output::print_raw(&tell_uninstalled(&home, &uninstalled))?;
     }
     if let Some(why) = by_hand {
         tell_lines(&home, why, "take this name out of it:");

@@ -33,7 +33,7 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
     } else {
         history::render(&acts, now, terminal::width())
     };
-    output::print_text(&text)?;
+    output::print_text(args, &text)?;
     Ok(Exit::Done)
 }
 

@@ -44,13 +44,16 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
     };
     let (gateway, name) = (Some((*gateway).to_owned()), Some(entry.id.clone()));
     add(&dir, Hold { gateway, name, until: clock::wall_now() + wanted.span, why: wanted.why.clone() })?;
-    said(&format!(
-        "{} {} of {} is held for {}",
-        entry.kind,
-        entry.id,
-        found[0].0,
-        humantime::format_duration(wanted.span)
-    ))
+    said(
+        args,
+        &format!(
+            "{} {} of {} is held for {}",
+            entry.kind,
+            entry.id,
+            found[0].0,
+            humantime::format_duration(wanted.span)
+        ),
+    )
 }
 
 pub(super) fn release(args: &Args, name: &str) -> Result<Exit, Failure> {
@@ -61,10 +64,13 @@ pub(super) fn release(args: &Args, name: &str) -> Result<Exit, Failure> {
 pub(super) fn pause(args: &Args, span: Duration) -> Result<Exit, Failure> {
     let dir = environment::state_dir(&environment::config(args)?)?;
     add(&dir, Hold { gateway: None, name: None, until: clock::wall_now() + span, why: None })?;
-    said(&format!(
-        "nothing is reaped for {}; `gateway-reaper resume` ends that",
-        humantime::format_duration(span)
-    ))
+    said(
+        args,
+        &format!(
+            "nothing is reaped for {}; `gateway-reaper resume` ends that",
+            humantime::format_duration(span)
+        ),
+    )
 }
 
 pub(super) fn resume(args: &Args) -> Result<Exit, Failure> {
@@ -85,10 +91,10 @@ fn remove(args: &Args, is_it: impl Fn(&Hold) -> bool, none: &str) -> Result<Exit
     let all = load(&dir)?;
     let (ended, left): (Vec<_>, Vec<_>) = all.into_iter().partition(is_it);
     if ended.is_empty() {
-        return said(none);
+        return said(args, none);
     }
     save(&dir, left)?;
-    said("done; the next run decides as before")
+    said(args, "done; the next run decides as before")
 }
 
 fn load(dir: &Path) -> Result<Vec<Hold>, Failure> {
@@ -99,6 +105,6 @@ fn save(dir: &Path, holds: Vec<Hold>) -> Result<(), Failure> {
     holds::save(dir, holds).map_err(|error| Failure::System("holds.json can't be written", error))
 }
 
-fn said(text: &str) -> Result<Exit, Failure> {
-    output::print_text(&format!("{text}\n")).map(|()| Exit::Done)
+fn said(args: &Args, text: &str) -> Result<Exit, Failure> {
+    output::print_text(args, &format!("{text}\n")).map(|()| Exit::Done)
 }

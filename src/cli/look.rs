@@ -17,5 +17,7 @@ pub(super) async fn look_with(config: &Config, sweep: &mut Sweep) -> Result<Repo
     let dir = environment::state_dir(config)?;
     let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
     let vetoes = holds::vetoes(&dir, clock::wall_now());
-    Ok(sweep.preview(&memory, &vetoes).await?)
+    let mut report = sweep.preview(&memory, &vetoes).await?;
+    report.made_with(&config.source, &dir);
+    Ok(report)
 }

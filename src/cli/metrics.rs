@@ -11,5 +11,5 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let dir = environment::state_dir(&config)?;
     // Before the first run there is nothing but the version, and counters that stand at nothing.
     let last_run = LastRun::load(&dir).unwrap_or_default();
-    output::print_text(&metrics::render(&last_run)).map(|()| Exit::Done)
+    output::print_raw(&metrics::render(&last_run)).map(|()| Exit::Done)
 }

@@ -44,10 +44,19 @@ pub fn command() -> clap::Command {
 pub fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        Err(error) if !error.use_stderr() => {
             let _ = error.print();
-            return exit.into();
+            return Exit::Done.into();
+        }
+        // What was asked for can't be told, but in which form can.
+        Err(error) if std::env::args_os().any(|word| word == "--json") => {
+            let error = Failure::Asked(error.render().to_string().trim_end().to_owned());
+            error.tell_as_json();
+            return Exit::Usage.into();
+        }
+        Err(error) => {
+            let _ = error.print();
+            return Exit::Usage.into();
         }
     };
     narration::begin(args.verbosity());
@@ -77,7 +86,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         return Err(Failure::System("the program can't be started", command::become_program(words)));
     }
     if let Command::DefaultConfig = &args.command {
-        return output::print_text(crate::config::DEFAULT).map(|()| Exit::Done);
+        return output::print_raw(crate::config::DEFAULT).map(|()| Exit::Done);
     }
     if let Command::Hermes(command) = &args.command {
         return hermes::run(&args, command);
@@ -100,7 +109,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         match &args.command {
             Command::Once(once) => once::run(&args, once).await,
             Command::Watch(watch) => watch::run(&args, watch).await,
-            Command::Status => status::run(&args).await,
+            Command::Status(wanted) => status::run(&args, wanted).await,
             Command::Top => top::run(&args).await,
             Command::Doctor => doctor::run(&args).await,
             Command::Hold(wanted) => hold::hold(&args, wanted).await,

@@ -63,6 +63,7 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
         report.absorb(earlier);
         (next_due, next_look) = (run.next_due, run.next_look);
     }
+    report.made_with(&config.source, &dir);
     output::print(args, &report)?;
     Ok(Exit::of(&report))
 }

@@ -4,28 +4,54 @@ use std::io::Write;
 
 use super::args::Args;
 use super::exit::Failure;
-use crate::report::human::{self, Detail};
-use crate::report::{Report, json};
+use super::narration;
+use super::terminal;
+use crate::report::human::{self, Detail, Manner};
+use crate::report::{Report, json, layout};
 
 /// Prints a report on stdout, in one write.
 pub(super) fn print(args: &Args, report: &Report) -> Result<(), Failure> {
-    let detail = if args.quiet { Detail::Acts } else { Detail::All };
-    print_as(args, report, detail)
+    print_as(args, report, if args.quiet { Detail::Acts } else { Detail::All }, args.verbose > 0)
 }
 
-pub(super) fn print_as(args: &Args, report: &Report, detail: Detail) -> Result<(), Failure> {
+pub(super) fn print_as(
+    args: &Args,
+    report: &Report,
+    detail: Detail,
+    one_by_one: bool,
+) -> Result<(), Failure> {
     let text = if args.json {
         json::render(report)
             .map(|line| line + "\n")
             .map_err(|error| Failure::System("the report can't be written", error.into()))?
     } else {
-        human::render(report, detail)
+        human::render(report, Manner { detail, width: terminal::width(), one_by_one })
     };
-    print_text(&text)
+    print_raw(&text)
 }
 
-/// Prints text on stdout, with its colours where they belong.
-pub(super) fn print_text(text: &str) -> Result<(), Failure> {
+/// Prints a report in a loop of them: each line carries the time of the run, unless the journal adds its own.
+pub(super) fn print_timed(args: &Args, report: &Report, detail: Detail) -> Result<(), Failure> {
+    if args.json || narration::is_journal(&std::io::stdout()) {
+        return print_as(args, report, detail, args.verbose > 0);
+    }
+    let time = format!("{}  ", humantime::format_rfc3339_seconds(report.begun.started_at));
+    let width = terminal::width().map(|width| width.saturating_sub(time.len()).max(layout::NARROW / 2));
+    let text = human::render(report, Manner { detail, width, one_by_one: args.verbose > 0 });
+    let lines: String = text.lines().map(|line| format!("{time}{line}\n")).collect();
+    print_raw(&lines)
+}
+
+/// Prints text on stdout, so that it fits the terminal.
+pub(super) fn print_text(args: &Args, text: &str) -> Result<(), Failure> {
+    match terminal::width().filter(|_| !args.json) {
+        Some(width) => print_raw(&layout::wrap(text, width)),
+        None => print_raw(text),
+    }
+}
+
+/// Prints text on stdout as it is, with its colours where they belong.
+pub(super) fn print_raw(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     let plain;
     let text = if anstream::AutoStream::choice(&stdout) == anstream::ColorChoice::Never {

@@ -13,9 +13,9 @@ const PAGE: &str = include_str!("../../deploy/man/gateway-reaper.1");
 pub(super) fn completions(shell: Shell) -> Result<Exit, Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "gateway-reaper", &mut script);
-    output::print_text(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
+    output::print_raw(&String::from_utf8_lossy(&script)).map(|()| Exit::Done)
 }
 
 pub(super) fn man() -> Result<Exit, Failure> {
-    output::print_text(PAGE).map(|()| Exit::Done)
+    output::print_raw(PAGE).map(|()| Exit::Done)
 }

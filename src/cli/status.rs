@@ -1,12 +1,31 @@
 //! `status`: what is there now, the verdict on each, and why. Changes nothing, remembers nothing.
 
-use super::args::Args;
+use super::args::{Args, StatusArgs};
 use super::exit::{Exit, Failure};
 use super::look::look;
 use super::{environment, output};
+use crate::domain::ids::GatewayName;
+use crate::report::Filter;
+use crate::report::human::Detail;
 
-pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
-    let report = look(&environment::config(args)?).await?;
-    output::print(args, &report)?;
+pub(super) async fn run(args: &Args, wanted: &StatusArgs) -> Result<Exit, Failure> {
+    let config = environment::config(args)?;
+    let gateways: Vec<GatewayName> = wanted.gateways.iter().map(|name| name.as_str().into()).collect();
+    if let Some(unknown) =
+        gateways.iter().find(|name| !config.gateways.iter().any(|known| known.name == **name))
+    {
+        let known: Vec<String> = config.gateways.iter().map(|known| known.name.to_string()).collect();
+        return Err(Failure::Asked(format!(
+            "there is no gateway {unknown:?}; {} has {}",
+            config.source.display(),
+            known.join(", "),
+            unknown = unknown.as_str()
+        )));
+    }
+    let filter = Filter { due: wanted.due, gateways, reasons: wanted.reasons.clone() };
+    let mut report = look(&config).await?;
+    report.only(&filter);
+    let detail = if args.quiet { Detail::Acts } else { Detail::Status };
+    output::print_as(args, &report, detail, args.verbose > 0 || !filter.is_empty())?;
     Ok(Exit::of(&report))
 }

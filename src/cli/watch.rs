@@ -26,6 +26,7 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let mut store = Store::open(&dir, sweep.boot(), clock::awake_now())?;
     let runner = |config: &Config| Runner::new("watch", Some(watch.interval), config);
     store.run_by(&runner(&config), config.audit);
+    let config_file = config.source.clone();
     tracing::info!(interval = %humantime::format_duration(watch.interval), config = %config.source.display(), "watching");
 
     let listener = config.metrics.listen.map(|address| Listener::start(address, watch.interval)).transpose();
@@ -34,7 +35,9 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
 
     let manager = Manager::new();
     let mut first = true;
-    let mut told = Vec::new();
+    // What would be reaped and what failed at the last look: told when it changes, not at every look.
+    let (mut told, mut failed) = (Vec::new(), Vec::new());
+    let mut trouble = None;
     loop {
         let stop = sweep.stop();
         let run = run_once(&mut sweep, &mut store, Mode::Enforce, &mut signals).await;
@@ -42,22 +45,30 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
         let pause = match run {
             Ok(run) => {
                 let would_reap = run.report.would_reap();
-                let is_news =
-                    run.report.has_deeds() || would_reap.iter().any(|subject| !told.contains(subject));
-                told = would_reap;
+                let failures = run.report.failures();
+                let is_news = run.report.has_deeds_but(&failed)
+                    || would_reap.iter().any(|subject| !told.contains(subject));
+                (told, failed) = (would_reap, failures);
                 if first || is_news {
                     let detail = if first && !args.quiet { Detail::All } else { Detail::Acts };
                     // Nothing is left unreaped because a log is full.
-                    if let Err(failure) = output::print_as(args, &run.report, detail) {
+                    let mut report = run.report;
+                    report.made_with(&config_file, &dir);
+                    if let Err(failure) = output::print_timed(args, &report, detail) {
                         failure.tell();
                     }
                 }
+                trouble = None;
                 let due = run.next_due.map(|due| due + A_MOMENT);
                 due.into_iter().chain(run.next_look).fold(watch.interval, Duration::min)
             }
             Err(_) if is_leaving => watch.interval,
             Err(failure) => {
-                failure.tell();
+                let said = failure.to_string();
+                if trouble.as_ref() != Some(&said) {
+                    failure.tell();
+                }
+                trouble = Some(said);
                 watch.interval
             }
         };

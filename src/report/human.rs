@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
+use super::layout::{self, NARROW};
+use super::sums;
 pub(crate) use super::text::span;
 use super::text::{bytes, count, plain};
 use super::{End, GatewayReport, Line, Report, TableState};
@@ -15,11 +17,27 @@ use crate::reap::outcome::{Ending, Outcome, Step, Survivor};
 /// What is to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
-    /// Everybody who was considered.
+    /// All that was considered.
     All,
+    /// The same, with sizes, sums and where it was found, and what is due next first.
+    Status,
     /// Only what was due, and only if something was.
     Acts,
 }
+
+/// How it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// What is to be told.
+    pub detail: Detail,
+    /// The columns of the terminal. `None`: a file or a pipe, which get whole lines.
+    pub width: Option<usize>,
+    /// Many sessions that are kept for one reason are told one by one, and not as a sum.
+    pub one_by_one: bool,
+}
+
+/// So many lines of one gateway are read by a person; more that wait or are kept are told as sums.
+const MOST_LINES: usize = 20;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -28,22 +46,33 @@ const QUIET: Style = Style::new().dimmed();
 const HEAD: Style = Style::new().bold();
 
 /// The report as text, with colours; they are taken out where it is printed to something else than a terminal.
-pub fn render(report: &Report, detail: Detail) -> String {
+pub fn render(report: &Report, manner: Manner) -> String {
     let mut text = String::new();
-    if detail == Detail::Acts && !report.has_acts() {
+    if manner.detail == Detail::Acts && !report.has_acts() {
         return text;
+    }
+    let is_narrow = manner.width.is_some_and(|width| width < NARROW);
+    if let (Detail::Status, Some(made_with), false) = (manner.detail, &report.made_with, is_narrow) {
+        let (config, dir) = (made_with.config.display(), made_with.state_dir.display());
+        let _ = writeln!(text, "{QUIET}configuration {config}, state {dir}{QUIET:#}");
     }
     if let Some(words) = &report.paused {
         let _ = writeln!(text, "{SOON}nothing is reaped{SOON:#}: {}", plain(words, 200));
     }
     for gateway in &report.gateways {
-        render_gateway(&mut text, gateway, detail);
+        render_gateway(&mut text, gateway, manner);
     }
     let _ = writeln!(text, "{}", summary(report));
-    text
+    if manner.detail == Detail::Status {
+        text.push_str(&by_reason(report));
+    }
+    match manner.width {
+        Some(width) => layout::wrap(&text, width),
+        None => text,
+    }
 }
 
-fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
+fn render_gateway(text: &mut String, gateway: &GatewayReport, manner: Manner) {
     let process = gateway.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
     let name = plain(gateway.name.as_str(), 64);
     let _ = write!(text, "{HEAD}{name}{HEAD:#}{process}: ");
@@ -70,25 +99,75 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, detail: Detail) {
         }
     }
     text.push('\n');
-    if let Some(beside) = gateway.beside.as_deref().filter(|_| detail == Detail::All) {
+    if let Some(beside) = gateway.beside.as_deref().filter(|_| manner.detail != Detail::Acts) {
         let _ = writeln!(text, "  beside it: {}", plain(beside, 400));
     }
-    for line in &gateway.subjects {
-        let is_act = !matches!(line.judged.verdict, Verdict::Keep(_) | Verdict::Wait { .. });
-        if is_act || detail == Detail::All {
-            render_line(text, line);
-        }
+    let is_act = |line: &Line| !matches!(line.judged.verdict, Verdict::Keep(_) | Verdict::Wait { .. });
+    let mut lines: Vec<&Line> =
+        gateway.subjects.iter().filter(|line| manner.detail != Detail::Acts || is_act(line)).collect();
+    if manner.detail == Detail::Status {
+        lines.sort_by_key(|line| line.due());
+    }
+    let sums = match manner.one_by_one {
+        true => Vec::new(),
+        false => sums::take(&mut lines, MOST_LINES),
+    };
+    // A file gets columns that don't move from run to run.
+    let longest = lines.iter().map(|line| layout::columns(&plain(&line.judged.subject.id(), 24))).max();
+    let ids = if manner.width.is_some() { longest.unwrap_or_default() } else { 24 };
+    for line in lines {
+        render_line(text, gateway, line, ids, manner);
+    }
+    for sum in sums {
+        let _ = writeln!(text, "  {QUIET}{:<8}{QUIET:#} {}", sum.word, sum.told());
     }
 }
 
-fn render_line(text: &mut String, line: &Line) {
-    let (style, word, story) = story(line);
-    let (kind, id) = match &line.judged.subject {
-        Subject::Session { .. } => ("session", line.judged.subject.id()),
-        Subject::Worker { .. } => ("worker", line.judged.subject.id()),
+fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usize, manner: Manner) {
+    let (style, word, mut story) = story(line);
+    // The gateway's own line has said it.
+    if let Verdict::Keep(Keep::TableNotTrusted(why)) = &line.judged.verdict
+        && gateway.error.as_deref().is_some_and(|error| *error == **why)
+    {
+        story = "its gateway's table can't be trusted now".to_owned();
+    }
+    let id = plain(&line.judged.subject.id(), 24);
+    if let Some(width) = manner.width.filter(|width| *width < NARROW) {
+        let told = layout::cut(&format!("{id}  {story}"), width.saturating_sub(11));
+        let _ = writeln!(text, "  {style}{word:<8}{style:#} {told}");
+        return;
+    }
+    let kind = match &line.judged.subject {
+        Subject::Session { .. } => "session",
+        Subject::Worker { .. } => "worker",
     };
     let pid = line.judged.subject.worker_pid().map(|pid| pid.to_string()).unwrap_or_else(|| "-".into());
-    let _ = writeln!(text, "  {style}{word:<8}{style:#} {kind:<7} {:<24} {pid:>7}  {story}", plain(&id, 24));
+    let size = match (manner.detail, line.judged.rss_bytes) {
+        (Detail::Status, Some(size)) => format!("{:>8}  ", bytes(size)),
+        (Detail::Status, None) => format!("{:>8}  ", "-"),
+        _ => String::new(),
+    };
+    let _ = writeln!(text, "  {style}{word:<8}{style:#} {kind:<7} {id:<ids$} {pid:>7}  {size}{story}");
+}
+
+/// How many are there for each reason, and how large their workers are.
+fn by_reason(report: &Report) -> String {
+    let mut sums: Vec<(&'static str, usize, u64)> = Vec::new();
+    for line in report.gateways.iter().flat_map(|gateway| &gateway.subjects) {
+        let reason = line.reason();
+        let size = line.judged.rss_bytes.unwrap_or_default();
+        match sums.iter_mut().find(|(known, ..)| *known == reason) {
+            Some((_, number, sum)) => (*number, *sum) = (*number + 1, *sum + size),
+            None => sums.push((reason, 1, size)),
+        }
+    }
+    sums.sort_by_key(|(_, number, size)| std::cmp::Reverse((*size, *number)));
+    let told = sums.iter().map(|(reason, number, size)| match size {
+        0 => format!("{number} {reason}"),
+        size => format!("{number} {reason} ({})", bytes(*size)),
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { String::new() } else { format!("by reason: {}\n", told.join(", ")) }
 }
 
 /// What became of a subject, in words without colours.
@@ -221,3 +300,7 @@ fn summary(report: &Report) -> String {
     }
     line
 }
+
+#[cfg(test)]
+#[path = "human_tests.rs"]
+mod tests;

@@ -18,6 +18,10 @@ pub(crate) struct Document<'a> {
     pub(crate) dry_run: bool,
     pub(crate) started_at: String,
     pub(crate) took_s: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) config: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) state_dir: Option<String>,
     /// That nothing at all is reaped now, and until when.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) paused: Option<&'a str>,
@@ -111,6 +115,8 @@ pub(crate) fn document(report: &Report) -> Document<'_> {
         dry_run: report.begun.mode == Mode::DryRun,
         started_at: humantime::format_rfc3339_seconds(report.begun.started_at).to_string(),
         took_s: rounded(report.took),
+        config: report.made_with.as_ref().map(|made| made.config.display().to_string()),
+        state_dir: report.made_with.as_ref().map(|made| made.state_dir.display().to_string()),
         paused: report.paused.as_deref(),
         gateways: report.gateways.iter().map(gateway).collect(),
         totals: report.totals(),
@@ -210,6 +216,8 @@ impl<'a> Document<'a> {
             dry_run: false,
             started_at: String::new(),
             took_s: 0.0,
+            config: None,
+            state_dir: None,
             paused: None,
             gateways,
             totals,

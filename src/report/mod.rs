@@ -1,11 +1,15 @@
 //! What a run has to tell: every subject that was considered, with the reason, and what became of those that were due.
 
 mod beside;
+mod filter;
 pub mod human;
 pub mod json;
+pub(crate) mod layout;
+mod sums;
 pub(crate) mod text;
 
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::domain::decide::{Decision, GatewayPlan, Place};
@@ -16,6 +20,7 @@ use crate::domain::table::{Answer, TableView};
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Judged, Subject, Verdict};
 use crate::reap::outcome::{Ending, Outcome};
+pub use filter::Filter;
 use json::Totals;
 
 /// A run, and when it began.
@@ -41,8 +46,17 @@ pub struct Report {
     pub(crate) begun: Begun,
     pub(crate) took: Duration,
     pub(crate) gateways: Vec<GatewayReport>,
+    /// By which configuration, and which memory.
+    pub(crate) made_with: Option<MadeWith>,
     /// That nothing at all is reaped now, and until when.
     pub(crate) paused: Option<Box<str>>,
+}
+
+/// By which configuration a run was made, and where its memory is.
+#[derive(Debug, Clone)]
+pub(crate) struct MadeWith {
+    pub(crate) config: PathBuf,
+    pub(crate) state_dir: PathBuf,
 }
 
 /// One gateway in it.
@@ -120,7 +134,12 @@ impl Report {
     /// Of what was seen and decided in a run that has begun.
     pub fn new(begun: Begun, seen: &Observation, decision: Decision) -> Self {
         let gateways = decision.gateways.into_iter().map(|plan| described(seen, plan)).collect();
-        Self { begun, took: Duration::ZERO, gateways, paused: decision.paused }
+        Self { begun, took: Duration::ZERO, gateways, paused: decision.paused, made_with: None }
+    }
+
+    /// Says by which configuration it was made, and where the memory is.
+    pub fn made_with(&mut self, config: &Path, state_dir: &Path) {
+        self.made_with = Some(MadeWith { config: config.to_owned(), state_dir: state_dir.to_owned() });
     }
 
     /// The run's id, as the audit log has it.
@@ -189,10 +208,22 @@ impl Report {
         would.map(|line| line.judged.subject.clone()).collect()
     }
 
-    /// Whether something was done, or put off to a later run.
-    pub fn has_deeds(&self) -> bool {
+    /// What could not be reaped, and why.
+    pub fn failures(&self) -> Vec<(Subject, Box<str>)> {
+        let failed =
+            self.lines().filter_map(|line| Some((line.judged.subject.clone(), line.failure()?.into())));
+        failed.collect()
+    }
+
+    /// Whether something was done, or put off to a later run, other than what failed in the same way before.
+    pub fn has_deeds_but(&self, told: &[(Subject, Box<str>)]) -> bool {
+        let is_told = |line: &Line| {
+            line.failure().is_some_and(|why| {
+                told.iter().any(|(subject, known)| *subject == line.judged.subject && **known == *why)
+            })
+        };
         let is_deferred = |line: &Line| matches!(line.judged.verdict, Verdict::Deferred { .. });
-        self.lines().any(|line| line.ending().is_some() || is_deferred(line))
+        self.lines().any(|line| is_deferred(line) || (line.ending().is_some() && !is_told(line)))
     }
 
     /// Whether something due could not be reaped.

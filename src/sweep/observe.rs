@@ -97,7 +97,7 @@ impl Sweep {
         let gateways: Vec<Pid> = planner.roots().flatten().collect();
         let view = self.processes.look(extent, &Roots { gateways: &gateways, known })?;
         let took = clock::awake_now().since(began);
-        tracing::trace!(?extent, processes = view.processes.len(), ?took, "processes looked at");
+        tracing::debug!(?extent, processes = view.processes.len(), ?took, "processes looked at");
         Ok(view)
     }
 
@@ -120,7 +120,7 @@ impl Sweep {
             *table = Some(view);
         });
         join_all(reads).await;
-        tracing::trace!(took = ?clock::awake_now().since(now), "session tables read");
+        tracing::debug!(gateways = self.gateways.len(), took = ?clock::awake_now().since(now), "session tables read");
     }
 
     /// Looks at those gateways that answered without a table, also where that is known from a moment ago: clients come and go.

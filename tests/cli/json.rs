@@ -82,7 +82,17 @@ fn assert_shape(subject: &Value) {
 fn assert_document(report: &Value) {
     assert_eq!(
         keys(report),
-        sorted(["version", "run", "dry_run", "started_at", "took_s", "gateways", "totals"])
+        sorted([
+            "version",
+            "run",
+            "dry_run",
+            "started_at",
+            "took_s",
+            "config",
+            "state_dir",
+            "gateways",
+            "totals"
+        ])
     );
     assert_eq!(report["version"], 1);
     assert!(report["run"].as_str().is_some_and(|run| !run.is_empty()));

@@ -42,3 +42,4 @@ mod top;
 mod unseen;
 mod waiting;
 mod watch;
+mod widths;

@@ -217,6 +217,24 @@ fn a_new_token_in_the_token_file_is_used_without_a_restart() {
 }
 
 #[test]
+fn each_line_carries_the_time_and_a_failure_is_told_once_until_it_changes() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    gateway.publish(&table(None, &[orphan("a")]));
+    gateway.on_reap("a", Answer::Says(500, "no".into()));
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("it was tried a few times", || gateway.reaps().len() > 4);
+    gateway.on_reap("a", Answer::Says(503, "no".into()));
+    running.eventually("the other failure is told", || running.out().contains("503"));
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    assert_eq!((ran.out.matches(" 500 ").count(), ran.out.matches(" 503 ").count()), (1, 1), "{}", ran.out);
+    for line in ran.out.lines() {
+        let time = line.split("  ").next().unwrap();
+        assert!(time.len() == 20 && time.ends_with('Z') && time.starts_with("20"), "{line}");
+    }
+}
+
+#[test]
 fn sigusr1_is_a_wish_for_a_look_and_ends_nothing() {
     let gateway = Gateway::start();
     let place = Place::with(&gateway.section("desk"));

@@ -70,7 +70,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         render(&checks, args.quiet)
     };
-    output::print_text(&text)?;
+    output::print_text(args, &text)?;
     Ok(if worst == State::Failure { Exit::NotReaped } else { Exit::Done })
 }
 

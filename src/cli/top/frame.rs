@@ -7,6 +7,7 @@ use anstyle::{AnsiColor, Style};
 use super::screen::Key;
 use crate::domain::verdict::{Subject, Verdict};
 use crate::report::human::{being, in_words};
+use crate::report::layout::NARROW;
 use crate::report::text::{bytes, count, plain, span};
 use crate::report::{Line, Report, TableState};
 
@@ -46,9 +47,6 @@ const BAD: Style = AnsiColor::Red.on_default().bold();
 const NOW: Style = AnsiColor::Green.on_default().bold();
 const SOON: Style = AnsiColor::Yellow.on_default();
 const QUIET: Style = Style::new().dimmed();
-
-/// Below this there is no room for a reason.
-const NARROW: usize = 60;
 
 /// One line that never gets wider than the screen.
 struct Row {
@@ -105,8 +103,8 @@ pub(super) fn compose(view: &View<'_>) -> Vec<String> {
         .collect();
     let memory = |line: &Line| std::cmp::Reverse(line.judged.rss_bytes.unwrap_or_default());
     match view.order {
-        Order::Due => lines.sort_by_key(|(_, line)| (due(line), memory(line))),
-        Order::Memory => lines.sort_by_key(|(_, line)| (memory(line), due(line))),
+        Order::Due => lines.sort_by_key(|(_, line)| (line.due(), memory(line))),
+        Order::Memory => lines.sort_by_key(|(_, line)| (memory(line), line.due())),
     }
     let widest = |words: &mut dyn Iterator<Item = usize>, title: usize, most: usize| {
         words.chain([title]).max().unwrap_or_default().min(most)
@@ -156,17 +154,8 @@ fn summary(view: &View<'_>) -> String {
     }
 }
 
-/// When it is due, as a number to sort by.
-fn due(line: &Line) -> Duration {
-    match (&line.judged.verdict, line.ending()) {
-        (Verdict::Wait { remaining, .. }, _) => *remaining,
-        (Verdict::Keep(_), _) | (_, Some(_)) => Duration::MAX,
-        (Verdict::Deferred { .. } | Verdict::Reap { .. }, None) => Duration::ZERO,
-    }
-}
-
 fn when(line: &Line, since: Duration) -> (Style, String) {
-    match due(line) {
+    match line.due() {
         Duration::MAX => (QUIET, "-".to_owned()),
         due if due <= since => (NOW, "now".to_owned()),
         due => {
@@ -208,7 +197,7 @@ fn name(line: &Line) -> String {
 }
 
 fn cut(text: &str, width: usize) -> String {
-    crate::operate::history::fit(text, Some(width))
+    crate::report::layout::cut(text, width)
 }
 
 #[cfg(test)]
@@ -265,7 +254,7 @@ mod tests {
             },
         ];
         let begun = Begun::new(Mode::DryRun, UNIX_EPOCH, Awake::from_nanos(0));
-        Report { begun, took: Duration::ZERO, gateways, paused: None }
+        Report { begun, took: Duration::ZERO, gateways, paused: None, made_with: None }
     }
 
     fn shown(columns: usize, rows: usize, order: Order, since: u64) -> String {

@@ -1,0 +1,70 @@
+//! What of a report is asked for.
+
+use std::time::Duration;
+
+use super::{Line, Report};
+use crate::domain::ids::GatewayName;
+use crate::domain::verdict::Verdict;
+use crate::reap::outcome::Outcome;
+
+/// All of it has to fit; what isn't given fits.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// What is due, or will be within this time.
+    pub due: Option<Duration>,
+    /// The gateways.
+    pub gateways: Vec<GatewayName>,
+    /// The words of the report.
+    pub reasons: Vec<String>,
+}
+
+impl Filter {
+    /// Whether everything fits.
+    pub fn is_empty(&self) -> bool {
+        self.due.is_none() && self.gateways.is_empty() && self.reasons.is_empty()
+    }
+
+    fn fits(&self, line: &Line) -> bool {
+        let is_due = self.due.is_none_or(|due| line.due() <= due);
+        is_due && (self.reasons.is_empty() || self.reasons.iter().any(|reason| *reason == line.reason()))
+    }
+}
+
+impl Report {
+    /// Leaves only what is asked for.
+    pub fn only(&mut self, filter: &Filter) {
+        if !filter.gateways.is_empty() {
+            self.gateways.retain(|gateway| filter.gateways.contains(&gateway.name));
+        }
+        for gateway in &mut self.gateways {
+            gateway.subjects.retain(|line| filter.fits(line));
+        }
+    }
+}
+
+impl Line {
+    /// When it is due, to sort by: now, after so long, or never.
+    pub(crate) fn due(&self) -> Duration {
+        match (&self.judged.verdict, self.ending()) {
+            (Verdict::Wait { remaining, .. }, _) => *remaining,
+            (Verdict::Keep(_), _) | (_, Some(_)) => Duration::MAX,
+            (Verdict::Deferred { .. } | Verdict::Reap { .. }, None) => Duration::ZERO,
+        }
+    }
+
+    /// Why it could not be reaped.
+    pub(crate) fn failure(&self) -> Option<&str> {
+        match &self.ending()?.outcome {
+            Outcome::Failed { why } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The word of the JSON report.
+    pub(crate) fn reason(&self) -> &'static str {
+        match &self.judged.verdict {
+            Verdict::Keep(keep) => keep.reason(),
+            _ => "orphaned",
+        }
+    }
+}
