@@ -56,9 +56,9 @@
 //!
 //! # Where things are
 //!
-//! Dependencies point one way: `cli -> sweep -> {sources, reap, operate, state, report} -> domain`. [`domain`] waits for nothing, reads nothing and
-//! knows no clock. [`operate`] keeps and answers what an operator asks: when was the last run, since when is this kept, what was ever reaped.
-//! [`config`] is `reaper.toml`; [`demo`] is the embedded gateway of the `demo` command and of many tests.
+//! Dependencies point one way: `cli -> sweep -> {sources, reap, operate, state, report} -> domain`. [`domain`] waits for nothing, reads
+//! nothing and knows no clock. [`operate`] keeps and answers what an operator asks: when was the last run, since when is this kept, what
+//! was ever reaped. [`config`] is `reaper.toml`; [`demo`] is the embedded gateway of the `demo` command and of many tests.
 
 pub mod cli;
 pub mod config;

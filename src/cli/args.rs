@@ -128,8 +128,8 @@ pub(super) enum Command {
     #[command(hide = true)]
     DemoWorker(demo::worker::Args),
     /// A program of a gateway of kind "command", in a session of its own
-    #[command(hide = true)]
-    CommandChild {
+    #[command(name = "command-child", hide = true)]
+    ProgramChild {
         /// The program and its arguments
         #[arg(last = true, required = true)]
         words: Vec<std::ffi::OsString>,

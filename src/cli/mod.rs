@@ -82,7 +82,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::DemoWorker(options) = &args.command {
         return worker::run(options).map(|()| Exit::Done).map_err(Failure::demo);
     }
-    if let Command::CommandChild { words } = &args.command {
+    if let Command::ProgramChild { words } = &args.command {
         return Err(Failure::System("the program can't be started", command::become_program(words)));
     }
     if let Command::DefaultConfig = &args.command {
@@ -120,7 +120,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
             }
             // Answered above, without a runtime.
             Command::Check
-            | Command::CommandChild { .. }
+            | Command::ProgramChild { .. }
             | Command::Completions { .. }
             | Command::DefaultConfig
             | Command::DemoWorker(_)

@@ -1,7 +1,7 @@
 //! What a worker's tree spent of a processor between two looks, and whether that is work.
 //!
 //! Measured on Jupyter kernels: at rest at most 0.02 % of a core, a silent thread that computes 4 %, a child at work 8 %. A kernel's clock
-//! has 10 ms, so that in a short span a tick alone would be work: what a span of [`LEAST`] allows is always allowed.
+//! has 10 ms, so that in a short span a tick alone would be work: what a span of `LEAST` allows is always allowed.
 
 use std::time::Duration;
 

@@ -138,7 +138,7 @@ fn a_stranger_at_the_gateways_socket_is_sent_nothing() {
     let mut command = Command::new("/usr/bin/python3");
     command.args(["-ISB", "-c", script, &STRANGER.to_string()]).args([&socket, &told]);
     let _stranger = Stranger(command.stdin(Stdio::null()).spawn().unwrap());
-    eventually("the stranger listens", || socket.exists(), || String::new());
+    eventually("the stranger listens", || socket.exists(), String::new);
 
     place.write("token", "s3cret");
     let url = format!("unix://{}:/t", socket.display());
@@ -147,6 +147,6 @@ fn a_stranger_at_the_gateways_socket_is_sent_nothing() {
     assert_eq!(ran.code, Some(3), "{ran:#?}");
     let said = ran.json()["gateways"][0]["error"].as_str().unwrap().to_owned();
     assert!(said.contains(&format!("user {STRANGER}")) && said.contains("nothing was sent"), "{said}");
-    eventually("the stranger has heard what there was", || told.exists(), || String::new());
+    eventually("the stranger has heard what there was", || told.exists(), String::new);
     assert_eq!(std::fs::read(&told).unwrap(), b"");
 }

@@ -14,8 +14,8 @@ pub struct Looked {
 }
 
 impl Looked {
-    /// Awake time before the look that began then which counts for no grace: there was no look, though one was due every `interval` (a stopped
-    /// reaper, a frozen container); or this look took longer than any table takes to be read.
+    /// Awake time before the look that began then which counts for no grace: there was no look, though one was due every `interval` (a
+    /// stopped reaper, a frozen container); or this look took longer than any table takes to be read.
     ///
     /// What one interval would have shown counts, so that a slow teardown of one orphan doesn't hold up all the others for good.
     #[must_use]

@@ -36,8 +36,8 @@ impl Kinship {
     }
 }
 
-/// The children of every process on the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`, which
-/// keeps the dead.
+/// The children of every process on the machine, by sysinfo. Without tasks, which it reads unless told; and never by a retained `System`,
+/// which keeps the dead.
 pub(crate) fn full_scan() -> Result<HashMap<Pid, Vec<Pid>>, ProcessesError> {
     let mut system = System::new().map_err(|error| ProcessesError::Read {
         what: "/proc, through sysinfo,".into(),

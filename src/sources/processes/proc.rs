@@ -241,8 +241,8 @@ impl Proc {
         self.children(dir, Threads::All)
     }
 
-    /// The same of the process that has this PID now, by its path as in [`standing`](Self::standing), whose line is asked whether there is more than
-    /// one thread.
+    /// The same of the process that has this PID now, by its path as in [`standing`](Self::standing), whose line is asked whether there is
+    /// more than one thread.
     pub(crate) fn children_of(&mut self, pid: Pid, stat: &Stat) -> Result<Vec<Pid>, ProcessesError> {
         let threads = if stat.threads > 1 { Threads::All } else { Threads::Main };
         children(&self.root, &format!("{pid}/task"), pid, threads, &mut self.buffer)

@@ -13,8 +13,8 @@ const MOST_LOOKS: usize = 64;
 /// What a killed process needs to be gone.
 const A_MOMENT: Duration = Duration::from_millis(1);
 
-/// Ends whatever is in the session that this process leads, and what is below it. The leader must not have been waited for: so nobody else can
-/// have its number, as a process or as a session.
+/// Ends whatever is in the session that this process leads, and what is below it. The leader must not have been waited for: so no other process
+/// can have its number, as a process or as a session.
 pub(super) fn end_whole(leader: Pid) {
     if let Err(error) = end(leader) {
         tracing::warn!(%error, session = %leader, "a program of a gateway can't be ended whole");

@@ -1,8 +1,8 @@
 //! Whether any client at all is connected to a gateway on this machine: what can be known of one that publishes nothing.
 //!
 //! None means that every WebSocket session of a Hermes dashboard is detached, on every release; any means nothing for a single session.
-//! Every error is on the safe side: a client that is gone without closing its connection, or that is behind a proxy, looks connected. Rows are matched by
-//! the port: a connection that isn't accepted yet is of no process, and one of a PTY tab is of the gateway's descendants.
+//! Every error is on the safe side: a client that is gone without closing its connection, or that is behind a proxy, looks connected. Rows
+//! are matched by the port: a connection that isn't accepted yet is of no process, and one of a PTY tab is of the gateway's descendants.
 
 use std::collections::HashSet;
 use std::fs;
