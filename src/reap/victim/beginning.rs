@@ -1,0 +1,68 @@
+//! Taking hold of a tree, and the first act.
+
+use std::io::ErrorKind;
+
+use super::{Course, Phase, Victim};
+use crate::reap::kernel::KernelError;
+use crate::reap::outcome::{Outcome, Step};
+use crate::reap::tree::Listing;
+use crate::reap::world::World;
+
+impl<H> Victim<H> {
+    /// Reads the memory of what the warrant names.
+    pub(in crate::reap) fn measure<W: World<Held = H>>(&mut self, world: &mut W) {
+        let named = self.warrant.worker().into_iter().chain(self.warrant.remnants().iter().copied());
+        self.tree.measure(world, named);
+    }
+
+    /// Takes hold of the tree and makes the first act. Returns whether the gateway is to be asked to close the session.
+    pub(in crate::reap) fn begin<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
+        let unheld = match self.take_hold(world) {
+            Ok(()) => None,
+            Err(error) if self.warrant.session().is_some() && is_lasting(&error) => Some(error),
+            Err(error) => {
+                self.fail_with(world, &error);
+                return false;
+            }
+        };
+        if !self.note_begun(world, self.case.session.is_some()) {
+            return false;
+        }
+        self.tree.mark(world);
+        if self.warrant.session().is_some() {
+            self.phase = Phase::Closing { unheld };
+            return self.announce(world, Step::Close, None);
+        }
+        if self.tree.members.is_empty() {
+            let spared = self.note.take().map(|why| Outcome::Spared { why });
+            self.finish(world, spared.unwrap_or(Outcome::Gone));
+        } else {
+            // Listed a moment ago, and nothing was waited for since.
+            self.ask(world, Course { closed: None, rounds: 0 });
+        }
+        false
+    }
+
+    fn take_hold<W: World<Held = H>>(&mut self, world: &mut W) -> Result<(), KernelError> {
+        let limits = self.warrant.limits().clone();
+        if let Some(worker) = self.warrant.worker()
+            && let Some((held, process)) = world.hold(worker)?
+        {
+            match limits.protects_worker(&process) {
+                None => self.tree.plant(world, held, &process),
+                // It was the worker when it was judged, and became something else by exec.
+                Some(protection) => self.note = Some(protection.to_string().into()),
+            }
+        }
+        for remnant in self.warrant.remnants() {
+            self.tree.add(world, &limits, *remnant)?;
+        }
+        self.tree.list(world, &limits, Listing::Whole)
+    }
+}
+
+/// Whether no later run could hold the tree either, so that the gateway's own close is all there is. What may pass is waited for: once
+/// the session is closed and its worker is gone, nothing leads to what was under it.
+fn is_lasting(error: &KernelError) -> bool {
+    matches!(error.source.kind(), ErrorKind::PermissionDenied | ErrorKind::Unsupported)
+}
