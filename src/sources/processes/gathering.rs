@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::argv::{ArgvCache, Kept};
 use super::candidates::Candidates;
+use super::dir::ProcessDir;
 use super::error::ProcessesError;
 use super::kinship::Kinship;
-use super::proc::{Proc, ProcessDir, exists};
+use super::proc::{Proc, exists};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 

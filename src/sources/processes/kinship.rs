@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
+use super::dir::{ProcessDir, Threads};
 use super::error::ProcessesError;
-use super::proc::{Proc, ProcessDir, Threads};
+use super::proc::Proc;
 use crate::domain::ids::Pid;
 
 /// Where a look learns of children.

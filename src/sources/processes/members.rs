@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::error::ProcessesError;
-use super::proc::{Proc, ProcessDir, exists};
+use super::dir::ProcessDir;
+use super::proc::{Proc, exists};
 use crate::config::{MarkConfig, Names};
 use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};

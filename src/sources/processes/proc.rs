@@ -7,23 +7,20 @@
 //!
 //! The effective user is the directory's owner. (Files below it go to root when a process isn't dumpable; the directory never does.)
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, RawDir, accessat, fstat, openat, readlinkat, statat};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, fstat, openat, readlinkat, statat};
 use rustix::io::Errno;
 
 use super::argv;
+use super::dir::{ProcessDir, Threads, children};
 use super::error::ProcessesError;
+use super::files::{BUFFER, DIRECTORY, Reading, numbers, read_file, read_line, sort};
 use super::pidfd::Pidfds;
 use super::stat::{ExecGeneration, Stat};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 
-/// Far more than a `stat` line or most argvs need; grows where it must.
-const BUFFER: usize = 4096;
-/// A thousand entries of a directory at a time.
-const LISTING: usize = 32 * 1024;
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// Stands for a PID namespace below the reaper's whose inode this user may not know.
 const SOME_NAMESPACE_BELOW: u64 = 0;
 /// Inode of the machine's first PID namespace, `PROC_PID_INIT_INO` in the kernel. Unlike kthreadd it shows under `hidepid` as well.
@@ -39,20 +36,6 @@ pub(crate) struct Proc {
     children_files: bool,
     warned_of_hidden: bool,
     buffer: Vec<u8>,
-}
-
-/// The open directory of one process.
-#[derive(Debug)]
-pub(crate) struct ProcessDir {
-    pid: Pid,
-    fd: OwnedFd,
-}
-
-/// Reading below `/proc`, in three words.
-enum Reading<T> {
-    Done(T),
-    Vanished,
-    Hidden,
 }
 
 impl Proc {
@@ -301,153 +284,8 @@ impl Proc {
     }
 }
 
-/// Which threads' children to read. Adopted processes go to the main thread while it lives; forked ones belong to the thread that forked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Threads {
-    Main,
-    All,
-}
-
-impl ProcessDir {
-    pub(super) fn pid(&self) -> Pid {
-        self.pid
-    }
-
-    /// The directory itself.
-    pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        std::os::fd::AsFd::as_fd(&self.fd)
-    }
-
-    /// What stands in a file below it. `None`: there is none, or the process is gone.
-    pub(crate) fn text<'b>(
-        &self,
-        path: &str,
-        buffer: &'b mut Vec<u8>,
-    ) -> Result<Option<&'b str>, ProcessesError> {
-        let read = seen(&format!("{}/{path}", self.pid), read_file(&self.fd, path, buffer, usize::MAX))?;
-        Ok(read.and_then(|_| std::str::from_utf8(buffer).ok()))
-    }
-
-    /// The numbers among the entries of a directory below it. `None`: there is none, or the process is gone.
-    pub(crate) fn numbers(&self, path: &str) -> Result<Option<Vec<u32>>, ProcessesError> {
-        let what = format!("{}/{path}", self.pid);
-        let Some(dir) = seen(&what, openat(&self.fd, path, DIRECTORY, Mode::empty()))? else {
-            return Ok(None);
-        };
-        let mut found = Vec::new();
-        let mut listing = Vec::with_capacity(LISTING);
-        let mut entries = RawDir::new(&dir, listing.spare_capacity_mut());
-        while let Some(entry) = entries.next() {
-            let Some(entry) = seen(&what, entry)? else { return Ok(None) };
-            found.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
-        }
-        Ok(Some(found))
-    }
-
-    /// Where a link below it leads. `None`: there is none, or the process is gone.
-    pub(crate) fn link(&self, path: &str) -> Result<Option<String>, ProcessesError> {
-        let read = seen(&format!("{}/{path}", self.pid), readlinkat(&self.fd, path, Vec::new()))?;
-        Ok(read.map(|target| target.to_string_lossy().into_owned()))
-    }
-}
-
 /// Whether some process has this PID, hidden or not.
 pub(crate) fn exists(pid: Pid) -> bool {
     let raw = i32::try_from(pid.get()).ok().and_then(rustix::process::Pid::from_raw);
     raw.is_some_and(|raw| rustix::process::test_kill_process(raw) != Err(Errno::SRCH))
-}
-
-/// For a process that could be read a moment ago: being refused now is an error, never an empty answer.
-fn seen<T>(what: &str, result: Result<T, Errno>) -> Result<Option<T>, ProcessesError> {
-    match sort(what, result)? {
-        Reading::Done(value) => Ok(Some(value)),
-        Reading::Vanished => Ok(None),
-        Reading::Hidden => {
-            Err(ProcessesError::Read { what: format!("/proc/{what}").into(), source: Errno::ACCESS.into() })
-        }
-    }
-}
-
-fn sort<T>(what: &str, result: Result<T, Errno>) -> Result<Reading<T>, ProcessesError> {
-    match result {
-        Ok(value) => Ok(Reading::Done(value)),
-        Err(Errno::NOENT | Errno::SRCH) => Ok(Reading::Vanished),
-        Err(Errno::ACCESS | Errno::PERM) => Ok(Reading::Hidden),
-        Err(errno) => {
-            Err(ProcessesError::Read { what: format!("/proc/{what}").into(), source: errno.into() })
-        }
-    }
-}
-
-fn open_file(at: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
-    openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
-}
-
-/// A file the kernel writes in one go, as one line.
-fn read_line(at: impl AsFd, path: &str, buffer: &mut Vec<u8>) -> Result<(), Errno> {
-    let file = open_file(at, path)?;
-    buffer.clear();
-    buffer.reserve(BUFFER);
-    while rustix::io::read(&file, rustix::buffer::spare_capacity(buffer))? > 0 && !buffer.ends_with(b"\n") {
-        buffer.reserve(BUFFER);
-    }
-    Ok(())
-}
-
-/// A whole file, if it isn't longer than `limit`.
-fn read_file(at: impl AsFd, path: &str, buffer: &mut Vec<u8>, limit: usize) -> Result<bool, Errno> {
-    let file = open_file(at, path)?;
-    buffer.clear();
-    while buffer.len() < limit {
-        buffer.reserve(BUFFER);
-        if rustix::io::read(&file, rustix::buffer::spare_capacity(buffer))? == 0 {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// The children of the main thread or of all, below a directory `task`.
-fn children(
-    at: &OwnedFd,
-    task: &str,
-    pid: Pid,
-    threads: Threads,
-    buffer: &mut Vec<u8>,
-) -> Result<Vec<Pid>, ProcessesError> {
-    let what = format!("{pid}/task");
-    let mut children = Vec::new();
-    let mut read = |at: &OwnedFd, file: &str, thread: Pid| {
-        let read = read_file(at, file, buffer, usize::MAX);
-        if seen(&format!("{what}/{thread}/children"), read)?.is_some() {
-            let text = String::from_utf8_lossy(buffer);
-            children.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
-        }
-        Ok(())
-    };
-    // A directory for each thread, beside `.` and `..`: asking how many there are is cheaper than listing one.
-    let has_more = threads == Threads::All && {
-        let links = seen(&what, statat(at, task, AtFlags::empty()))?;
-        links.is_some_and(|links| links.st_nlink != 3)
-    };
-    if !has_more {
-        read(at, &format!("{task}/{pid}/children"), pid)?;
-    } else if let Some(dir) = seen(&what, openat(at, task, DIRECTORY, Mode::empty()))? {
-        for thread in seen(&what, numbers(&dir))?.unwrap_or_default() {
-            read(&dir, &format!("{thread}/children"), thread)?;
-        }
-    }
-    Ok(children)
-}
-
-/// The entries of a directory that are numbers.
-fn numbers(dir: &OwnedFd) -> Result<Vec<Pid>, Errno> {
-    let mut pids = Vec::new();
-    let mut listing = Vec::with_capacity(LISTING);
-    let mut entries = RawDir::new(dir, listing.spare_capacity_mut());
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        pids.extend(entry.file_name().to_str().ok().and_then(|name| Pid::new(name.parse().ok()?)));
-    }
-    Ok(pids)
 }

@@ -2,8 +2,9 @@
 
 use std::os::fd::OwnedFd;
 
+use super::dir::ProcessDir;
 use super::error::ProcessesError;
-use super::proc::{Proc, ProcessDir};
+use super::proc::Proc;
 use super::stat::ExecGeneration;
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};

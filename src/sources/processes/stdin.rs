@@ -8,8 +8,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 
+use super::dir::ProcessDir;
 use super::error::ProcessesError;
-use super::proc::{Proc, ProcessDir};
+use super::proc::Proc;
 use crate::domain::ids::Pid;
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Process, ProcessView, Stdin};

@@ -1,0 +1,99 @@
+//! The directory of one process, and its children.
+
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{AtFlags, Mode, RawDir, openat, readlinkat, statat};
+
+use super::error::ProcessesError;
+use super::files::{DIRECTORY, LISTING, numbers, read_file, seen};
+use crate::domain::ids::Pid;
+
+/// The open directory of one process.
+#[derive(Debug)]
+pub(crate) struct ProcessDir {
+    pub(super) pid: Pid,
+    pub(super) fd: OwnedFd,
+}
+
+/// Which threads' children to read. Adopted processes go to the main thread while it lives; forked ones belong to the thread that forked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Threads {
+    Main,
+    All,
+}
+
+impl ProcessDir {
+    pub(super) fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The directory itself.
+    pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.fd)
+    }
+
+    /// What stands in a file below it. `None`: there is none, or the process is gone.
+    pub(crate) fn text<'b>(
+        &self,
+        path: &str,
+        buffer: &'b mut Vec<u8>,
+    ) -> Result<Option<&'b str>, ProcessesError> {
+        let read = seen(&format!("{}/{path}", self.pid), read_file(&self.fd, path, buffer, usize::MAX))?;
+        Ok(read.and_then(|_| std::str::from_utf8(buffer).ok()))
+    }
+
+    /// The numbers among the entries of a directory below it. `None`: there is none, or the process is gone.
+    pub(crate) fn numbers(&self, path: &str) -> Result<Option<Vec<u32>>, ProcessesError> {
+        let what = format!("{}/{path}", self.pid);
+        let Some(dir) = seen(&what, openat(&self.fd, path, DIRECTORY, Mode::empty()))? else {
+            return Ok(None);
+        };
+        let mut found = Vec::new();
+        let mut listing = Vec::with_capacity(LISTING);
+        let mut entries = RawDir::new(&dir, listing.spare_capacity_mut());
+        while let Some(entry) = entries.next() {
+            let Some(entry) = seen(&what, entry)? else { return Ok(None) };
+            found.extend(entry.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(Some(found))
+    }
+
+    /// Where a link below it leads. `None`: there is none, or the process is gone.
+    pub(crate) fn link(&self, path: &str) -> Result<Option<String>, ProcessesError> {
+        let read = seen(&format!("{}/{path}", self.pid), readlinkat(&self.fd, path, Vec::new()))?;
+        Ok(read.map(|target| target.to_string_lossy().into_owned()))
+    }
+}
+
+/// The children of the main thread or of all, below a directory `task`.
+pub(super) fn children(
+    at: &OwnedFd,
+    task: &str,
+    pid: Pid,
+    threads: Threads,
+    buffer: &mut Vec<u8>,
+) -> Result<Vec<Pid>, ProcessesError> {
+    let what = format!("{pid}/task");
+    let mut children = Vec::new();
+    let mut read = |at: &OwnedFd, file: &str, thread: Pid| {
+        let read = read_file(at, file, buffer, usize::MAX);
+        if seen(&format!("{what}/{thread}/children"), read)?.is_some() {
+            let text = String::from_utf8_lossy(buffer);
+            children.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
+        }
+        Ok(())
+    };
+    // A directory for each thread, beside `.` and `..`: asking how many there are is cheaper than listing one.
+    let has_more = threads == Threads::All && {
+        let links = seen(&what, statat(at, task, AtFlags::empty()))?;
+        links.is_some_and(|links| links.st_nlink != 3)
+    };
+    if !has_more {
+        read(at, &format!("{task}/{pid}/children"), pid)?;
+    } else if let Some(dir) = seen(&what, openat(at, task, DIRECTORY, Mode::empty()))? {
+        for thread in seen(&what, numbers(&dir))?.unwrap_or_default() {
+            read(&dir, &format!("{thread}/children"), thread)?;
+        }
+    }
+    Ok(children)
+}
