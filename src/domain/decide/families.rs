@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::clock;
-use super::owners::{self, Owner, Owners};
+use super::doubts;
+use super::owners::{Owner, Owners};
 use super::quota;
 use super::world::{Standing, World};
 use crate::domain::ids::{Pid, SessionId};
@@ -218,7 +219,7 @@ impl<'w, 'a> Families<'w, 'a> {
             let (identity, rss_bytes) = (root.identity, root.rss_bytes);
             let subject = Subject::Worker { key: None, identity };
             let keep = self.protects(index, root);
-            if let Some(keep) = keep.or_else(unknown).or_else(|| owners::doubt_of(self.world, index, root)) {
+            if let Some(keep) = keep.or_else(unknown).or_else(|| doubts::of(self.world, index, root)) {
                 found.push(Judged::keep(subject, rss_bytes, keep));
                 continue;
             }

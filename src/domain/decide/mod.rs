@@ -12,6 +12,7 @@
 
 mod claims;
 mod clock;
+mod doubts;
 mod families;
 mod idle;
 mod named;
@@ -20,6 +21,7 @@ mod position;
 mod quota;
 mod remnants;
 mod sessions;
+mod unowned;
 mod workers;
 mod world;
 

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::named::by_pid;
 use super::position::Position;
-use super::world::{Gateway, RowId, Standing, World};
-use crate::domain::adoption::{self, AdoptionSign};
+use super::world::{Gateway, RowId, World};
+use super::{doubts, unowned};
 use crate::domain::ids::Pid;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Workers;
-use crate::domain::process::{Process, Stdin};
+use crate::domain::process::Process;
 use crate::domain::verdict::Keep;
 
 /// The owner of a worker process.
@@ -25,6 +25,15 @@ pub(super) enum Owner {
     Nobody(OrphanKind),
     /// Not known.
     Doubt(Keep),
+}
+
+impl From<Result<OrphanKind, Keep>> for Owner {
+    fn from(unowned: Result<OrphanKind, Keep>) -> Self {
+        match unowned {
+            Ok(kind) => Self::Nobody(kind),
+            Err(doubt) => Self::Doubt(doubt),
+        }
+    }
 }
 
 /// Rows that own a process, hardly ever more than one.
@@ -187,9 +196,9 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         ByKey::Owned(rows) => return Owner::Sessions(rows),
         ByKey::Superseded => {
             let position = position();
-            return match distrust(world, process, &position) {
+            return match doubts::distrust(world, process, &position) {
                 Some(doubt) => Owner::Doubt(doubt),
-                None => nobody(world, process, position, OrphanKind::SupersededWorker),
+                None => unowned::nobody(world, process, position, OrphanKind::SupersededWorker).into(),
             };
         }
         ByKey::None => {}
@@ -219,14 +228,14 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         |kind: Workers| world.matching(pid).any(|gateway| world.gateways[gateway].rules.workers == kind);
     if !is_any(Workers::Matching) {
         return if is_any(Workers::Leftovers) && !is_any(Workers::LeadersOfGone) {
-            leftover(world, process, &position)
+            unowned::leftover(world, process, &position).into()
         } else {
-            left_behind(world, process, position)
+            unowned::left_behind(world, process, position).into()
         };
     }
-    match doubt(world, process, &position) {
+    match doubts::of_any(world, process, &position) {
         Some(doubt) => Owner::Doubt(doubt),
-        None => nobody(world, process, position, OrphanKind::OwnerlessWorker),
+        None => unowned::nobody(world, process, position, OrphanKind::OwnerlessWorker).into(),
     }
 }
 
@@ -297,153 +306,6 @@ fn is_worker(world: &World<'_>, pid: Pid) -> bool {
     let is_never = |gateway: &Gateway<'_>| gateway.limits.protects_pid(pid).is_some() || is_above(gateway);
     let is_named = || !world.rows_naming(pid).is_empty() && !world.gateways.iter().any(is_never);
     world.matching(pid).next().is_some() || is_named()
-}
-
-/// Why one of the gateways that may have started this worker may still want it.
-fn doubt(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
-    let pid = process.identity.pid;
-    let own = position.gateway();
-    if let Some(gateway) = own.filter(|gateway| !world.gateways[*gateway].takes(pid)) {
-        let name = &world.gateways[gateway].seen.name;
-        return Some(Keep::UnknownState(
-            format!("it is below gateway {name}, whose worker.match doesn't take it").into(),
-        ));
-    }
-    may_have_started(world, process, position)
-        .into_iter()
-        .find_map(|gateway| doubt_of(world, gateway, process))
-}
-
-/// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of
-/// another says.
-fn distrust(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
-    may_have_started(world, process, position).into_iter().find_map(|gateway| {
-        let doubt = doubt_of(world, gateway, process);
-        doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
-    })
-}
-
-fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {
-    let (own, pid) = (position.gateway(), process.identity.pid);
-    let seen_below = world.seen_below(process);
-    let remembered = world.known.get(&process.identity).map(|(name, _)| *name);
-    let may_have_started = |index: &usize| {
-        let gateway = &world.gateways[*index];
-        // The one that told of it at the last look may have listed it, wherever it stands.
-        let told = remembered == Some(&gateway.seen.name);
-        match (own, seen_below) {
-            (Some(own), _) => told || *index == own,
-            (None, Some(_)) => {
-                let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
-                told || had_it || gateway.process == seen_below
-            }
-            (None, None) => true,
-        }
-    };
-    let gateways: Vec<usize> = world.matching(pid).filter(may_have_started).collect();
-    // One that is remembered as another's, and which that one doesn't take any more, may belong to any.
-    if gateways.is_empty() { world.matching(pid).collect() } else { gateways }
-}
-
-pub(super) fn doubt_of(world: &World<'_>, index: usize, process: &Process) -> Option<Keep> {
-    let gateway = &world.gateways[index];
-    let is_older = gateway.is_older_than_its_process(process);
-    match gateway.standing {
-        Standing::Gone => None,
-        Standing::NotTrusted(_) if is_older && !gateway.rules.takes_workers_back => None,
-        Standing::NotTrusted(why) => Some(Keep::TableNotTrusted(why.into())),
-        Standing::Current => {
-            if let Some(why) = &gateway.contradiction {
-                return Some(Keep::TableNotTrusted(why.as_str().into()));
-            }
-            if gateway.shares_process {
-                let why = "another gateway of the configuration has the same process";
-                return Some(Keep::TableNotTrusted(why.into()));
-            }
-            let row = world.row_without_worker(index).filter(|_| !is_older)?;
-            Some(Keep::UnknownState(
-                format!(
-                    "the worker of session {:?} isn't known (it names none, and no worker carries its key): this may be it",
-                    row.id.as_str()
-                )
-                .into(),
-            ))
-        }
-    }
-}
-
-/// Nobody owns it. What kind of orphan that makes it is a matter of where it stands.
-fn nobody(world: &World<'_>, process: &Process, position: Position, kind: OrphanKind) -> Owner {
-    match position {
-        // The gateway that started it is gone, and the one above it has adopted it: no table is needed to say so.
-        Position::Child(gateway)
-            if world.gateways[gateway].is_older_than_its_process(process)
-                && (kind == OrphanKind::OwnerlessWorker
-                    || world.gateways[gateway].standing != Standing::Current) =>
-        {
-            Owner::Nobody(OrphanKind::ParentlessWorker)
-        }
-        Position::Child(_) => Owner::Nobody(kind),
-        Position::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
-        // Its own mark says that the gateway that started it is gone.
-        Position::Unclear(_) if world.view().bereft.contains(&process.identity.pid) => {
-            Owner::Nobody(OrphanKind::ParentlessWorker)
-        }
-        Position::Below(_) => Owner::Doubt(Keep::UnknownState(
-            "it is under a gateway, but not its child: only a table can say whose it is".into(),
-        )),
-        Position::BelowFormer(_) => {
-            Owner::Doubt(Keep::UnknownState("its gateway's process isn't known in this run".into()))
-        }
-        Position::Unclear(why) => Owner::Doubt(Keep::UnknownState(why.into())),
-    }
-}
-
-/// Of a worker that no session names, where the gateway may not be the only one that starts such: its own mark has to say that the one that
-/// started it is gone.
-fn left_behind(world: &World<'_>, process: &Process, position: Position) -> Owner {
-    let is_bereft = world.view().bereft.contains(&process.identity.pid);
-    if world.view().at_work.contains(&process.identity.pid) {
-        return Owner::Doubt(Keep::Held(vec!["worker-busy".into()]));
-    }
-    match position {
-        Position::Lost | Position::Unclear(_) | Position::BelowFormer(_) if is_bereft => {
-            Owner::Nobody(OrphanKind::ParentlessWorker)
-        }
-        _ => Owner::Doubt(Keep::UnknownState(
-            "no session names it, and nothing says that the server that started it is gone: another program may have started it".into(),
-        )),
-    }
-}
-
-/// Of a server that talks over stdin and is of no gateway: what is at the other end of that, and who its parent is by now. The shell that it
-/// was started by counts with it.
-fn leftover(world: &World<'_>, process: &Process, position: &Position) -> Owner {
-    let kept = |why: &str| Owner::Doubt(Keep::UnknownState(why.into()));
-    match world.view().stdin.get(&process.identity.pid) {
-        Some(Stdin::Gone) => {}
-        Some(Stdin::Held | Stdin::Serving) => return Owner::Doubt(Keep::Attached),
-        Some(Stdin::Other(what)) => {
-            let why = format!("its stdin is {what}, so nothing tells whether its host is there");
-            return Owner::Doubt(Keep::UnknownState(why.into()));
-        }
-        Some(Stdin::Unknown(why)) => return Owner::Doubt(Keep::UnknownState(why.clone())),
-        None => return kept("what is at the other end of its stdin wasn't seen"),
-    }
-    if position.gateway().is_some() || matches!(position, Position::BelowFormer(_)) {
-        return kept("the other end of its stdin is gone, but it is below a gateway");
-    }
-    let head =
-        world.ancestors(process).take_while(|above| above.is_wrapper_of(process)).last().unwrap_or(process);
-    match adoption::sign(head, world.view()) {
-        Some(
-            AdoptionSign::UnderInit | AdoptionSign::UnderKnownSubreaper | AdoptionSign::LeaderlessSession,
-        ) => Owner::Nobody(OrphanKind::Leftover),
-        Some(AdoptionSign::UnderFirst) => kept(
-            "the other end of its stdin is gone, but its parent is process 1 of a container, which may be its host",
-        ),
-        None => kept("the other end of its stdin is gone, but its parent is there and may be its host"),
-    }
 }
 
 /// What stands below each process: gateways, and workers of sessions.

@@ -1,0 +1,78 @@
+//! Why a worker that no table names may be wanted all the same.
+
+use super::position::Position;
+use super::world::{Standing, World};
+use crate::domain::process::Process;
+use crate::domain::verdict::Keep;
+
+/// Why one of the gateways that may have started this worker may still want it.
+pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    let pid = process.identity.pid;
+    let own = position.gateway();
+    if let Some(gateway) = own.filter(|gateway| !world.gateways[*gateway].takes(pid)) {
+        let name = &world.gateways[gateway].seen.name;
+        return Some(Keep::UnknownState(
+            format!("it is below gateway {name}, whose worker.match doesn't take it").into(),
+        ));
+    }
+    may_have_started(world, process, position).into_iter().find_map(|gateway| of(world, gateway, process))
+}
+
+/// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of
+/// another says.
+pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    may_have_started(world, process, position).into_iter().find_map(|gateway| {
+        let doubt = of(world, gateway, process);
+        doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
+    })
+}
+
+fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {
+    let (own, pid) = (position.gateway(), process.identity.pid);
+    let seen_below = world.seen_below(process);
+    let remembered = world.known.get(&process.identity).map(|(name, _)| *name);
+    let may_have_started = |index: &usize| {
+        let gateway = &world.gateways[*index];
+        // The one that told of it at the last look may have listed it, wherever it stands.
+        let told = remembered == Some(&gateway.seen.name);
+        match (own, seen_below) {
+            (Some(own), _) => told || *index == own,
+            (None, Some(_)) => {
+                let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
+                told || had_it || gateway.process == seen_below
+            }
+            (None, None) => true,
+        }
+    };
+    let gateways: Vec<usize> = world.matching(pid).filter(may_have_started).collect();
+    // One that is remembered as another's, and which that one doesn't take any more, may belong to any.
+    if gateways.is_empty() { world.matching(pid).collect() } else { gateways }
+}
+
+/// Why this gateway may still want the worker.
+pub(super) fn of(world: &World<'_>, index: usize, process: &Process) -> Option<Keep> {
+    let gateway = &world.gateways[index];
+    let is_older = gateway.is_older_than_its_process(process);
+    match gateway.standing {
+        Standing::Gone => None,
+        Standing::NotTrusted(_) if is_older && !gateway.rules.takes_workers_back => None,
+        Standing::NotTrusted(why) => Some(Keep::TableNotTrusted(why.into())),
+        Standing::Current => {
+            if let Some(why) = &gateway.contradiction {
+                return Some(Keep::TableNotTrusted(why.as_str().into()));
+            }
+            if gateway.shares_process {
+                let why = "another gateway of the configuration has the same process";
+                return Some(Keep::TableNotTrusted(why.into()));
+            }
+            let row = world.row_without_worker(index).filter(|_| !is_older)?;
+            Some(Keep::UnknownState(
+                format!(
+                    "the worker of session {:?} isn't known (it names none, and no worker carries its key): this may be it",
+                    row.id.as_str()
+                )
+                .into(),
+            ))
+        }
+    }
+}
