@@ -14,6 +14,7 @@ mod claims;
 mod clock;
 mod doubts;
 mod families;
+mod gateway;
 mod idle;
 mod named;
 mod owners;

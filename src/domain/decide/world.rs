@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::gateway::may_be_gateways;
+pub(super) use super::gateway::{Gateway, Standing};
 use crate::domain::ids::{GatewayName, Pid};
-use crate::domain::ledger::{GatewayMemory, GatewayRun, Ledger, WorkerMemory};
+use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
-use crate::domain::table::{Answer, Session, TableView, Told};
+use crate::domain::table::{Session, Told};
 use crate::domain::time::Awake;
 use crate::domain::warrant::Limits;
 
@@ -43,44 +45,6 @@ pub(super) struct RowId {
     pub(super) gateway: usize,
     /// Which row, in the order of the table.
     pub(super) row: usize,
-}
-
-/// What a gateway's table is worth in this run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing<'a> {
-    /// It is current.
-    Current,
-    /// There is none, and the gateway may be there.
-    NotTrusted(&'a str),
-    /// There is none, and no run of the gateway is there that could know of its sessions.
-    Gone,
-}
-
-/// One gateway of the configuration.
-pub(super) struct Gateway<'a> {
-    pub(super) seen: &'a GatewayObservation,
-    pub(super) rules: &'a Rules,
-    pub(super) memory: Option<&'a GatewayMemory>,
-    /// Its process, if what was found can be one.
-    pub(super) process: Option<ProcessIdentity>,
-    /// Where none is known in this run: the remembered one, if that very process is still there.
-    pub(super) lost: Option<ProcessIdentity>,
-    pub(super) standing: Standing<'a>,
-    /// The rows of its current table.
-    pub(super) rows: &'a [Session],
-    /// Why nothing that its table says of processes can be trusted.
-    pub(super) contradiction: Option<String>,
-    /// It is known to run in another PID namespace than the reaper: the PIDs of its table name no process here.
-    pub(super) is_elsewhere: bool,
-    /// Another gateway of the configuration has the same process.
-    pub(super) shares_process: bool,
-    pub(super) limits: Limits,
-    /// Every process that its `worker.match` takes for a worker, with the key that argv says. Patterns are slow: each argv is tried once.
-    workers: HashMap<Pid, Option<&'a str>>,
-    /// The rows with this key.
-    by_key: HashMap<&'a str, Vec<usize>>,
-    /// How many workers that no row names carry this key.
-    carried: HashMap<&'a str, usize>,
 }
 
 impl<'a> World<'a> {
@@ -281,103 +245,6 @@ impl<'a> World<'a> {
     }
 }
 
-impl<'a> Gateway<'a> {
-    fn new(
-        seen: &'a Observation,
-        gateway: &'a GatewayObservation,
-        rules: &'a Rules,
-        memory: Option<&'a GatewayMemory>,
-        limits: Limits,
-    ) -> Self {
-        let view = &seen.processes;
-        let process = process_of(gateway, view);
-        let lost = lost(gateway, view, memory);
-        let is_there = process.is_some() || lost.is_some();
-        let standing = match &gateway.table {
-            TableView::Current(_) => Standing::Current,
-            TableView::Not(missing) if missing.answer == Answer::NothingListens && !is_there => {
-                Standing::Gone
-            }
-            TableView::Not(missing) => Standing::NotTrusted(&missing.why),
-        };
-        let rows = gateway.table.current().map(|table| &table.sessions[..]).unwrap_or_default();
-        let mut by_key: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (row, session) in rows.iter().enumerate() {
-            if let Some(key) = session.worker_key() {
-                by_key.entry(key).or_default().push(row);
-            }
-        }
-        let workers = workers(view, rules, process);
-        let twin =
-            |other: &GatewayObservation| other.name != gateway.name && other.process == gateway.process;
-        Self {
-            seen: gateway,
-            rules,
-            memory,
-            process,
-            lost,
-            standing,
-            rows,
-            contradiction: contradiction(gateway, process, view),
-            is_elsewhere: process.is_some_and(|process| is_elsewhere(process, view)),
-            shares_process: gateway.process.is_some() && seen.gateways.iter().any(twin),
-            limits,
-            workers,
-            by_key,
-            carried: HashMap::new(),
-        }
-    }
-
-    /// Whether its `worker.match` takes this process for a worker.
-    pub(super) fn takes(&self, pid: Pid) -> bool {
-        self.workers.contains_key(&pid)
-    }
-
-    /// Every process that it takes for a worker.
-    pub(super) fn workers(&self) -> impl Iterator<Item = Pid> {
-        self.workers.keys().copied()
-    }
-
-    /// The key that this worker's argv says.
-    pub(super) fn key_of(&self, pid: Pid) -> Option<&'a str> {
-        self.workers.get(&pid).copied().flatten()
-    }
-
-    /// The rows with this key.
-    pub(super) fn rows_with(&self, key: &str) -> &[usize] {
-        self.by_key.get(key).map(Vec::as_slice).unwrap_or_default()
-    }
-
-    /// Whether the process is older than the gateway's, so that an earlier run started it.
-    pub(super) fn is_older_than_its_process(&self, process: &Process) -> bool {
-        self.process.is_some_and(|run| process.identity.start_ticks < run.start_ticks)
-    }
-
-    /// A row's worker or key is not understood: its worker may be any.
-    pub(super) fn has_obscure_row(&self) -> bool {
-        self.rows.iter().any(|session| match (&session.worker, &session.key) {
-            (Told::NotUnderstood(_), _) | (Told::Absent, Told::NotUnderstood(_)) => true,
-            (Told::Known(_) | Told::Absent, _) => false,
-        })
-    }
-
-    /// Identity of the run of the gateway that wrote the table: its instance, else its process.
-    pub(super) fn run(&self) -> Option<GatewayRun> {
-        let instance = self.seen.table.current()?.instance.clone();
-        instance.map(GatewayRun::Instance).or_else(|| self.process.map(GatewayRun::Process))
-    }
-
-    /// The run of the gateway that is remembered.
-    pub(super) fn remembered_run(&self) -> Option<&'a GatewayRun> {
-        self.memory.and_then(|memory| memory.run.as_ref())
-    }
-
-    /// Why the table isn't current.
-    pub(super) fn distrust(&self) -> Option<&'a str> {
-        self.seen.table.missing().map(|missing| &*missing.why)
-    }
-}
-
 /// The workers below each process that a row names and that was started to run such a worker and nothing else.
 fn wrapped<'a>(
     seen: &'a Observation,
@@ -414,96 +281,6 @@ fn named_keys<'a>(
         }
     }
     keys
-}
-
-/// The living processes that look like workers and are in the gateway's PID namespace (the reaper's own, where no gateway is known), with
-/// the key that each carries.
-fn workers<'a>(
-    view: &'a ProcessView,
-    rules: &Rules,
-    gateway: Option<ProcessIdentity>,
-) -> HashMap<Pid, Option<&'a str>> {
-    let Some(pattern) = &rules.worker_match else { return HashMap::new() };
-    let gateway = gateway.and_then(|gateway| view.get(gateway.pid));
-    let namespace = gateway.and_then(|gateway| gateway.namespace).or(view.own_namespace);
-    let is_elsewhere = |process: &Process| match process.namespace {
-        None => false,
-        Some(0) => true,
-        known => known != namespace,
-    };
-    let here = |process: &&Process| !process.zombie && !is_elsewhere(process);
-    let key = |process: &'a Process| pattern.matches(process.argv.as_deref()?).map(|matched| matched.key);
-    let matching = || view.processes.values().filter(here);
-    let leads = |process: &Process| process.session == process.identity.pid.get();
-    let leaders: BTreeSet<&str> = match rules.workers {
-        Workers::Matching | Workers::Leftovers => BTreeSet::new(),
-        Workers::LeadersOfGone => matching()
-            .filter(|process| leads(process))
-            .filter_map(|process| process.argv.as_deref())
-            .collect(),
-    };
-    // What leads no session and is no fork of one that does merely names a worker.
-    let is_worker = |process: &&Process| {
-        rules.workers != Workers::LeadersOfGone
-            || process.argv.as_deref().is_some_and(|argv| leaders.contains(argv))
-    };
-    matching().filter(is_worker).filter_map(|process| Some((process.identity.pid, key(process)?))).collect()
-}
-
-/// Why nothing the table says of processes can be trusted: it may speak of others than the gateway's.
-fn contradiction(
-    gateway: &GatewayObservation,
-    process: Option<ProcessIdentity>,
-    view: &ProcessView,
-) -> Option<String> {
-    let said = gateway.table.current()?.gateway_pid;
-    let found = process?;
-    if is_elsewhere(found, view) {
-        let what =
-            "its gateway runs in another PID namespace, where the pids of its table mean other processes";
-        return Some(what.into());
-    }
-    let said = said.filter(|said| *said != found.pid)?;
-    Some(format!("it says that its gateway is process {said}, and [gateway.process] finds {}", found.pid))
-}
-
-/// Whether a gateway is known to run in another PID namespace than the reaper.
-fn is_elsewhere(gateway: ProcessIdentity, view: &ProcessView) -> bool {
-    let namespace = view.get(gateway.pid).and_then(|process| process.namespace);
-    namespace.is_some() && namespace != view.own_namespace
-}
-
-/// A table may name any process as its gateway. Init is none, nor is the reaper, nor the dead.
-fn process_of(gateway: &GatewayObservation, view: &ProcessView) -> Option<ProcessIdentity> {
-    let process = view.alive(&gateway.process?)?;
-    let pid = process.identity.pid;
-    let is_init = pid == Pid::INIT && view.init_is_init;
-    let is_reaper = view.own_line.first() == Some(&pid);
-    (!is_init && !is_reaper && !process.kernel).then_some(process.identity)
-}
-
-/// The remembered process of a gateway that isn't known in this run. The very one: what else has that PID now may be anything.
-fn lost(
-    gateway: &GatewayObservation,
-    view: &ProcessView,
-    memory: Option<&GatewayMemory>,
-) -> Option<ProcessIdentity> {
-    let remembered = memory?.process.filter(|_| process_of(gateway, view).is_none())?;
-    view.alive(&remembered).map(|process| process.identity)
-}
-
-/// Whatever anything says is a gateway's process: never signalled.
-fn may_be_gateways<'a>(
-    seen: &Observation,
-    memory: &dyn Fn(&GatewayName) -> Option<&'a GatewayMemory>,
-) -> BTreeSet<Pid> {
-    let pids = |gateway: &GatewayObservation| {
-        let found = gateway.process.map(|process| process.pid);
-        let said = gateway.table.current().and_then(|table| table.gateway_pid);
-        let lost = lost(gateway, &seen.processes, memory(&gateway.name)).map(|process| process.pid);
-        [found, said, lost]
-    };
-    seen.gateways.iter().flat_map(pids).flatten().collect()
 }
 
 /// The rows whose session the marks of each living process name, by key or by id.

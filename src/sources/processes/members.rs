@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::error::ProcessesError;
 use super::dir::ProcessDir;
+use super::error::ProcessesError;
 use super::proc::{Proc, exists};
 use crate::config::{MarkConfig, Names};
 use crate::domain::ids::{GatewayName, Pid};
