@@ -19,7 +19,7 @@ use crate::text::in_full;
 pub(super) struct Finder {
     config: GatewayConfig,
     of: JupyterRuntime,
-    uid: u32,
+    rules: Rules,
     /// Those of the last run, by name.
     known: BTreeMap<GatewayName, Running>,
 }
@@ -29,8 +29,8 @@ pub(super) fn finders(gateways: &[GatewayConfig], own_uid: u32) -> Result<Vec<Fi
     let mut finders = Vec::new();
     for config in gateways {
         if let GatewayKind::JupyterRuntime(of) = &config.kind {
-            let uid = rules_of(config, own_uid)?.worker_uid;
-            finders.push(Finder { config: config.clone(), of: of.clone(), uid, known: BTreeMap::new() });
+            let rules = rules_of(config, own_uid)?;
+            finders.push(Finder { config: config.clone(), of: of.clone(), rules, known: BTreeMap::new() });
         }
     }
     Ok(finders)
@@ -54,24 +54,29 @@ impl Sweep {
         let now: BTreeMap<GatewayName, Running> =
             found.into_iter().map(|server| (finder.name_of(&server), server)).collect();
         let before = std::mem::take(&mut finder.known);
-        for name in before.keys().filter(|name| now.get(*name) != before.get(*name)) {
-            self.gateways.retain(|watched| watched.name != *name);
-            self.rules.retain(|rules| rules.gateway != *name);
-        }
+        let mut leaving: Vec<&GatewayName> =
+            before.keys().filter(|name| now.get(*name) != before.get(*name)).collect();
+        leaving.push(&finder.config.name);
+        self.gateways.retain(|watched| !leaving.contains(&&watched.name));
+        self.rules.retain(|rules| !leaving.contains(&&rules.gateway));
         for (name, server) in now.iter().filter(|(name, server)| before.get(*name) != Some(*server)) {
             match finder.watch(name, server) {
-                Ok((watched, rules)) => {
-                    self.gateways.push(watched);
-                    self.rules.push(rules);
-                }
+                Ok(found) => self.join(found),
                 Err(error) => troubles.push(in_full(&error)),
             }
         }
-        finder.known = now;
-        let trouble = (!troubles.is_empty()).then(|| troubles.join("; ").into_boxed_str());
-        if let Some(base) = self.gateways.iter_mut().find(|watched| watched.name == finder.config.name) {
-            base.gateway = Box::new(Servers::with(trouble));
+        // It has no process that could be known, so it is there only where it has something to say.
+        if now.is_empty() || !troubles.is_empty() {
+            let trouble = (!troubles.is_empty()).then(|| troubles.join("; ").into_boxed_str());
+            let watched = watched_as(&finder.config, Box::new(Servers::with(trouble)));
+            self.join((watched, finder.rules.clone()));
         }
+        finder.known = now;
+    }
+
+    fn join(&mut self, (watched, rules): (Watched, Rules)) {
+        self.gateways.push(watched);
+        self.rules.push(rules);
     }
 }
 
@@ -79,9 +84,9 @@ impl Finder {
     fn look(&self) -> Result<Found, RuntimeError> {
         let folder = match &self.of.folder {
             Some(folder) => folder.clone(),
-            None => runtime::folder_of(self.uid)?,
+            None => runtime::folder_of(self.rules.worker_uid)?,
         };
-        runtime::servers(&folder, self.uid)
+        runtime::servers(&folder, self.rules.worker_uid)
     }
 
     fn name_of(&self, server: &Running) -> GatewayName {
@@ -96,6 +101,6 @@ impl Finder {
         let config = GatewayConfig { name: name.clone(), process: None, ..self.config.clone() };
         let gateway = open_found(server, self.of.listener_user.as_ref(), &config)
             .map_err(|error| SetupError::Gateway(name.clone(), error))?;
-        Ok((watched_as(&config, gateway), rules_of(&config, self.uid)?))
+        Ok((watched_as(&config, gateway), rules_of(&config, self.rules.worker_uid)?))
     }
 }

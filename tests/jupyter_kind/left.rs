@@ -7,8 +7,8 @@ use crate::closing::{LONGER, POLICY};
 use crate::releases::Release;
 use crate::stage::{Stage, of_runtime};
 
-/// A kernel that nothing can end while it holds the interpreter, and another program's kernel with no server at all.
-const HELD: &str = "import signal, ctypes; ctypes.PyDLL(None).sleep(100000)";
+/// Holds the interpreter, once its server was told that it is busy, so that the kernel sees nothing any more.
+const HELD: &str = "import ctypes, time; time.sleep(2); ctypes.PyDLL(None).sleep(100000)";
 
 #[test]
 fn a_kernel_of_a_server_that_was_killed_goes_and_another_programs_kernel_stays() {
@@ -17,6 +17,7 @@ fn a_kernel_of_a_server_that_was_killed_goes_and_another_programs_kernel_stays()
     let kernel = stage.kernel_running("server", "x = 1");
     stage.begin(&kernel, HELD);
     let pid = stage.kernel_pid(&kernel);
+    std::thread::sleep(std::time::Duration::from_secs(3));
     // Somebody's own kernel, with no server at all.
     let own = stage.path("runtime").join("kernel-my-own.json");
     let argv = json!([stage.bin("python"), "-m", "ipykernel_launcher", "-f", own]);

@@ -11,6 +11,7 @@ mod beside;
 mod closing;
 mod finding;
 mod left;
+mod live;
 mod releases;
 mod stage;
 mod trees;

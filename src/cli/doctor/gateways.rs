@@ -1,5 +1,7 @@
 //! Each gateway: does it answer, with what, and is its process seen?
 
+use std::collections::BTreeSet;
+
 use super::Check;
 use super::workers::{everything, matching, users, workers};
 use crate::cli::look::look;
@@ -28,15 +30,15 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
         }
     };
     let gateways: Vec<u32> = document.gateways.iter().filter_map(|gateway| gateway.pid).collect();
+    let mut told = BTreeSet::new();
     for gateway in &document.gateways {
         let Some(settings) = settings_of(gateway, config) else { continue };
         checks.push(match &settings.kind {
-            GatewayKind::JupyterRuntime(_) if settings.name.as_str() == gateway.name => {
-                servers(gateway, &document.gateways)
-            }
+            GatewayKind::JupyterRuntime(_) if settings.name.as_str() == gateway.name => no_servers(gateway),
             kind => table(gateway, kind.as_str()),
         });
-        if matches!(settings.kind, GatewayKind::JupyterRuntime(_)) && settings.name.as_str() != gateway.name {
+        // All servers of a user have the same workers.
+        if !told.insert(&settings.name) {
             continue;
         }
         if matches!(settings.kind, GatewayKind::Processes) {
@@ -67,26 +69,16 @@ fn settings_of<'a>(gateway: &Gateway<'_>, config: &'a Config) -> Option<&'a Gate
     own.or_else(|| config.gateways.iter().find(stands_for))
 }
 
-/// What stands for all servers of a user has no process and no sessions of its own.
-fn servers(gateway: &Gateway<'_>, all: &[Gateway<'_>]) -> Check {
-    let name = plain(gateway.name, 64);
+/// What stands for all servers of a user is there only if there are none, or if not all of them could be found.
+fn no_servers(gateway: &Gateway<'_>) -> Check {
     if gateway.table != "ok" {
         return table(gateway, "jupyter");
     }
-    let found = all
-        .iter()
-        .filter(|other| other.name.strip_prefix(gateway.name).is_some_and(|port| port.starts_with(':')));
-    match found.count() {
-        0 => Check::warning(
-            "gateway",
-            format!("{name} (jupyter): no server of that user runs now"),
-            "nothing, if that is so; else set runtime_dir to the folder of its jpserver-*.json, or name the server by url",
-        ),
-        servers => Check::ok(
-            "gateway",
-            format!("{name} (jupyter): {} found by their files", count(servers, "server")),
-        ),
-    }
+    Check::warning(
+        "gateway",
+        format!("{} (jupyter): no server of that user runs now", plain(gateway.name, 64)),
+        "nothing, if that is so; else set runtime_dir to the folder of its jpserver-*.json, or name the server by url",
+    )
 }
 
 fn tokens(config: &Config, checks: &mut Vec<Check>) {
