@@ -273,6 +273,18 @@ fn an_idle_worker_of_an_unknown_kind_needs_busy_cpu() {
 }
 
 #[test]
+fn a_kernel_is_no_worker_that_another_one_replaces() {
+    let jupyter = GATEWAY.replace("hermes", "jupyter");
+    assert_eq!(
+        told(&format!("{jupyter}idle_worker = \"30m\"")),
+        "reaper.toml:5: gateway.idle_worker: a worker of kind = \"jupyter\" has all that its user has computed, and another one \
+         starts with nothing: write idle_worker = \"off\" for this gateway; its grace closes what nobody uses"
+    );
+    let off = format!("{jupyter}idle_worker = \"off\"\n[policy]\nidle_worker = \"30m\"");
+    assert!(parse(&off, Path::new("reaper.toml")).is_ok());
+}
+
+#[test]
 fn workers_without_a_table_are_of_a_kind_that_can_be_looked_at_from_outside() {
     let http = GATEWAY.replace("hermes", "http");
     assert_eq!(

@@ -108,7 +108,17 @@ fn is_off(section: &Section<'_>, key: &str) -> bool {
 
 /// Refuses what the gateway's kind can't do: where it doesn't know what a worker at rest looks like, only its processor time can tell.
 pub(super) fn check(section: &Section<'_>, policy: &Policy, kind: &GatewayKind) {
-    if policy.idle_worker.is_some() && policy.busy_cpu.is_none() && !kind.knows_rest() {
+    if policy.idle_worker.is_some() && kind.starts_workers_empty() {
+        let message = format!(
+            "a worker of kind = \"{kind}\" has all that its user has computed, and another one starts with nothing: write \
+             idle_worker = \"off\" for this gateway; its grace closes what nobody uses"
+        );
+        section.refuse("idle_worker", message);
+    } else if policy.idle_worker.is_some()
+        && policy.busy_cpu.is_none()
+        && kind.has_sessions()
+        && !kind.knows_rest()
+    {
         section.refuse(
             "idle_worker",
             format!(

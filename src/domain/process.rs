@@ -118,6 +118,9 @@ pub struct ProcessView {
     pub threads: BTreeMap<Pid, Pid>,
     /// Workers that a gateway which is gone left behind, and whose trees work.
     pub at_work: BTreeSet<Pid>,
+    /// Workers of sessions in which nothing happens, whose trees used no more of a processor than at rest. Looked for where an idle worker
+    /// is to be ended.
+    pub resting: BTreeSet<Pid>,
     /// What is at the other end of stdin, of processes that may be leftovers.
     pub stdin: BTreeMap<Pid, Stdin>,
     /// The marks of those processes that have any.

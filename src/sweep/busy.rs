@@ -46,7 +46,7 @@ impl Busy {
         now: Awake,
     ) {
         let mut seen = BTreeMap::new();
-        let mut at_work = Vec::new();
+        let (mut at_work, mut resting) = (Vec::new(), Vec::new());
         for (gateway, rules) in gateways {
             let Some(rest) = rules.policy.busy_cpu else { continue };
             if let TableView::Current(table) = &mut gateway.table {
@@ -60,6 +60,13 @@ impl Busy {
                         session.holds = Told::Known(vec![hold.into()]);
                     }
                 }
+                if rules.policy.idle_worker.is_some() {
+                    let idle = table.sessions.iter().filter(|session| is_idle(session));
+                    let named = idle.filter_map(|session| view.get(session.named_worker()?));
+                    let rest_now =
+                        named.filter(|worker| self.work_of(worker, rest, now, &mut seen).is_none());
+                    resting.extend(rest_now.map(|worker| worker.identity.pid));
+                }
             }
             if rules.workers == Workers::LeadersOfGone {
                 for worker in view.bereft.iter().filter_map(|pid| view.get(*pid)) {
@@ -70,6 +77,7 @@ impl Busy {
             }
         }
         view.at_work.extend(at_work);
+        view.resting.extend(resting);
         self.spent.retain(|worker, _| seen.contains_key(worker));
         self.trees.keep(|worker| seen.contains_key(worker));
     }
@@ -125,8 +133,12 @@ fn by_key<'a>(view: &'a ProcessView, rules: &Rules) -> BTreeMap<&'a str, Vec<&'a
 
 /// By all that the gateway says it may be reaped.
 fn is_condemned_by_its_row(session: &Session) -> bool {
-    session.transport == Told::Known(Transport::Detached)
-        && session.turn == Told::Known(Turn::Idle)
+    session.transport == Told::Known(Transport::Detached) && is_idle(session)
+}
+
+/// Nothing runs in it, and nothing holds it.
+fn is_idle(session: &Session) -> bool {
+    session.turn == Told::Known(Turn::Idle)
         && session.holds.known().is_none_or(Vec::is_empty)
         && !matches!(session.holds, Told::NotUnderstood(_))
 }

@@ -19,6 +19,7 @@ mod demo_gateway;
 mod families;
 mod gateway;
 mod help;
+mod idle;
 mod json;
 mod keep;
 mod killed;

@@ -264,3 +264,16 @@ fn an_idle_worker_without_a_table_is_ended_while_clients_are_connected() {
     assert_eq!(world.fate_of_worker(200), "wait: idle-worker, 0s of 60s");
     assert_eq!(a_minute(&mut world).fate_of_worker(200), "reap: idle-worker, after 60s");
 }
+
+#[test]
+fn where_only_processor_time_tells_the_grace_clock_tells_for_how_long() {
+    let mut world = attended();
+    world.seen.processes.accounts.clear();
+    world.seen.processes.resting.insert(pid(200));
+    assert_eq!(world.fate_of_worker(200), "wait: idle-worker, 0s of 60s");
+    assert_eq!(world.look_after(60).fate_of_worker(200), "reap: idle-worker, after 60s");
+    world.seen.processes.resting.clear();
+    assert_eq!(world.fate_of_worker(200), "not judged");
+    world.seen.processes.resting.insert(pid(200));
+    assert_eq!(world.look_after(1).fate_of_worker(200), "wait: idle-worker, 0s of 60s");
+}

@@ -75,7 +75,7 @@ impl GatewayKind {
 
     /// Whether a run of this kind may take back the workers of an earlier one. A Hermes that was started again never does.
     pub fn takes_workers_back(&self) -> bool {
-        !matches!(self, Self::Hermes(_))
+        !matches!(self, Self::Hermes(_) | Self::HermesHome(_))
     }
 
     /// What of the processes that match is a worker of it.
@@ -90,6 +90,16 @@ impl GatewayKind {
     /// Whether it is known what one of its workers at rest looks like.
     pub fn knows_rest(&self) -> bool {
         matches!(self, Self::Hermes(_) | Self::HermesHome(_))
+    }
+
+    /// Whether a worker that takes the place of another one has nothing of what that one had.
+    pub fn starts_workers_empty(&self) -> bool {
+        matches!(self, Self::Jupyter(_) | Self::JupyterRuntime(_))
+    }
+
+    /// Whether its workers have sessions that stay without them.
+    pub fn has_sessions(&self) -> bool {
+        !matches!(self, Self::Processes)
     }
 
     /// Whether anything can be known of it without its table.

@@ -99,7 +99,7 @@ fn judge_one(
     if world.session(row).named_worker() != Some(worker.identity.pid) {
         return None;
     }
-    let rests = world.account(worker)?.rests_since?;
+    let rests = world.rests_since(worker)?;
     let identity = worker.identity;
     let clock = clock::of_worker(world, gateway, &identity, OrphanKind::IdleWorker);
     let known = remembered.workers.iter_mut().find(|known| known.identity == identity)?;
@@ -140,6 +140,15 @@ fn is_idle(session: &Session) -> bool {
 }
 
 impl World<'_> {
+    /// Since when this worker has done nothing, as far as its own account goes; where that says only that it rests now, the grace clock
+    /// knows the rest. `None`: it is at work, or nothing is known of it.
+    fn rests_since(&self, worker: &Process) -> Option<Awake> {
+        match self.account(worker) {
+            Some(account) => account.rests_since,
+            None => self.view().resting.contains(&worker.identity.pid).then_some(Awake::from_nanos(0)),
+        }
+    }
+
     /// What this worker showed of its work, if it was looked at.
     pub(super) fn account(&self, worker: &Process) -> Option<Account> {
         self.view().accounts.get(&worker.identity).copied()
