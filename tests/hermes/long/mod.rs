@@ -6,6 +6,8 @@ mod forty;
 mod gate;
 mod gateway_life;
 mod holds;
+pub(crate) mod idle;
+mod leak;
 mod newer;
 mod races;
 mod states;

@@ -1,0 +1,212 @@
+//! Workers that do nothing, and those that only look so: what keeps a worker where its end is asked for, on the real releases.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::holds::tool;
+use crate::beside::{WORKERS, as_it_is, ended, failures_until_one_works, help, with_worker};
+use crate::gateway::Gateway;
+use crate::reaper::Reaper;
+use crate::releases::{Release, on_each_kind_of_release};
+use crate::until;
+
+on_each_kind_of_release!(
+    #[ignore = "long: waits for graces"]
+    no_worker_is_ended_whose_session_is_in_use_or_held,
+    in_use
+);
+on_each_kind_of_release!(
+    #[ignore = "long: waits for graces"]
+    a_job_in_the_background_of_a_worker_keeps_it_without_the_plugin,
+    job
+);
+on_each_kind_of_release!(
+    #[ignore = "long: waits for graces"]
+    a_turn_goes_on_when_its_resting_worker_is_ended,
+    turn
+);
+on_each_kind_of_release!(
+    #[ignore = "long: 200 rounds"]
+    a_client_that_comes_back_at_the_moment_of_the_signal_loses_one_command_at_most,
+    many_returns
+);
+on_each_kind_of_release!(
+    #[ignore = "long: forty agents"]
+    forty_idle_workers_are_ended_while_a_client_works_on,
+    forty
+);
+
+const IDLE: &str = "idle_worker = \"1s\"";
+
+/// Looked at for several times as long as the grace.
+async fn stays(reaper: &Reaper, gateway: &Gateway, what: &str) {
+    let before = gateway.workers();
+    for _ in 0..3 {
+        let said = reaper.run(&["once", "--wait", "3s"]).await;
+        let due = said.subjects().iter().any(|subject| subject["verdict"] == "reap");
+        assert!(!due, "{what}: {}", said.report);
+        tokio::time::sleep(Duration::from_millis(1200)).await;
+    }
+    assert!(!before.is_empty() && before.iter().all(gateway_reaper::demo::pinned::Pinned::alive), "{what}");
+}
+
+async fn in_use(release: Release) {
+    let Some(gateway) = Gateway::start(release).await else { return };
+    let reaper = Reaper::with(&gateway, IDLE);
+    let approval = tool("terminal", json!({ "command": "rm -rf /tmp/nonexistent-of-a-test" }));
+    for (what, prompt, event) in
+        [("mid-turn", "HOLD:turn", None), ("an approval", approval.as_str(), Some("approval.request"))]
+    {
+        let mut client = gateway.client().await;
+        let session = client.create().await;
+        gateway.built(&session).await;
+        client.prompt(&session, prompt).await.unwrap();
+        match event {
+            None => until(what, async || gateway.model.holds("turn").then_some(())).await,
+            Some(event) => until(what, async || (client.count(event, &session) > 0).then_some(())).await,
+        }
+        stays(&reaper, &gateway, what).await;
+        gateway.model.release("turn");
+        if let Some(question) = event.and_then(|event| client.question(event, &session)) {
+            client.answer(&question, json!({ "choice": "deny" })).await;
+        } else if event.is_some() {
+            let denied = json!({ "session_id": session, "choice": "deny" });
+            client.ask("approval.respond", denied).await.unwrap();
+        }
+        gateway.row_where(&session, "it is idle again", |row| row["turn"] == "idle").await;
+        let worker = gateway.worker(&session).await;
+        let said = ended(&reaper, &worker, "idle-worker").await;
+        assert_eq!(said.of(&session), ("keep", "attached"), "{}", said.report);
+        client.ask("session.close", json!({ "session_id": session })).await.unwrap();
+    }
+}
+
+async fn job(release: Release) {
+    let Some(gateway) = as_it_is(release).await else { return };
+    let reaper = Reaper::of_workers(&gateway, WORKERS);
+    let mut client = gateway.client().await;
+    let (session, worker) = with_worker(&gateway, &mut client).await;
+    // Seen at rest before.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    reaper.once().await;
+    reaper.once().await;
+    let command = json!({ "session_id": session, "command": "/background HOLD:job and then say so" });
+    client.ask("slash.exec", command).await.unwrap();
+    until("the job is with the model", async || gateway.model.holds("job").then_some(())).await;
+    drop(client);
+    stays(&reaper, &gateway, "a job in the background").await;
+    gateway.model.release("job");
+    // The newer releases keep the job's threads, which rest by themselves after ten minutes.
+    if release <= Release::V0_19_0 {
+        ended(&reaper, &worker, "unattended-worker").await;
+    }
+}
+
+async fn turn(release: Release) {
+    let Some(mut gateway) = as_it_is(release).await else { return };
+    let reaper = Reaper::of_workers(&gateway, WORKERS);
+    let mut client = gateway.client().await;
+    let (session, worker) = with_worker(&gateway, &mut client).await;
+    client.prompt(&session, "HOLD:turn").await.unwrap();
+    until("the turn is with the model", async || gateway.model.holds("turn").then_some(())).await;
+    drop(client);
+    ended(&reaper, &worker, "unattended-worker").await;
+    gateway.model.release("turn");
+    assert!(gateway.is_alive());
+    // The session takes the next prompt only when that turn is over.
+    let mut returns = gateway.client().await;
+    until("the turn is over", async || returns.prompt(&session, "and now?").await.ok()).await;
+    failures_until_one_works(&mut returns, &session).await;
+}
+
+async fn many_returns(release: Release) {
+    returns(release, 200).await;
+}
+
+/// A client comes back when the first signal is about to be sent, and runs a command.
+pub(crate) async fn returns(release: Release, rounds: u32) {
+    let Some(mut gateway) = as_it_is(release).await else { return };
+    let reaper = Reaper::of_workers(&gateway, WORKERS);
+    let mut client = gateway.client().await;
+    let (session, _) = with_worker(&gateway, &mut client).await;
+    drop(client);
+    let (mut spared, mut ended, mut lost, mut late_by, mut step) = (0, 0, 0, 1300_i64, 200_i64);
+    let mut last = None;
+    for _ in 0..rounds {
+        until("its worker rests", async || {
+            let said = reaper.once().await;
+            said.subjects().iter().any(|subject| subject["verdict"] == "wait").then_some(())
+        })
+        .await;
+        let wait = Duration::from_millis(late_by.try_into().unwrap_or(0));
+        let (said, failures) = tokio::join!(reaper.run(&["once", "--wait", "3s"]), async {
+            tokio::time::sleep(wait).await;
+            let mut client = gateway.client().await;
+            let first = help(&mut client, &session).await.is_err();
+            if first {
+                let again = failures_until_one_works(&mut client, &session).await;
+                assert_eq!(again, 0, "the second command works");
+            }
+            u32::from(first)
+        });
+        // Whoever was first is given a little less the next time, which keeps the rounds at the moment of the signal.
+        let was_ended = said
+            .subjects()
+            .iter()
+            .any(|subject| subject["orphan_kind"] == "unattended-worker" && subject["outcome"] == "reaped");
+        lost += failures;
+        (spared, ended) = if was_ended { (spared, ended + 1) } else { (spared + 1, ended) };
+        step = if last == Some(was_ended) { (step * 2).min(400) } else { (step / 4).max(1) };
+        last = Some(was_ended);
+        late_by = (late_by + if was_ended { -step } else { step }).clamp(0, 6000);
+        // A run of its own for a worker that rests.
+        let started = Instant::now();
+        while gateway.workers().is_empty() && started.elapsed() < crate::PATIENCE {
+            let mut client = gateway.client().await;
+            let _ = help(&mut client, &session).await;
+        }
+    }
+    println!(
+        "Hermes {release}: {rounds} rounds: {ended} workers ended, {spared} spared, {lost} commands had to be typed again"
+    );
+    assert!(gateway.is_alive());
+    assert!(lost <= ended, "only the worker that was ended costs a command");
+    let mut client = gateway.client().await;
+    failures_until_one_works(&mut client, &session).await;
+}
+
+async fn forty(release: Release) {
+    const IDLE_WORKERS: usize = 40;
+    let Some(mut gateway) = Gateway::start(release).await else { return };
+    let reaper = Reaper::with(&gateway, "idle_worker = \"5s\"");
+    let mut client = gateway.client().await;
+    let mut sessions = Vec::new();
+    for _ in 0..IDLE_WORKERS {
+        let session = client.create().await;
+        gateway.built(&session).await;
+        sessions.push(session);
+    }
+    let works_on = client.create().await;
+    gateway.built(&works_on).await;
+    client.prompt(&works_on, "HOLD:on").await.unwrap();
+    until("the turn is with the model", async || gateway.model.holds("on").then_some(())).await;
+    let own = gateway.worker(&works_on).await;
+    let mut back = 0;
+    until("all others are ended", async || {
+        let said = reaper.run(&["once", "--wait", "20s"]).await;
+        assert_eq!(said.exit, 0, "{}", said.report);
+        back += said.report["totals"]["reclaimed_bytes"].as_u64().unwrap_or_default();
+        let left = gateway.workers();
+        left.iter().all(|worker| worker.pid() == own.pid()).then_some(())
+    })
+    .await;
+    println!("Hermes {release}: {IDLE_WORKERS} idle workers ended, {} MB back", back >> 20);
+    assert!(own.alive() && gateway.is_alive() && client.is_connected());
+    gateway.model.release("on");
+    gateway.row_where(&works_on, "the turn ends", |row| row["turn"] == "idle").await;
+    for session in sessions.iter().take(3) {
+        assert_eq!(gateway.row(session).await.unwrap()["transport"], "attached");
+        assert!(failures_until_one_works(&mut client, session).await <= 1);
+    }
+}
