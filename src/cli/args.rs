@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::config::duration;
 use crate::demo;
+use crate::sources::gateway::command;
 
 /// Reaps sessions that are detached from their transport and not mid-turn, with their workers, after a grace.
 #[derive(Debug, Parser)]
@@ -128,7 +129,7 @@ pub(super) enum Command {
     #[command(hide = true)]
     DemoWorker(demo::worker::Args),
     /// A program of a gateway of kind "command", in a session of its own
-    #[command(name = "command-child", hide = true)]
+    #[command(name = command::SUBCOMMAND, hide = true)]
     ProgramChild {
         /// The program and its arguments
         #[arg(last = true, required = true)]

@@ -24,26 +24,30 @@ const NPM: [&str; 2] =
 
 /// Installs them. `None`: it can't be done here, which was said.
 pub(crate) fn install(test: &str) -> Option<Software> {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("reach-software");
+    let dir = installed(test, "reach-software", &PYPI, &NPM)?;
+    Some(Software {
+        git_server: dir.join("venv/bin/mcp-server-git"),
+        everything_server: dir.join("npm/node_modules/.bin/mcp-server-everything"),
+        acp_adapter: dir.join("npm/node_modules/.bin/codex-acp"),
+    })
+}
+
+/// The folder in which these packages are.
+fn installed(test: &str, name: &str, pypi: &[&str], npm: &[&str]) -> Option<PathBuf> {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     fs::create_dir_all(&dir).unwrap();
     let lock = File::create(dir.join("lock")).unwrap();
     lock.lock().unwrap();
-    let (venv, npm) = (dir.join("venv"), dir.join("npm"));
-    let software = Software {
-        git_server: venv.join("bin/mcp-server-git"),
-        everything_server: npm.join("node_modules/.bin/mcp-server-everything"),
-        acp_adapter: npm.join("node_modules/.bin/codex-acp"),
-    };
-    let done = dir.join(format!(
-        "done-{}",
-        PYPI.iter().chain(&NPM).map(|name| name.replace('/', "_")).collect::<String>()
-    ));
+    let done = dir.join(
+        pypi.iter()
+            .chain(npm)
+            .fold("done".to_owned(), |name, package| name + "-" + &package.replace('/', "_")),
+    );
     if done.exists() {
-        return Some(software);
+        return Some(dir);
     }
     let run = |program: &str, words: &[&str]| {
-        let mut command = Command::new(program);
-        let output = command.args(words).current_dir(&dir).stdin(Stdio::null()).output();
+        let output = Command::new(program).args(words).current_dir(&dir).stdin(Stdio::null()).output();
         match output {
             Ok(output) if output.status.success() => true,
             other => {
@@ -52,15 +56,16 @@ pub(crate) fn install(test: &str) -> Option<Software> {
             }
         }
     };
+    let (venv, prefix) = (dir.join("venv"), dir.join("npm"));
     let pip = venv.join("bin/pip");
-    let prefix = npm.to_str().unwrap();
-    let is_there = run("python3", &["-m", "venv", venv.to_str().unwrap()])
-        && run(pip.to_str().unwrap(), &[&["install", "--quiet"], &PYPI[..]].concat())
-        && run("npm", &[&["install", "--no-audit", "--no-fund", "--prefix", prefix], &NPM[..]].concat());
-    if !is_there {
+    let from_pypi = pypi.is_empty()
+        || run("python3", &["-m", "venv", venv.to_str().unwrap()])
+            && run(pip.to_str().unwrap(), &[&["install", "--quiet"], pypi].concat());
+    let from_npm = ["install", "--no-audit", "--no-fund", "--prefix", prefix.to_str().unwrap()];
+    if !from_pypi || !run("npm", &[&from_npm[..], npm].concat()) {
         left_out(test, "Python with venv, npm, and their registries");
         return None;
     }
     File::create(done).unwrap();
-    Some(software)
+    Some(dir)
 }

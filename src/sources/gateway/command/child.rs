@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
 /// The hidden subcommand.
-pub(super) const SUBCOMMAND: &str = "command-child";
+pub(crate) const SUBCOMMAND: &str = "command-child";
 
 /// Becomes the program that these words name, and returns only if that can't be.
 #[expect(clippy::disallowed_methods, reason = "the operator's program is what this is for")]

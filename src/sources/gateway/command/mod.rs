@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::LocalBoxFuture;
 
+pub(crate) use self::child::SUBCOMMAND;
 pub use self::child::become_program;
 pub use self::error::{CommandError, CommandProblem};
 use self::run::Errand;
