@@ -56,7 +56,7 @@ impl Release {
             let info = format!("{}.dist-info", package.replace("==", "-"));
             packages.iter().any(|packages| packages.join(&info).exists())
         };
-        !unfinished(venv).exists() && self.packages().iter().all(|package| is_there(package))
+        !unfinished(venv).exists() && self.packages().iter().all(is_there)
     }
 
     fn install(self, venv: &Path) {
