@@ -379,3 +379,23 @@ fn a_worker_that_does_not_look_like_one_any_more_is_kept_and_listed_for_as_long_
     world.die(200, 1);
     assert_eq!(world.look().fate_of_worker(200), "not judged");
 }
+
+#[test]
+fn what_was_seen_below_a_gateway_that_is_there_and_forgotten_may_be_wanted() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 100);
+    world.look();
+    world.worker(200, "a", 1);
+    let workers = std::mem::take(&mut world.ledger.gateways.get_mut(&"gw".into()).expect("memory").workers);
+    world.ledger.gateways.get_mut(&"other".into()).expect("memory").workers = workers;
+    world.ledger.gateways.remove(&"gw".into());
+    world.of("gw").process = None;
+    world.unreachable("gw");
+    let why = "unknown state: its gateway's process isn't known in this run";
+    for _ in 0..2 {
+        assert_eq!(world.look_after(60).why_worker(200), why);
+    }
+    world.die(100, 1);
+    assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+}

@@ -15,16 +15,24 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
             format!("it is below gateway {name}, whose worker.match doesn't take it").into(),
         ));
     }
-    may_have_started(world, process, position).into_iter().find_map(|gateway| of(world, gateway, process))
+    let mut gateways = may_have_started(world, process, position).into_iter();
+    gateways.find_map(|gateway| of(world, gateway, process)).or_else(|| former(world, process))
 }
 
 /// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of
 /// another says.
 pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
-    may_have_started(world, process, position).into_iter().find_map(|gateway| {
+    let mut gateways = may_have_started(world, process, position).into_iter();
+    let distrust = gateways.find_map(|gateway| {
         let doubt = of(world, gateway, process);
         doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
-    })
+    });
+    distrust.or_else(|| former(world, process))
+}
+
+fn former(world: &World<'_>, process: &Process) -> Option<Keep> {
+    let former = world.forgotten_gateway_of(process);
+    former.map(|_| Keep::UnknownState("its gateway's process isn't known in this run".into()))
 }
 
 fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {

@@ -83,6 +83,14 @@ impl World<'_> {
         }
     }
 
+    /// The process that this worker was seen below, where it is there and is that of no gateway which is known: one that was forgotten may
+    /// still want it.
+    pub(super) fn forgotten_gateway_of(&self, worker: &Process) -> Option<ProcessIdentity> {
+        let former = self.seen_below(worker).filter(|former| self.view().alive(former).is_some())?;
+        let is_known = self.gateways.iter().any(|it| [it.process, it.lost].contains(&Some(former)));
+        (!is_known).then_some(former)
+    }
+
     /// It was seen below a gateway, and is not below that one any more: somewhere between them a process ended.
     fn has_lost_its_gateway(&self, worker: &Process) -> bool {
         let top = self.ancestors(worker).last().unwrap_or(worker);

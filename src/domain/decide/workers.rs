@@ -128,7 +128,8 @@ fn bond(world: &World<'_>, position: &Position, process: &Process) -> Bond {
         Position::BelowFormer(gateway) => Some(*gateway),
         Position::Lost | Position::Unclear(_) => None,
     };
-    now.or_else(|| world.seen_below(process)).map_or(Bond::None, Bond::Child)
+    let forgotten = world.forgotten_gateway_of(process);
+    forgotten.or(now).or_else(|| world.seen_below(process)).map_or(Bond::None, Bond::Child)
 }
 
 /// Whose a parentless worker was may be unknown, or forgotten: then the longest grace of those it may have been of.

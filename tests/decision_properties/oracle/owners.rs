@@ -159,6 +159,9 @@ impl<'a> Oracle<'a> {
         if self.may_have_started(process, place).iter().any(may_still_have_it) {
             return NOT_TRUSTED;
         }
+        if self.was_below_a_forgotten_gateway(process) {
+            return UNKNOWN;
+        }
         match place {
             Place::Child(gateway)
                 if self.is_of_an_earlier_run(gateway, process) && self.table(gateway).is_none() =>
@@ -169,6 +172,16 @@ impl<'a> Oracle<'a> {
             Place::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
             Place::Below(_) | Place::BelowFormer(_) | Place::Unclear => UNKNOWN,
         }
+    }
+
+    /// It was seen below a process that is there, and that is and was none of the configured gateways.
+    fn was_below_a_forgotten_gateway(&self, process: &Process) -> bool {
+        let was = self
+            .seen_below(process)
+            .filter(|was| self.find(was.pid).is_some_and(|found| found.identity == *was));
+        let is_known =
+            |was| self.count().any(|it| self.gateway(it) == Some(was) || self.lost(it) == Some(was));
+        was.is_some_and(|was| !is_known(was))
     }
 
     /// The last lines: of no row, and below none.
@@ -190,6 +203,9 @@ impl<'a> Oracle<'a> {
             if !self.is_of_an_earlier_run(gateway, process) && self.has_row_without_worker(gateway) {
                 return UNKNOWN;
             }
+        }
+        if self.was_below_a_forgotten_gateway(process) {
+            return UNKNOWN;
         }
         match place {
             Place::Child(gateway) if self.is_of_an_earlier_run(gateway, process) => {
