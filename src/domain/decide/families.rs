@@ -37,7 +37,7 @@ struct Family<'a> {
     /// Its worker is gone, and is known to be.
     is_left: bool,
     sessions: Vec<SessionId>,
-    /// Its worker was known to be nobody's.
+    /// Its worker was known to have no owner.
     orphan: Option<OrphanKind>,
     /// By PID. All of them are alive, no workers, and below no other worker.
     members: Vec<&'a Process>,

@@ -1,4 +1,4 @@
-//! What kind of orphan a worker is that nobody owns, by where it stands and what it shows of itself; or why that isn't known.
+//! What kind of orphan a worker is that no session owns, by where it stands and what it shows of itself; or why that isn't known.
 
 use super::position::Position;
 use super::world::{Standing, World};

@@ -1,4 +1,4 @@
-//! The workers that no session owns: `ownerless-worker`, `superseded-worker` or `parentless-worker` if and only if nobody owns them and
+//! The workers that no session owns: `ownerless-worker`, `superseded-worker` or `parentless-worker` if and only if they have no owner and
 //! nothing protects them. Each is listed, with the reason.
 
 use std::collections::HashSet;

@@ -96,7 +96,7 @@ impl Members {
     fn read(&mut self, proc: &mut Proc, who: ProcessIdentity, uid: u32) -> Result<Vec<Mark>, ProcessesError> {
         let Some(dir) = proc.process(who.pid)? else { return Ok(Vec::new()) };
         let marks = self.read_in(&dir, uid)?;
-        // What was read is of whoever had the PID then.
+        // What was read is of the process that had the PID then.
         let is_it = proc.describe(&dir)?.is_some_and(|(process, _)| process.identity == who);
         Ok(if is_it { marks } else { Vec::new() })
     }

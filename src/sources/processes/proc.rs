@@ -1,6 +1,6 @@
 //! `/proc`, read so that everything told of one process was read from that very process.
 //!
-//! A directory `/proc/PID` that is held open belongs to one process for good: once that is gone, reading below it fails, whoever has the
+//! A directory `/proc/PID` that is held open belongs to one process for good: once that is gone, reading below it fails, whatever process has the
 //! PID then. So the directory is opened first, then the pidfd for the inode, then `stat` is read through the directory: that it can still
 //! be read proves that the PID had not changed hands in between. Where a process is held by a pidfd anyway, that is the proof, and it is read
 //! by its path.

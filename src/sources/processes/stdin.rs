@@ -1,4 +1,4 @@
-//! What is at the other end of a process' stdin, and whether anybody is connected to its tree: by which a server that talks over stdin and
+//! What is at the other end of a process' stdin, and whether anything is connected to its tree: by which a server that talks over stdin and
 //! lost its host is told from one that has it. Only descriptor 0 of a candidate is looked at, and more only of what is due.
 
 use std::collections::{BTreeSet, HashSet};
