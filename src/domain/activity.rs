@@ -167,13 +167,16 @@ pub struct Account {
     pub rests_since: Option<Awake>,
     /// Since when no two looks were further apart than [`LOOKS_APART`].
     pub looked_at_since: Awake,
+    /// The fewest children that it ever had at rest. One more may be a command that sleeps, however long that does nothing.
+    #[serde(default)]
+    least_children: Option<u32>,
 }
 
 impl Account {
     /// After the first look.
     pub fn new(first: Activity, at: Awake) -> Self {
         let rests_since = first.work_now().is_none().then_some(at);
-        Self { watched: Watched::new(first), at, rests_since, looked_at_since: at }
+        Self { watched: Watched::new(first), at, rests_since, looked_at_since: at, least_children: None }
     }
 
     /// What shows that it works, or worked since the last look.
@@ -184,7 +187,11 @@ impl Account {
             self.looked_at_since = at;
         }
         let work = self.watched.look(now, within);
-        self.rests_since = if work.is_some() { None } else { self.rests_since.or(Some(at)) };
+        if work.is_none() {
+            self.least_children = Some(self.least_children.unwrap_or(now.children).min(now.children));
+        }
+        let has_more = self.least_children.is_some_and(|least| now.children > least);
+        self.rests_since = if work.is_some() || has_more { None } else { self.rests_since.or(Some(at)) };
         work
     }
 
@@ -317,5 +324,19 @@ mod tests {
         assert_eq!(account.look(used(2), at(220)), None);
         assert_eq!(account.rests_since, Some(at(220)));
         assert_eq!(Account::new(Activity { connections: 1, ..used(1) }, at(0)).rests_since, None);
+    }
+
+    #[test]
+    fn a_child_that_only_sleeps_keeps_its_worker_from_being_ended_however_long_it_does() {
+        let at = |seconds: u64| Awake::from_nanos(0) + Duration::from_secs(seconds);
+        let mut account = Account::new(at_rest(), at(0));
+        assert_eq!(account.look(at_rest(), at(60)), None);
+        let with_a_command = Activity { children: 2, ..at_rest() };
+        for minute in 2..40 {
+            let work = account.look(with_a_command, at(minute * 60));
+            assert_eq!(account.rests_since, None, "minute {minute}: {work:?}");
+        }
+        assert_eq!(account.look(at_rest(), at(2400)), None);
+        assert_eq!(account.rests_since, Some(at(2400)));
     }
 }
