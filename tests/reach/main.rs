@@ -19,6 +19,7 @@ mod command_trust;
 mod leftover_servers;
 mod leftovers;
 mod marks;
+mod opencode;
 #[path = "../cli/place.rs"]
 mod place;
 #[path = "../cli/privileges.rs"]

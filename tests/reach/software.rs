@@ -32,6 +32,12 @@ pub(crate) fn install(test: &str) -> Option<Software> {
     })
 }
 
+/// Installs opencode.
+pub(crate) fn opencode(test: &str) -> Option<PathBuf> {
+    let dir = installed(test, "reach-opencode", &[], &["opencode-ai@1.18.33"])?;
+    Some(dir.join("npm/node_modules/.bin/opencode"))
+}
+
 /// The folder in which these packages are.
 fn installed(test: &str, name: &str, pypi: &[&str], npm: &[&str]) -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
