@@ -29,6 +29,7 @@ mod named_files;
 mod namespaces;
 mod place;
 mod privileges;
+mod questions;
 mod report;
 mod running;
 mod serial;

@@ -15,7 +15,7 @@ use crate::running::{Running, eventually};
 use crate::streams::terminal;
 
 /// `top` on a terminal, and all that it wrote there.
-struct Live {
+pub(crate) struct Live {
     running: Running,
     master: OwnedFd,
     slave: OwnedFd,
@@ -23,7 +23,7 @@ struct Live {
 }
 
 impl Live {
-    fn start(place: &Place, columns: u16) -> Self {
+    pub(crate) fn start(place: &Place, columns: u16) -> Self {
         let (master, slave) = terminal();
         let size = Winsize { ws_row: 12, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&slave, size).unwrap();
@@ -54,16 +54,16 @@ impl Live {
         anstream::adapter::strip_str(whole).to_string()
     }
 
-    fn await_screen(&self, what: &str, shows: impl Fn(&str) -> bool) {
+    pub(crate) fn await_screen(&self, what: &str, shows: impl Fn(&str) -> bool) {
         eventually(what, || shows(&self.screen()), || format!("{}\n{}", self.screen(), self.running.err()));
     }
 
-    fn press(&self, keys: &str) {
+    pub(crate) fn press(&self, keys: &str) {
         rustix::io::write(&self.master, keys.as_bytes()).unwrap();
     }
 
     /// Waits for its end, and returns how the terminal was left.
-    fn left(self) -> (Option<i32>, bool, String, String) {
+    pub(crate) fn left(self) -> (Option<i32>, bool, String, String) {
         let ran = self.running.end();
         let written = self.written.lock().unwrap().clone();
         (ran.code, is_cooked(&self.slave), written, ran.err)
