@@ -125,6 +125,10 @@ pub(super) enum Command {
     /// The gateway of the demo
     #[command(hide = true)]
     DemoGateway(demo::gateway::Options),
+    /// A mistake in this program, for the test of what happens then; not in a release
+    #[cfg(debug_assertions)]
+    #[command(hide = true)]
+    DemoPanic,
     /// A worker of the demo's gateway
     #[command(hide = true)]
     DemoWorker(demo::worker::Args),

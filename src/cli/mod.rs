@@ -1,5 +1,6 @@
 //! The command line: data on stdout, narration on stderr, one exit code.
 
+mod adopted;
 mod args;
 mod check;
 mod demo;
@@ -91,6 +92,13 @@ fn run(args: Args) -> Result<Exit, Failure> {
     if let Command::Hermes(command) = &args.command {
         return hermes::run(&args, command);
     }
+    #[cfg(debug_assertions)]
+    if let Command::DemoPanic = &args.command {
+        #[expect(clippy::panic, reason = "it is what is asked for")]
+        {
+            panic!("a demonstration");
+        }
+    }
     match &args.command {
         Command::Check => return check::run(&args),
         Command::History(wanted) => return history::run(&args, wanted),
@@ -131,6 +139,8 @@ fn run(args: Args) -> Result<Exit, Failure> {
             | Command::Pause { .. }
             | Command::Release { .. }
             | Command::Resume => Ok(Exit::Done),
+            #[cfg(debug_assertions)]
+            Command::DemoPanic => Ok(Exit::Done),
         }
     });
     // A name that is still being looked up must not hold the exit up.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::adopted;
 use super::args::{Args, OnceArgs};
 use super::exit::{Exit, Failure};
 use super::signals::Signals;
@@ -88,6 +89,7 @@ pub(super) async fn run_once(
             }
         }
     };
+    adopted::wait_for_the_dead();
     let run = run.map_err(Failure::from);
     if let Err(failure) = &run
         && !stop.is_told()

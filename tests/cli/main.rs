@@ -34,6 +34,7 @@ mod report;
 mod running;
 mod serial;
 mod service;
+mod signals;
 mod state;
 mod streams;
 #[path = "../support/mod.rs"]
