@@ -1,5 +1,6 @@
 //! "Never live work, nothing leaked", shown by running worlds that no hand-written test would think of through the real decision, ledger
-//! and teardown. `SIMULATION_SEEDS=n` runs so many worlds, `SIMULATION_FROM=seed` begins at that one.
+//! and teardown. `SIMULATION_SEEDS=n` runs so many worlds, `SIMULATION_FROM=seed` begins at that one; `SIMULATION_LIST=1`
+//! lists all that fail instead of telling the story of the first.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that can't go on fails")]
 
 #[path = "simulation/mod.rs"]
@@ -22,6 +23,7 @@ fn number(name: &str) -> Option<u64> {
 fn no_world_loses_live_work_or_leaks() {
     let from = number("SIMULATION_FROM").unwrap_or(0);
     let to = from + number("SIMULATION_SEEDS").unwrap_or(EVERYDAY);
+    let lists = number("SIMULATION_LIST").is_some();
     let next = AtomicU64::new(from);
     let (acts, runs) = (AtomicU64::new(0), AtomicU64::new(0));
     let failed = AtomicU64::new(u64::MAX);
@@ -37,8 +39,10 @@ fn no_world_loses_live_work_or_leaks() {
                     let end = sim::live(&plan::of_seed(seed), false);
                     acts.fetch_add(end.acts, Ordering::Relaxed);
                     runs.fetch_add(end.runs, Ordering::Relaxed);
-                    if end.breach.is_some() {
-                        failed.fetch_min(seed, Ordering::Relaxed);
+                    match end.breach {
+                        Some(breach) if lists => println!("seed {seed}: {breach}"),
+                        Some(_) => drop(failed.fetch_min(seed, Ordering::Relaxed)),
+                        None => {}
                     }
                 }
             });

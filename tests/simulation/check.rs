@@ -10,11 +10,12 @@ use gateway_reaper::reap::kernel::Signal;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 use gateway_reaper::reap::record::Case;
 
+use super::event::Field;
 use super::hands::Seen;
 use super::procs::{Kind, Serial};
 use super::session::Sess;
-use super::setup::Clocks;
-use super::world::World;
+use super::setup::{Clocks, USER};
+use super::world::{Toil, World};
 
 impl World {
     /// A signal reaches a process of an orphan's tree and no other, after the orphan's grace, and after its line in the audit log.
@@ -58,6 +59,9 @@ impl World {
         // One whose end was due, and asked for, is not alive only because its gateway failed to close it.
         let own = toil.gateway.and_then(|_| self.sessions.get(toil.session));
         let refused_since = own.filter(|own| own.condemned).and_then(|own| own.orphan_since);
+        if self.is_forgotten(root, toil) {
+            return self.begin(disk, root);
+        }
         let Some(since) = toil.orphan_since.or(refused_since) else {
             return self.breach(format!("{what}, of the tree of a live session's worker"));
         };
@@ -78,6 +82,22 @@ impl World {
             return self.breach(format!("{what} after {waited:?} of a grace of {grace:?}"));
         }
         self.begin(disk, root);
+    }
+
+    /// No row says its key, and none its PID: it is dead, and this was left of it; or it is older than the gateway that took it back, which
+    /// then counts as of an earlier run.
+    fn is_forgotten(&self, root: Serial, toil: &Toil) -> bool {
+        let Some(index) = toil.gateway else { return false };
+        let setup = &self.setup.gateways[index];
+        let own = self.sessions.get(toil.session);
+        let is_hidden = |own: &Sess| own.rotated.is_some() || own.obscured == Some(Field::Key);
+        if !setup.hides_keys && !own.is_some_and(is_hidden) {
+            return false;
+        }
+        let worker = self.procs.alive(root);
+        let is_taken_back = !setup.tells.worker_pids && toil.needed_since.is_some();
+        // Another user's argv can't be read.
+        worker.is_none_or(|worker| worker.uid != USER) || is_taken_back
     }
 
     fn begin(&mut self, disk: usize, root: Serial) {

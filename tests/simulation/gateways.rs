@@ -298,7 +298,14 @@ impl World {
     }
 
     fn told_pid(&self, index: usize, process: &Proc) -> u32 {
-        if self.setup.gateways[index].contained { inner(process.serial) } else { process.pid }
+        if !self.setup.gateways[index].contained {
+            return process.pid;
+        }
+        let inner = inner(process.serial);
+        // That another gateway's worker, or a shell around one, were this gateway would be one lie more.
+        let is_another = |kind| matches!(kind, Kind::Worker | Kind::Wrapper | Kind::Gateway(_));
+        let clashes = self.procs.get(inner).is_some_and(|proc| is_another(proc.kind));
+        if clashes { self.setup.pid_max + 9 } else { inner }
     }
 }
 

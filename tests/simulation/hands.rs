@@ -14,6 +14,7 @@ use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
 use super::disk::{Line, Sight};
+use super::listed::Listed;
 use super::procs::{Kind, OnTerm, Serial};
 use super::setup::USER;
 use super::world::{Happening, World};
@@ -27,6 +28,8 @@ pub(crate) struct Grip {
     pub(crate) dead: bool,
     /// How often its state directory had lost memory when it began.
     pub(crate) losses: u64,
+    /// What it reported.
+    pub(crate) listed: Listed,
     /// What it wrote to the audit log.
     pub(crate) announced: Vec<(Step, Option<ProcessIdentity>)>,
     /// The sessions that it wrote there that it would close.

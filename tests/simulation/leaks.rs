@@ -40,6 +40,7 @@ impl World {
             let members = self.procs.tree(*serial).filter(|proc| self.is_knowable(*serial, toil, proc));
             left.extend(members.map(|proc| format!("{:?} {} (of worker #{serial})", proc.kind, proc.pid)));
         }
+        left.extend(self.unlisted());
         let stopped = self.procs.iter().filter(|proc| proc.stopped && proc.kind == Kind::Bystander);
         left.extend(stopped.map(|proc| format!("stopped bystander {}", proc.pid)));
         if !left.is_empty() {
@@ -63,10 +64,13 @@ impl World {
                     && setup.starts != Starts::Wrapped(Names::TheShell)
                     && (says_so
                         || self.is_below_gateway(worker, session.gateway) && session.nested_in.is_none());
-            named && !self.is_above_others(session, worker)
+            // Its worker carries the key of another row.
+            let mut others = self.sessions.iter().filter(|other| other.life == Life::Live);
+            let is_shared = !says_so && others.any(|other| other.told_key() == worker.key());
+            named && !is_shared && !self.is_above_others(session, worker)
         };
         session.obscured.is_none()
-            && !setup.contained
+            && !self.setup.gateways.iter().any(|gateway| gateway.contained)
             && !self.is_impostor(session)
             && worker.is_none_or(checks)
             && !session.worker.is_some_and(|worker| self.is_above_named(worker))
@@ -77,7 +81,7 @@ impl World {
         self.ancestors(proc).any(|ancestor| Some(ancestor.serial) == gateway)
     }
 
-    fn ancestors<'a>(&'a self, proc: &'a Proc) -> impl Iterator<Item = &'a Proc> {
+    pub(crate) fn ancestors<'a>(&'a self, proc: &'a Proc) -> impl Iterator<Item = &'a Proc> {
         std::iter::successors(self.procs.get(proc.parent), |proc| self.procs.get(proc.parent)).take(64)
     }
 
@@ -91,7 +95,11 @@ impl World {
                 || live().any(|other| other.serial != session.serial && other.told_key() == proc.key())
         };
         let mut others = others.filter(|proc| proc.serial != worker.serial);
-        others.any(foreign)
+        let named = |other: &Sess| {
+            let proc = other.worker.and_then(|serial| self.procs.alive(serial));
+            other.serial != session.serial && proc.is_some_and(|proc| is_below(&proc))
+        };
+        others.any(foreign) || live().any(named)
     }
 
     /// A row names, by mistake, a process under this worker.
@@ -183,6 +191,13 @@ impl World {
         self.ancestors(worker).any(Proc::looks_like_worker) || below.next().is_some()
     }
 
+    /// Its row names a shell whose worker has become another user's, and can't be recognised.
+    fn names_empty_shell(&self, session: &Sess) -> bool {
+        let shell = self.named_by(session).and_then(|pid| self.procs.get(pid));
+        let shell = shell.filter(|shell| shell.kind == Kind::Wrapper);
+        shell.is_some_and(|shell| !self.procs.children(shell.pid).any(Proc::looks_like_worker))
+    }
+
     /// A row that names the worker, or carries its key and names no younger one; or of which nobody can tell which worker it has.
     fn may_own(&self, session: &Sess, worker: &Proc) -> bool {
         let tells = &self.setup.gateways[session.gateway].tells;
@@ -200,7 +215,7 @@ impl World {
             .filter(|other| other.life == Life::Live && other.told_key() == session.told_key());
         let unknown = match row.worker {
             Told::Absent => found < rows.count(),
-            _ => found == 0 && self.is_impostor(session),
+            _ => found == 0 && (self.is_impostor(session) || self.names_empty_shell(session)),
         };
         let younger = named.and_then(|pid| self.procs.get(pid));
         // A copy of the worker that a row names is the row's, whatever key the row says.
@@ -211,7 +226,7 @@ impl World {
         }) {
             return true;
         }
-        let younger = younger.filter(|_| !self.is_impostor(session));
+        let younger = younger.filter(|named| named.looks_like_worker() && !self.is_impostor(session));
         let is_superseded = younger.is_some_and(|younger| younger.start_ticks > worker.start_ticks);
         unknown || key == Some(worker.key()) && !is_superseded
     }

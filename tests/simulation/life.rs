@@ -19,7 +19,9 @@ impl World {
             Event::Gateway(..) => {}
             Event::Foreign(turn) => match (turn, self.foreign) {
                 (Turnabout::Crashes, Some(serial)) => self.die(serial),
-                (Turnabout::Starts, None) => self.start_foreign(),
+                (Turnabout::Starts, None) if self.container.is_none() || self.setup.container => {
+                    self.start_foreign()
+                }
                 _ => {}
             },
             Event::Machine(weather) => self.weather(weather),
@@ -40,12 +42,12 @@ impl World {
             Act::Opens(gateway, built) => return self.open(slot, gateway % self.gateways.len(), built, None),
             Act::Twins(other) => {
                 let Some(session) = self.live(slot) else { return };
-                let (gateway, key) = (session.gateway, session.key.clone());
+                let (gateway, key) = (session.gateway, session.told_key().to_owned());
                 return self.open(other, gateway, 0, Some(key));
             }
             Act::Resumes => {
                 let Some(session) = self.sessions.at(slot) else { return };
-                let (gateway, key) = (session.gateway, session.key.clone());
+                let (gateway, key) = (session.gateway, session.told_key().to_owned());
                 return self.open(slot, gateway, 0, Some(key));
             }
             Act::Nests(other) => {
@@ -171,6 +173,12 @@ impl World {
         let gateway = self.sessions.at(slot)?.gateway;
         let of = |kind| self.procs.iter().find(|proc| proc.kind == kind).map(|proc| proc.pid);
         match wrong {
+            // Where keys say nothing, that its worker was another, which ended, is a lie that nothing shows.
+            Wrong::Nobody | Wrong::Bystander | Wrong::Reaper | Wrong::Another(_)
+                if self.setup.gateways[gateway].hides_keys =>
+            {
+                None
+            }
             Wrong::Init => Some(1),
             Wrong::Reaper => of(Kind::Reaper),
             Wrong::Gateway => of(Kind::Gateway(gateway)),

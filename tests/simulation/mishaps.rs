@@ -64,7 +64,20 @@ impl World {
         let teardown = policies().map(|p| millis(p.close_timeout + 2 * p.term_timeout) + 10_000);
         let poll = self.setup.reapers.iter().map(|rhythm| rhythm.every + rhythm.jitter);
         let (teardown, poll) = (teardown.max().unwrap_or(0), poll.max().unwrap_or(0));
-        grace.max().unwrap_or(0) + 2 * (poll + teardown) + 5000
+        let once = grace.max().unwrap_or(0) + 2 * (poll + teardown) + 5000;
+        // A worker below another goes first, and a whole look that finds what was adopted unseen is not made at once.
+        once * (1 + u64::from(self.depth()))
+    }
+
+    /// How many workers were started below one another.
+    fn depth(&self) -> u8 {
+        let below = |serial| {
+            let own = self.toils.get(&serial).filter(|toil| toil.gateway.is_some())?;
+            self.sessions.get(own.session)?.nested_in
+        };
+        let depth = |serial| std::iter::successors(below(serial), |host| below(*host)).take(3).count();
+        let deepest = self.toils.keys().map(|serial| depth(*serial)).max().unwrap_or(0);
+        u8::try_from(deepest).unwrap_or(3)
     }
 
     pub(crate) fn ends_at(&self) -> u64 {

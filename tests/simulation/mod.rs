@@ -3,10 +3,12 @@
 pub(crate) mod check;
 pub(crate) mod disk;
 pub(crate) mod event;
+pub(crate) mod field;
 pub(crate) mod gateways;
 pub(crate) mod hands;
 pub(crate) mod leaks;
 pub(crate) mod life;
+pub(crate) mod listed;
 pub(crate) mod look;
 pub(crate) mod mishaps;
 pub(crate) mod plan;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::event::{
     Act, CloseFault, Event, Fate, Field, Leaves, Mishap, Slot, TableFault, Turnabout, Weather, Wrong,
 };
+use super::field;
 use super::rng::Rng;
 use super::setup::{Clocks, GatewaySetup, Rhythm, Setup, Starts, Tells};
 use super::sim::Plan;
@@ -15,7 +16,7 @@ use gateway_reaper::domain::policy::Policy;
 pub(crate) fn of_seed(seed: u64) -> Plan {
     let mut rng = Rng::new(seed, 1);
     let calm_at = rng.between(30, 150) * 1000;
-    let setup = setup(&mut rng, calm_at);
+    let mut setup = setup(&mut rng, calm_at);
     let mut events = Vec::new();
     let slots = rng.between(1, 6);
     for slot in 0..slots {
@@ -40,6 +41,10 @@ pub(crate) fn of_seed(seed: u64) -> Plan {
             events.push((calm_at - rng.between(0, 9000), Event::Session(slot_of(slot), Act::TurnEnds)));
             events.push((calm_at - rng.between(0, 9000), Event::Session(slot_of(slot), Act::Drops)));
         }
+    }
+    let mut field = Rng::new(seed, 4);
+    if field.percent(70) {
+        field::add(&mut field, &mut setup, &mut events, slots);
     }
     events.sort_by_key(|(at, _)| *at);
     Plan { seed, setup, events }

@@ -51,6 +51,7 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) number: u64,
+    disk: usize,
     process: Serial,
     memory: Rc<Ledger>,
     planner: Option<Planner<Rc<Ledger>>>,
@@ -105,6 +106,7 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64, watcher: Watche
     let planner = Planner::new(Rc::clone(&memory), world.find_gateways(), series, watcher.lost.clone());
     Some(Run {
         number,
+        disk,
         process,
         memory,
         planner: Some(planner),
@@ -262,6 +264,7 @@ impl Sim {
         let now = world.awake();
         let decision = decide(&seen, &run.memory, &world.rules, now);
         world.count_sights(disk, &seen);
+        world.note_listed(disk, &decision.gateways);
         let mut warrants = Vec::new();
         let mut remaining: Option<Duration> = None;
         for judged in decision.gateways.into_iter().flat_map(|plan| plan.judged) {
@@ -321,6 +324,7 @@ impl Sim {
                 }
                 looking::Next::ReadTables => {
                     asked = world.awake();
+                    world.grips[run.disk].asked = world.now;
                     for (index, table) in tables.iter_mut().enumerate() {
                         let late = matches!(world.table_fault(index), Some(TableFault::Late(_)));
                         let is_silent = late || world.gateways[index].hangs_until > world.now;

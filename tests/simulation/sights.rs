@@ -30,6 +30,7 @@ impl World {
             }
         }
         let blind = self.blind(disk);
+        self.disks[disk].looked = Some(self.grips[disk].asked);
         for start in self.grips[disk].starts.values_mut() {
             *start += blind;
         }
@@ -54,7 +55,6 @@ impl World {
             self.disks[disk].sights = sights;
             self.disks[disk].spared.extend(spared);
             self.disks[disk].starts = self.grips[disk].next_starts.clone();
-            self.disks[disk].looked = Some(self.grips[disk].asked);
         }
     }
 

@@ -49,8 +49,12 @@ pub(crate) struct Sim {
 /// Lives a plan through.
 pub(crate) fn live(plan: &Plan, told: bool) -> End {
     let mut sim = Sim::new(plan, told);
-    let end = sim.world.borrow().ends_at();
-    sim.run_until(end);
+    // What happens on the way may make it longer.
+    let mut end = 0;
+    while end < sim.world.borrow().ends_at() {
+        end = sim.world.borrow().ends_at();
+        sim.run_until(end);
+    }
     let mut world = sim.world.borrow_mut();
     world.check_end();
     End {
