@@ -74,6 +74,32 @@ fn a_daemonised_copy_is_ended_with_its_session() {
     assert_eq!(goes_with_a(&mut world, with_worker(detached("a"), 200)), [200, 201]);
 }
 
+/// Two sessions had one key, and one of them has got another since: whose worker this is a copy of nobody can tell.
+#[test]
+fn a_copy_of_a_live_sessions_worker_is_not_ended_with_another_session_of_the_key_that_it_carries() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "a", 100);
+    world.worker(202, "a", 1);
+    let rotated = with_key(with_worker(attached("b"), 200), "new-key");
+    world.rows([with_worker(detached("a"), 201), rotated.clone()]).look();
+    let looked = world.look_after(3_600);
+    assert_eq!(looked.warrant("a").worker().map(|it| it.pid.get()), Some(201));
+    assert_eq!(looked.warrant("a").remnants(), []);
+    assert_eq!(world.rows([rotated]).fate_of_worker(202), OWNED);
+}
+
+#[test]
+fn a_copy_of_the_worker_that_one_row_names_is_not_superseded_by_the_worker_of_another_row() {
+    let mut world = World::new();
+    for worker in [200, 201, 202] {
+        world.worker(worker, "a", 100);
+    }
+    let rotated = with_key(with_worker(attached("b"), 200), "new-key");
+    let resumed = with_worker(attached("a"), 202);
+    assert_eq!(world.rows([resumed, rotated]).fate_of_worker(201), OWNED);
+}
+
 #[test]
 fn only_a_worker_that_may_be_ended_as_the_rows_supersedes_another() {
     let mut world = World::new();

@@ -53,6 +53,15 @@ impl Rows {
         })
     }
 
+    /// These and those, in the order of the configuration and the table.
+    fn and(self, others: Vec<RowId>) -> Self {
+        let mut all = others;
+        all.extend(self.as_slice());
+        all.sort_unstable();
+        all.dedup();
+        Self::of(all.into_iter()).unwrap_or(self)
+    }
+
     pub(super) fn as_slice(&self) -> &[RowId] {
         match self {
             Self::One(row) => std::slice::from_ref(row),
@@ -260,10 +269,14 @@ fn by_key(world: &World<'_>, process: &Process) -> ByKey {
         is_superseded |= supersedes;
         !supersedes
     }));
+    if owners.is_none() && !is_superseded {
+        return ByKey::None;
+    }
+    // It may as well be a copy of the worker of another row, whose conversation has another key by now.
+    let copied = world.rows_of_copied(process);
     match owners {
-        Some(owners) => ByKey::Owned(owners),
-        None if is_superseded => ByKey::Superseded,
-        None => ByKey::None,
+        Some(owners) => ByKey::Owned(owners.and(copied)),
+        None => Rows::of(copied.into_iter()).map_or(ByKey::Superseded, ByKey::Owned),
     }
 }
 

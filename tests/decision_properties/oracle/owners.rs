@@ -103,14 +103,19 @@ impl<'a> Oracle<'a> {
         (outer != inner && outer.contains(inner)).then_some(parent.identity.pid)
     }
 
-    /// The rows that name it, else those whose key it carries, unless it is superseded.
+    /// The rows that name it, else those whose key it carries and those of whose worker it may be a copy, unless it is superseded.
     pub(super) fn rows_of_its_own(&self, process: &'a Process) -> Vec<RowId> {
         let naming = self.rows_naming(process);
         if !naming.is_empty() || process.zombie || self.is_superseded(process) {
             return naming;
         }
         let mut rows = self.rows_with_key_of(process);
-        rows.retain(|row| !self.names_a_younger_one(*row, process));
+        if !rows.is_empty() {
+            rows.retain(|row| !self.names_a_younger_one(*row, process));
+            rows.extend(self.rows_naming_what_it_is_a_copy_of(process));
+            rows.sort_unstable();
+            rows.dedup();
+        }
         rows
     }
 
@@ -140,10 +145,12 @@ impl<'a> Oracle<'a> {
         self.all_rows().filter(carries).collect()
     }
 
-    /// Every row with its key names another worker, which is younger.
+    /// Every row with its key names another worker, which is younger, and it is a copy of none.
     fn is_superseded(&self, process: &'a Process) -> bool {
         let rows = self.rows_with_key_of(process);
-        !rows.is_empty() && rows.iter().all(|row| self.names_a_younger_one(*row, process))
+        !rows.is_empty()
+            && rows.iter().all(|row| self.names_a_younger_one(*row, process))
+            && self.rows_naming_what_it_is_a_copy_of(process).is_empty()
     }
 
     fn names_a_younger_one(&self, row: RowId, process: &Process) -> bool {
