@@ -158,6 +158,22 @@ fn each_worker_is_judged_by_the_gateway_that_remembers_it() {
 }
 
 #[test]
+fn a_worker_of_another_gateway_than_the_one_that_tells_of_it_has_the_longest_grace() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.rules[0].policy.worker_grace = secs(5);
+    world.worker(200, "a", 110);
+    world.refused("gw").of("other").process = None;
+    assert_eq!(world.unreachable("other").fate_of_worker(200), "keep: table-not-trusted");
+    world.of("other").process = Some(identity(110));
+    world.table("other");
+    world.look();
+    world.worker(200, "a", 1);
+    world.table("gw");
+    assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+}
+
+#[test]
 fn a_gateway_without_rules_is_left_out() {
     let mut world = World::new();
     world.gateway("other", 110);

@@ -143,7 +143,11 @@ fn grace(
     let own = world.gateways[index].rules.policy.worker_grace;
     // One that a gateway adopted was another's before.
     let is_adopted = owners.position_of(process.identity.pid).gateway().is_some();
-    let is_known = world.seen_below(process).is_some() && !is_adopted;
+    // The one that tells of it isn't always the one that it was seen below: that one's process wasn't known at first.
+    let gateway = &world.gateways[index];
+    let had = gateway.memory.and_then(|memory| memory.process);
+    let is_its = |seen_below| gateway.process == Some(seen_below) || had == Some(seen_below);
+    let is_known = world.seen_below(process).is_some_and(is_its) && !is_adopted;
     if orphan != OrphanKind::ParentlessWorker || is_known {
         return own;
     }

@@ -58,8 +58,10 @@ impl<'a> Oracle<'a> {
         let waited = clock.map_or(Duration::ZERO, |clock| self.observed_since(clock.since));
         let grace_of = |gateway: usize| self.0.world.rules[gateway].policy.worker_grace;
         let is_adopted = matches!(self.place(process), Place::Child(_));
-        let is_anybodys =
-            kind == OrphanKind::ParentlessWorker && (is_adopted || self.seen_below(process).is_none());
+        let had = self.memory(gateway).and_then(|memory| memory.process);
+        let is_its = |seen_below| self.gateway(gateway) == Some(seen_below) || had == Some(seen_below);
+        let was_its = self.seen_below(process).is_some_and(is_its);
+        let is_anybodys = kind == OrphanKind::ParentlessWorker && (is_adopted || !was_its);
         let may_be_of = self.count().filter(|of| is_anybodys && self.is_worker(*of, process));
         let is_due = waited >= may_be_of.map(grace_of).fold(grace_of(gateway), Duration::max);
         Fate::Orphan { kind, waited, is_due, goes: vec![process.identity.pid] }
