@@ -221,7 +221,7 @@ impl Sweep {
         Ok((seen, decision, now))
     }
 
-    /// Decides; where something is due, once more with all that is below it in view.
+    /// Decides; where what is below a process matters, once more with all of that in view.
     fn decide(
         &mut self,
         seen: &mut Observation,
@@ -229,12 +229,12 @@ impl Sweep {
         now: Awake,
     ) -> Result<Decision, ProcessesError> {
         let decision = decide(seen, memory, &self.rules, now);
-        let due = decision.due();
-        if due.is_empty() {
+        let roots = decision.to_look_below();
+        if roots.is_empty() {
             return Ok(decision);
         }
-        self.processes.look_below(&mut seen.processes, &due)?;
-        self.processes.look_for_clients(&mut seen.processes, &due)?;
+        self.processes.look_below(&mut seen.processes, &roots)?;
+        self.processes.look_for_clients(&mut seen.processes, &roots)?;
         self.processes.look_for_members(&mut seen.processes)?;
         Ok(decide(seen, memory, &self.rules, now))
     }

@@ -403,6 +403,24 @@ fn a_row_of_which_the_worker_is_not_known_makes_every_ownerless_worker_a_doubt_t
     }
 }
 
+/// It may run below another session's worker, where nothing is looked at before something is due.
+#[test]
+fn where_a_rows_worker_is_not_found_it_is_looked_for_below_all_workers_of_its_gateway() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "x", 100);
+    world.rows([attached("a"), attached("b")]);
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(201), UNKNOWN);
+    assert_eq!(looked.0.to_look_below(), [200, 201].map(pid));
+    world.worker(202, "b", 200);
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(201), OWNERLESS);
+    assert_eq!(looked.0.to_look_below(), [], "it is found");
+    let row = with_worker(attached("b"), 202);
+    assert_eq!(world.rows([attached("a"), row]).look().0.to_look_below(), [], "it is named");
+}
+
 #[test]
 fn a_row_that_is_not_understood_makes_every_ownerless_worker_a_doubt() {
     for row in

@@ -26,12 +26,12 @@ mod unowned;
 mod workers;
 mod world;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use families::Families;
 pub use idle::WORKER_BUSY;
-use owners::Owners;
+use owners::{Owner, Owners};
 use world::{Gateway, World};
 
 use super::ids::{GatewayName, Pid, SessionId};
@@ -56,6 +56,8 @@ pub struct Decision {
     pub ledger: Ledger,
     /// That an operator forbids everything now, and until when.
     pub paused: Option<Box<str>>,
+    /// Workers below which the missing worker of a row may run, where another worker is kept because it may be that one.
+    unsearched: Vec<Pid>,
 }
 
 /// Where a subject is in a decision, and in the report of it.
@@ -127,9 +129,9 @@ impl Decision {
         judged.any(rests_on_looks).then_some(LOOK_EVERY)
     }
 
-    /// The processes that are due to be ended. What is below them has to be looked at before that, and decided on once more: another session's
-    /// worker may be in there.
-    pub fn due(&self) -> Vec<Pid> {
+    /// The processes below which has to be looked before anything is done, and then decided once more: those that are due to be ended, because
+    /// another session's worker may be in there; and where a row's worker isn't found, all workers of its gateway.
+    pub fn to_look_below(&self) -> Vec<Pid> {
         let judged = self.gateways.iter().flat_map(|gateway| &gateway.judged);
         let due = judged.filter_map(|judged| match &judged.verdict {
             Verdict::Reap { warrant, .. } => Some((&judged.subject, warrant)),
@@ -152,6 +154,7 @@ impl Decision {
             let members = memory.families.iter().filter(is_due).flat_map(|family| &family.members);
             roots.extend(members.map(|member| member.pid));
         }
+        roots.extend(&self.unsearched);
         roots
     }
 }
@@ -208,7 +211,16 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         });
         ledger.gateways.insert(name.clone(), remembered);
     }
-    Decision { gateways, ledger, paused: None }
+    Decision { gateways, ledger, paused: None, unsearched: unsearched(&world, &owners) }
+}
+
+/// A session that runs below another's worker isn't seen from above: as long as its worker isn't, each that nobody owns may be it.
+fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
+    let in_doubt = |pid| matches!(owners.of(pid), Some(Owner::Doubt(Keep::UnknownState(_))));
+    let missing = (0..world.gateways.len()).filter(|index| world.row_without_worker(*index).is_some());
+    let gateways = missing.map(|index| &world.gateways[index]);
+    let asked = gateways.filter(|gateway| gateway.workers().any(in_doubt));
+    asked.flat_map(Gateway::workers).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.
