@@ -72,19 +72,20 @@ impl Sweep {
         let measured = gateways.iter_mut().zip(&self.rules).zip(knows_no_better);
         let measured = measured.filter_map(|(gateway, knows_no_better)| knows_no_better.then_some(gateway));
         self.busy.look(measured, &mut view, clock::awake_now());
-        let unobserved = self.unobserved(began);
-        self.looked = Some(Looked { began, ended: clock::awake_now() });
+        let this = Looked { began, ended: clock::awake_now() };
+        let unobserved = self.unobserved(this);
+        self.looked = Some(this);
         let boot = self.boot.clone();
         Ok((Observation { boot, processes: view, gateways, unobserved }, whole_look))
     }
 
-    /// Awake time before this look that counts for no grace.
-    fn unobserved(&self, began: Awake) -> Duration {
+    /// Awake time before and in this look that counts for no grace.
+    fn unobserved(&self, this: Looked) -> Duration {
         let (Patience::Growing(interval), Some(last)) = (self.patience, self.looked) else {
             return Duration::ZERO;
         };
         let longest_read = self.gateways.iter().map(|watched| watched.timeout).max().unwrap_or_default();
-        last.unobserved_until(began, interval, longest_read)
+        last.unobserved_until(this, interval, longest_read)
     }
 
     fn look(

@@ -7,13 +7,22 @@ use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::looking::{Extent, Found, Looked};
 use gateway_reaper::domain::observation::GatewayObservation;
-use gateway_reaper::domain::process::{ProcessIdentity, ProcessView};
+use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::TableView;
 use gateway_reaper::domain::time::Awake;
 
 use super::procs::{Kind, OWN_NAMESPACE, Proc, Serial};
-use super::setup::gateway_name;
+use super::setup::{USER, gateway_name};
 use super::world::World;
+
+/// How far down a family is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Depth {
+    /// Down to the workers, and not below them.
+    ToWorkers,
+    /// All of it.
+    All,
+}
 
 /// What a process that looks again and again knows besides its ledger. A single run has none of it.
 #[derive(Debug, Clone, Default)]
@@ -29,8 +38,9 @@ pub(crate) struct Watcher {
 }
 
 impl World {
-    /// A look at the whole machine, or where workers can be: the gateways with everything below them, the same of what is remembered, and
-    /// what looks like a worker, or like a shell that runs one, among the children of those that adopt. Processes come and go meanwhile.
+    /// A look at the whole machine, or where workers can be: the gateways with everything below them down to the workers, what is
+    /// remembered, and what looks like a worker, or like a shell that runs one, among the children of those that adopt. Processes come and go
+    /// meanwhile.
     pub(crate) fn look(
         &mut self,
         reaper: Serial,
@@ -40,12 +50,18 @@ impl World {
     ) -> ProcessView {
         let own_line = self.own_line(reaper);
         let mut pids: BTreeSet<u32> = own_line.iter().map(|pid| pid.get()).collect();
-        if extent == Extent::Whole {
-            pids.extend(self.procs.iter().map(|proc| proc.pid));
+        for root in roots {
+            self.add_family(root.get(), Depth::ToWorkers, &mut pids);
         }
-        let known_pids = known.iter().map(|known| known.pid.get());
-        for root in roots.iter().map(|root| root.get()).chain(known_pids.clone()) {
-            self.add_family(root, &mut pids);
+        pids.extend(known.iter().map(|known| known.pid.get()));
+        if extent == Extent::Whole {
+            let adopted: Vec<u32> = self.adopted();
+            for pid in adopted {
+                pids.insert(pid);
+                if self.is_candidate(pid) {
+                    self.add_family(pid, Depth::ToWorkers, &mut pids);
+                }
+            }
         }
         for identity in known {
             let Some(parent) = self.procs.get(identity.pid.get()).map(|proc| proc.parent) else { continue };
@@ -56,9 +72,8 @@ impl World {
         for adopter in [1].into_iter().chain(watcher.adopters.clone()) {
             pids.insert(adopter);
             for child in self.list_children(adopter) {
-                let is_candidate = |proc: &&Proc| proc.looks_like_worker() || proc.kind == Kind::Wrapper;
-                if self.procs.get(child.get()).filter(is_candidate).is_some() {
-                    self.add_family(child.get(), &mut pids);
+                if self.is_candidate(child.get()) {
+                    self.add_family(child.get(), Depth::ToWorkers, &mut pids);
                 }
             }
         }
@@ -91,16 +106,51 @@ impl World {
         view
     }
 
-    /// A process and everything below it.
-    fn add_family(&mut self, pid: u32, pids: &mut BTreeSet<u32>) {
-        let mut waiting = vec![pid];
+    /// A worker, or a shell that runs one.
+    fn is_candidate(&self, pid: u32) -> bool {
+        let is_one = |proc: &Proc| proc.looks_like_worker() || proc.kind == Kind::Wrapper;
+        self.procs.get(pid).is_some_and(is_one)
+    }
+
+    /// The processes that show a sign of adoption, as a scan of the whole table tells.
+    fn adopted(&self) -> Vec<u32> {
+        let mut all = ProcessView { init_is_init: self.setup.init_is_init, ..ProcessView::default() };
+        for proc in self.procs.iter() {
+            self.look_at(proc.pid, &mut all);
+        }
+        self.look_around(&mut all);
+        let ours = |process: &&Process| process.uid == USER && !process.zombie && !process.kernel;
+        let adopted = all.processes.values().filter(ours);
+        let adopted = adopted.filter(|process| adoption::sign(process, &all).is_some());
+        adopted.map(|process| process.identity.pid.get()).collect()
+    }
+
+    /// A process and what is below it.
+    fn add_family(&mut self, root: u32, depth: Depth, pids: &mut BTreeSet<u32>) {
+        let mut waiting = vec![root];
         let mut met = BTreeSet::new();
         while let Some(pid) = waiting.pop().filter(|_| met.len() < 400) {
-            if met.insert(pid) {
-                pids.insert(pid);
+            if !met.insert(pid) {
+                continue;
+            }
+            pids.insert(pid);
+            let is_worker = || self.procs.get(pid).is_some_and(Proc::looks_like_worker);
+            if depth == Depth::All || pid == root || !is_worker() {
                 waiting.extend(self.list_children(pid).iter().map(|child| child.get()));
             }
         }
+    }
+
+    /// A look at everything that is below these: before their trees are ended, all that is in them has to be known.
+    pub(crate) fn look_below(&mut self, pids: &[Pid], view: &mut ProcessView) {
+        let mut below = BTreeSet::new();
+        for pid in pids {
+            self.add_family(pid.get(), Depth::All, &mut below);
+        }
+        for pid in below {
+            self.look_at(pid, view);
+        }
+        self.look_around(view);
     }
 
     /// What is needed to judge those that are in view: ancestors, and the leaders of groups and sessions.

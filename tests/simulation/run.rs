@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_reaper::domain::decide::decide;
+use gateway_reaper::domain::decide::{Decision, decide};
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::looking::{self, Looked, Planner, Series};
@@ -136,6 +136,7 @@ impl Sim {
                     let mut memory = Ledger::clone(&run.memory);
                     let_go(&mut Hands { world: &self.world, disk }, &mut memory.unfinished);
                     run.memory = Rc::new(memory);
+                    run.began = self.world.borrow().awake();
                 }
                 return self.look(disk, run);
             }
@@ -252,17 +253,18 @@ impl Sim {
         let interval = Duration::from_millis(rhythm.every);
         let last = run.watcher.looked.filter(|_| rhythm.watches);
         let longest_read = Duration::from_millis(TABLE_TIMEOUT);
-        let unobserved = last.map(|last| last.unobserved_until(run.began, interval, longest_read));
+        let this = Looked { began: run.began, ended: world.awake() };
+        let unobserved = last.map(|last| last.unobserved_until(this, interval, longest_read));
         let unobserved = unobserved.unwrap_or_default();
-        run.watcher.looked = Some(Looked { began: run.began, ended: world.awake() });
-        let seen = Observation {
+        run.watcher.looked = Some(this);
+        let mut seen = Observation {
             boot: boot.clone(),
             processes: std::mem::take(&mut run.view),
             gateways,
             unobserved,
         };
         let now = world.awake();
-        let decision = decide(&seen, &run.memory, &world.rules, now);
+        let decision = decide_twice(&mut world, &mut seen, &run.memory, now);
         world.count_sights(disk, &seen);
         world.note_listed(disk, &decision.gateways);
         let mut warrants = Vec::new();
@@ -342,9 +344,10 @@ impl Sim {
         let gateways = gateways
             .map(|(index, table)| world.observed(index, roots[index], (table, asked), &run.memory, &view));
         let gateways: Vec<_> = gateways.collect();
-        let seen =
+        let mut seen =
             Observation { boot: world.boot_id(), processes: view, gateways, unobserved: Duration::ZERO };
-        let decision = decide(&seen, &run.memory, &world.rules, world.awake());
+        let now = world.awake();
+        let decision = decide_twice(&mut world, &mut seen, &run.memory, now);
         let verdict = judge(&run.warrants[victim], &seen, &decision);
         world.say(|_| format!("    reaper: another look says {verdict:?}"));
         verdict
@@ -488,6 +491,17 @@ impl Sim {
     pub(crate) fn wants_poll(&self, run: &Run) -> bool {
         run.teardown.is_some() && self.world.borrow().exits != run.exits
     }
+}
+
+/// Decides; where what is below a process matters, once more with all of that in view.
+fn decide_twice(world: &mut World, seen: &mut Observation, memory: &Ledger, now: Awake) -> Decision {
+    let decision = decide(seen, memory, &world.rules, now);
+    let roots = decision.to_look_below();
+    if roots.is_empty() {
+        return decision;
+    }
+    world.look_below(&roots, &mut seen.processes);
+    decide(seen, memory, &world.rules, now)
 }
 
 /// The reaper's own process goes with its run.
