@@ -74,6 +74,15 @@ impl World {
             && !self.is_impostor(session)
             && worker.is_none_or(checks)
             && !session.worker.is_some_and(|worker| self.is_above_named(worker))
+            && !self.carriers(session).any(|carrier| self.is_above_others(session, carrier))
+    }
+
+    /// What carries the key that its row says, an earlier worker of it included.
+    fn carriers<'a>(&'a self, session: &'a Sess) -> impl Iterator<Item = &'a Proc> {
+        let tells_key = !self.setup.gateways[session.gateway].hides_keys;
+        let carries =
+            move |proc: &&Proc| tells_key && proc.looks_like_worker() && proc.key() == session.told_key();
+        self.procs.iter().filter(carries)
     }
 
     fn is_below_gateway(&self, proc: &Proc, index: usize) -> bool {
@@ -146,7 +155,7 @@ impl World {
         !proc.strayed && worker.is_some_and(|worker| self.is_knowable_worker(toil, worker))
     }
 
-    fn is_under_another_user(&self, proc: &Proc) -> bool {
+    pub(crate) fn is_under_another_user(&self, proc: &Proc) -> bool {
         let mut parent = self.procs.get(proc.parent);
         while let Some(found) = parent.filter(|found| found.root.is_some()) {
             if found.uid != USER {

@@ -50,14 +50,17 @@ impl World {
         let owns = |row: &Sess| {
             let named = row.misnamed.or_else(|| self.named_by(row));
             let worker = row.worker.and_then(|serial| self.procs.alive(serial));
+            let named_one = named.and_then(|pid| self.procs.get(pid));
+            let is_copy = |of: &Proc| of.argv == proc.argv;
             let hides_keys = self.setup.gateways[row.gateway].hides_keys;
             let tells_key = !hides_keys && proc.looks_like_worker() && row.told_key() == proc.key();
-            named == Some(proc.pid) || tells_key || worker.is_some_and(|worker| worker.argv == proc.argv)
+            named == Some(proc.pid) || tells_key || worker.into_iter().chain(named_one).any(is_copy)
         };
         self.sessions.iter().any(|row| row.life == Life::Live && owns(row))
     }
 
-    /// Below a gateway that is known, or adopted by init. What is elsewhere is found by a whole look, every ten minutes.
+    /// Below a gateway that is known, or adopted by init. What is elsewhere is found by a whole look, every ten minutes; and what is below another
+    /// user's process that was adopted, only by one at everything: that one's argv isn't read, so nothing says that it was a worker.
     fn can_be_found(&self, proc: &Proc) -> bool {
         let above = self
             .ancestors(proc)
@@ -67,7 +70,7 @@ impl World {
                 let setup = &self.setup.gateways[index];
                 setup.tells.pid || setup.found_by_argv
             }
-            kind => kind == Kind::Init,
+            kind => kind == Kind::Init && !self.is_under_another_user(proc),
         })
     }
 }
