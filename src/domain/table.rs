@@ -195,6 +195,12 @@ impl TableView {
         }
     }
 
+    /// Whether another question soon would cost time and tell nothing: the gateway may be there, and gave no table. That nothing listens costs
+    /// nothing to ask, holds for that instant alone, and is what a worker is ended on.
+    pub fn is_asked_once(&self) -> bool {
+        self.missing().is_some_and(|missing| missing.answer != Answer::NothingListens)
+    }
+
     /// What is known where there is no current table.
     pub fn missing(&self) -> Option<&NoTable> {
         match self {

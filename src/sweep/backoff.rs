@@ -34,9 +34,11 @@ struct Down {
 }
 
 impl Backoff {
-    /// What to say of the gateway without asking it: it was down a moment ago.
+    /// What to say of the gateway without asking it: it was down a moment ago. Where nothing listened it is asked all the same: by now it may
+    /// be up, with the workers of its last run.
     pub(super) fn spared(&self, now: Awake) -> Option<TableView> {
-        self.down.as_ref().filter(|down| now < down.until).map(|down| down.view.clone())
+        let down = self.down.as_ref().filter(|down| now < down.until && down.view.is_asked_once());
+        down.map(|down| down.view.clone())
     }
 
     /// Whether the gateway is not asked now.
@@ -77,4 +79,33 @@ impl Backoff {
 fn same_trouble(before: &TableView, now: &TableView) -> bool {
     let kind = |view: &TableView| view.missing().map(|missing| (missing.answer, missing.listed.is_empty()));
     kind(before) == kind(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_gives_no_table_is_asked_less_and_less_often_and_one_that_is_gone_at_every_look() {
+        let asked = |view: TableView| {
+            let mut backoff = Backoff::default();
+            let at = |second: u64| Awake::from_nanos(0) + Duration::from_secs(second);
+            let is_asked = |second: &u64| {
+                let spared = backoff.spared(at(*second)).is_some();
+                if !spared {
+                    backoff.heard(
+                        &"gw".into(),
+                        &view,
+                        at(*second),
+                        Patience::Growing(Duration::from_secs(1)),
+                    );
+                }
+                !spared
+            };
+            (0..30).filter(is_asked).collect::<Vec<u64>>()
+        };
+        assert_eq!(asked(TableView::unreachable("hangs")), [0, 1, 3, 7, 15]);
+        assert_eq!(asked(TableView::refused("401")), [0, 1, 3, 7, 15]);
+        assert_eq!(asked(TableView::nothing_listens("connection refused")), (0..30).collect::<Vec<_>>());
+    }
 }

@@ -102,12 +102,12 @@ impl Sweep {
         Ok(view)
     }
 
-    /// Reads all tables at the same time; again, if they were read before. One that couldn't be read is not asked for twice in a run: a
-    /// gateway that hangs costs a run one timeout.
+    /// Reads all tables at the same time; again, if they were read before. One that a gateway failed to give is not asked for twice in a run:
+    /// one that hangs costs a run one timeout.
     async fn read_tables(&mut self, tables: &mut [Option<TableView>]) {
         let (now, patience) = (clock::awake_now(), self.patience);
         let reads = self.gateways.iter_mut().zip(tables).map(|(watched, table)| async move {
-            if table.as_ref().is_some_and(|before| before.current().is_none()) {
+            if table.as_ref().is_some_and(TableView::is_asked_once) {
                 return;
             }
             let view = match watched.backoff.spared(now) {

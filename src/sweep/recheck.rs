@@ -13,13 +13,13 @@ use crate::domain::warrant::{GOOD_FOR, Warrant};
 use crate::reap::event::Recheck;
 use crate::sources::clock;
 
-/// Tables that could not be read in this run, by gateway: a gateway that hangs costs a run one timeout.
+/// Tables that gateways failed to give in this run, by gateway: one that hangs costs a run one timeout.
 pub(super) type Unread = Vec<Option<TableView>>;
 
-/// The tables of an observation that could not be read.
+/// The tables of an observation that are not asked for again.
 pub(super) fn unread(seen: &Observation) -> Unread {
     let views = seen.gateways.iter().map(|gateway| &gateway.table);
-    views.map(|view| view.current().is_none().then(|| view.clone())).collect()
+    views.map(|view| view.is_asked_once().then(|| view.clone())).collect()
 }
 
 impl Sweep {
