@@ -179,9 +179,8 @@ impl Sim {
             }
             looking::Next::ReadTables => {
                 run.asked = now;
-                // One that wasn't to be read a moment ago isn't asked for twice.
                 let is_asked =
-                    |table: &Option<TableView>| table.as_ref().is_none_or(|table| table.current().is_some());
+                    |table: &Option<TableView>| !table.as_ref().is_some_and(TableView::is_asked_once);
                 let asked: Vec<usize> =
                     (0..run.tables.len()).filter(|index| is_asked(&run.tables[*index])).collect();
                 let mut world = self.world.borrow_mut();
