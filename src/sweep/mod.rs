@@ -233,7 +233,10 @@ impl Sweep {
         if roots.is_empty() {
             return Ok(decision);
         }
-        self.processes.look_below(&mut seen.processes, &roots)?;
+        // A list of children that is read while others exit may lack one.
+        for _ in 0..2 {
+            self.processes.look_below(&mut seen.processes, &roots)?;
+        }
         self.processes.look_for_clients(&mut seen.processes, &roots)?;
         self.processes.look_for_members(&mut seen.processes)?;
         Ok(decide(seen, memory, &self.rules, now))

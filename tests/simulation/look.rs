@@ -24,6 +24,9 @@ enum Depth {
     All,
 }
 
+/// Below so many workers one look goes.
+const FAMILIES: usize = 8;
+
 /// What a process that looks again and again knows besides its ledger. A single run has none of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watcher {
@@ -33,6 +36,8 @@ pub(crate) struct Watcher {
     pub(crate) looked: Option<Looked>,
     /// Processes that were seen to adopt.
     adopters: BTreeSet<u32>,
+    /// With which worker the next look below workers begins.
+    turn: Option<usize>,
     /// The parents that known processes had.
     parents: BTreeMap<ProcessIdentity, u32>,
 }
@@ -77,10 +82,12 @@ impl World {
                 }
             }
         }
+        let looked_below = self.add_below_workers(reaper, watcher, &mut pids);
         let mut view = ProcessView {
             own_line,
             own_namespace: Some(OWN_NAMESPACE),
             init_is_init: self.setup.init_is_init,
+            looked_below,
             ..ProcessView::default()
         };
         let chunk = 1 + pids.len() / 3;
@@ -92,8 +99,6 @@ impl World {
             }
             self.look_at(pid, &mut view);
         }
-        // Everything below everything was looked at.
-        view.looked_below = view.processes.keys().copied().collect();
         self.look_around(&mut view);
         if extent == Extent::Whole {
             let lines = roots.iter().copied().chain(known.iter().map(|known| known.pid));
@@ -104,6 +109,27 @@ impl World {
             watcher.adopters.extend(adopters.filter(|adopter| above.contains(adopter)));
         }
         view
+    }
+
+    /// What is below so many workers; the next look begins with others.
+    fn add_below_workers(
+        &mut self,
+        reaper: Serial,
+        watcher: &mut Watcher,
+        pids: &mut BTreeSet<u32>,
+    ) -> BTreeSet<Pid> {
+        let is_worker = |pid: &u32| self.procs.get(*pid).is_some_and(Proc::looks_like_worker);
+        let workers: Vec<u32> = pids.iter().copied().filter(is_worker).collect();
+        let turn = watcher.turn.unwrap_or(usize::try_from(reaper).unwrap());
+        let from = turn.checked_rem(workers.len()).unwrap_or(0);
+        let count = workers.len().min(FAMILIES);
+        watcher.turn = Some(from + count);
+        let mut looked_below = BTreeSet::new();
+        for worker in workers.iter().cycle().skip(from).take(count) {
+            self.add_family(*worker, Depth::All, pids);
+            looked_below.extend(Pid::new(u64::from(*worker)));
+        }
+        looked_below
     }
 
     /// A worker, or a shell that runs one.

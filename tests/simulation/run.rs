@@ -499,7 +499,9 @@ fn decide_twice(world: &mut World, seen: &mut Observation, memory: &Ledger, now:
     if roots.is_empty() {
         return decision;
     }
-    world.look_below(&roots, &mut seen.processes);
+    for _ in 0..2 {
+        world.look_below(&roots, &mut seen.processes);
+    }
     decide(seen, memory, &world.rules, now)
 }
 
