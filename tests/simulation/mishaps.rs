@@ -64,7 +64,9 @@ impl World {
         let teardown = policies().map(|p| millis(p.close_timeout + 2 * p.term_timeout) + 10_000);
         let poll = self.setup.reapers.iter().map(|rhythm| rhythm.every + rhythm.jitter);
         let (teardown, poll) = (teardown.max().unwrap_or(0), poll.max().unwrap_or(0));
-        let once = grace.max().unwrap_or(0) + 2 * (poll + teardown) + 5000;
+        // A worker that a look misses is in doubt, and so is each that may be it.
+        let missed = if self.setup.misses > 0 { 3 * poll } else { 0 };
+        let once = grace.max().unwrap_or(0) + 2 * (poll + teardown) + missed + 5000;
         // A worker below another goes first, and a whole look that finds what was adopted unseen is not made at once.
         once * (1 + u64::from(self.depth()))
     }
