@@ -208,3 +208,16 @@ fn in_doubt_it_is_still_of_the_session_that_the_last_table_told() {
     world.rows([without_worker(attached("a"))]).look();
     assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
 }
+
+#[test]
+fn what_is_left_of_a_worker_is_its_sessions_still_when_a_restarted_gateway_goes_on_with_that() {
+    let mut world = seen(attached("a"));
+    world.unreachable("gw").die(100, 1);
+    assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+    world.die(200, 1);
+    world.look();
+    let gateway = world.process(100, 1, "gatewayd").identity;
+    world.of("gw").process = Some(gateway);
+    world.rows([without_worker(attached("a"))]);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+}

@@ -7,7 +7,7 @@ use super::clock;
 use super::doubts;
 use super::owners::{Owner, Owners};
 use super::quota;
-use super::world::{Standing, World};
+use super::world::{Gateway, Standing, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
 use crate::domain::orphan::OrphanKind;
@@ -319,10 +319,19 @@ fn whose(
             let own = rows.as_slice().iter().filter(|row| row.gateway == index);
             (own.map(|row| world.session(*row).id.clone()).collect(), None)
         }
+        // A gateway that is down may be up again and go on with its sessions.
+        Some(Owner::Nobody(kind)) if goes_on_later(&world.gateways[index]) => match memory {
+            Some(memory) => (memory.sessions.clone(), memory.orphan),
+            None => (Vec::new(), Some(*kind).filter(|kind| *kind == OrphanKind::Leftover)),
+        },
         Some(Owner::Nobody(kind)) => (Vec::new(), Some(*kind)),
         Some(Owner::Tree) => (Vec::new(), Some(OrphanKind::OwnerlessWorker)),
         Some(Owner::Doubt(_)) | None => {
             memory.map(|memory| (memory.sessions.clone(), memory.orphan)).unwrap_or_default()
         }
     }
+}
+
+fn goes_on_later(gateway: &Gateway<'_>) -> bool {
+    gateway.standing != Standing::Current && gateway.rules.takes_workers_back
 }
