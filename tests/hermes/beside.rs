@@ -8,20 +8,21 @@ use serde_json::{Value, json};
 
 use super::gateway::Gateway;
 use super::reaper::{Reaper, Said};
-use super::releases::{Release, on_each_release};
+use super::releases::{Release, on_each_release, on_releases};
 use super::rpc::{Client, Refusal};
 use super::until;
 
 on_each_release!(without_the_plugin_workers_are_told_of_and_end_only_if_that_is_asked_for, without_plugin);
 on_each_release!(an_idle_worker_of_an_attached_client_is_ended_and_its_session_stays, idle);
 
-on_each_release!(
-    a_client_that_comes_back_at_the_moment_of_the_signal_loses_one_command_at_most,
-    a_few_returns
-);
+mod a_client_that_comes_back_at_the_moment_of_the_signal_loses_one_command_at_most {
+    use super::*;
+
+    on_releases!(a_few_returns; on_0_19_0 V0_19_0);
+}
 
 async fn a_few_returns(release: Release) {
-    super::long::idle::returns(release, 4).await;
+    super::long::idle::returns(release, 3).await;
 }
 
 pub(crate) const WORKERS: &str = "without_table = \"workers\"";

@@ -1,5 +1,6 @@
 //! Workers that do nothing, and those that only look so: what keeps a worker where its end is asked for, on the real releases.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -133,7 +134,7 @@ pub(crate) async fn returns(release: Release, rounds: u32) {
     drop(client);
     let (mut spared, mut ended, mut lost, mut late_by, mut step) = (0, 0, 0, 1300_i64, 200_i64);
     let mut last = None;
-    for _ in 0..rounds {
+    for round in 0..rounds {
         until("its worker rests", async || {
             let said = reaper.once().await;
             said.subjects().iter().any(|subject| subject["verdict"] == "wait").then_some(())
@@ -156,6 +157,10 @@ pub(crate) async fn returns(release: Release, rounds: u32) {
             .iter()
             .any(|subject| subject["orphan_kind"] == "unattended-worker" && subject["outcome"] == "reaped");
         lost += failures;
+        println!(
+            "Hermes {release}, round {round}: back after {late_by} ms; {}, {failures} commands failed",
+            if was_ended { "the worker was ended" } else { "the worker was spared" }
+        );
         (spared, ended) = if was_ended { (spared, ended + 1) } else { (spared + 1, ended) };
         step = if last == Some(was_ended) { (step * 2).min(400) } else { (step / 4).max(1) };
         last = Some(was_ended);
@@ -187,24 +192,42 @@ async fn forty(release: Release) {
         gateway.built(&session).await;
         sessions.push(session);
     }
-    let works_on = client.create().await;
+    let mut works = gateway.client().await;
+    let works_on = works.create().await;
     gateway.built(&works_on).await;
-    client.prompt(&works_on, "HOLD:on").await.unwrap();
-    until("the turn is with the model", async || gateway.model.holds("on").then_some(())).await;
+    works.turn(&works_on, "hello").await;
+    help(&mut works, &works_on).await.unwrap();
     let own = gateway.worker(&works_on).await;
-    let mut back = 0;
-    until("all others are ended", async || {
-        let said = reaper.run(&["once", "--wait", "20s"]).await;
-        assert_eq!(said.exit, 0, "{}", said.report);
-        back += said.report["totals"]["reclaimed_bytes"].as_u64().unwrap_or_default();
-        let left = gateway.workers();
-        left.iter().all(|worker| worker.pid() == own.pid()).then_some(())
-    })
-    .await;
-    println!("Hermes {release}: {IDLE_WORKERS} idle workers ended, {} MB back", back >> 20);
-    assert!(own.alive() && gateway.is_alive() && client.is_connected());
-    gateway.model.release("on");
-    gateway.row_where(&works_on, "the turn ends", |row| row["turn"] == "idle").await;
+    let done = AtomicBool::new(false);
+    let (back, commands) = tokio::join!(
+        async {
+            let mut back = 0;
+            until("all others are ended", async || {
+                let said = reaper.run(&["once", "--wait", "20s"]).await;
+                assert_eq!(said.exit, 0, "{}", said.report);
+                back += said.report["totals"]["reclaimed_bytes"].as_u64().unwrap_or_default();
+                gateway.workers().iter().all(|worker| worker.pid() == own.pid()).then_some(())
+            })
+            .await;
+            done.store(true, Ordering::Relaxed);
+            back
+        },
+        async {
+            let mut commands = 0;
+            while !done.load(Ordering::Relaxed) {
+                help(&mut works, &works_on).await.expect("its worker is in use");
+                commands += 1;
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            commands
+        }
+    );
+    println!(
+        "Hermes {release}: {IDLE_WORKERS} idle workers ended, {} MB back; {commands} commands worked meanwhile",
+        back >> 20
+    );
+    assert!(own.alive() && gateway.is_alive() && client.is_connected() && works.is_connected());
+    works.turn(&works_on, "still there?").await;
     for session in sessions.iter().take(3) {
         assert_eq!(gateway.row(session).await.unwrap()["transport"], "attached");
         assert!(failures_until_one_works(&mut client, session).await <= 1);
