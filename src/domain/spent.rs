@@ -22,15 +22,25 @@ pub struct Spent {
     pub at: Awake,
     /// So much, in milliseconds.
     used_ms: u64,
+    /// When it was last seen to have worked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    worked: Option<Awake>,
 }
 
 impl Spent {
     /// A first look.
     pub fn new(at: Awake, used: Duration) -> Self {
-        Self { at, used_ms: u64::try_from(used.as_millis()).unwrap_or(u64::MAX) }
+        Self { at, used_ms: u64::try_from(used.as_millis()).unwrap_or(u64::MAX), worked: None }
     }
 
-    /// Whether the tree worked since, by another look. It did, too, if it has used less than before: something of it has ended.
+    /// It works, as something else shows.
+    #[must_use]
+    pub fn working(self) -> Self {
+        Self { worked: Some(self.at), ..self }
+    }
+
+    /// Whether the tree worked since, by another look. It did, too, if it has used less than before: something of it has ended. A look that
+    /// comes so soon after one that saw it work that it can tell nothing says the same.
     pub fn look(&mut self, at: Awake, used: Duration, rest: CpuShare) -> bool {
         let now = Self::new(at, used);
         let span = at.since(self.at);
@@ -38,10 +48,12 @@ impl Spent {
             Some(more) => Duration::from_millis(more) > rest.of(span.max(LEAST)),
             None => true,
         };
+        let before = self.worked.filter(|_| !worked);
         if worked || span >= RENEWED_AFTER {
             *self = now;
         }
-        worked
+        self.worked = if worked { Some(at) } else { before.filter(|before| at.since(*before) < LEAST) };
+        self.worked.is_some()
     }
 }
 
@@ -95,7 +107,7 @@ mod tests {
                 move |second| works(second).then_some(second)
             })
             .collect();
-        assert_eq!(seen, [6, 12]);
+        assert_eq!(seen, [6, 7, 8, 9, 10, 11, 12]);
     }
 
     #[test]
@@ -109,6 +121,7 @@ mod tests {
     fn what_has_ended_has_worked() {
         let mut spent = Spent::new(at(0), ms(500));
         assert!(spent.look(at(5), ms(100), HALF_A_PERCENT));
-        assert!(!spent.look(at(10), ms(100), HALF_A_PERCENT));
+        assert!(spent.look(at(14), ms(100), HALF_A_PERCENT));
+        assert!(!spent.look(at(15), ms(100), HALF_A_PERCENT));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::ids::Pid;
 use crate::domain::ledger::Ledger;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::{CpuShare, Rules, Workers};
@@ -43,6 +44,7 @@ impl Busy {
         &mut self,
         gateways: impl Iterator<Item = (&'a mut GatewayObservation, &'a Rules)>,
         view: &mut ProcessView,
+        memory: &Ledger,
         now: Awake,
     ) {
         let mut seen = BTreeMap::new();
@@ -69,7 +71,11 @@ impl Busy {
                 }
             }
             if rules.workers == Workers::LeadersOfGone {
-                for worker in view.bereft.iter().filter_map(|pid| view.get(*pid)) {
+                let remembered = memory.gateways.get(&gateway.name);
+                let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
+                let members = families.flat_map(|family| &family.members).filter_map(|it| view.alive(it));
+                let bereft = view.bereft.iter().filter_map(|pid| view.get(*pid));
+                for worker in bereft.chain(members.filter(|it| is_left(view, it))) {
                     if self.work_of(worker, rest, now, &mut seen).is_some() {
                         at_work.push(worker.identity.pid);
                     }
@@ -109,11 +115,20 @@ impl Busy {
         match self.spent.get_mut(&worker) {
             Some(spent) => Ok(spent.look(now, used, rest)),
             None => {
-                self.spent.insert(worker, Spent::new(now, used));
-                self.trees.runs_now(worker)
+                let (spent, runs) = (Spent::new(now, used), self.trees.runs_now(worker)?);
+                self.spent.insert(worker, if runs { spent.working() } else { spent });
+                Ok(runs)
             }
         }
     }
+}
+
+/// Whether it outlived what it was below.
+fn is_left(view: &ProcessView, process: &Process) -> bool {
+    process
+        .parent
+        .is_none_or(|parent| parent == Pid::INIT || view.get(parent).is_none_or(|parent| parent.zombie))
+        || view.ancestors(process).all(|above| above.session != process.session)
 }
 
 /// What looks like a worker, by the key that it carries.

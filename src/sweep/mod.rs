@@ -211,7 +211,7 @@ impl Sweep {
         memory: &Ledger,
         series: Series,
     ) -> Result<(Observation, Decision, Awake), SweepError> {
-        self.find_servers();
+        self.find_servers(memory);
         let (mut seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
         let mut decision = self.decide(&mut seen, memory, now)?;

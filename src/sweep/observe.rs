@@ -71,7 +71,7 @@ impl Sweep {
         let knows_no_better = self.gateways.iter().map(|watched| !watched.knows_rest);
         let measured = gateways.iter_mut().zip(&self.rules).zip(knows_no_better);
         let measured = measured.filter_map(|(gateway, knows_no_better)| knows_no_better.then_some(gateway));
-        self.busy.look(measured, &mut view, clock::awake_now());
+        self.busy.look(measured, &mut view, memory, clock::awake_now());
         let this = Looked { began, ended: clock::awake_now() };
         let unobserved = self.unobserved(this);
         self.looked = Some(this);

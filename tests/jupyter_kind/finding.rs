@@ -72,6 +72,19 @@ fn servers_are_found_at_a_base_url_at_ipv6_and_at_a_socket_and_without_a_token()
         stage.disconnect(kernel, server, kernel);
     }
     stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    let socket = stage.path("server.sock");
+    let at = format!("--ServerApp.sock={}", socket.display());
+    stage.does(json!(["start", "socket", [stage.bin("python"), "-m", "jupyter_server", "--allow-root", "--no-browser", at],
+        {"JUPYTER_TOKEN": TOKEN}]));
+    stage.eventually("it answers at its socket", || {
+        let said = stage.reaper(&["status"]);
+        let name = format!("jupyter:{}", socket.display());
+        said.report["gateways"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|it| it["name"] == name.as_str() && it["table"] == "ok" && it["pid"].is_u64())
+    });
     let said = stage.reaper(&["status"]);
     assert_eq!(said.exit, 0, "{}", said.text);
     assert_eq!(said.gateway("jupyter:8883")["table"], "ok");

@@ -55,3 +55,35 @@ fn an_older_kernel_of_a_server_that_was_killed_goes() {
         !stage.lives(pid)
     });
 }
+
+#[test]
+#[ignore = "half a minute"]
+fn the_children_of_a_kernel_that_ended_with_its_server_go_unless_they_work() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    let server = stage.server("server", 8888, &[]);
+    let children = "import subprocess, sys\n\
+        it = lambda *argv: subprocess.Popen(argv, start_new_session=True).pid\n\
+        print(it('sleep', '1003'), it(sys.executable, '-c', 'while True: sum(range(10000))'))";
+    let started = |kernel: &str| -> Vec<u64> {
+        stage.connect(kernel, "server", kernel);
+        let printed = stage.execute(kernel, children);
+        printed.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    };
+    let (kernel, shut_down) = (stage.kernel("server"), stage.kernel("server"));
+    let (ours, on_purpose) = (started(&kernel), started(&shut_down));
+    let pid = stage.kernel_pid(&kernel);
+    stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    stage.looks_for(LONGER);
+    // Somebody shuts a kernel down; what left its session stays as long as the server does.
+    assert_eq!(stage.rest("server", "DELETE", &format!("/api/kernels/{shut_down}")).0, 204);
+    let said = stage.looks_for(LONGER);
+    assert!(on_purpose.iter().all(|pid| stage.lives(*pid)), "{}", said.text);
+    stage.signal(server, Signal::KILL);
+    stage.eventually("the kernel sees that its server is gone", || !stage.lives(pid));
+    stage.eventually("what was below it and rests is gone", || {
+        stage.reaper(&["once"]);
+        !stage.lives(ours[0])
+    });
+    let said = stage.looks_for(LONGER);
+    assert!(stage.lives(ours[1]), "it works: {}", said.text);
+}

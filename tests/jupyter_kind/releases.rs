@@ -52,7 +52,7 @@ impl Release {
     fn is_installed(self, venv: &Path) -> bool {
         let libraries = fs::read_dir(venv.join("lib")).into_iter().flatten().flatten();
         let packages: Vec<PathBuf> = libraries.map(|python| python.path().join("site-packages")).collect();
-        let is_there = |package: &&str| {
+        let is_there = |package: &&'static str| {
             let info = format!("{}.dist-info", package.replace("==", "-"));
             packages.iter().any(|packages| packages.join(&info).exists())
         };

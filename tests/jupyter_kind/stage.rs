@@ -24,6 +24,8 @@ pub(crate) struct Stage {
     venv: PathBuf,
     child: Child,
     pipes: RefCell<(ChildStdin, BufReader<ChildStdout>)>,
+    /// What the reaper said last.
+    last: RefCell<String>,
 }
 
 /// A process of the stage.
@@ -67,7 +69,7 @@ impl Stage {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().unwrap();
         let pipes = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Some(Self { dir, venv, child, pipes: RefCell::new(pipes) })
+        Some(Self { dir, venv, child, pipes: RefCell::new(pipes), last: RefCell::default() })
     }
 
     /// Has something done, and returns what came of it.
@@ -203,7 +205,13 @@ impl Stage {
     pub(crate) fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let started = Instant::now();
         while !holds() {
-            assert!(started.elapsed() < PATIENCE, "it never came true that {what}\n{}", self.logs());
+            let last = self.last.borrow();
+            assert!(
+                started.elapsed() < PATIENCE,
+                "it never came true that {what}; the reaper: {last}\n{}",
+                self.logs()
+            );
+            drop(last);
             std::thread::sleep(Duration::from_millis(100));
         }
     }
@@ -224,6 +232,7 @@ impl Stage {
         let (out, err) = (ran["out"].as_str().unwrap(), ran["err"].as_str().unwrap());
         assert!(!out.contains(TOKEN) && !err.contains(TOKEN), "a token is shown:\n{out}\n{err}");
         let report = serde_json::from_str(out).unwrap_or(Value::Null);
+        *self.last.borrow_mut() = format!("{out}{err}");
         Said { exit: ran["exit"].as_i64().unwrap(), report, text: format!("{out}\n{err}") }
     }
 

@@ -11,6 +11,7 @@ use super::world::{Gateway, Standing, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
 use crate::domain::orphan::OrphanKind;
+use crate::domain::policy::Workers;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::{Judged, Keep, Protection, Subject};
 use crate::domain::warrant::Warrant;
@@ -158,6 +159,24 @@ impl<'w, 'a> Families<'w, 'a> {
         })
     }
 
+    /// Why a process that outlived its worker may be wanted all the same, where not everything below a worker is its own.
+    fn may_be_wanted(&self, gateway: usize, root: &Process) -> Option<Keep> {
+        let gateway = &self.world.gateways[gateway];
+        if gateway.rules.workers != Workers::LeadersOfGone {
+            return None;
+        }
+        let is_at_work = self.world.view().at_work.contains(&root.identity.pid);
+        let is_served = gateway.process.is_some() || gateway.lost.is_some();
+        if is_at_work {
+            Some(Keep::Held(vec!["worker-busy".into()]))
+        } else if is_served {
+            let why = "its worker is gone and its gateway isn't: it may have been left there on purpose";
+            Some(Keep::UnknownState(why.into()))
+        } else {
+            None
+        }
+    }
+
     /// Judges what is left of workers that are gone, of no session that is listed; and remembers all families. `elsewhere`: processes that
     /// are judged with an unfinished teardown.
     pub(super) fn judge(
@@ -219,7 +238,11 @@ impl<'w, 'a> Families<'w, 'a> {
             let (identity, rss_bytes) = (root.identity, root.rss_bytes);
             let subject = Subject::Worker { key: None, identity };
             let keep = self.protects(index, root);
-            if let Some(keep) = keep.or_else(unknown).or_else(|| doubts::of(self.world, index, root)) {
+            if let Some(keep) = keep
+                .or_else(unknown)
+                .or_else(|| self.may_be_wanted(index, root))
+                .or_else(|| doubts::of(self.world, index, root))
+            {
                 found.push(Judged::keep(subject, rss_bytes, keep));
                 continue;
             }
