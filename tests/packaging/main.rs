@@ -4,4 +4,5 @@
 
 mod man;
 mod prometheus;
+mod readme;
 mod systemd;
