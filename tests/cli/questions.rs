@@ -102,7 +102,7 @@ impl Weeks {
             match day {
                 21 => self.desk(&[kept.clone(), with(leaks.clone(), "turn", json!("running"))]),
                 20 => self.desk(&[kept.clone(), leaks.clone()]),
-                _ => self.desk(&[kept.clone()]),
+                _ => self.desk(std::slice::from_ref(&kept)),
             }
             let lost: Vec<Value> = (0..9).map(|number| orphan(&format!("b{day}-{number}"))).collect();
             self.bench.publish(&table(None, &lost));
