@@ -221,3 +221,34 @@ fn what_is_left_of_a_worker_is_its_sessions_still_when_a_restarted_gateway_goes_
     world.rows([without_worker(attached("a"))]);
     assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
 }
+
+#[test]
+fn what_is_left_of_a_worker_that_was_there_before_its_row_is_that_rows() {
+    let mut by_key = seen(attached("other"));
+    by_key.rows([]).look();
+    let mut by_pid = World::new();
+    by_pid.worker(200, "an older key", 100);
+    by_pid.process(300, 200, "node mcp.js");
+    by_pid.rows([]).look();
+    for (world, row) in
+        [(&mut by_key, without_worker(attached("a"))), (&mut by_pid, with_worker(attached("a"), 200))]
+    {
+        world.pass(5);
+        world.die(200, 1);
+        assert_eq!(world.rows([row]).look().fate_of_worker(300), "not judged", "it is its session's");
+        assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+        // Once its session is gone it has a grace like any other.
+        assert_eq!(world.rows([]).look_after(3_600).fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+    }
+}
+
+#[test]
+fn what_is_left_of_a_parentless_worker_has_the_longest_grace_of_all_gateways() {
+    let mut world = seen(attached("a"));
+    world.gateway("other", 110);
+    world.rules[0].policy.worker_grace = secs(5);
+    world.worker(200, "b", 1);
+    world.rows([]).look();
+    world.die(200, 1);
+    assert_eq!(world.look().fate_of_worker(300), "wait: parentless-worker, 0s of 60s");
+}

@@ -2,6 +2,7 @@
 //! where both are gone it is judged by itself, as a leftover.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::Duration;
 
 use super::clock;
 use super::doubts;
@@ -13,6 +14,7 @@ use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Workers;
 use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::table::Session;
 use crate::domain::verdict::{Judged, Keep, Protection, Subject};
 use crate::domain::warrant::Warrant;
 
@@ -37,7 +39,9 @@ struct Family<'a> {
     worker: ProcessIdentity,
     /// Its worker is gone, and is known to be.
     is_left: bool,
-    sessions: Vec<SessionId>,
+    /// The key that its worker's argv carries, or carried.
+    key: Option<&'a str>,
+    sessions: Vec<&'a SessionId>,
     /// Its worker was known to have no owner.
     orphan: Option<OrphanKind>,
     /// By PID. All of them are alive, no workers, and below no other worker.
@@ -74,6 +78,7 @@ impl<'w, 'a> Families<'w, 'a> {
                         gateway,
                         worker: worker.identity,
                         is_left: false,
+                        key: world.gateways[gateway].key_of(worker.identity.pid),
                         sessions,
                         orphan,
                         members: members(
@@ -93,7 +98,8 @@ impl<'w, 'a> Families<'w, 'a> {
                     gateway,
                     worker: memory.worker,
                     is_left: is_gone(world, &memory.worker),
-                    sessions: memory.sessions.clone(),
+                    key: memory.key.as_deref(),
+                    sessions: sessions_of_gone(world, gateway, memory),
                     orphan: memory.orphan,
                     members: members(world, owners, memory.worker, None, Some(memory)),
                     unseen: unseen(world, Some(memory)),
@@ -105,8 +111,7 @@ impl<'w, 'a> Families<'w, 'a> {
         let by_worker = all.iter().enumerate().map(|(place, family)| (family.worker, place)).collect();
         let mut left_of: HashMap<(usize, &SessionId), Vec<usize>> = HashMap::new();
         for (place, family) in all.iter().enumerate().filter(|(_, family)| family.is_left) {
-            let memory = family.memory.into_iter();
-            for session in memory.flat_map(|memory| &memory.sessions) {
+            for session in &family.sessions {
                 left_of.entry((family.gateway, session)).or_default().push(place);
             }
         }
@@ -177,6 +182,14 @@ impl<'w, 'a> Families<'w, 'a> {
         }
     }
 
+    /// Whose a parentless worker was may be unknown, and its argv is gone with it: then the longest grace of all.
+    fn grace(&self, index: usize, kind: OrphanKind) -> Duration {
+        let graces = self.world.gateways.iter().map(|gateway| gateway.rules.policy.worker_grace);
+        let all = || graces.max().unwrap_or_default();
+        let own = || self.world.gateways[index].rules.policy.worker_grace;
+        if kind == OrphanKind::ParentlessWorker { all() } else { own() }
+    }
+
     /// Judges what is left of workers that are gone, of no session that is listed; and remembers all families. `elsewhere`: processes that
     /// are judged with an unfinished teardown.
     pub(super) fn judge(
@@ -195,14 +208,20 @@ impl<'w, 'a> Families<'w, 'a> {
             let is_elsewhere = |member: &&Process| elsewhere.contains(&member.identity.pid);
             let members: Vec<&Process> =
                 family.members.iter().copied().filter(|member| !is_elsewhere(member)).collect();
-            let is_ours = family.is_left && !family.sessions.iter().any(is_listed);
+            let is_ours = family.is_left && !family.sessions.iter().copied().any(is_listed);
             let clock = if is_ours { self.judge_left(index, family, &members, &mut found) } else { None };
             let members = members.iter().map(|member| member.identity);
             let mut members: Vec<_> = members.chain(family.unseen.iter().copied()).take(MOST).collect();
             members.sort_unstable();
             if !members.is_empty() {
-                let (worker, orphan, sessions) = (family.worker, family.orphan, family.sessions.clone());
-                remembered.families.push(FamilyMemory { worker, sessions, orphan, members, clock });
+                remembered.families.push(FamilyMemory {
+                    worker: family.worker,
+                    sessions: family.sessions.iter().copied().cloned().collect(),
+                    key: family.key.map(Into::into),
+                    orphan: family.orphan,
+                    members,
+                    clock,
+                });
             }
         }
         remembered.families.sort_by_key(|family| family.worker);
@@ -218,7 +237,7 @@ impl<'w, 'a> Families<'w, 'a> {
     ) -> Option<WorkerClock> {
         let gateway = &self.world.gateways[index];
         let kind = match (family.orphan, gateway.standing) {
-            (Some(OrphanKind::Leftover), _) => OrphanKind::Leftover,
+            (Some(kind @ (OrphanKind::Leftover | OrphanKind::ParentlessWorker)), _) => kind,
             (_, Standing::Current) => OrphanKind::OwnerlessWorker,
             (_, Standing::Gone | Standing::NotTrusted(_)) => OrphanKind::ParentlessWorker,
         };
@@ -233,6 +252,7 @@ impl<'w, 'a> Families<'w, 'a> {
         };
         let before = family.memory.and_then(|memory| memory.clock);
         let clock = clock::of_family(self.world, gateway, before, kind);
+        let grace = self.grace(index, kind);
         let mut is_orphan = false;
         for root in roots(self.world, members) {
             let (identity, rss_bytes) = (root.identity, root.rss_bytes);
@@ -258,7 +278,7 @@ impl<'w, 'a> Families<'w, 'a> {
                 ..gateway.warrant(kind)
             };
             let waited = gateway.seen.asked.since(clock.since);
-            let verdict = quota::after(gateway.rules.policy.worker_grace, waited, warrant);
+            let verdict = quota::after(grace, waited, warrant);
             found.push(Judged::new(subject, rss_bytes, verdict));
         }
         is_orphan.then_some(clock)
@@ -329,29 +349,42 @@ fn unseen(world: &World<'_>, memory: Option<&FamilyMemory>) -> Vec<ProcessIdenti
     memory.into_iter().flat_map(|memory| &memory.members).filter(is_unseen).copied().collect()
 }
 
+/// The sessions whose worker this was, by what is remembered of it and by what the rows say now: a worker may be there before its row is.
+fn sessions_of_gone<'a>(world: &World<'a>, index: usize, memory: &'a FamilyMemory) -> Vec<&'a SessionId> {
+    let pid = memory.worker.pid;
+    // Another process may have its PID.
+    let is_free = world.alive(pid).is_none();
+    let is_its = |row: &&Session| {
+        let carries = memory.key.is_some() && row.worker_key() == memory.key.as_deref();
+        carries || (is_free && row.named_worker() == Some(pid))
+    };
+    let rows = world.gateways[index].rows.iter().filter(is_its).map(|row| &row.id);
+    let sessions: BTreeSet<&SessionId> = memory.sessions.iter().chain(rows).collect();
+    sessions.into_iter().collect()
+}
+
 /// The sessions whose worker this is, or what kind of orphan it is of no session. In doubt what is remembered of that.
-fn whose(
-    world: &World<'_>,
+fn whose<'a>(
+    world: &World<'a>,
     owners: &Owners<'_>,
     index: usize,
     worker: &Process,
-    memory: Option<&FamilyMemory>,
-) -> (Vec<SessionId>, Option<OrphanKind>) {
+    memory: Option<&'a FamilyMemory>,
+) -> (Vec<&'a SessionId>, Option<OrphanKind>) {
+    let remembered = |memory: &'a FamilyMemory| (memory.sessions.iter().collect(), memory.orphan);
     match owners.of(worker.identity.pid) {
         Some(Owner::Sessions(rows)) => {
             let own = rows.as_slice().iter().filter(|row| row.gateway == index);
-            (own.map(|row| world.session(*row).id.clone()).collect(), None)
+            (own.map(|row| &world.session(*row).id).collect(), None)
         }
         // A gateway that is down may be up again and go on with its sessions.
         Some(Owner::Nobody(kind)) if goes_on_later(&world.gateways[index]) => match memory {
-            Some(memory) => (memory.sessions.clone(), memory.orphan),
+            Some(memory) => remembered(memory),
             None => (Vec::new(), Some(*kind).filter(|kind| *kind == OrphanKind::Leftover)),
         },
         Some(Owner::Nobody(kind)) => (Vec::new(), Some(*kind)),
         Some(Owner::Tree) => (Vec::new(), Some(OrphanKind::OwnerlessWorker)),
-        Some(Owner::Doubt(_)) | None => {
-            memory.map(|memory| (memory.sessions.clone(), memory.orphan)).unwrap_or_default()
-        }
+        Some(Owner::Doubt(_)) | None => memory.map(remembered).unwrap_or_default(),
     }
 }
 

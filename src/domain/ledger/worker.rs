@@ -65,6 +65,9 @@ pub struct FamilyMemory {
     /// The sessions whose worker it was when that was last to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionId>,
+    /// The key that its argv carried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<Box<str>>,
     /// It was of no session, and an orphan of this kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub orphan: Option<OrphanKind>,
