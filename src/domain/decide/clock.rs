@@ -26,7 +26,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         started,
         failures: 0,
     };
-    let Some(memory) = gateway.memory else { return grown(gateway.seen.asked, session, fresh(None, None)) };
+    let Some(memory) = gateway.memory else { return grown(world, gateway, session, fresh(None, None)) };
     let (before, run) = (gateway.remembered_run(), gateway.run());
     let is_marked = memory.restart.contains(&session.id);
     match memory.sessions.get(&session.id) {
@@ -37,25 +37,26 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
                 && clock.since <= now
                 && clock.claims_after.is_none_or(|after| after <= now) =>
         {
-            grown(gateway.seen.asked, session, clock.clone())
+            grown(world, gateway, session, clock.clone())
         }
-        Some(_) => grown(gateway.seen.asked, session, fresh(Some(now), None)),
+        Some(_) => grown(world, gateway, session, fresh(Some(now), None)),
         None if is_marked || (before.is_some() && before != run.as_ref()) => {
-            grown(gateway.seen.asked, session, fresh(Some(now), None))
+            grown(world, gateway, session, fresh(Some(now), None))
         }
         // It was in use at the last look, so its clocks can't reach back before that.
         None if memory.in_use.contains(&session.id) => {
-            grown(gateway.seen.asked, session, fresh(None, memory.looked))
+            grown(world, gateway, session, fresh(None, memory.looked))
         }
-        None => grown(gateway.seen.asked, session, fresh(None, memory.started.get(&session.id).copied())),
+        None => grown(world, gateway, session, fresh(None, memory.started.get(&session.id).copied())),
     }
 }
 
 /// Between two looks neither of the gateway's clocks may grow by more than the awake time that passed: they are held to the latest instant
 /// that they ever started at. (A gateway that counts the machine's sleep, or whose wall clock was set, claims hours in a second.)
-fn grown(asked: Awake, session: &Session, clock: SessionClock) -> SessionClock {
+fn grown(world: &World<'_>, gateway: &Gateway<'_>, session: &Session, clock: SessionClock) -> SessionClock {
     let Some(claim) = claim(session) else { return clock };
-    let starts = asked.before(claim);
+    // What nobody observed doesn't count in the gateway's clocks either.
+    let starts = (gateway.seen.asked.before(claim) + world.seen.unobserved).min(world.now);
     let is_news = clock.started.is_none_or(|before| starts.since(before) > JITTER);
     SessionClock { started: if is_news { Some(starts) } else { clock.started }, ..clock }
 }

@@ -188,7 +188,9 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let mut remembered = GatewayMemory {
             process: gateway.process.or_else(|| gateway.memory?.process),
             run: gateway.remembered_run().cloned().filter(|_| !is_current).or_else(|| gateway.run()),
-            looked: is_current.then_some(gateway.seen.asked),
+            // Of a look that was stopped in the middle, its table may have waited to be read.
+            looked: is_current
+                .then_some((gateway.seen.asked + seen.unobserved).min(now.max(gateway.seen.asked))),
             closes: closes_without_effect(gateway),
             ..GatewayMemory::default()
         };
