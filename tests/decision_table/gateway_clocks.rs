@@ -176,3 +176,15 @@ fn of_a_session_in_use_at_the_last_look_they_reach_no_further_back_than_that() {
         );
     }
 }
+
+#[test]
+fn while_a_session_is_kept_for_its_worker_they_may_not_grow_faster_than_time_passes_either() {
+    let mut world = World::new();
+    let mut kept = claiming(Some(2), Some(2));
+    kept.worker = Told::Known(Some(pid(1)));
+    assert_eq!(world.rows([kept]).look().fate("a"), "keep: protected");
+    let mut row = claiming(Some(13_000), Some(13_000));
+    row.worker = Told::Known(None);
+    world.rows([row]);
+    assert_eq!(world.look_after(10).fate("a"), "wait: detached-session, 12s of 20s");
+}

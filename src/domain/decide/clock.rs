@@ -63,7 +63,12 @@ fn grown(world: &World<'_>, gateway: &Gateway<'_>, session: &Session, clock: Ses
 
 /// Remembers of a session that isn't judged an orphan in this run what the gateway's own clocks wouldn't show later. They know when its
 /// transport and its turn ended, not when a hold did, nor when it was refused.
-pub(super) fn mark(gateway: &Gateway<'_>, session: &Session, remembered: &mut GatewayMemory) {
+pub(super) fn mark(
+    world: &World<'_>,
+    gateway: &Gateway<'_>,
+    session: &Session,
+    remembered: &mut GatewayMemory,
+) {
     let held = match &session.holds {
         Told::Known(holds) => !holds.is_empty(),
         Told::NotUnderstood(_) => true,
@@ -79,6 +84,9 @@ pub(super) fn mark(gateway: &Gateway<'_>, session: &Session, remembered: &mut Ga
         remembered.restart.insert(session.id.clone());
     } else if in_use {
         remembered.in_use.insert(session.id.clone());
+    } else if let Some(started) = of_session(world, gateway, session).started {
+        // It is kept for its worker or for what isn't understood, and its gateway's clocks go on.
+        remembered.started.insert(session.id.clone(), started);
     }
 }
 

@@ -68,7 +68,7 @@ fn judge_one(
         Claim::CloseOnly | Claim::Processes { .. } => None,
     };
     if let Some(keep) = reason_to_keep(session).or_else(protected) {
-        clock::mark(gateway, session, remembered);
+        clock::mark(world, gateway, session, remembered);
         return Judged::keep(subject, rss_bytes, keep);
     }
     let clock = clock::of_session(world, gateway, session);

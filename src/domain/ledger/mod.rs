@@ -55,7 +55,8 @@ pub struct GatewayMemory {
     /// Sessions that were attached or mid-turn at the last look: the gateway's own clocks can't reach back before that.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub in_use: BTreeSet<SessionId>,
-    /// Where its last current table showed orphans, and it has had none since: the latest instants at which its own clocks started.
+    /// Of sessions that have no clock of the reaper's, kept for another reason or without a current table since: the latest instants at
+    /// which the gateway's own clocks started.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub started: BTreeMap<SessionId, Awake>,
     /// Sessions that it said it had closed and lists all the same, with how often it said so.
