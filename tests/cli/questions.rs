@@ -28,19 +28,20 @@ fn faketime() -> Option<PathBuf> {
 
 fn fetch() -> Result<PathBuf, String> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("faketime");
-    let library = |dir: &Path| {
-        let libraries = std::fs::read_dir(dir.join("root/usr/lib")).ok()?;
+    let library = |libraries: &Path| {
+        let libraries = std::fs::read_dir(libraries).ok()?;
         let paths = libraries.flatten().map(|folder| folder.path().join("faketime/libfaketime.so.1"));
         paths.into_iter().find(|path| path.exists())
     };
-    if let Some(found) = library(&dir) {
+    let unpacked = dir.join("root/usr/lib");
+    if let Some(found) = library(Path::new("/usr/lib")).or_else(|| library(&unpacked)) {
         return Ok(found);
     }
     std::fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
     let script = "apt-get download libfaketime && dpkg -x libfaketime_*.deb root";
     let output = Command::new("sh").args(["-c", script]).current_dir(&dir).output();
     let output = output.map_err(|error| error.to_string())?;
-    library(&dir)
+    library(&unpacked)
         .ok_or_else(|| format!("libfaketime can't be had: {}", String::from_utf8_lossy(&output.stderr)))
 }
 
