@@ -95,6 +95,12 @@ fn a_gateway_that_says_reaped_and_keeps_the_row_is_believed_once() {
             });
             assert_eq!(codes, [Some(0), Some(1), Some(1)], "{last:#?}");
             assert!(last["closes_without_effect"].as_u64().is_some_and(|times| times >= 2), "{last:#?}");
+            let history = stage.reaper("state", &["--json", "history"]).end().json();
+            assert_eq!(
+                (&history["totals"]["reaped"], &history["totals"]["failed"]),
+                (&json!(1), &json!(2)),
+                "{history:#?}"
+            );
         }
     }));
 }
