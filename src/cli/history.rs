@@ -16,7 +16,7 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let dir = environment::state_dir(&config)?;
     let now = clock::wall_now();
-    let since = wanted.since.and_then(|since| now.checked_sub(since));
+    let since = wanted.since.and_then(|since| now.checked_sub(since)).map(clock::writable);
     let lines = audit::read(&dir, |entry| is_wanted(entry, since, wanted.gateway.as_deref()));
     tell_damage(&lines);
     let acts = history::acts(lines.lines);

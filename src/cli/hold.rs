@@ -43,7 +43,15 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
         }
     };
     let (gateway, name) = (Some((*gateway).to_owned()), Some(entry.id.clone()));
-    add(&dir, Hold { gateway, name, until: clock::wall_now() + wanted.span, why: wanted.why.clone() })?;
+    add(
+        &dir,
+        Hold {
+            gateway,
+            name,
+            until: clock::writable(clock::wall_now() + wanted.span),
+            why: wanted.why.clone(),
+        },
+    )?;
     said(
         args,
         &format!(
@@ -63,7 +71,10 @@ pub(super) fn release(args: &Args, name: &str) -> Result<Exit, Failure> {
 
 pub(super) fn pause(args: &Args, span: Duration) -> Result<Exit, Failure> {
     let dir = environment::state_dir(&environment::config(args)?)?;
-    add(&dir, Hold { gateway: None, name: None, until: clock::wall_now() + span, why: None })?;
+    add(
+        &dir,
+        Hold { gateway: None, name: None, until: clock::writable(clock::wall_now() + span), why: None },
+    )?;
     said(
         args,
         &format!(

@@ -190,3 +190,21 @@ fn a_pid_that_is_used_again_inherits_nothing() {
     let waited = ran.subject(&first.to_string())["waited_s"].as_f64().unwrap();
     assert!(waited < 0.5, "the second one waited {waited}");
 }
+
+#[test]
+fn the_clocks_of_another_time_namespace_pass_no_grace() {
+    if !has_root("the_clocks_of_another_time_namespace_pass_no_grace") {
+        return;
+    }
+    let (gateway, place) = desk("grace = \"1h\"");
+    gateway.publish(&table(
+        None,
+        &[json!({ "id": "a", "transport": "detached", "turn": "idle", "worker": null })],
+    ));
+    assert_eq!(place.once(["--json"]).subject("a")["verdict"], "wait");
+    let ahead = ["--time", "--monotonic", "7200", "--boottime", "7200", "--", EXE, "once", "--json"];
+    let ran = place.program("unshare", ahead).run();
+    assert_eq!(ran.subject("a")["verdict"], "wait", "{ran:?}");
+    let remaining = ran.subject("a")["remaining_s"].as_f64().unwrap();
+    assert!(remaining > 3_000.0, "it starts again: {ran:?}");
+}
