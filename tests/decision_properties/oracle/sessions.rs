@@ -252,7 +252,9 @@ impl<'a> Oracle<'a> {
         let reach = reach.into_iter().map(|at| self.observed_since(at)).min().unwrap_or(Duration::MAX);
         match (row.detached_for, row.idle_for) {
             (None, None) => own,
-            (Some(detached), Some(idle)) => detached.min(idle).min(reach),
+            (Some(detached), Some(idle)) => {
+                detached.min(idle).saturating_sub(self.0.world.seen.unobserved).min(reach)
+            }
             (Some(claim), None) | (None, Some(claim)) => own.min(claim),
         }
     }
