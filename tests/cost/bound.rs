@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use gateway_reaper::demo::pinned::Pinned;
 use rustix::process::Signal;
@@ -30,6 +31,10 @@ impl Stray {
         let pid = String::from_utf8_lossy(&said[..read]).lines().next().unwrap().trim().parse().unwrap();
         let stray = Self(Pinned::new(pid).unwrap());
         shell.wait().unwrap();
+        // Until it has called exec it looks like its shell.
+        while !std::fs::read(format!("/proc/{pid}/cmdline")).unwrap().starts_with(EXE.as_bytes()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         stray
     }
 }
