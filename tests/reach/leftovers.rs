@@ -43,14 +43,20 @@ fn says(told: &Told, stage: &Stage, name: &str, reason: &str, words: &str) {
     assert!(said["detail"].as_str().unwrap_or_default().contains(words), "{name}: {said:#}");
 }
 
+/// A host whose servers are leftovers once they have lost it.
+fn with_a_host() -> Stage {
+    let stage = Stage::start();
+    stage.configure_leftovers(SERVERS, "");
+    stage.host("host");
+    stage
+}
+
 #[test]
 fn a_server_whose_host_is_gone_is_ended_with_its_whole_tree() {
     if !is_possible("a_server_whose_host_is_gone_is_ended_with_its_whole_tree") {
         return;
     }
-    let stage = Stage::start();
-    stage.configure_leftovers(SERVERS, "");
-    stage.host("host");
+    let stage = with_a_host();
     stage.host("bystander");
     for (name, stdin) in [("by-pipe", "pipe"), ("by-socket", "socket")] {
         stage.server("host", name, stdin);
@@ -89,9 +95,7 @@ fn watch_finds_those_that_lose_their_host_later() {
     if !is_possible("watch_finds_those_that_lose_their_host_later") {
         return;
     }
-    let stage = Stage::start();
-    stage.configure_leftovers(SERVERS, "");
-    stage.host("host");
+    let stage = with_a_host();
     stage.server("host", "server", "pipe");
     let watching = stage.reaper("watching", &["watch", "--interval", "150ms"]);
     stage.eventually("it has looked", || !watching.out().is_empty());
@@ -106,9 +110,7 @@ fn what_has_no_other_end_that_could_go_never_qualifies() {
     if !is_possible("what_has_no_other_end_that_could_go_never_qualifies") {
         return;
     }
-    let stage = Stage::start();
-    stage.configure_leftovers(SERVERS, "");
-    stage.host("host");
+    let stage = with_a_host();
     let file = stage.place().write("input", "");
     let fifo = stage.place().path("fifo");
     rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
@@ -131,9 +133,7 @@ fn a_server_whose_other_end_some_process_still_has_is_kept() {
     if !is_possible("a_server_whose_other_end_some_process_still_has_is_kept") {
         return;
     }
-    let stage = Stage::start();
-    stage.configure_leftovers(SERVERS, "");
-    stage.host("host");
+    let stage = with_a_host();
     for (name, stdin) in [("by-pipe", "pipe"), ("by-socket", "socket")] {
         stage.server("host", name, stdin);
         stage.tell("host", &json!(["stdin of", name]));
@@ -152,9 +152,7 @@ fn a_server_whose_parent_is_there_is_kept_though_the_other_end_is_closed() {
     if !is_possible("a_server_whose_parent_is_there_is_kept_though_the_other_end_is_closed") {
         return;
     }
-    let stage = Stage::start();
-    stage.configure_leftovers(SERVERS, "");
-    stage.host("host");
+    let stage = with_a_host();
     for (name, stdin) in [("by-pipe", "pipe"), ("by-socket", "socket")] {
         stage.server("host", name, stdin);
         stage.tell("host", &json!(["close stdin", name]));
@@ -170,9 +168,7 @@ fn a_server_that_listens_is_kept_while_it_has_a_client() {
     if !is_possible("a_server_that_listens_is_kept_while_it_has_a_client") {
         return;
     }
-    let stage = Stage::start();
-    stage.configure_leftovers(SERVERS, "");
-    stage.host("host");
+    let stage = with_a_host();
     let socket = stage.place().path("server.sock");
     let names = ["port", "socket", "helped", "alone"];
     for name in names {
@@ -209,9 +205,7 @@ fn another_users_and_another_namespaces_servers_are_kept() {
     if !is_possible("another_users_and_another_namespaces_servers_are_kept") {
         return;
     }
-    let stage = Stage::start();
-    stage.configure_leftovers(SERVERS, "");
-    stage.host("host");
+    let stage = with_a_host();
     stage.server_with("host", "another-users", &json!({ "stdin": "pipe", "user": SOMEBODY }));
     stage.container("contained-init");
     stage.host_below("contained-init", "contained-host");
