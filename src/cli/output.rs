@@ -61,7 +61,7 @@ pub(super) fn print_raw(text: &str) -> Result<(), Failure> {
         text
     };
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        // Whoever read it has heard enough.
+        // The reader has closed its end: it wants no more.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.map_err(|error| Failure::System("the report can't be written", error)),
     }

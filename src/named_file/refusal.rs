@@ -33,7 +33,7 @@ pub enum Refusal {
         owner: u32,
         /// Its mode.
         mode: u32,
-        /// The user for whom it was to be read.
+        /// The user that reads it.
         reader: u32,
     },
     /// Others may write the file.

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_run_saves_the_next_one_and_whoever_only_looks_remember() {
+    fn what_one_run_saves_is_read_by_the_next_and_by_one_that_only_looks() {
         let dir = tempfile::tempdir().unwrap();
         assert!(matches!(peek(dir.path(), &boot(), NOW), Remembered::Nothing));
         assert!(matches!(run(dir.path(), &ledger(1)), Remembered::Nothing));

@@ -69,7 +69,7 @@ impl Narrator {
     /// Writes a line of the narrator's own.
     pub fn line(&self, text: &str) {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever listened is gone; the story goes on to its end, which cleans up.
+        // The reader is gone. The story goes on to its end, which cleans up.
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }
 }

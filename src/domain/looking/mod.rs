@@ -1,8 +1,8 @@
 //! What a run looks at, and in which order: processes first, tables second, so that no worker is judged by a table that is older than
 //! itself; then what the tables name and the look didn't see.
 //!
-//! A planner without eyes of its own: whoever drives it (the runtime in production, a simulated world in tests) asks what comes
-//! [`next`](Planner::next), does that, and tells what was seen.
+//! The planner looks at nothing itself. Its driver (the runtime in production, a simulated world in tests) asks what comes
+//! [`next`](Planner::next), does that, and tells it what was seen.
 
 mod looked;
 

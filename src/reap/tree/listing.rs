@@ -83,7 +83,7 @@ impl<H> Tree<H> {
             }
             let found = kernel.look(pid)?.filter(|child| child.parent == Some(parent));
             let Some(child) = found else { continue };
-            // As above: of whom it is a child is known only now.
+            // Its parent may have ended while the child was looked at, and then it is another's.
             let Some(member) = self.members.get_mut(index) else { break };
             if member.is_over(kernel)? {
                 break;

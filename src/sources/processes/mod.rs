@@ -62,7 +62,7 @@ const FAMILIES: usize = 8;
 pub struct Roots<'a> {
     /// The processes of the gateways.
     pub gateways: &'a [Pid],
-    /// Remembered workers and what was left of them. Whoever found an adopted worker in one look and wants it in the next names it here.
+    /// Remembered workers and what was left of them. An adopted worker that one look found is seen by the next only if it is named here.
     pub known: &'a [ProcessIdentity],
 }
 

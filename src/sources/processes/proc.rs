@@ -73,9 +73,9 @@ impl Proc {
 
     /// The inode of the process's PID namespace, which it keeps for life. `None`: it is gone, or nothing tells.
     ///
-    /// Whoever may not trace the process (a reaper without capabilities beside root's gateway) is denied the inode. Then `status` tells,
-    /// which any user may read: it has one PID for a process of the reader's own namespace, and more for one below it. Which one below
-    /// that is isn't known then, so it gets a number that no namespace has.
+    /// A reaper that may not trace the process (without capabilities, beside root's gateway) can't read the inode. It reads `status`
+    /// instead, which any user may: that has one PID for a process of the reader's own namespace, and more for one below it. Which
+    /// namespace below it is isn't known then, so it gets a number that no namespace has.
     pub(crate) fn namespace(&mut self, dir: &ProcessDir) -> Option<u64> {
         if let Ok(namespace) = statat(&dir.fd, "ns/pid", AtFlags::empty()) {
             return Some(namespace.st_ino);

@@ -73,7 +73,7 @@ impl ProgramGateway {
             Err(error) => return TableView::refused(in_full(&error)),
         };
         match table_answer::parse(&said.output, limit) {
-            // Whoever could have written the program is trusted.
+            // Only trusted users can have written the program, so what it prints is trusted.
             Ok(table) => TableView::Current(SessionTable { listener: Listener::Verified, ..table }),
             Err(why) => {
                 let words = said.last_words.map(|words| format!(" (its last words: {words})"));
