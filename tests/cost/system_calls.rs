@@ -87,13 +87,15 @@ fn a_steady_poll_makes_as_many_calls_among_many_strangers_as_among_few() {
     let Some(_turn) = turn_to_count() else { return };
     let scene = Scene::with_sessions(SESSIONS);
     let _few = Strangers::start(50).unwrap();
-    let poll = || calls(cheapest(&Trace::of_watch(&scene, "100ms", 9).polls()));
+    // By then each worker was looked below twice, and all are at rest.
+    let poll = || calls(cheapest(&Trace::of_watch(&scene, "100ms", 14).polls()));
     let among_few = poll();
     let _many = Strangers::start(450).unwrap();
     let among_many = poll();
     println!("{among_few} calls among 50 strangers, {among_many} among 500");
     assert!(among_many <= among_few + 5, "{among_few} calls among 50 strangers, {among_many} among 500");
-    assert!(among_many <= 30 * CANDIDATES + 100, "{among_many} calls");
+    // Fourteen for each worker, below one of which the poll looks, with all its threads; the rest is for the gateway, its socket and memory.
+    assert!(among_many <= 18 * CANDIDATES, "{among_many} calls");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use gateway_reaper::domain::adoption;
 use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Ledger;
-use gateway_reaper::domain::looking::{Extent, Found, Looked};
+use gateway_reaper::domain::looking::{Extent, Families, Found, Looked};
 use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::TableView;
@@ -24,9 +24,6 @@ enum Depth {
     All,
 }
 
-/// Below so many workers one look goes.
-const FAMILIES: usize = 8;
-
 /// What a process that looks again and again knows besides its ledger. A single run has none of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Watcher {
@@ -36,8 +33,8 @@ pub(crate) struct Watcher {
     pub(crate) looked: Option<Looked>,
     /// Processes that were seen to adopt.
     adopters: BTreeSet<u32>,
-    /// With which worker the next look below workers begins.
-    turn: Option<usize>,
+    /// Below which workers it looked.
+    families: Option<Families<u64>>,
     /// The parents that known processes had.
     parents: BTreeMap<ProcessIdentity, u32>,
 }
@@ -111,23 +108,27 @@ impl World {
         view
     }
 
-    /// What is below so many workers; the next look begins with others.
+    /// What is below some of the workers.
     fn add_below_workers(
         &mut self,
         reaper: Serial,
         watcher: &mut Watcher,
         pids: &mut BTreeSet<u32>,
     ) -> BTreeSet<Pid> {
-        let is_worker = |pid: &u32| self.procs.get(*pid).is_some_and(Proc::looks_like_worker);
-        let workers: Vec<u32> = pids.iter().copied().filter(is_worker).collect();
-        let turn = watcher.turn.unwrap_or(usize::try_from(reaper).unwrap());
-        let from = turn.checked_rem(workers.len()).unwrap_or(0);
-        let count = workers.len().min(FAMILIES);
-        watcher.turn = Some(from + count);
+        let workers =
+            pids.iter().filter_map(|pid| self.procs.get(*pid)).filter(|proc| proc.looks_like_worker());
+        let workers = workers.map(|proc| (self.procs.identity(proc), proc.forks)).collect();
+        let first = usize::try_from(reaper).unwrap();
+        let families = watcher.families.get_or_insert_with(|| Families::beginning_with(first));
         let mut looked_below = BTreeSet::new();
-        for worker in workers.iter().cycle().skip(from).take(count) {
-            self.add_family(*worker, Depth::All, pids);
-            looked_below.extend(Pid::new(u64::from(*worker)));
+        for worker in families.choose(workers) {
+            let pid = worker.pid.get();
+            let children = self.list_children(pid);
+            families.found(&worker, children.len());
+            for child in children {
+                self.add_family(child.get(), Depth::All, pids);
+            }
+            looked_below.insert(worker.pid);
         }
         looked_below
     }

@@ -72,6 +72,8 @@ pub(crate) struct Proc {
     pub(crate) missed: bool,
     /// Its PID namespace.
     pub(crate) namespace: u64,
+    /// How many processes it started.
+    pub(crate) forks: u64,
     /// When it became another user's.
     pub(crate) left_user_at: Option<u64>,
 }
@@ -254,8 +256,12 @@ impl Procs {
             strayed: parent.is_some_and(|parent| parent.strayed),
             missed: false,
             namespace: parent.map_or(OWN_NAMESPACE, |parent| parent.namespace),
+            forks: 0,
             left_user_at: None,
         };
+        if let Some(parent) = self.by_pid.get_mut(&birth.parent) {
+            parent.forks += 1;
+        }
         self.by_pid.insert(pid, proc);
         self.by_serial.insert(serial, pid);
         Some(serial)

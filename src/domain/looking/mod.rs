@@ -4,6 +4,7 @@
 //! The planner looks at nothing itself. Its driver (the runtime in production, a simulated world in tests) asks what comes
 //! [`next`](Planner::next), does that, and tells it what was seen.
 
+mod families;
 mod looked;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,7 @@ use super::process::{ProcessIdentity, ProcessView};
 use super::table::{Session, TableView};
 use super::time::Awake;
 
+pub use families::Families;
 pub use looked::Looked;
 
 /// How late a worker may be found that was adopted by a program that isn't known to adopt, before any look saw it. Everything else is found

@@ -1,6 +1,6 @@
 //! A view in the making: each process that was asked for, then what is needed to judge it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::argv::{ArgvCache, Kept};
@@ -9,7 +9,9 @@ use super::dir::ProcessDir;
 use super::error::ProcessesError;
 use super::kinship::Kinship;
 use super::proc::{Proc, exists};
+use super::stat::Work;
 use crate::domain::ids::Pid;
+use crate::domain::looking::Families;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 
 /// Collects processes into a view.
@@ -20,6 +22,8 @@ pub(super) struct Gathering<'a> {
     pub(super) view: ProcessView,
     /// Those that were asked for, as against those that only stand around them.
     asked: HashSet<Pid>,
+    /// What those that were asked for had done by then.
+    works: HashMap<Pid, Work>,
     /// Those whose children were asked for.
     families: HashSet<Pid>,
     /// Looked for and not found.
@@ -57,6 +61,7 @@ impl<'a> Gathering<'a> {
             candidates,
             view,
             asked: HashSet::new(),
+            works: HashMap::new(),
             families: HashSet::new(),
             missing: HashSet::new(),
         }
@@ -131,7 +136,9 @@ impl<'a> Gathering<'a> {
     ) -> Result<Vec<Pid>, ProcessesError> {
         self.asked.insert(pid);
         let Some(dir) = self.proc.process(pid)? else { return Ok(self.miss_asked(pid)) };
-        let Some((mut process, exec)) = self.proc.describe(&dir)? else { return Ok(self.miss_asked(pid)) };
+        let Some((mut process, traces)) = self.proc.describe(&dir)? else { return Ok(self.miss_asked(pid)) };
+        let exec = traces.exec;
+        self.works.insert(pid, traces.work);
         let known = exec.and_then(|exec| self.argvs.get(process.identity, exec));
         let kept = match known {
             Some(kept) => kept,
@@ -152,26 +159,26 @@ impl<'a> Gathering<'a> {
         Ok(children)
     }
 
-    /// Adds what is below so many of the workers that are in view; a later turn begins with others.
+    /// Adds what is below some of the workers that are in view.
     pub(super) fn ask_below_workers(
         &mut self,
         kinship: &Kinship,
-        most: usize,
-        turn: &mut usize,
+        families: &mut Families<Work>,
     ) -> Result<(), ProcessesError> {
         let fits = |process: &Process| process.argv.as_deref().is_some_and(|argv| self.candidates.fits(argv));
-        let asked = self.view.processes.values().filter(|process| self.asked.contains(&process.identity.pid));
-        let workers: Vec<ProcessIdentity> =
-            asked.filter(|process| fits(process)).map(|process| process.identity).collect();
-        let from = turn.checked_rem(workers.len()).unwrap_or(0);
-        for worker in workers.iter().cycle().skip(from).take(workers.len().min(most)) {
-            let Some(children) = self.children_of(worker, kinship)? else { continue };
+        let workers = self.view.processes.values().filter(|process| fits(process));
+        let workers = workers.filter_map(|process| {
+            let identity = process.identity;
+            self.works.get(&identity.pid).map(|work| (identity, *work))
+        });
+        for worker in families.choose(workers.collect()) {
+            let Some(children) = self.children_of(&worker, kinship)? else { continue };
+            families.found(&worker, children.len());
             for child in children {
                 self.ask_family(child, kinship, Depth::All)?;
             }
             self.view.looked_below.insert(worker.pid);
         }
-        *turn = from + workers.len().min(most);
         Ok(())
     }
 

@@ -39,7 +39,7 @@ pub use members::Marker;
 
 use crate::domain::adoption::{Holder, sign_among};
 use crate::domain::ids::Pid;
-use crate::domain::looking::Extent;
+use crate::domain::looking::{Extent, Families};
 use crate::domain::policy::Rules;
 use crate::domain::policy::WorkerMatch;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
@@ -52,10 +52,7 @@ use kinship::{Kinship, by_parent};
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
 pub(crate) use proc::{Proc, exists};
 pub(crate) use single::{Detail, memory_of, read, read_held};
-use stat::Stat;
-
-/// Below so many workers one look goes, and the next below others: what is there is remembered, so that it isn't lost with its worker.
-const FAMILIES: usize = 8;
+use stat::{Stat, Work};
 
 /// Where to look.
 #[derive(Debug, Clone, Copy, Default)]
@@ -83,8 +80,7 @@ pub struct Processes {
     candidates: Candidates,
     marks: bereft::Marks,
     members: members::Members,
-    /// With which worker's family the next look begins.
-    turn: usize,
+    families: Families<Work>,
 }
 
 impl Processes {
@@ -109,7 +105,7 @@ impl Processes {
             marks: bereft::Marks::default(),
             members: members::Members::default(),
             // Single runs begin with different ones.
-            turn: usize::try_from(std::process::id()).unwrap_or(0),
+            families: Families::beginning_with(usize::try_from(std::process::id()).unwrap_or(0)),
         })
     }
 
@@ -225,7 +221,7 @@ impl Processes {
         }
         self.adopters.follow(&mut gathering, roots.known)?;
         self.adopters.ask_new(&mut gathering, &kinship)?;
-        gathering.ask_below_workers(&kinship, FAMILIES, &mut self.turn)?;
+        gathering.ask_below_workers(&kinship, &mut self.families)?;
         gathering.finish()?;
         if extent != Extent::Near {
             self.adopters.learn(&gathering, roots.gateways, roots.known, &kinship);

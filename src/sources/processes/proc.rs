@@ -17,7 +17,7 @@ use super::dir::{ProcessDir, Threads, children};
 use super::error::ProcessesError;
 use super::files::{BUFFER, DIRECTORY, Reading, numbers, read_file, read_line, sort};
 use super::pidfd::Pidfds;
-use super::stat::{ExecGeneration, Stat};
+use super::stat::{Stat, Traces};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 
@@ -124,10 +124,7 @@ impl Proc {
     }
 
     /// Everything but argv. `None`: it is gone, or hidden.
-    pub(crate) fn describe(
-        &mut self,
-        dir: &ProcessDir,
-    ) -> Result<Option<(Process, Option<ExecGeneration>)>, ProcessesError> {
+    pub(crate) fn describe(&mut self, dir: &ProcessDir) -> Result<Option<(Process, Traces)>, ProcessesError> {
         let Some(inode) = self.pidfds.inode(dir.pid)? else { return Ok(None) };
         self.describe_as(dir, inode)
     }
@@ -138,7 +135,7 @@ impl Proc {
         &mut self,
         dir: &ProcessDir,
         inode: u64,
-    ) -> Result<Option<(Process, Option<ExecGeneration>)>, ProcessesError> {
+    ) -> Result<Option<(Process, Traces)>, ProcessesError> {
         let pid = dir.pid;
         let owner = fstat(&dir.fd);
         let Some(owner) = self.visible(pid, sort(&pid.to_string(), owner)?) else { return Ok(None) };
@@ -157,7 +154,7 @@ impl Proc {
             argv: None,
             rss_bytes: Some(stat.rss_pages.saturating_mul(self.page_size)),
         };
-        Ok(Some((process, stat.exec)))
+        Ok(Some((process, stat.traces)))
     }
 
     /// The `stat` line of the process that has this PID now. `None`: there is none, or it is hidden. By its path, which takes fewer calls

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use super::dir::ProcessDir;
 use super::error::ProcessesError;
 use super::proc::Proc;
-use super::stat::ExecGeneration;
+use super::stat::Traces;
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
 
@@ -52,7 +52,7 @@ pub(crate) fn memory_of(proc: &mut Proc, who: ProcessIdentity) -> Result<Option<
 fn in_detail(
     proc: &mut Proc,
     dir: &ProcessDir,
-    described: Option<(Process, Option<ExecGeneration>)>,
+    described: Option<(Process, Traces)>,
     detail: Detail,
 ) -> Result<Option<Process>, ProcessesError> {
     let Some((mut process, _)) = described else { return Ok(None) };

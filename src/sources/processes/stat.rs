@@ -19,7 +19,7 @@ pub(crate) struct Stat {
     pub(super) threads: u64,
     pub(super) start_ticks: u64,
     pub(super) rss_pages: u64,
-    pub(super) exec: Option<ExecGeneration>,
+    pub(super) traces: Traces,
     /// The clock ticks that it, and the children that it waited for, ever ran.
     pub(super) ran_ticks: u64,
 }
@@ -28,6 +28,18 @@ pub(crate) struct Stat {
 /// generation isn't taken for that of another (a forked child shows its parent's argv until it calls `exec`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ExecGeneration([u64; 5]);
+
+/// Changes when a process ran for a clock tick, touched memory that it hadn't, started or ended a thread, or waited for a child: nearly
+/// always when it ran at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Work([u64; 10]);
+
+/// What a line says that is compared with that of another look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Traces {
+    pub(super) exec: Option<ExecGeneration>,
+    pub(super) work: Work,
+}
 
 /// The line isn't one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +89,7 @@ impl Stat {
             threads,
             start_ticks: fields.number(22)?,
             rss_pages: fields.number(24)?,
-            exec: ExecGeneration::from(&fields),
+            traces: Traces { exec: ExecGeneration::from(&fields), work: Work::from(&fields) },
             ran_ticks: [14, 15, 16, 17].into_iter().map(|field| fields.number(field).unwrap_or(0_u64)).sum(),
         }))
     }
@@ -93,6 +105,13 @@ impl ExecGeneration {
         let [start_code, start_stack, arg_start, arg_end, env_end] =
             [26, 28, 48, 49, 51].map(|field| fields.number(field).unwrap_or(0));
         (arg_start != 0).then_some(Self([start_code, start_stack, arg_start, arg_end, env_end]))
+    }
+}
+
+impl Work {
+    /// Page faults and time, its own and those of the children that it waited for; threads; size.
+    fn from(fields: &Fields<'_>) -> Self {
+        Self([10, 11, 12, 13, 14, 15, 16, 17, 20, 23].map(|field| fields.number(field).unwrap_or(0)))
     }
 }
 
@@ -128,7 +147,7 @@ mod tests {
             assert_eq!(&*stat.comm, comm);
             assert_eq!((stat.parent, stat.group, stat.session), (Pid::new(7), 41, 40));
             assert_eq!((stat.start_ticks, stat.rss_pages), (9001, 77));
-            assert_eq!(stat.exec, Some(ExecGeneration([11, 13, 100, 200, 300])));
+            assert_eq!(stat.traces.exec, Some(ExecGeneration([11, 13, 100, 200, 300])));
         }
     }
 
