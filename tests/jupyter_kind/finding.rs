@@ -118,6 +118,18 @@ fn with_jupyter_server_documents_nothing_is_known_of_clients_so_the_table_is_ref
     assert_eq!(said.exit, 3, "{}", said.text);
     assert!(said.text.contains("jupyter-server-documents"), "{}", said.text);
     assert!(stage.lists("server", &kernel));
+
+    // Without metrics that list extensions, it is known by a path that it alone has.
+    let silent = "import sys, jupyter_server.serverapp as it\n\
+        it.ServerApp.init_metrics = lambda self: None\n\
+        it.main(sys.argv[1:])";
+    let argv = json!([stage.bin("python"), "-c", silent, "--allow-root", "--no-browser", "--port=8889"]);
+    stage.does(json!(["start", "silent", argv, { "JUPYTER_TOKEN": TOKEN }]));
+    stage.does(json!(["server_at", "silent", "http://127.0.0.1:8889", TOKEN]));
+    stage.configure(POLICY, &of_url("silent", "http://127.0.0.1:8889"));
+    let said = stage.reaper(&["once"]);
+    assert_eq!(said.exit, 3, "{}", said.text);
+    assert!(said.text.contains("jupyter-server-documents"), "{}", said.text);
 }
 
 #[test]

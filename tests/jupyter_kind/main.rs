@@ -9,6 +9,7 @@
 
 mod beside;
 mod closing;
+mod cost;
 mod finding;
 mod left;
 mod live;

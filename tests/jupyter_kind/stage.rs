@@ -15,7 +15,7 @@ use crate::releases::Release;
 /// Longer than anything here takes on a busy machine; only a failing test waits that long.
 const PATIENCE: Duration = Duration::from_secs(240);
 pub(crate) const TOKEN: &str = "a-token-that-is-never-shown";
-const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
+pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
 
 /// The namespace, and a folder.
 #[derive(Debug)]

@@ -24,6 +24,17 @@ pub(super) fn version(body: &[u8]) -> Option<Box<str>> {
     Some(api.0.version)
 }
 
+/// Whether the extensions that a server's metrics list have the one that hides who is connected. `None`: they list none.
+pub(super) fn hides_clients(metrics: &[u8]) -> Option<bool> {
+    const EXTENSION: &[u8] = b"jupyter_server_extension_info{";
+    let mut extensions =
+        metrics.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(EXTENSION)).peekable();
+    extensions.peek()?;
+    Some(extensions.filter_map(|labels| std::str::from_utf8(labels).ok()).any(|labels| {
+        labels.contains(r#"name="jupyter_server_documents""#) && labels.contains(r#"enabled="true""#)
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,5 +47,19 @@ mod tests {
         assert_eq!(started(b"<html>"), None);
         assert_eq!(started(br#"["2026"]"#), None);
         assert_eq!(version(br#"{"version": "2.21.1"}"#).as_deref(), Some("2.21.1"));
+    }
+
+    #[test]
+    fn metrics_tell_of_the_extension_that_hides_clients_where_they_list_extensions() {
+        let of = |name: &str, enabled: &str| {
+            let line = format!(
+                "jupyter_server_extension_info{{enabled=\"{enabled}\",name=\"{name}\",version=\"1\"}} 1.0\n"
+            );
+            hides_clients(format!("# HELP jupyter_server_extension_info x\nother 1\n{line}").as_bytes())
+        };
+        assert_eq!(of("jupyter_server_documents", "true"), Some(true));
+        assert_eq!(of("jupyter_server_documents", "false"), Some(false));
+        assert_eq!(of("jupyter_server_terminals", "true"), Some(false));
+        assert_eq!(hides_clients(b"other 1\n"), None);
     }
 }

@@ -58,9 +58,10 @@ impl Clients {
         let asked: HashSet<_> = found.iter().map(|(_, kernel)| (kernel.pid, kernel.start_ticks)).collect();
         self.ports.retain(|known, _| asked.contains(known));
         let connected = connections();
+        let mut of_server = None;
         for (at, kernel) in found {
             let hold = match &connected {
-                Some(connected) => self.look(&kernel, connected, server, kernels),
+                Some(connected) => self.look(&kernel, connected, server, &mut of_server, kernels),
                 None => Some(UNKNOWN),
             };
             if let (Some(hold), Some(session)) = (hold, sessions.get_mut(at)) {
@@ -81,16 +82,18 @@ impl Clients {
         kernels: &mut Kernels,
     ) -> Option<&'static str> {
         match connections() {
-            Some(connected) => self.look(kernel, &connected, server, kernels),
+            Some(connected) => self.look(kernel, &connected, server, &mut None, kernels),
             None => Some(UNKNOWN),
         }
     }
 
+    /// `of_server`: the server's own sockets, once they were read; they serve all kernels of one look.
     fn look(
         &mut self,
         kernel: &Kernel,
         connected: &[Socket],
         server: Option<ProcessIdentity>,
+        of_server: &mut Option<HashSet<u32>>,
         kernels: &mut Kernels,
     ) -> Option<&'static str> {
         let known = self.ports.entry((kernel.pid, kernel.start_ticks));
@@ -101,13 +104,21 @@ impl Clients {
         let to_it = connected.iter().filter(|socket| ports.contains(&socket.remote.port()));
         let far: Vec<&Socket> = to_it.filter(|socket| !self.innocent.contains(&key(socket))).collect();
         if !far.is_empty() {
+            let of_server = of_server.get_or_insert_with(|| {
+                server
+                    .and_then(|server| holder::sockets_of(server.pid))
+                    .unwrap_or_default()
+                    .into_iter()
+                    .collect()
+            });
+            let of_others = far.iter().any(|socket| !of_server.contains(&socket.inode));
             let mut own: HashSet<u32> = HashSet::new();
-            let Some(tree) = kernels.tree(kernel) else { return Some(UNKNOWN) };
-            for pid in server.map(|server| server.pid).into_iter().chain(tree) {
-                own.extend(holder::sockets_of(pid).unwrap_or_default());
+            if of_others {
+                let Some(tree) = kernels.tree(kernel) else { return Some(UNKNOWN) };
+                own.extend(tree.into_iter().filter_map(holder::sockets_of).flatten());
             }
             for socket in far {
-                if !own.contains(&socket.inode) {
+                if !of_server.contains(&socket.inode) && !own.contains(&socket.inode) {
                     return Some(CONNECTED);
                 }
                 self.innocent.insert(key(socket));

@@ -136,12 +136,8 @@ impl JupyterGateway {
             }
             _ => return Err(self.refused(&status)),
         };
-        if matches!(flavour, Flavour::Server { .. }) {
-            // With this extension every kernel shows no connection, also where there is one.
-            let index = self.get("/api/fileid/index", MAX_ANSWER_BYTES).await?;
-            if index.status == StatusCode::METHOD_NOT_ALLOWED {
-                return Err(Trouble::ServerDocuments);
-            }
+        if matches!(flavour, Flavour::Server { .. }) && self.hides_clients().await? {
+            return Err(Trouble::ServerDocuments);
         }
         let process = self.kernels.get_mut().holder(peer);
         match (self.expected, process) {
@@ -149,6 +145,23 @@ impl JupyterGateway {
                 Err(Trouble::OtherProcess { expected, found: found.pid })
             }
             _ => Ok(Server { flavour, process }),
+        }
+    }
+
+    /// Whether it runs the extension with which every kernel shows no connection, also where there is one.
+    async fn hides_clients(&mut self) -> Result<bool, Trouble> {
+        let metrics = match self.get("/metrics", MAX_ANSWER_BYTES).await {
+            Ok(metrics) if metrics.status == StatusCode::OK => answers::hides_clients(&metrics.body),
+            Ok(_) | Err(Trouble::TooLarge) => None,
+            Err(trouble) => return Err(trouble),
+        };
+        match metrics {
+            Some(hides) => Ok(hides),
+            // Only that extension knows this path; a server without it writes that it was asked into its log.
+            None => {
+                let index = self.get("/api/fileid/index", MAX_ANSWER_BYTES).await?;
+                Ok(index.status == StatusCode::METHOD_NOT_ALLOWED)
+            }
         }
     }
 
