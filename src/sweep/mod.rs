@@ -231,7 +231,8 @@ impl Sweep {
     ) -> Result<Decision, ProcessesError> {
         let decision = decide(seen, memory, &self.rules, now);
         let roots = decision.to_look_below();
-        if roots.is_empty() {
+        // A session that is due may have no worker, and processes that only their marks tie to it.
+        if roots.is_empty() && decision.warrants().next().is_none() {
             return Ok(decision);
         }
         // A list of children that is read while others exit may lack one.

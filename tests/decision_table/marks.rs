@@ -94,3 +94,33 @@ fn a_row_whose_worker_is_marked_leaves_no_doubt_at_others() {
     world.seen.processes.marks.clear();
     assert_eq!(world.fate_of_worker(400), "keep: unknown-state");
 }
+
+#[test]
+fn what_bears_the_mark_of_one_worker_without_an_owner_goes_with_it() {
+    let mut world = World::new();
+    world.worker(200, "lost", 100);
+    world.process(300, 1, "mcp-server");
+    world.rows([]);
+    for pid in [200, 300] {
+        mark(&mut world, pid, "lost");
+    }
+    world.look();
+    assert_eq!(world.look_after(60).warrant_for(200).remnants(), [identity(300)]);
+}
+
+#[test]
+fn what_bears_the_mark_of_two_workers_goes_with_neither() {
+    let mut world = World::new();
+    world.worker(200, "lost", 100);
+    world.worker(201, "lost", 100);
+    world.process(300, 1, "mcp-server");
+    world.rows([]);
+    for pid in [200, 201, 300] {
+        mark(&mut world, pid, "lost");
+    }
+    world.look();
+    let looked = world.look_after(60);
+    for worker in [200, 201] {
+        assert_eq!(looked.warrant_for(worker).remnants(), []);
+    }
+}

@@ -265,6 +265,10 @@ def obey(order):
         return spawn(name, inside, {})
     if verb == "fork":
         return fork(*rest)
+    if verb == "exec":
+        # No answer comes.
+        os.environ["ACTOR_NAME"] = rest[0]
+        os.execv(PYTHON, actor(rest[1]))
     if verb == "pid":
         return os.getpid()
     if verb == "join":

@@ -56,50 +56,103 @@ fn a_worker_whose_argv_says_nothing_is_its_sessions_by_its_mark() {
     assert!(!told.0["gateways"][0]["subjects"].to_string().contains("\"kind\":\"worker\""), "{told:#?}");
 }
 
-/// Wrapper, crash, daemon, own session, own namespace: parentage doesn't tell any more.
-#[test]
-fn what_lost_its_parents_is_kept_with_a_live_session_and_ended_with_a_due_one() {
-    let test = "what_lost_its_parents_is_kept_with_a_live_session_and_ended_with_a_due_one";
+/// Parentage doesn't tell whose these are: they are kept with a live session and ended with a due one. `family` starts those of a session
+/// below the gateway, and gives their names.
+fn goes_with_its_session_alone(test: &str, family: impl Fn(&Stage, &str) -> Vec<String>) {
     let Some(stage) = marked(test, BY_SESSION) else { return };
-    let mut names: Vec<Vec<String>> = Vec::new();
-    for id in ["live", "due"] {
-        let name = |what: &str| format!("{what}-{id}");
-        let mark = json!({ SESSION: id });
-        stage.bears("gateway", &name("worker"), &["live-work-worker"], &mark, &json!({}));
-        // A copy without exec; init adopts it.
-        stage.copy(&name("worker"), &name("daemon"), Fork::Daemon);
-        // A helper in a session of its own, whose parent, the leader of all, is then killed.
-        stage.helper(&name("worker"), &name("leader"), &json!({ "session": true }));
-        stage.helper(&name("leader"), &name("helper"), &json!({ "session": true }));
-        stage.kill(&name("leader"));
-        // One that only its environment ties to the session: it looks like no worker, and a user namespace is its own.
-        let inside = json!({ "orphan": true, "environment": mark });
-        let actor = stage.place().path("actor.py");
-        let words = json!([
-            "unshare",
-            "--user",
-            "--map-root-user",
-            "/usr/bin/python3",
-            "-ISB",
-            actor,
-            "live-work-helper"
-        ]);
-        stage.tell("gateway", &json!(["spawn", name("user"), words, inside]));
-        stage.enters(&name("user"));
-        names.push(["worker", "daemon", "helper", "user"].map(name).into());
-    }
-    let (alive, due) = (&names[0], &names[1]);
-    let as_words = |names: &[String]| -> Vec<String> { names.to_vec() };
+    let [alive, due] = ["live", "due"].map(|id| family(&stage, id));
+    let names = |names: &[String]| -> Vec<String> { names.to_vec() };
+    let all = [names(&alive), names(&due)].concat();
     stage.publish("gateway", &[live("live"), live("due")]);
-    let all: Vec<String> = [as_words(alive), as_words(due)].concat();
     stage.is_spared(&all.iter().map(String::as_str).collect::<Vec<_>>(), 0);
 
     stage.publish("gateway", &[live("live"), row("due", &json!({}))]);
     stage.when_reaping("gateway", "due", &json!({ "outcome": "reaped" }), &[]);
     stage.once_until_ended("state", &due.iter().map(String::as_str).collect::<Vec<_>>());
-    for name in alive {
+    for name in &alive {
         assert!(stage.lives(name), "{name}: {:#?}", stage.acts("state"));
     }
+}
+
+/// KiroCrew #11789: the PID that was known was a wrapper's, which executes the real program in its place.
+#[test]
+fn a_wrapper_that_execs() {
+    goes_with_its_session_alone("a_wrapper_that_execs", |stage, id| {
+        let [wrapper, program] = ["wrapper", "program"].map(|what| format!("{what}-{id}"));
+        stage.marked_worker(&wrapper, id, &json!({}));
+        // It is known as a worker before.
+        stage.publish("gateway", &[live("live"), live("due")]);
+        stage.once("state");
+        let order = json!(["exec", program, ["live-work-program"]]);
+        stage.to(&wrapper).unwrap().send(order.to_string().as_bytes()).unwrap();
+        stage.enters(&program);
+        vec![program]
+    });
+}
+
+#[test]
+fn what_a_leader_left_that_was_killed() {
+    goes_with_its_session_alone("what_a_leader_left_that_was_killed", |stage, id| {
+        let [leader, helper] = ["leader", "helper"].map(|what| format!("{what}-{id}"));
+        stage.marked_worker(&leader, id, &json!({ "session": true }));
+        stage.helper(&leader, &helper, &json!({}));
+        stage.kill(&leader);
+        vec![helper]
+    });
+}
+
+#[test]
+fn a_daemon_by_two_forks() {
+    goes_with_its_session_alone("a_daemon_by_two_forks", |stage, id| {
+        let [worker, daemon] = ["worker", "daemon"].map(|what| format!("{what}-{id}"));
+        stage.marked_worker(&worker, id, &json!({}));
+        stage.copy(&worker, &daemon, Fork::Daemon);
+        vec![worker, daemon]
+    });
+}
+
+#[test]
+fn what_leads_a_session_of_its_own() {
+    goes_with_its_session_alone("what_leads_a_session_of_its_own", |stage, id| {
+        let [worker, helper] = ["worker", "helper"].map(|what| format!("{what}-{id}"));
+        stage.marked_worker(&worker, id, &json!({}));
+        stage.helper(&worker, &helper, &json!({ "session": true, "orphan": true }));
+        vec![worker, helper]
+    });
+}
+
+#[test]
+fn what_is_in_a_user_namespace_of_its_own() {
+    goes_with_its_session_alone("what_is_in_a_user_namespace_of_its_own", |stage, id| {
+        let name = format!("contained-{id}");
+        let actor = stage.place().path("actor.py");
+        let inside = ["unshare", "--user", "--map-root-user", "/usr/bin/python3", "-ISB"];
+        let words: Vec<&str> =
+            inside.into_iter().chain([actor.to_str().unwrap(), "live-work-helper"]).collect();
+        let options = json!({ "orphan": true, "environment": { SESSION: id } });
+        stage.tell("gateway", &json!(["spawn", name, words, options]));
+        stage.enters(&name);
+        vec![name]
+    });
+}
+
+#[test]
+fn what_bears_the_mark_of_a_worker_goes_with_it_when_their_gateway_is_gone() {
+    let test = "what_bears_the_mark_of_a_worker_goes_with_it_when_their_gateway_is_gone";
+    let Some(stage) = marked(test, BY_SESSION) else { return };
+    let apart = json!({ "orphan": true, "session": true });
+    for id in ["a", "b"] {
+        stage.marked_worker(&format!("worker-{id}"), id, &json!({}));
+        let mark = json!({ SESSION: id });
+        stage.bears("gateway", &format!("helper-{id}"), &["live-work-helper"], &mark, &apart);
+    }
+    // Of a session without a worker: nothing that may be ended leads to it.
+    stage.bears("gateway", "alone", &["live-work-helper"], &json!({ SESSION: "c" }), &apart);
+    stage.publish("gateway", &[live("a"), live("b"), live("c")]);
+    stage.once("state");
+    stage.kill("gateway");
+    stage.once_until_ended("state", &["worker-a", "helper-a", "worker-b", "helper-b"]);
+    assert!(stage.lives("alone"), "{:#?}", stage.acts("state"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What was seen below a worker. It is that worker's also once another process has adopted it: it goes with its worker or its session, and
-//! where both are gone it is judged by itself, as a leftover.
+//! What was seen below a worker, or bears the same mark. It is that worker's also once another process has adopted it: it goes with its
+//! worker or its session, and where both are gone it is judged by itself, as a leftover.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use super::doubts;
 use super::owners::{Owner, Owners};
 use super::quota;
 use super::world::{Gateway, Standing, World};
-use crate::domain::ids::{Pid, SessionId};
+use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Workers;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{Mark, Process, ProcessIdentity};
 use crate::domain::table::Session;
 use crate::domain::verdict::{Judged, Keep, Protection, Subject};
 use crate::domain::warrant::Warrant;
@@ -60,6 +60,9 @@ impl<'w, 'a> Families<'w, 'a> {
             {
                 below.entry(worker).or_default().insert(process.identity.pid);
             }
+        }
+        for (process, worker) in marked_alike(world, owners) {
+            below.entry(worker).or_default().insert(process);
         }
         let mut all = Vec::new();
         let memories = world.gateways.iter().enumerate().filter_map(|(index, it)| Some((index, it.memory?)));
@@ -312,6 +315,28 @@ fn worker_above(world: &World<'_>, process: &Process) -> Option<Pid> {
         }
     }
     None
+}
+
+/// What bears the mark of a session that no table lists, and is below no worker; with the one worker that bears the same. Of two it can't be
+/// told which one's it is.
+fn marked_alike(world: &World<'_>, owners: &Owners<'_>) -> Vec<(Pid, Pid)> {
+    let mut workers: HashMap<(&GatewayName, &str), Vec<Pid>> = HashMap::new();
+    let mut others = Vec::new();
+    for (pid, mark) in
+        world.view().marks.iter().flat_map(|(pid, marks)| marks.iter().map(move |it| (*pid, it)))
+    {
+        let (Mark::Session { gateway, key }, Some(process)) = (mark, world.alive(pid)) else { continue };
+        if world.matching(pid).any(|index| world.gateways[index].seen.name == *gateway) {
+            workers.entry((gateway, key)).or_default().push(pid);
+        } else if worker_above(world, process).is_none() && may_be_member(world, owners, process) {
+            others.push(((gateway, &**key), pid));
+        }
+    }
+    let with_worker = others.into_iter().filter_map(|(mark, pid)| match workers.get(&mark)?.as_slice() {
+        [worker] => Some((pid, *worker)),
+        _ => None,
+    });
+    with_worker.collect()
 }
 
 /// Whether this may be a worker's helper: it is no worker itself, no gateway, and not the reaper or what that runs under.
