@@ -30,6 +30,8 @@ pub struct Warrant {
     pub(super) term_timeout: Duration,
     /// How often it failed before. `None`: an earlier run condemned it, so that neither grace nor quota applies.
     pub(super) failures: Option<u32>,
+    /// So often its gateway said before that it closed the session, and went on to list it.
+    pub(super) closes_without_effect: u32,
 }
 
 /// The session that the gateway is asked to close, if it is still an orphan at that instant.
@@ -104,6 +106,11 @@ impl Warrant {
     /// The session to close first, if it is one.
     pub fn session(&self) -> Option<&CloseOrder> {
         self.session.as_ref()
+    }
+
+    /// How often its gateway said before that it closed the session, which it went on to list.
+    pub fn closes_without_effect(&self) -> u32 {
+        self.closes_without_effect
     }
 
     /// The worker process, where one is known and may be signalled.

@@ -181,8 +181,6 @@ impl Sweep {
         let endings = self.carry_out(given, &ledger, unread, &mut kernel, &mut recorder).await;
         let mut told = Vec::with_capacity(endings.len());
         for ((place, warrant, _), ending) in orders.iter().zip(endings) {
-            let session = warrant.session().map(|order| &order.id);
-            let ending = settle::believed(&ledger, warrant.gateway(), session, ending);
             settle::settle(&mut ledger, warrant, &ending);
             told.push((*place, ending));
         }

@@ -2,8 +2,7 @@
 
 use std::io;
 
-use super::settle;
-use crate::domain::ledger::{Ledger, Unfinished};
+use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
 use crate::reap::outcome::{Ending, Step};
 use crate::reap::record::{Case, Record};
@@ -16,8 +15,6 @@ use crate::state::journal::Journal;
 pub struct Recorder<'a> {
     pub(super) audit: Audit,
     pub(super) journal: &'a mut Journal,
-    /// What is known of earlier closes that had no effect.
-    pub(super) ledger: &'a Ledger,
 }
 
 impl Record for Recorder<'_> {
@@ -26,8 +23,7 @@ impl Record for Recorder<'_> {
     }
 
     fn conclude(&mut self, case: &Case, ending: &Ending) {
-        let ending = settle::believed(self.ledger, &case.gateway, case.session.as_ref(), ending.clone());
-        if let Err(error) = self.audit.conclude(clock::wall_now(), case, &ending) {
+        if let Err(error) = self.audit.conclude(clock::wall_now(), case, ending) {
             tracing::error!(%error, outcome = ending.outcome.as_str(), "an outcome could not be written to the audit log");
         }
     }

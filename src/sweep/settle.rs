@@ -1,31 +1,10 @@
 //! From endings to memory: what a run's acts mean for the next one.
 
-use crate::domain::ids::{GatewayName, SessionId};
+use crate::domain::ids::GatewayName;
 use crate::domain::ledger::Ledger;
 use crate::domain::table::Refusal;
 use crate::domain::warrant::Warrant;
 use crate::reap::outcome::{Ending, Outcome, Step};
-
-/// What an ending is worth that a gateway's word is part of. A gateway that said before that it closed the session, and listed it again, is
-/// believed no more: what it says now is a failure, until its table shows an effect.
-pub fn believed(
-    ledger: &Ledger,
-    gateway: &GatewayName,
-    session: Option<&SessionId>,
-    ending: Ending,
-) -> Ending {
-    let Some(session) = session.filter(|_| ending.outcome == Outcome::Reaped) else { return ending };
-    match ledger.closes_without_effect(gateway, session) {
-        0 => ending,
-        times => {
-            let times = if times == 1 { "once".into() } else { format!("{times} times") };
-            let why = format!(
-                "its gateway says that it is closed, as it said {times} before, and listed it again each time"
-            );
-            Ending { outcome: Outcome::Failed { why: why.into() }, ..ending }
-        }
-    }
-}
 
 /// Writes into memory how the teardown of one warrant ended. What failed keeps its clock, so that the next run tries again, behind
 /// those that it hasn't tried yet.

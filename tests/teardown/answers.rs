@@ -43,6 +43,38 @@ fn a_worker_that_exits_in_time_is_not_signalled() {
 }
 
 #[test]
+fn a_gateway_that_listed_a_session_again_which_it_said_it_closed_is_not_believed_again() {
+    for (before, told) in
+        [(0, None), (1, Some("as it said once before")), (3, Some("as it said 3 times before"))]
+    {
+        let mut cast = Cast::new();
+        cast.session("s", 200);
+        cast.closed_before("s", before);
+        let mut play = cast.begin();
+        play.answer(CloseAnswer::Reaped).done();
+        let end = if told.is_some() { "failed, put 200" } else { "reaped, put 200" };
+        assert_eq!(play.exits(200).done(), end, "its tree is gone all the same");
+        let ending = play.ending();
+        assert_eq!((ending.reclaimed_bytes, ending.survivors.len()), (200, 0));
+        match (ending.outcome, told) {
+            (Outcome::Reaped, None) => {}
+            (Outcome::Failed { why }, Some(told)) => assert!(why.contains(told), "{why}"),
+            (outcome, _) => panic!("{before} times before: {outcome:?}"),
+        }
+    }
+}
+
+#[test]
+fn its_refusal_is_believed_all_the_same() {
+    let mut cast = Cast::new();
+    cast.session("s", 200);
+    cast.closed_before("s", 1);
+    let mut play = cast.begin();
+    play.answer(CloseAnswer::Gone).exits(200);
+    assert_eq!(play.ending().outcome, Outcome::Gone);
+}
+
+#[test]
 fn once_it_is_closed_a_successor_may_end_its_tree_without_asking() {
     let mut play = session();
     play.done();

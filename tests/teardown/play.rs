@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use gateway_reaper::config::defaults;
 use gateway_reaper::domain::decide::decide;
-use gateway_reaper::domain::ids::{BootId, Pid};
-use gateway_reaper::domain::ledger::{Ledger, Unfinished};
+use gateway_reaper::domain::ids::{BootId, Pid, SessionId};
+use gateway_reaper::domain::ledger::{GatewayMemory, Ledger, Unfinished};
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
@@ -31,6 +31,7 @@ pub(crate) const GATEWAY: u32 = 100;
 pub(crate) struct Cast {
     pub(crate) actors: BTreeMap<u32, Actor>,
     sessions: Vec<Session>,
+    closes: BTreeMap<SessionId, u32>,
     pub(crate) unfinished: Vec<Unfinished>,
     pub(crate) policy: Policy,
 }
@@ -46,7 +47,13 @@ impl Cast {
             term_timeout: ms(5_000),
             ..defaults::policy()
         };
-        let mut cast = Self { actors: BTreeMap::new(), sessions: Vec::new(), unfinished: Vec::new(), policy };
+        let mut cast = Self {
+            actors: BTreeMap::new(),
+            sessions: Vec::new(),
+            closes: BTreeMap::new(),
+            unfinished: Vec::new(),
+            policy,
+        };
         cast.actor(1, 0, "init");
         cast.actor(80, 1, "bash");
         cast.actor(90, 80, "gateway-reaper once");
@@ -95,6 +102,11 @@ impl Cast {
         self.actor(raw, GATEWAY, &format!("worker {id}"))
     }
 
+    /// The gateway said before that it closed this session, and listed it again each time.
+    pub(crate) fn closed_before(&mut self, id: &str, times: u32) {
+        self.closes.insert(id.into(), times);
+    }
+
     /// What an earlier run left unfinished: members of a worker that is gone.
     pub(crate) fn left_unfinished(&mut self, worker: u32, members: &[u32]) {
         let identity = |raw: u32| ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: 0 };
@@ -130,8 +142,13 @@ impl Cast {
             asked: Awake::from_nanos(1),
         };
         let boot = BootId::from("boot");
-        let memory =
-            Ledger { boot: Some(boot.clone()), unfinished: self.unfinished.clone(), ..Ledger::default() };
+        let of_gateway = GatewayMemory { closes: self.closes.clone(), ..GatewayMemory::default() };
+        let memory = Ledger {
+            boot: Some(boot.clone()),
+            gateways: [(gateway(), of_gateway)].into(),
+            unfinished: self.unfinished.clone(),
+            ..Ledger::default()
+        };
         let seen =
             Observation { boot, processes: view, gateways: vec![observed], unobserved: Duration::ZERO };
         let rules = Rules {

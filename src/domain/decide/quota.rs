@@ -25,6 +25,7 @@ impl Gateway<'_> {
             close_timeout: policy.close_timeout,
             term_timeout: policy.term_timeout,
             failures: None,
+            closes_without_effect: 0,
         }
     }
 }

@@ -89,6 +89,7 @@ fn judge_one(
         remnants: others.chain(strays).chain(left).collect(),
         remnants_of: left_of,
         failures: Some(failures),
+        closes_without_effect: remembered.closes.get(&session.id).copied().unwrap_or_default(),
         ..gateway.warrant(OrphanKind::DetachedSession)
     };
     Judged::new(subject, rss_bytes, quota::after(grace(gateway, session), waited, warrant))

@@ -188,8 +188,9 @@ impl<H> Victim<H> {
             self.tree.unmark(world);
         }
         let survivors = self.survivors(world, &outcome);
+        let is_failure = matches!(outcome, Outcome::Failed { .. });
         let ending = Ending {
-            outcome,
+            outcome: self.weighed(outcome),
             steps: std::mem::take(&mut self.steps),
             reclaimed_bytes: self.tree.ended_bytes(),
             survivors,
@@ -197,12 +198,26 @@ impl<H> Victim<H> {
         };
         world.conclude(&self.case, &ending);
         // What failed stays unfinished for the next run: a close without an answer may have worked, a signal may still be on its way.
-        if !matches!(ending.outcome, Outcome::Failed { .. })
-            && let Some(worker) = self.noted.take()
-        {
+        if !is_failure && let Some(worker) = self.noted.take() {
             world.finished(&worker);
         }
         self.phase = Phase::Done(ending);
+    }
+
+    /// What an outcome is worth that its gateway's word is part of. A gateway that said before that it closed the session, and listed it again,
+    /// is believed no more: what it says now is a failure, until its table shows an effect.
+    fn weighed(&self, outcome: Outcome) -> Outcome {
+        let times = match self.warrant.closes_without_effect() {
+            0 => return outcome,
+            1 => "once".into(),
+            times => format!("{times} times"),
+        };
+        match outcome {
+            Outcome::Reaped => Outcome::failed(format!(
+                "its gateway says that it is closed, as it said {times} before, and listed it again each time"
+            )),
+            outcome => outcome,
+        }
     }
 
     /// What is left alive of a tree that was to end.
