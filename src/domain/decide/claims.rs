@@ -123,18 +123,7 @@ fn may_go(
         Position::Lost => true,
         Position::BelowFormer(_) | Position::Unclear(_) => false,
     };
-    // Two sessions may carry one key: a copy below the worker of one is that one's.
-    let is_copy_of_anothers = || {
-        let line = world.ancestors(process).map(|ancestor| ancestor.identity.pid);
-        let mut line = line.take_while(|pid| world.gateways_at(*pid).is_empty());
-        line.any(|above| {
-            let owner = owners.of(above);
-            let is_anothers = matches!(owner, Some(Owner::Sessions(rows)) if rows.as_slice() != [row]);
-            is_anothers && gateway.takes(above) && gateway.key_of(above) == gateway.key_of(pid)
-        })
-    };
     owned_alone
-        && !is_copy_of_anothers()
         && says_so
         && can_check
         && !gateway.has_obscure_row()
