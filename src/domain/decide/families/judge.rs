@@ -1,0 +1,189 @@
+//! What becomes of families: what goes with a worker or a session that is ended, and what is left of those that are gone.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::{Families, Family, MOST, worker_above};
+use crate::domain::decide::world::{Standing, World};
+use crate::domain::decide::{clock, doubts, quota};
+use crate::domain::ids::{Pid, SessionId};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
+use crate::domain::orphan::OrphanKind;
+use crate::domain::policy::Workers;
+use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::verdict::{Judged, Keep, Protection, Subject};
+use crate::domain::warrant::Warrant;
+
+impl<'a> Families<'_, 'a> {
+    /// What goes with this worker and isn't below it any more.
+    pub(in crate::domain::decide) fn strays_of(
+        &self,
+        gateway: usize,
+        worker: ProcessIdentity,
+    ) -> Vec<ProcessIdentity> {
+        let family = self.by_worker.get(&worker).map(|place| &self.all[*place]);
+        let members = family.into_iter().flat_map(|family| &family.members);
+        let strays = members.filter(|member| worker_above(self.world, member).is_none());
+        let may_go = strays.filter(|stray| self.protects(gateway, stray).is_none());
+        may_go.map(|stray| stray.identity).collect()
+    }
+
+    /// What goes with this session, of workers that are gone; and one of those.
+    pub(in crate::domain::decide) fn left_of(
+        &self,
+        gateway: usize,
+        session: &SessionId,
+    ) -> (Vec<ProcessIdentity>, Option<ProcessIdentity>) {
+        let of = &self.world.gateways[gateway];
+        let can_check = of.process.is_some() && of.contradiction.is_none() && !of.shares_process;
+        let places = self.left_of.get(&(gateway, session)).map(Vec::as_slice).unwrap_or_default();
+        // Which of two sessions it belonged to can't be told.
+        let is_its_own =
+            |family: &&Family<'_>| family.sessions.len() == 1 && can_check && !of.has_obscure_row();
+        let left = places.iter().map(|place| &self.all[*place]).filter(is_its_own);
+        let worker = left.clone().next().map(|family| family.worker);
+        let may_go = |member: &&&Process| self.protects(gateway, member).is_none();
+        let left = left.flat_map(|family| &family.members).filter(may_go);
+        (left.map(|member| member.identity).collect(), worker)
+    }
+
+    /// Why this member is not ended.
+    fn protects(&self, gateway: usize, member: &Process) -> Option<Keep> {
+        let pid = member.identity.pid;
+        let above = || self.owners.foreign_below(pid).map(|other| Protection::Above { pid, other });
+        let protection = self.world.gateways[gateway].limits.protects(member).or_else(above);
+        let is_above_worker = self.above_workers.contains(&pid);
+        protection.map(Keep::Protected).or_else(|| {
+            is_above_worker
+                .then(|| Keep::UnknownState("a worker that is judged by itself is below it".into()))
+        })
+    }
+
+    /// Why a process that outlived its worker may be wanted all the same, where not everything below a worker is its own.
+    fn may_be_wanted(&self, gateway: usize, root: &Process) -> Option<Keep> {
+        let gateway = &self.world.gateways[gateway];
+        if gateway.rules.workers != Workers::LeadersOfGone {
+            return None;
+        }
+        let is_at_work = self.world.view().at_work.contains(&root.identity.pid);
+        let is_served = gateway.process.is_some() || gateway.lost.is_some();
+        if is_at_work {
+            Some(Keep::Held(vec!["worker-busy".into()]))
+        } else if is_served {
+            let why = "its worker is gone and its gateway isn't: it may have been left there on purpose";
+            Some(Keep::UnknownState(why.into()))
+        } else {
+            None
+        }
+    }
+
+    /// Whose a parentless worker was may be unknown, and its argv is gone with it: then the longest grace of all.
+    fn grace(&self, index: usize, kind: OrphanKind) -> Duration {
+        let graces = self.world.gateways.iter().map(|gateway| gateway.rules.policy.worker_grace);
+        let all = || graces.max().unwrap_or_default();
+        let own = || self.world.gateways[index].rules.policy.worker_grace;
+        if kind == OrphanKind::ParentlessWorker { all() } else { own() }
+    }
+
+    /// Judges what is left of workers that are gone, of no session that is listed; and remembers all families. `elsewhere`: processes that
+    /// are judged with an unfinished teardown.
+    pub(in crate::domain::decide) fn judge(
+        &self,
+        index: usize,
+        elsewhere: &HashSet<Pid>,
+        remembered: &mut GatewayMemory,
+    ) -> Vec<Judged> {
+        let mut found = Vec::new();
+        let mut listed: Option<HashSet<&SessionId>> = None;
+        let rows = self.world.gateways[index].rows;
+        for family in self.all.iter().filter(|family| family.gateway == index) {
+            let is_listed = |session| {
+                listed.get_or_insert_with(|| rows.iter().map(|row| &row.id).collect()).contains(session)
+            };
+            let is_elsewhere = |member: &&Process| elsewhere.contains(&member.identity.pid);
+            let members: Vec<&Process> =
+                family.members.iter().copied().filter(|member| !is_elsewhere(member)).collect();
+            let is_ours = family.is_left && !family.sessions.iter().copied().any(is_listed);
+            let clock = if is_ours { self.judge_left(index, family, &members, &mut found) } else { None };
+            let members = members.iter().map(|member| member.identity);
+            let mut members: Vec<_> = members.chain(family.unseen.iter().copied()).take(MOST).collect();
+            members.sort_unstable();
+            if !members.is_empty() {
+                remembered.families.push(FamilyMemory {
+                    worker: family.worker,
+                    sessions: family.sessions.iter().copied().cloned().collect(),
+                    key: family.key.map(Into::into),
+                    orphan: family.orphan,
+                    members,
+                    clock,
+                });
+            }
+        }
+        remembered.families.sort_by_key(|family| family.worker);
+        found
+    }
+
+    fn judge_left(
+        &self,
+        index: usize,
+        family: &Family<'a>,
+        members: &[&'a Process],
+        found: &mut Vec<Judged>,
+    ) -> Option<WorkerClock> {
+        let gateway = &self.world.gateways[index];
+        let kind = match (family.orphan, gateway.standing) {
+            (Some(kind @ (OrphanKind::Leftover | OrphanKind::ParentlessWorker)), _) => kind,
+            (_, Standing::Current) => OrphanKind::OwnerlessWorker,
+            (_, Standing::Gone | Standing::NotTrusted(_)) => OrphanKind::ParentlessWorker,
+        };
+        // It may be of a program that is none of the configured gateways.
+        let unknown = || {
+            let why = format!(
+                "it was below worker {}, which is gone, and whose that was isn't known",
+                family.worker.pid
+            );
+            let is_known = !family.sessions.is_empty() || family.orphan.is_some();
+            (!is_known).then(|| Keep::UnknownState(why.into()))
+        };
+        let before = family.memory.and_then(|memory| memory.clock);
+        let clock = clock::of_family(self.world, gateway, before, kind);
+        let grace = self.grace(index, kind);
+        let mut is_orphan = false;
+        for root in roots(self.world, members) {
+            let (identity, rss_bytes) = (root.identity, root.rss_bytes);
+            let subject = Subject::Worker { key: None, identity };
+            let keep = self.protects(index, root);
+            if let Some(keep) = keep
+                .or_else(unknown)
+                .or_else(|| self.may_be_wanted(index, root))
+                .or_else(|| doubts::of(self.world, index, root))
+            {
+                found.push(Judged::keep(subject, rss_bytes, keep));
+                continue;
+            }
+            is_orphan = true;
+            let is_below =
+                |member: &&&Process| self.world.ancestors(member).any(|above| above.identity == identity);
+            let remnants = [root].into_iter().chain(members.iter().filter(is_below).copied());
+            let may_go = remnants.filter(|member| self.protects(index, member).is_none());
+            let warrant = Warrant {
+                remnants: may_go.map(|member| member.identity).collect(),
+                remnants_of: Some(family.worker),
+                failures: Some(clock.failures),
+                ..gateway.warrant(kind)
+            };
+            let waited = gateway.seen.asked.since(clock.since);
+            let verdict = quota::after(grace, waited, warrant);
+            found.push(Judged::new(subject, rss_bytes, verdict));
+        }
+        is_orphan.then_some(clock)
+    }
+}
+
+/// Those that no other of them is above.
+fn roots<'a>(world: &World<'_>, members: &[&'a Process]) -> Vec<&'a Process> {
+    let pids: HashSet<Pid> = members.iter().map(|member| member.identity.pid).collect();
+    let is_root =
+        |member: &&Process| !world.ancestors(member).any(|above| pids.contains(&above.identity.pid));
+    members.iter().copied().filter(is_root).collect()
+}
