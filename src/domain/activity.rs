@@ -3,7 +3,7 @@
 //! Measured on Hermes workers of each release, at rest for ten minutes, with an MCP child too: the main thread doesn't run at all and isn't
 //! switched, while a watchdog and an MCP client's keep-alive take at most 0.21 ms of processor time in a second. Every use moves the main
 //! thread. A `/background` job runs in another thread while the main thread rests: one or two threads more, a connection to its model, and
-//! 17 to 49 ms of processor time in a second.
+//! 17 to 49 ms of processor time in a second; while it waits for a command of its own, far less, and no connection.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use super::time::Awake;
 
 /// Above what a worker takes at rest, and far below the least that one at work takes.
 const BUSY_PER_SECOND: Duration = Duration::from_millis(2);
+/// The same over a long time, in which single bursts of one at rest make no difference: a job that polls takes 1.7 ms.
+const BUSY_PER_SECOND_FOR_LONG: Duration = Duration::from_millis(1);
+const LONG: Duration = Duration::from_secs(30);
 /// A job that waits for so long is connected to its model or has a child; threads that only stay are a pool's.
 const QUIET_IS_REST: Duration = Duration::from_secs(600);
 
@@ -30,6 +33,9 @@ pub struct Activity {
     pub connections: u32,
     /// How many children it has.
     pub children: u32,
+    /// How many of them are commands: they don't talk to it over stdin, as its servers do.
+    #[serde(default)]
+    pub commands: u32,
 }
 
 /// The main thread, by the kernel's own account, which is exact where the ticks of `utime` and `stime` miss half.
@@ -54,6 +60,11 @@ pub enum Work {
     Connected {
         /// So often.
         connections: u32,
+    },
+    /// It runs commands, however long each of them does nothing.
+    Commands {
+        /// So many.
+        commands: u32,
     },
     /// It has more threads than it has at rest.
     MoreThreads {
@@ -104,7 +115,10 @@ impl Activity {
         if !self.main.asleep {
             return Some(Work::Awake);
         }
-        (self.connections > 0).then_some(Work::Connected { connections: self.connections })
+        if self.connections > 0 {
+            return Some(Work::Connected { connections: self.connections });
+        }
+        (self.commands > 0).then_some(Work::Commands { commands: self.commands })
     }
 
     /// What shows that it works now, or ran since the earlier look, `within` before.
@@ -170,13 +184,17 @@ pub struct Account {
     /// The fewest children that it ever had at rest. One more may be a command that sleeps, however long that does nothing.
     #[serde(default)]
     least_children: Option<u32>,
+    /// The processor time of its threads when it came to rest.
+    #[serde(default)]
+    ran_at_rest: Duration,
 }
 
 impl Account {
     /// After the first look.
     pub fn new(first: Activity, at: Awake) -> Self {
         let rests_since = first.work_now().is_none().then_some(at);
-        Self { watched: Watched::new(first), at, rests_since, looked_at_since: at, least_children: None }
+        let (watched, ran_at_rest) = (Watched::new(first), first.ran);
+        Self { watched, at, rests_since, looked_at_since: at, least_children: None, ran_at_rest }
     }
 
     /// What shows that it works, or worked since the last look.
@@ -186,13 +204,25 @@ impl Account {
         if within > LOOKS_APART {
             self.looked_at_since = at;
         }
-        let work = self.watched.look(now, within);
+        let work = self.watched.look(now, within).or_else(|| self.ran_for_long(now, at));
         if work.is_none() {
             self.least_children = Some(self.least_children.unwrap_or(now.children).min(now.children));
         }
         let has_more = self.least_children.is_some_and(|least| now.children > least);
-        self.rests_since = if work.is_some() || has_more { None } else { self.rests_since.or(Some(at)) };
+        if work.is_some() || has_more {
+            self.rests_since = None;
+        } else if self.rests_since.is_none() {
+            (self.rests_since, self.ran_at_rest) = (Some(at), now.ran);
+        }
         work
+    }
+
+    /// What it ran since it came to rest, if that is more than one at rest does.
+    fn ran_for_long(&self, now: Activity, at: Awake) -> Option<Work> {
+        let within = at.since(self.rests_since?);
+        let ran = now.ran.saturating_sub(self.ran_at_rest);
+        let allowed = BUSY_PER_SECOND_FOR_LONG.mul_f64(within.as_secs_f64());
+        (within >= LONG && ran > allowed).then_some(Work::Ran { ran, within })
     }
 
     /// Whether who finds the other account loses nothing by not finding this one: it did nothing in between, and had already done nothing
@@ -200,7 +230,7 @@ impl Account {
     pub fn is_told_by(&self, other: &Self) -> bool {
         let shown = |account: &Self| {
             let last = account.watched.last;
-            (last.main, last.threads, last.children, last.connections, account.watched.at_rest)
+            (last.main, last.threads, last.children, last.commands, last.connections, account.watched.at_rest)
         };
         shown(self) == shown(other) && self.rests_since == other.rests_since
     }
@@ -214,7 +244,14 @@ mod tests {
 
     fn at_rest() -> Activity {
         let main = MainThread { asleep: true, ran: Duration::from_millis(700), switches: 90 };
-        Activity { main, threads: 3, ran: Duration::from_millis(800), connections: 0, children: 1 }
+        Activity {
+            main,
+            threads: 3,
+            ran: Duration::from_millis(800),
+            connections: 0,
+            children: 1,
+            commands: 0,
+        }
     }
 
     /// One that was seen at rest.
@@ -258,6 +295,9 @@ mod tests {
         let connected = Activity { connections: 1, ..at_rest() };
         assert_eq!(connected.work_now(), Some(Work::Connected { connections: 1 }));
         assert_eq!(watched().look(connected, MINUTE), Some(Work::Connected { connections: 1 }));
+        let command = Activity { commands: 1, ..at_rest() };
+        assert_eq!(command.work_now(), Some(Work::Commands { commands: 1 }), "also at the very first look");
+        assert_eq!(watched().look(command, MINUTE), Some(Work::Commands { commands: 1 }));
         let ran = Duration::from_millis(17) * 60;
         let busy = Activity { ran: at_rest().ran + ran, ..at_rest() };
         assert_eq!(watched().look(busy, MINUTE), Some(Work::Ran { ran, within: MINUTE }));
@@ -338,5 +378,25 @@ mod tests {
         }
         assert_eq!(account.look(at_rest(), at(2400)), None);
         assert_eq!(account.rests_since, Some(at(2400)));
+    }
+
+    #[test]
+    fn a_job_that_only_polls_shows_itself_over_half_a_minute() {
+        let at = |seconds: u64| Awake::from_nanos(0) + Duration::from_secs(seconds);
+        let polling = |seconds: u64, micros: u64| Activity {
+            ran: at_rest().ran + Duration::from_micros(micros * seconds),
+            ..at_rest()
+        };
+        let mut polls = Account::new(polling(0, 1700), at(0));
+        let mut rests = Account::new(polling(0, 210), at(0));
+        let half_a_minute = Duration::from_secs(30);
+        for second in (5..600).step_by(5) {
+            let shown = polls.look(polling(second, 1700), at(second));
+            let busy = Work::Ran { ran: Duration::from_millis(51), within: half_a_minute };
+            assert!(second != 30 || shown == Some(busy), "{shown:?}");
+            assert!(polls.rests_since.is_none_or(|since| at(second).since(since) < half_a_minute));
+            assert_eq!(rests.look(polling(second, 210), at(second)), None, "second {second}");
+        }
+        assert_eq!(rests.rests_since, Some(at(0)));
     }
 }

@@ -92,7 +92,7 @@ impl Activities {
             }
         }
         let Some(main_ran) = main_ran else { return Ok(None) };
-        let children = u32::try_from(self.proc.children_of_process(dir)?.len()).unwrap_or(u32::MAX);
+        let (children, commands) = self.children(dir)?;
         let Some(descriptors) = dir.numbers("fd")? else { return Ok(None) };
         let mut connections = 0;
         for descriptor in descriptors {
@@ -100,7 +100,26 @@ impl Activities {
             connections += u32::from(socket.is_some_and(|inode| connected.contains(&inode)));
         }
         let main = MainThread { asleep, ran: main_ran, switches };
-        Ok(Some(Activity { main, threads: count, ran, connections, children }))
+        Ok(Some(Activity { main, threads: count, ran, connections, children, commands }))
+    }
+
+    /// How many children it has, and how many of them are commands. What a worker starts as a server talks to it over a stdin of its own;
+    /// a command has none, or the worker's.
+    fn children(&mut self, dir: &ProcessDir) -> Result<(u32, u32), ProcessesError> {
+        let own = dir.link("fd/0")?;
+        let children = self.proc.children_of_process(dir)?;
+        let mut commands = 0;
+        for child in &children {
+            let Some(child) = self.proc.process(*child)? else { continue };
+            let stdin = child.link("fd/0")?;
+            let is_command = match &stdin {
+                Some(stdin) => !talks(stdin) || own.as_ref() == Some(stdin),
+                // It is gone, or it has closed its stdin.
+                None => self.alive(&child)?.is_some(),
+            };
+            commands += u32::from(is_command);
+        }
+        Ok((u32::try_from(children.len()).unwrap_or(u32::MAX), commands))
     }
 }
 
@@ -121,12 +140,20 @@ fn spent(schedstat: &str) -> Option<Duration> {
     schedstat.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
+/// Whether a process at the other end may be there.
+fn talks(link: &str) -> bool {
+    link.starts_with("pipe:[") || link.starts_with("socket:[")
+}
+
 fn socket(link: &str) -> Option<u64> {
     link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -141,5 +168,37 @@ mod tests {
             (socket("socket:[4711]"), socket("pipe:[4711]"), socket("/dev/null")),
             (Some(4711), None, None)
         );
+    }
+
+    /// Starts a child with each of these as its stdin, and ends them with its own.
+    const PARENT: &str = "import subprocess, sys\n\
+        how = {'pipe': subprocess.PIPE, 'null': subprocess.DEVNULL, 'own': None}\n\
+        children = [subprocess.Popen(['sleep', '600'], stdin=how[it]) for it in sys.argv[1:]]\n\
+        print('x', end='', flush=True)\n\
+        sys.stdin.read()\n\
+        for child in children: child.kill()";
+
+    #[expect(clippy::disallowed_methods, reason = "a test starts a process of its own")]
+    fn children(stdins: &[&str]) -> (u32, u32) {
+        let mut parent = Command::new("python3")
+            .args(["-c", PARENT])
+            .args(stdins)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        parent.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let pid = Pid::new(parent.id().into()).unwrap();
+        let read = Activities::open().unwrap().read_pid(pid, &HashSet::new()).unwrap();
+        drop(parent.stdin.take());
+        parent.wait().unwrap();
+        read.map(|(_, activity)| (activity.children, activity.commands)).unwrap()
+    }
+
+    #[test]
+    fn a_child_that_does_not_talk_over_a_stdin_of_its_own_is_a_command() {
+        assert_eq!(children(&[]), (0, 0));
+        assert_eq!(children(&["pipe", "pipe"]), (2, 0));
+        assert_eq!(children(&["pipe", "null", "own"]), (3, 2));
     }
 }

@@ -13,7 +13,7 @@ use crate::world::*;
 /// What a worker shows whose main thread was switched so often.
 fn activity(switches: u64) -> Activity {
     let main = MainThread { asleep: true, ran: Duration::from_millis(5), switches };
-    Activity { main, threads: 1, ran: main.ran, connections: 0, children: 0 }
+    Activity { main, threads: 1, ran: main.ran, connections: 0, children: 0, commands: 0 }
 }
 
 /// The worker is looked at, and has done nothing since the last look.
@@ -210,6 +210,19 @@ fn a_worker_at_work_is_held() {
     world.pass(60);
     rests(&mut world, 200);
     assert_eq!(world.fate_of_worker(200), "wait: unattended-worker, 0s of 60s");
+}
+
+#[test]
+fn a_worker_whose_command_ran_already_when_it_was_first_looked_at_is_held() {
+    let mut world = unattended();
+    world.seen.processes.accounts.clear();
+    let with_a_command = Activity { children: 1, commands: 1, ..activity(1) };
+    for _ in 0..60 {
+        world.pass(60);
+        shows(&mut world, 200, with_a_command);
+        clients(&mut world, Clients::Nobody, Some(Awake::from_nanos(0)));
+        assert_eq!(world.look().why_worker(200), "held by its gateway: worker-busy");
+    }
 }
 
 #[test]

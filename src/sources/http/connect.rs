@@ -38,7 +38,7 @@ async fn tcp(host: &Host, port: u16, listeners: &Listeners) -> Result<(Stream, L
         match TcpStream::connect(address).await {
             Ok(stream) => {
                 if let Ok(end) = stream.local_addr() {
-                    own::note(end);
+                    own::note(end, address);
                 }
                 match checked(Stream::Tcp(stream), listeners) {
                     Ok(stream) => return Ok(stream),

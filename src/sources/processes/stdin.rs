@@ -166,7 +166,7 @@ fn sockets_of(proc: &mut Proc, tree: &[Pid], own_network: Option<&str>) -> Resul
 
 /// Whether a client is connected, or waits to be, at a listening socket among these.
 fn has_client(inodes: &HashSet<u32>) -> io::Result<bool> {
-    let tcp = Sockets::open().list(Filter { local_port: None, remote_port: None })?;
+    let tcp = Sockets::open().list(Filter::ALL)?;
     let listening =
         tcp.iter().filter(|socket| socket.state == State::Listen && inodes.contains(&socket.inode));
     let ports: HashSet<u16> = listening.map(|socket| socket.local.port()).collect();

@@ -10,6 +10,7 @@ use super::{Socket, State};
 
 const TCP: u8 = 6;
 const ALL_STATES: u32 = 0xfff;
+const LISTENING: u32 = 1 << 10;
 /// `struct inet_diag_msg`.
 const MESSAGE: usize = 72;
 
@@ -20,12 +21,27 @@ pub struct Filter {
     pub local_port: Option<u16>,
     /// With the other end at this port only; `None`: at any.
     pub remote_port: Option<u16>,
+    /// Only those that listen.
+    pub listening: bool,
 }
 
 impl Filter {
+    /// Everything.
+    pub const ALL: Self = Self { local_port: None, remote_port: None, listening: false };
+    /// Whatever listens, at any port.
+    pub const LISTENING: Self = Self { listening: true, ..Self::ALL };
+
     /// Everything at a local port.
     pub fn local_port(port: u16) -> Self {
-        Self { local_port: Some(port), remote_port: None }
+        Self { local_port: Some(port), ..Self::ALL }
+    }
+
+    /// Whether it lets this one through.
+    pub(super) fn takes(self, socket: &Socket) -> bool {
+        let fits = |wanted: Option<u16>, port| wanted.is_none_or(|wanted| wanted == port);
+        fits(self.local_port, socket.local.port())
+            && fits(self.remote_port, socket.remote.port())
+            && (!self.listening || socket.state == State::Listen)
     }
 }
 
@@ -37,7 +53,7 @@ pub(super) fn look_up(
 ) -> io::Result<Option<Socket>> {
     let family = family_of(local.ip());
     let mut found = None;
-    netlink.ask(Want::One, &request(family, local, remote), |message| found = parse(message))?;
+    netlink.ask(Want::One, &request(family, ALL_STATES, local, remote), |message| found = parse(message))?;
     Ok(found)
 }
 
@@ -48,7 +64,8 @@ pub(super) fn list(netlink: &mut Netlink, filter: Filter) -> io::Result<Vec<Sock
         (AddressFamily::INET6, Ipv6Addr::UNSPECIFIED.into()),
     ] {
         let end = |port: Option<u16>| SocketAddr::new(any, port.unwrap_or(0));
-        let request = request(family, end(filter.local_port), end(filter.remote_port));
+        let states = if filter.listening { LISTENING } else { ALL_STATES };
+        let request = request(family, states, end(filter.local_port), end(filter.remote_port));
         netlink.ask(Want::All, &request, |message| found.extend(parse(message)))?;
     }
     Ok(found)
@@ -62,10 +79,10 @@ fn family_of(ip: IpAddr) -> AddressFamily {
 }
 
 /// `struct inet_diag_req_v2`.
-fn request(family: AddressFamily, local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
+fn request(family: AddressFamily, states: u32, local: SocketAddr, remote: SocketAddr) -> Vec<u8> {
     let mut request = Vec::with_capacity(56);
     request.extend([family.as_raw() as u8, TCP, 0, 0]);
-    request.extend(ALL_STATES.to_ne_bytes());
+    request.extend(states.to_ne_bytes());
     request.extend(local.port().to_be_bytes());
     request.extend(remote.port().to_be_bytes());
     request.extend(padded(local.ip()));

@@ -74,7 +74,7 @@ pub enum Sockets {
 /// # Errors
 /// They can't be known.
 pub fn connected_inodes() -> io::Result<HashSet<u64>> {
-    let sockets = Sockets::open().list(Filter { local_port: None, remote_port: None })?;
+    let sockets = Sockets::open().list(Filter::ALL)?;
     Ok(connected(&sockets))
 }
 
@@ -83,7 +83,7 @@ pub fn connected_inodes() -> io::Result<HashSet<u64>> {
 /// # Errors
 /// They can't be known.
 pub fn connected_inodes_of(pid: Pid) -> io::Result<HashSet<u64>> {
-    Ok(connected(&list_of(pid, Filter { local_port: None, remote_port: None })?))
+    Ok(connected(&list_of(pid, Filter::ALL)?))
 }
 
 fn connected(sockets: &[Socket]) -> HashSet<u64> {
@@ -174,7 +174,12 @@ fn is_not_served(error: &io::Error) -> bool {
 
 /// The same end, whether it is written as IPv4 or as IPv4 in IPv6.
 fn same(one: SocketAddr, other: SocketAddr) -> bool {
-    one.port() == other.port() && one.ip().to_canonical() == other.ip().to_canonical()
+    canonical(one) == canonical(other)
+}
+
+/// As IPv4 where it is that.
+pub fn canonical(end: SocketAddr) -> SocketAddr {
+    SocketAddr::new(end.ip().to_canonical(), end.port())
 }
 
 #[cfg(test)]

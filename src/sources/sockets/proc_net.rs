@@ -37,7 +37,6 @@ pub(super) fn list(filter: Filter) -> io::Result<Vec<Socket>> {
 /// In the network namespace of this process.
 pub(super) fn list_of(process: &str, filter: Filter) -> io::Result<Vec<Socket>> {
     let mut found = Vec::new();
-    let fits = |wanted: Option<u16>, port| wanted.is_none_or(|wanted| wanted == port);
     for table in TABLES {
         let file = match File::open(format!("/proc/{process}/net/{table}")) {
             Ok(file) => file,
@@ -48,8 +47,7 @@ pub(super) fn list_of(process: &str, filter: Filter) -> io::Result<Vec<Socket>> 
         for line in BufReader::new(file).lines().skip(1) {
             let socket = parse(&line?)
                 .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "a line that says no socket"))?;
-            if fits(filter.local_port, socket.local.port()) && fits(filter.remote_port, socket.remote.port())
-            {
+            if filter.takes(&socket) {
                 found.push(socket);
             }
         }

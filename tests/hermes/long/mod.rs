@@ -10,5 +10,6 @@ pub(crate) mod idle;
 mod leak;
 mod newer;
 mod races;
+mod seen_late;
 mod states;
 mod workers;

@@ -3,7 +3,7 @@
 use super::clients;
 use crate::config::address::Address;
 use crate::domain::ids::Pid;
-use crate::domain::outside::{Absence, Outside};
+use crate::domain::outside::{Absence, Clients, Outside};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::sockets::holder;
@@ -22,9 +22,8 @@ pub(super) struct Beside {
 impl Beside {
     /// Looks. `process`: the gateway's, as far as it is known.
     pub(super) fn look(&mut self, address: &Address, process: Option<Pid>) -> Outside {
-        let shown = clients::look(address, process);
+        let mut shown = clients::look(address, process);
         let now = clock::awake_now();
-        let nobody_since = self.absence.look(&shown.clients, now);
         let known = self.found.or(process);
         let has_it = |pid: &Pid| shown.listening.iter().any(|inode| holder::has(*pid, *inode));
         self.found = known.filter(has_it);
@@ -36,6 +35,11 @@ impl Beside {
             // Several may share one, and then nothing tells which of them it is.
             self.found = holders.first().copied().filter(|first| holders.iter().all(|pid| pid == first));
         }
+        // Whoever is connected to it at another port is its client, too.
+        if let (Clients::Nobody, Some(gateway)) = (&shown.clients, self.found) {
+            shown.clients = clients::at_other_ports(gateway, address);
+        }
+        let nobody_since = self.absence.look(&shown.clients, now);
         Outside { gateway: self.found, clients: shown.clients, nobody_since }
     }
 }

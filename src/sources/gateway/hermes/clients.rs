@@ -11,7 +11,8 @@ use std::io;
 use crate::config::address::{Address, Place};
 use crate::domain::ids::Pid;
 use crate::domain::outside::Clients;
-use crate::sources::sockets::{self, Filter, Socket, Sockets, State, holder, own};
+use crate::sources::sockets::own::{self, Ends};
+use crate::sources::sockets::{self, Filter, Socket, Sockets, State, canonical, holder};
 
 /// What the connection table shows of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,35 +43,65 @@ pub(super) fn look(address: &Address, process: Option<Pid>) -> Shown {
 fn look_here(port: u16) -> io::Result<Shown> {
     let mut sockets = Sockets::open();
     let own = own_inodes()?;
+    let there = at_port(&mut sockets, &own, port)?;
+    Ok(shown(&there))
+}
+
+/// The clients at the other ports at which this process listens, of this network namespace.
+pub(super) fn at_other_ports(process: Pid, address: &Address) -> Clients {
+    let Place::Tcp { port, .. } = *address.place() else { return Clients::Nobody };
+    count_elsewhere(process, port).unwrap_or_else(|error| Clients::Unknown(error.to_string().into()))
+}
+
+fn count_elsewhere(process: Pid, port: u16) -> io::Result<Clients> {
+    let mut sockets = Sockets::open();
+    let listening = sockets.list(Filter::LISTENING)?;
+    let others = listening.iter().filter(|socket| socket.local.port() != port);
+    let its = holder::sockets_of(process)
+        .ok_or_else(|| io::Error::other("the sockets of its process can't be seen"))?;
+    let ports: HashSet<u16> =
+        others.filter(|socket| its.contains(&socket.inode)).map(|socket| socket.local.port()).collect();
+    let mut all = Clients::Nobody;
+    for port in ports {
+        match shown(&at_port(&mut sockets, &own_inodes()?, port)?).clients {
+            Clients::Nobody => {}
+            there => all = there,
+        }
+    }
+    Ok(all)
+}
+
+/// What is at a port, less the reaper's own.
+fn at_port(sockets: &mut Sockets, own: &HashSet<u64>, port: u16) -> io::Result<Vec<Socket>> {
     let is_own = |socket: &&Socket| socket.inode != 0 && own.contains(&u64::from(socket.inode));
     // Both ends of our own connections are on this machine; its end is told from the others' by ours.
-    let to_it = sockets.list(Filter { local_port: None, remote_port: Some(port) })?;
-    let ours: HashSet<_> = to_it
-        .iter()
-        .filter(is_own)
-        .map(|socket| (socket.local.port(), socket.local.ip().to_canonical()))
-        .collect();
-    let there = sockets.list(Filter::local_port(port))?;
-    let closed = own::latest();
-    let is_ours = |socket: &Socket| {
-        let (ip, port) = (socket.remote.ip().to_canonical(), socket.remote.port());
+    let to_it = sockets.list(Filter { remote_port: Some(port), ..Filter::ALL })?;
+    let seen_from_here = |socket: &Socket| (canonical(socket.local), canonical(socket.remote));
+    let seen_from_there = |socket: &Socket| (canonical(socket.remote), canonical(socket.local));
+    let ours: HashSet<Ends> = to_it.iter().filter(is_own).map(seen_from_here).collect();
+    let mut there = sockets.list(Filter::local_port(port))?;
+    let closed = own::latest(port, |ends| there.iter().any(|socket| seen_from_there(socket) == *ends));
+    there.retain(|socket| {
+        let ends = seen_from_there(socket);
         let is_closed = !matches!(socket.state, State::Established | State::HalfOpen | State::Listen);
-        ours.contains(&(port, ip)) || (is_closed && closed.contains(&(ip, port)))
-    };
-    Ok(shown(there.iter().filter(|socket| !is_ours(socket))))
+        !(ours.contains(&ends) || is_closed && closed.contains(&ends))
+    });
+    Ok(there)
 }
 
 /// By the gateway's own table: the ports at which it listens itself, whatever was mapped to them.
 fn look_in(process: Pid) -> io::Result<Shown> {
-    let all = sockets::list_of(process, Filter { local_port: None, remote_port: None })?;
+    let all = sockets::list_of(process, Filter::ALL)?;
     let listens = |socket: &&Socket| socket.state == State::Listen && holder::has(process, socket.inode);
     let ports: HashSet<u16> = all.iter().filter(listens).map(|socket| socket.local.port()).collect();
-    Ok(shown(all.iter().filter(|socket| ports.contains(&socket.local.port()))))
+    let at_them: Vec<Socket> =
+        all.into_iter().filter(|socket| ports.contains(&socket.local.port())).collect();
+    Ok(shown(&at_them))
 }
 
-fn shown<'a>(at_its_port: impl Iterator<Item = &'a Socket>) -> Shown {
+fn shown(at_its_port: &[Socket]) -> Shown {
     let (listening, others): (Vec<&Socket>, Vec<&Socket>) =
-        at_its_port.partition(|socket| socket.state == State::Listen);
+        at_its_port.iter().partition(|socket| socket.state == State::Listen);
     let may_be_a_client = |socket: &&&Socket| {
         socket.inode != 0 || matches!(socket.state, State::Established | State::CloseWait | State::HalfOpen)
     };
@@ -125,7 +156,7 @@ mod tests {
         assert_eq!(count(&address(port)), Clients::Nobody);
         let own = TcpStream::connect(("127.0.0.1", port)).unwrap();
         assert_eq!(count(&address(port)), Clients::Nobody, "our own, not accepted");
-        let _accepted = listener.accept().unwrap();
+        let accepted = listener.accept().unwrap();
         assert_eq!(count(&address(port)), Clients::Nobody, "our own, accepted");
 
         let mut client = Command::new("python3")
@@ -150,8 +181,12 @@ mod tests {
             Clients::Connected(1),
             "closed, and the gateway doesn't know it yet"
         );
-        own::note(end);
+        own::note(end, ([127, 0, 0, 1], port).into());
         assert_eq!(count(&address(port)), Clients::Nobody, "noted as our own");
+        // A client may have that port of ours next, once nothing is left of our connection.
+        drop(accepted);
+        assert_eq!(count(&address(port)), Clients::Nobody);
+        assert!(own::latest(port, |_| true).is_empty(), "forgotten");
     }
 
     #[test]

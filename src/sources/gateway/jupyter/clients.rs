@@ -144,7 +144,7 @@ fn key(socket: &Socket) -> (SocketAddr, SocketAddr, u32) {
 }
 
 fn connections() -> Option<Vec<Socket>> {
-    let all = Sockets::open().list(Filter { local_port: None, remote_port: None }).ok()?;
+    let all = Sockets::open().list(Filter::ALL).ok()?;
     Some(all.into_iter().filter(is_connected).collect())
 }
 
