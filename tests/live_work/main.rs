@@ -17,6 +17,7 @@ mod again;
 mod containers;
 mod copies;
 mod frozen;
+mod hermes;
 mod hidden;
 mod leaks;
 mod nested;

@@ -1,5 +1,7 @@
 //! The program, run on a stage: once, waiting, in a loop, with a memory and without.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -40,6 +42,17 @@ impl Stage {
     pub(crate) fn configure_with(&self, policy: &str, gateway: &str, workers: &str) {
         let text = format!("[policy]\n{policy}\n{}", section("desk", PORT, gateway) + workers);
         self.place().write("reaper.toml", text);
+    }
+
+    /// One with a Hermes dashboard, whose plugin publishes what the gateway of the stage does.
+    pub(crate) fn configure_hermes(&self, policy: &str) {
+        let token = self.place().write("token", "the-dashboards-own");
+        std::fs::set_permissions(&token, Permissions::from_mode(0o600)).unwrap();
+        let text = section("desk", PORT, &format!("token_file = {token:?}"));
+        // Several questions are asked where the first has no answer; on a busy machine each takes its time.
+        let text = text.replace("timeout = \"400ms\"", "timeout = \"2s\"");
+        let text = text.replace("kind = \"http\"", "kind = \"hermes\"").replace("/sessions\"", "\"");
+        self.place().write("reaper.toml", format!("[policy]\n{policy}\n{text}"));
     }
 
     /// One with two gateways, whose workers look the same.

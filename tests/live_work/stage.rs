@@ -194,7 +194,9 @@ impl Stage {
     }
 
     pub(crate) fn publish_as(&self, gateway: &str, itself: &Value, rows: &[Value]) {
-        let table = json!({ "version": 1, "gateway": itself, "sessions": rows });
+        // What the plugin of a Hermes dashboard says besides.
+        let plugin = json!({ "name": "gateway-reaper", "version": gateway_reaper::hermes::plugin::VERSION });
+        let table = json!({ "version": 1, "gateway": itself, "plugin": plugin, "sessions": rows });
         self.tell(gateway, &json!(["publish", table.to_string()]));
     }
 
