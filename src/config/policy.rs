@@ -34,8 +34,8 @@ pub(super) fn read(section: &Section<'_>, above: &Policy) -> Policy {
         closes_at_once: section
             .count("closes_at_once", 1..=MOST_CLOSES, "a whole number from 1 to 1000")
             .unwrap_or(above.closes_at_once),
-        idle_worker: idle_worker(section).unwrap_or(above.idle_worker),
-        busy_cpu: busy_cpu(section).unwrap_or(above.busy_cpu),
+        idle_worker: idle_worker(section, above.idle_worker),
+        busy_cpu: busy_cpu(section, above.busy_cpu),
         without_table: without_table(section).unwrap_or(above.without_table),
         start_timeout: duration("start_timeout", above.start_timeout),
         dry_run: section.flag("dry_run").unwrap_or(above.dry_run),
@@ -56,13 +56,13 @@ pub(super) fn of_kind(word: &str, above: &Policy, is_said_above: impl Fn(&str) -
     policy
 }
 
-/// A key that is a duration, or `"off"`.
-fn idle_worker(section: &Section<'_>) -> Option<Option<Duration>> {
+/// A key that is a duration, or `"off"`. `above`: what holds where it is silent.
+fn idle_worker(section: &Section<'_>, above: Option<Duration>) -> Option<Duration> {
     const KEY: &str = "idle_worker";
     if is_off(section, KEY) {
-        return Some(None);
+        return None;
     }
-    let span = section.duration(KEY)?;
+    let Some(span) = section.duration(KEY) else { return above };
     if span.is_zero() {
         let expected = "more than nothing, such as \"30m\", or \"off\"";
         return section.mismatch(
@@ -71,18 +71,18 @@ fn idle_worker(section: &Section<'_>) -> Option<Option<Duration>> {
             "\"0s\", with which every worker would end while it is in use",
         );
     }
-    Some(Some(span))
+    Some(span)
 }
 
-fn busy_cpu(section: &Section<'_>) -> Option<Option<CpuShare>> {
+fn busy_cpu(section: &Section<'_>, above: Option<CpuShare>) -> Option<CpuShare> {
     const KEY: &str = "busy_cpu";
     const EXPECTED: &str = "a part of one processor core in quotes, from \"0.01%\" to \"100%\", or \"off\"";
     if is_off(section, KEY) {
-        return Some(None);
+        return None;
     }
-    let value = section.value(KEY)?.get_ref();
-    let share = value.as_str().and_then(share);
-    share.map(Some).or_else(|| section.mismatch(KEY, EXPECTED, &shown(value)))
+    let Some(value) = section.value(KEY) else { return above };
+    let value = value.get_ref();
+    value.as_str().and_then(share).or_else(|| section.mismatch(KEY, EXPECTED, &shown(value)))
 }
 
 fn share(text: &str) -> Option<CpuShare> {

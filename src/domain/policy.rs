@@ -141,26 +141,30 @@ impl WorkerMatch {
 mod tests {
     use super::*;
 
-    fn key<'a>(pattern: &str, argv: &'a str) -> Option<Option<&'a str>> {
-        WorkerMatch::new(pattern).unwrap().matches(argv).map(|matched| matched.key)
+    fn matched<'a>(pattern: &str, argv: &'a str) -> Option<MatchedWorker<'a>> {
+        WorkerMatch::new(pattern).unwrap().matches(argv)
+    }
+
+    fn with<'a>(key: impl Into<Option<&'a str>>) -> Option<MatchedWorker<'a>> {
+        Some(MatchedWorker { key: key.into() })
     }
 
     #[test]
     fn a_pattern_is_tried_from_the_first_character_on_in_all_its_alternatives() {
-        assert_eq!(key(r"worker (?P<session>\S+)", "worker a b"), Some(Some("a")));
-        assert_eq!(key(r"worker (?P<session>\S+)", "vi worker a"), None);
-        assert_eq!(key("vi|worker", "tail worker"), None);
-        assert_eq!(key("worker(?: (?P<session>.))?", "worker"), Some(None));
+        assert_eq!(matched(r"worker (?P<session>\S+)", "worker a b"), with("a"));
+        assert_eq!(matched(r"worker (?P<session>\S+)", "vi worker a"), None);
+        assert_eq!(matched("vi|worker", "tail worker"), None);
+        assert_eq!(matched("worker(?: (?P<session>.))?", "worker"), with(None));
     }
 
     #[test]
     fn a_pattern_may_end_in_a_comment() {
-        assert_eq!(key(r"(?x) worker\ (?P<session>\S+)  # and its key", "worker a"), Some(Some("a")));
+        assert_eq!(matched(r"(?x) worker\ (?P<session>\S+)  # and its key", "worker a"), with("a"));
     }
 
     #[test]
     fn a_pattern_that_is_as_deep_as_patterns_may_be_is_not_refused_for_what_is_put_around_it() {
-        assert_eq!(key(&format!("y{}", "*".repeat(50)), "y"), Some(None));
+        assert_eq!(matched(&format!("y{}", "*".repeat(50)), "y"), with(None));
     }
 
     #[test]
