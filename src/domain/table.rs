@@ -99,6 +99,18 @@ impl Session {
     pub fn named_worker(&self) -> Option<Pid> {
         self.worker.known().copied().flatten()
     }
+
+    /// By its row nothing runs in it, and nothing holds it.
+    pub fn is_idle(&self) -> bool {
+        self.turn == Told::Known(Turn::Idle)
+            && self.holds.known().is_none_or(Vec::is_empty)
+            && !matches!(self.holds, Told::NotUnderstood(_))
+    }
+
+    /// By its row no client has it either.
+    pub fn is_detached_and_idle(&self) -> bool {
+        self.transport == Told::Known(Transport::Detached) && self.is_idle()
+    }
 }
 
 /// A whole, valid session table.

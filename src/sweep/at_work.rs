@@ -12,7 +12,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::Rules;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
-use crate::domain::table::{Session, TableView, Told, Transport, Turn};
+use crate::domain::table::{TableView, Told};
 use crate::domain::time::Awake;
 use crate::sources::activity::Activities;
 use crate::sources::clock;
@@ -65,8 +65,8 @@ impl AtWork {
                 TableView::Current(table) => {
                     let idle_matters = rules.policy.idle_worker.is_some();
                     for session in &mut table.sessions {
-                        let is_condemned = is_condemned_by_its_row(session);
-                        let matters = is_condemned || (idle_matters && is_idle(session));
+                        let is_condemned = session.is_detached_and_idle();
+                        let matters = is_condemned || (idle_matters && session.is_idle());
                         let Some(worker) = session.named_worker().filter(|_| matters) else { continue };
                         let shown = self.look(worker, &mut connected);
                         seen.extend(shown.process());
@@ -148,20 +148,25 @@ impl Shown {
 
 /// The sockets that are connected, read once for all workers of one network namespace. `None`: they can't be known.
 #[derive(Debug, Default)]
-struct Connected {
-    own: Option<Option<HashSet<u64>>>,
-    others: HashMap<u64, Option<HashSet<u64>>>,
+struct Connected(HashMap<Network, Option<HashSet<u64>>>);
+
+/// A network namespace.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Network {
+    /// The reaper's.
+    Own,
+    /// Another one, by its inode.
+    Apart(u64),
 }
 
 impl Connected {
     fn seen_by(&mut self, worker: Pid) -> Option<&HashSet<u64>> {
-        match sockets::namespace_apart(worker) {
-            None => self.own.get_or_insert_with(|| sockets::connected_inodes().ok()).as_ref(),
-            Some(namespace) => {
-                let read = || sockets::connected_inodes_of(worker).ok();
-                self.others.entry(namespace).or_insert_with(read).as_ref()
-            }
-        }
+        let network = sockets::namespace_apart(worker).map_or(Network::Own, Network::Apart);
+        let read = |network: &Network| match network {
+            Network::Own => sockets::connected_inodes().ok(),
+            Network::Apart(_) => sockets::connected_inodes_of(worker).ok(),
+        };
+        self.0.entry(network).or_insert_with_key(read).as_ref()
     }
 }
 
@@ -174,18 +179,6 @@ fn children(gateway: Pid, rules: &Rules, view: &ProcessView) -> Vec<Pid> {
             && process.argv.as_deref().is_some_and(|argv| pattern.matches(argv).is_some())
     };
     view.processes.values().filter(is_worker).map(|process| process.identity.pid).collect()
-}
-
-/// By all that the gateway says it may be reaped.
-fn is_condemned_by_its_row(session: &Session) -> bool {
-    session.transport == Told::Known(Transport::Detached) && is_idle(session)
-}
-
-/// Nothing runs in it, and nothing holds it.
-fn is_idle(session: &Session) -> bool {
-    session.turn == Told::Known(Turn::Idle)
-        && session.holds.known().is_none_or(Vec::is_empty)
-        && !matches!(session.holds, Told::NotUnderstood(_))
 }
 
 #[cfg(test)]

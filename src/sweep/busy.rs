@@ -11,7 +11,7 @@ use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::{CpuShare, Rules, Workers};
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use crate::domain::spent::Spent;
-use crate::domain::table::{Session, TableView, Told, Transport, Turn};
+use crate::domain::table::{TableView, Told};
 use crate::domain::time::Awake;
 use crate::sources::processes::ProcessesError;
 use crate::sources::spent::Trees;
@@ -53,7 +53,7 @@ impl Busy {
             let Some(rest) = rules.policy.busy_cpu else { continue };
             if let TableView::Current(table) = &mut gateway.table {
                 let workers = by_key(view, rules);
-                for session in table.sessions.iter_mut().filter(|session| is_condemned_by_its_row(session)) {
+                for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
                     let named = session.named_worker().and_then(|pid| view.get(pid));
                     let carrying = session.worker_key().and_then(|key| workers.get(key));
                     let workers = named.into_iter().chain(carrying.into_iter().flatten().copied());
@@ -63,7 +63,7 @@ impl Busy {
                     }
                 }
                 if rules.policy.idle_worker.is_some() {
-                    let idle = table.sessions.iter().filter(|session| is_idle(session));
+                    let idle = table.sessions.iter().filter(|session| session.is_idle());
                     let named = idle.filter_map(|session| view.get(session.named_worker()?));
                     let rest_now =
                         named.filter(|worker| self.work_of(worker, rest, now, &mut seen).is_none());
@@ -144,16 +144,4 @@ fn by_key<'a>(view: &'a ProcessView, rules: &Rules) -> BTreeMap<&'a str, Vec<&'a
         }
     }
     workers
-}
-
-/// By all that the gateway says it may be reaped.
-fn is_condemned_by_its_row(session: &Session) -> bool {
-    session.transport == Told::Known(Transport::Detached) && is_idle(session)
-}
-
-/// Nothing runs in it, and nothing holds it.
-fn is_idle(session: &Session) -> bool {
-    session.turn == Told::Known(Turn::Idle)
-        && session.holds.known().is_none_or(Vec::is_empty)
-        && !matches!(session.holds, Told::NotUnderstood(_))
 }

@@ -18,7 +18,7 @@ use crate::domain::orphan::OrphanKind;
 use crate::domain::outside::{Clients, Outside};
 use crate::domain::policy::WithoutTable;
 use crate::domain::process::Process;
-use crate::domain::table::{Session, Told, Turn};
+use crate::domain::table::Session;
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
 use crate::domain::warrant::Warrant;
@@ -128,15 +128,9 @@ impl Idle {
     }
 }
 
-/// By all that its row says it is idle, attached or not, and nothing holds it.
+/// By all that its row says it is idle, attached or not, and the row makes sense.
 fn is_idle(session: &Session) -> bool {
-    let makes_sense = session.transport.odd().is_none() && session.key.odd().is_none();
-    let is_held = match &session.holds {
-        Told::Known(holds) => !holds.is_empty(),
-        Told::Absent => false,
-        Told::NotUnderstood(_) => true,
-    };
-    makes_sense && session.turn == Told::Known(Turn::Idle) && !is_held
+    session.transport.odd().is_none() && session.key.odd().is_none() && session.is_idle()
 }
 
 impl World<'_> {
