@@ -124,13 +124,18 @@ fn a_resting_watch_reads_no_argv_again_connects_once_and_wakes_once_a_poll() {
 }
 
 #[test]
-fn a_watch_of_a_world_that_stays_the_same_writes_the_ledger_once() {
+fn a_watch_of_a_world_that_stays_the_same_writes_the_ledger_no_more() {
     if !is_alone() {
         return;
     }
     let scene = Scene::with_sessions(SESSIONS);
-    let trace = Trace::of_watch(&scene, "100ms", 9);
-    assert_eq!(trace.count(is_ledger_write), 1);
+    let rests = |poll: &Trace| poll.count(is_ledger_write) == 0;
+    // Where a busy machine kept the reaper from looking for two intervals, it writes down that this time counts for no grace. So it watches until
+    // there are six polls in a row without that.
+    let trace = Trace::of_watch_until(&scene, "300ms", |trace| {
+        trace.polls().windows(6).any(|six| six.iter().all(rests))
+    });
+    assert!(trace.count(is_ledger_write) >= 1, "it was never written");
     assert_eq!(Trace::of(&scene, &["once"]).count(is_ledger_write), 0);
 }
 
