@@ -9,7 +9,9 @@
     reason = "the program under test is a process, and real processes take real time"
 )]
 
+mod at_work;
 mod connected;
+mod cost;
 mod namespaces;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "../cli/place.rs"]

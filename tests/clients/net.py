@@ -186,12 +186,12 @@ class Client:
         self.begin(method, params)
         return self.end()
 
-    def command(self):
+    def command(self, command="/help"):
         """Runs a slash command in a session of its own; again, while the session is being built."""
         if self.session is None:
             self.session = self.ask("session.create", {"cols": 80})["result"]["session_id"]
         for _ in range(600):
-            said = self.ask("slash.exec", {"session_id": self.session, "command": "/help"})
+            said = self.ask("slash.exec", {"session_id": self.session, "command": command})
             if "result" in said:
                 return said["result"]
             time.sleep(0.1)
@@ -265,7 +265,7 @@ def obey(order):
     if verb == "connect":
         return it.connect(*rest)
     if verb == "command":
-        return it.command()
+        return it.command(*rest)
     if verb == "close":
         return it.wire.connection.close()
     if verb == "begin":
@@ -281,7 +281,7 @@ def obey(order):
             return visitor.connect_ex((rest[0], rest[1])) == 0
     if verb == "page":
         with socket.create_connection((rest[0], rest[1])) as visitor:
-            visitor.sendall(b"GET / HTTP/1.1\r\nHost: desk\r\n\r\n")
+            visitor.sendall(f"GET / HTTP/1.1\r\nHost: {rest[0]}:{rest[1]}\r\n\r\n".encode())
             return Wire(visitor, False).head().split(" ")[1]
     if verb == "leave the network":
         # With all of its threads, as far as these are there: what they start and what is asked of them comes from elsewhere from now on.
@@ -300,6 +300,9 @@ def obey(order):
         return parked.clear()
     if verb == "listen without accepting":
         parked.append(socket.create_server((rest[0], rest[1]), backlog=rest[2]))
+        return None
+    if verb == "accept":
+        parked.extend([parked[0].accept()[0] for _ in range(rest[0])])
         return None
     if verb == "hang up":
         # The dashboard gives up all connections of clients.
