@@ -46,7 +46,7 @@ fn comes_and_goes(scene: &Scene, watch: &Watch<'_>, client: &Client<'_>, host: &
     client.commands();
     let workers = scene.workers();
     assert!(!workers.is_empty());
-    watch.spares(&workers, ONE);
+    watch.spares_others(&workers, ONE);
     client.leaves();
     scene.eventually(&format!("the workers behind {host}:{port} are ended"), || scene.workers().is_empty());
     assert!(scene.stage.runs(scene.dashboard), "the dashboard was ended");
@@ -75,7 +75,7 @@ fn a_real_dashboards_clients_are_seen_through_proxies_tunnels_and_cables() {
     let workers = scene.workers();
     scene.runs("looker", &["ip", "link", "set", "cable", "down"]);
     far.leaves();
-    watch.spares(&workers, ONE);
+    watch.spares_others(&workers, ONE);
     scene.eventually("the dashboard gives it up", || scene.workers().is_empty());
     assert!(scene.stage.runs(scene.dashboard), "the dashboard was ended");
 }
