@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::args::Args;
 use super::exit::Failure;
 use crate::config::{self, Config, Environment};
+use crate::domain::ids::GatewayName;
 use crate::hermes::{self, Named};
 
 const PROGRAM: &str = "gateway-reaper";
@@ -25,6 +26,20 @@ pub(super) fn config(args: &Args) -> Result<Config, Failure> {
     };
     let located = config::locate(args.config.as_deref(), &environment)?;
     Ok(config::load(&located)?)
+}
+
+/// Whether there is a gateway of this name.
+pub(super) fn known_gateway(config: &Config, name: &GatewayName) -> Result<(), Failure> {
+    if config.gateways.iter().any(|known| known.name == *name) {
+        return Ok(());
+    }
+    let known: Vec<&str> = config.gateways.iter().map(|known| known.name.as_str()).collect();
+    Err(Failure::Asked(format!(
+        "there is no gateway {:?}; {} has {}",
+        name.as_str(),
+        config.source.display(),
+        known.join(", ")
+    )))
 }
 
 /// Which Hermes home is meant.

@@ -19,6 +19,10 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
     let since = wanted.since.and_then(|since| now.checked_sub(since)).map(clock::writable);
     let lines = audit::read(&dir, |entry| is_wanted(entry, since, wanted.gateway.as_deref()));
     tell_damage(&lines);
+    if let Some(name) = wanted.gateway.as_deref().filter(|_| lines.lines.is_empty()) {
+        // What is in the log may be of a gateway that isn't configured any more.
+        environment::known_gateway(&config, &name.into())?;
+    }
     let acts = history::acts(lines.lines);
     let acts = history::folded(acts);
     let text = if args.json {

@@ -12,6 +12,13 @@ pub(super) async fn look(config: &Config) -> Result<Report, Failure> {
     look_with(config, &mut Sweep::new(config, Patience::None)?).await
 }
 
+/// The same for a report, which tells itself what can't be read.
+pub(super) async fn look_for_a_report(config: &Config) -> Result<Report, Failure> {
+    let mut sweep = Sweep::new(config, Patience::None)?;
+    sweep.is_told_by_the_report();
+    look_with(config, &mut sweep).await
+}
+
 /// The same with what an earlier look opened.
 pub(super) async fn look_with(config: &Config, sweep: &mut Sweep) -> Result<Report, Failure> {
     let dir = environment::state_dir(config)?;

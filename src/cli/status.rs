@@ -2,7 +2,7 @@
 
 use super::args::{Args, StatusArgs};
 use super::exit::{Exit, Failure};
-use super::look::look;
+use super::look::look_for_a_report;
 use super::{environment, output};
 use crate::domain::ids::GatewayName;
 use crate::report::Filter;
@@ -11,19 +11,9 @@ use crate::report::human::Detail;
 pub(super) async fn run(args: &Args, wanted: &StatusArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let gateways: Vec<GatewayName> = wanted.gateways.iter().map(|name| name.as_str().into()).collect();
-    if let Some(unknown) =
-        gateways.iter().find(|name| !config.gateways.iter().any(|known| known.name == **name))
-    {
-        let known: Vec<String> = config.gateways.iter().map(|known| known.name.to_string()).collect();
-        return Err(Failure::Asked(format!(
-            "there is no gateway {unknown:?}; {} has {}",
-            config.source.display(),
-            known.join(", "),
-            unknown = unknown.as_str()
-        )));
-    }
+    gateways.iter().try_for_each(|name| environment::known_gateway(&config, name))?;
     let filter = Filter { due: wanted.due, gateways, reasons: wanted.reasons.clone() };
-    let mut report = look(&config).await?;
+    let mut report = look_for_a_report(&config).await?;
     report.only(&filter);
     let detail = if args.quiet { Detail::Acts } else { Detail::Status };
     output::print_as(args, &report, detail, args.verbose > 0 || !filter.is_empty())?;

@@ -126,6 +126,15 @@ pub struct SessionTable {
     pub listener: Listener,
 }
 
+/// Which programs a gateway says that it is, for people: nothing is decided by it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Software {
+    /// The gateway's release.
+    pub release: Option<Box<str>>,
+    /// The version of the plugin that publishes its table.
+    pub plugin: Option<Box<str>>,
+}
+
 /// What is known of who answered at a gateway's address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Listener {

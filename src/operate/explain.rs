@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::events::Event;
 use super::history::{self, Act};
-use super::seen::{self, Seen};
+use super::seen::{self, Seen, SubjectSeen};
 use super::when;
 use crate::report::json::{Document, Entry};
 use crate::report::text::{bytes, count, plain, span};
@@ -36,6 +36,9 @@ pub(crate) struct Story<'a> {
     key: Option<String>,
     worker_pid: Option<u32>,
     now: Option<Now<'a>>,
+    /// What held before its gateway's table could not be read any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<SubjectSeen>,
     events: Vec<Event>,
     acts: Vec<Act>,
 }
@@ -56,6 +59,16 @@ pub enum NotOne {
         "nothing is known of {0:?}; `gateway-reaper status` lists what is there, `gateway-reaper history` what was reaped"
     )]
     Unknown(String),
+    /// A gateway.
+    #[error(
+        "process {pid} is the gateway {name}, which is never signalled; `gateway-reaper status --gateway {name}` tells of its sessions"
+    )]
+    Gateway {
+        /// Its process.
+        pid: u32,
+        /// Its name.
+        name: String,
+    },
     /// Several.
     #[error("{named:?} begins several names: {}; write more of the one that is meant", .names.join(", "))]
     Several {
@@ -64,6 +77,12 @@ pub enum NotOne {
         /// What begins so.
         names: Vec<String>,
     },
+}
+
+/// A subject where several are named: people know a conversation by its key.
+pub(crate) fn named_with_key(kind: &str, id: &str, key: Option<&str>) -> String {
+    let key = key.filter(|key| *key != id).map(|key| format!(" ({})", plain(key, 64))).unwrap_or_default();
+    format!("{kind} {}{key}", plain(id, 64))
 }
 
 /// Who a subject is: its gateway, kind, and id.
@@ -75,6 +94,9 @@ impl<'a> Sources<'a> {
     /// # Errors
     /// It names none, or the beginnings of several.
     pub(crate) fn find(self, named: &str) -> Result<Vec<Story<'a>>, NotOne> {
+        let gateways = self.now.iter().flat_map(|document| &document.gateways);
+        let mut gateways = gateways.filter_map(|gateway| Some((gateway.pid?, gateway.name)));
+        let gateway = gateways.find(|(pid, _)| pid.to_string() == named);
         let mut stories = self.stories();
         let is_exact = |story: &Story<'_>| {
             story.id == named
@@ -89,12 +111,18 @@ impl<'a> Sources<'a> {
             stories.retain(is_exact);
             return Ok(stories);
         }
+        if let Some((pid, name)) = gateway {
+            return Err(NotOne::Gateway { pid, name: name.to_owned() });
+        }
         stories.retain(begins);
         match stories.as_slice() {
             [] => Err(NotOne::Unknown(named.to_owned())),
             [_] => Ok(stories),
             several => {
-                let names = several.iter().take(10).map(|story| format!("{} {}", story.kind, story.id));
+                let names = several
+                    .iter()
+                    .take(10)
+                    .map(|story| named_with_key(&story.kind, &story.id, story.key.as_deref()));
                 Err(NotOne::Several { named: named.to_owned(), names: names.collect() })
             }
         }
@@ -116,6 +144,17 @@ impl<'a> Sources<'a> {
                     looks: holds.map(|known| known.looks).filter(|looks| *looks > 0),
                     entry,
                 });
+            }
+        }
+        let unread = self.seen.gateways.into_iter().filter(|(_, gateway)| gateway.table != "ok");
+        for (gateway, seen) in unread {
+            for (name, subject) in seen.subjects {
+                let Some(id) = name.strip_prefix("session ") else { continue };
+                let story = story_of(&mut stories, &gateway, "session", id);
+                if story.now.is_none() {
+                    story.key = subject.key.clone();
+                    story.last_seen = Some(subject);
+                }
             }
         }
         for act in self.acts {
@@ -186,7 +225,16 @@ impl Story<'_> {
 
     fn in_words(&self, time: SystemTime) -> String {
         let Some(now) = &self.now else {
-            return "not there".to_owned();
+            return match &self.last_seen {
+                Some(seen) => {
+                    let since = when::ago(&seen.since, time);
+                    format!(
+                        "not known: its gateway's table can't be read; before: {} since {since}",
+                        seen.state
+                    )
+                }
+                None => "not there".to_owned(),
+            };
         };
         let entry = &now.entry;
         let mut parts = match entry.verdict {
@@ -258,6 +306,7 @@ mod tests {
     use super::*;
     use crate::operate::events::State;
     use crate::report::json::Gateway;
+    use crate::report::layout;
 
     fn act(id: &str, key: &str, pid: u32) -> Act {
         Act {
@@ -303,6 +352,8 @@ mod tests {
             error: None,
             beside: None,
             pid: None,
+            release: None,
+            plugin: None,
             subjects: vec![entry],
         };
         let now = Some(Document::plain("r9", vec![gateway]));
@@ -323,7 +374,7 @@ mod tests {
         let refused = two().find("abc").unwrap_err().to_string();
         assert_eq!(
             refused,
-            "\"abc\" begins several names: session abc-1, session abc-2; write more of the one that is meant"
+            "\"abc\" begins several names: session abc-1 (k), session abc-2 (l); write more of the one that is meant"
         );
         assert!(two().find("zzz").unwrap_err().to_string().starts_with("nothing is known of \"zzz\""));
     }
@@ -336,5 +387,10 @@ mod tests {
             anstream::adapter::strip_str(&found[0].render(now)).to_string()
         };
         insta::assert_snapshot!(told("360") + &told("still"));
+        let shown = |width| layout::wrap(&(told("360") + &told("still")), width);
+        for width in [80, 40] {
+            assert!(shown(width).lines().all(|line| line.chars().count() <= width));
+        }
+        insta::assert_snapshot!("it_fits_80_and_40_columns", format!("{}\n{}", shown(80), shown(40)));
     }
 }

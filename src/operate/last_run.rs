@@ -63,6 +63,12 @@ pub struct GatewayRun {
     pub name: String,
     /// Its kind, in the word of the configuration.
     pub kind: String,
+    /// Its release, where its kind says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub release: Option<String>,
+    /// The version of the plugin that publishes its table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<String>,
     /// How its table was found.
     pub table: String,
     /// Why it can't be trusted.
@@ -148,6 +154,8 @@ impl GatewayRun {
         Self {
             name: gateway.name.to_owned(),
             kind: before.map(|before| before.kind.clone()).unwrap_or_default(),
+            release: gateway.release.map(Into::into),
+            plugin: gateway.plugin.map(Into::into),
             table: gateway.table.to_owned(),
             error: gateway.error.map(Into::into),
             last_success: if is_read && failed == 0 {
@@ -190,7 +198,16 @@ mod tests {
             ..Entry::plain("session", "a", "reap", "orphaned")
         };
         let subjects = outcomes.iter().map(entry).collect();
-        let gateway = Gateway { name: "a/b", table, error: None, beside: None, pid: None, subjects };
+        let gateway = Gateway {
+            name: "a/b",
+            table,
+            error: None,
+            beside: None,
+            pid: None,
+            release: None,
+            plugin: None,
+            subjects,
+        };
         Document::plain("run", vec![gateway])
     }
 

@@ -46,9 +46,12 @@ fn gateways(page: &mut Page, run: &LastRun) {
     });
     let ok = "1 where the gateway's session table could be read and trusted.";
     each(page, "table_ok", ok, &|gateway| Some(f64::from(u8::from(gateway.table == "ok"))));
-    page.family("gateway_info", "gauge", "The gateways of the configuration.");
+    page.family("gateway_info", "gauge", "The gateways of the last run, and what they are.");
     for gateway in &run.gateways {
-        page.sample("gateway_info", &[("gateway", &gateway.name), ("kind", &gateway.kind)], 1);
+        let mut labels = vec![("gateway", gateway.name.as_str()), ("kind", gateway.kind.as_str())];
+        labels.extend(gateway.release.as_deref().map(|release| ("release", release)));
+        labels.extend(gateway.plugin.as_deref().map(|plugin| ("plugin", plugin)));
+        page.sample("gateway_info", &labels, 1);
     }
 }
 
@@ -159,6 +162,25 @@ mod tests {
             r#"gateway_reaper_table_reads_total{result="ok",gateway="a/b\"c\\d"} 3"#,
             r#"gateway_reaper_sessions{verdict="keep",reason="attached",gateway="a/b\"c\\d"} 2"#,
             "gateway_reaper_last_run_timestamp_seconds 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_gateway_that_says_so_is_told_with_its_release_and_plugin() {
+        let known = GatewayRun {
+            name: "desk".into(),
+            kind: "hermes".into(),
+            release: Some("0.19.0".into()),
+            plugin: Some("1.1.0".into()),
+            ..GatewayRun::default()
+        };
+        let unknown = GatewayRun { name: "bench".into(), kind: "http".into(), ..GatewayRun::default() };
+        let text = render(&LastRun { gateways: vec![known, unknown], ..LastRun::default() });
+        for line in [
+            r#"gateway_reaper_gateway_info{gateway="desk",kind="hermes",release="0.19.0",plugin="1.1.0"} 1"#,
+            r#"gateway_reaper_gateway_info{gateway="bench",kind="http"} 1"#,
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in {text}");
         }

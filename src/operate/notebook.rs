@@ -159,7 +159,12 @@ impl Notebook {
             clock::wall_now(),
         );
         for gateway in &mut self.last_run.gateways {
-            let kind = self.kinds.iter().find(|(name, _)| *name == gateway.name);
+            // What stands for all servers of a user gives each of them its name and a port.
+            let is_its = |name: &str| {
+                let port = gateway.name.strip_prefix(name);
+                port.is_some_and(|port| port.is_empty() || port.starts_with(':'))
+            };
+            let kind = self.kinds.iter().find(|(name, _)| is_its(name));
             gateway.kind = kind.map(|(_, kind)| kind.clone()).unwrap_or_default();
         }
         let written = self.last_run.save(&self.dir);

@@ -43,6 +43,9 @@ pub struct SubjectSeen {
     pub state: State,
     /// Since when it holds.
     pub since: String,
+    /// The conversation key, where it isn't the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Since when it is due, where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<String>,
@@ -152,7 +155,7 @@ fn now_of(gateway: &Gateway<'_>, before: GatewaySeen, at: &str, events: &mut Vec
         };
         let due =
             state.is_due().then(|| earlier.and_then(|earlier| earlier.due).unwrap_or_else(|| at.to_owned()));
-        subjects.insert(name, SubjectSeen { state, since, due, looks });
+        subjects.insert(name, SubjectSeen { state, since, key: entry.key.map(Into::into), due, looks });
     }
     for (name, earlier) in old {
         if gateway.table != "ok" && name.starts_with("session ") {
@@ -178,7 +181,16 @@ mod tests {
     }
 
     fn report(table: &'static str, subjects: Vec<Entry<'static>>) -> Document<'static> {
-        let gateway = Gateway { name: "desk", table, error: None, beside: None, pid: None, subjects };
+        let gateway = Gateway {
+            name: "desk",
+            table,
+            error: None,
+            beside: None,
+            pid: None,
+            release: None,
+            plugin: None,
+            subjects,
+        };
         Document::plain("run", vec![gateway])
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Line, Report};
 use crate::domain::ids::GatewayName;
-use crate::domain::verdict::Verdict;
+use crate::domain::verdict::{Subject, Verdict};
 use crate::reap::outcome::Outcome;
 
 /// All of it has to fit; what isn't given fits.
@@ -36,13 +36,48 @@ impl Report {
         if !filter.gateways.is_empty() {
             self.gateways.retain(|gateway| filter.gateways.contains(&gateway.name));
         }
+        let lines = |report: &Self| report.lines().count();
+        let all = lines(self);
         for gateway in &mut self.gateways {
             gateway.subjects.retain(|line| filter.fits(line));
+        }
+        self.left_out = (!filter.is_empty()).then(|| all - lines(self));
+    }
+}
+
+impl Report {
+    /// What was done, or tried, with its gateway.
+    pub(crate) fn ended(&self) -> impl Iterator<Item = (&GatewayName, &Line)> {
+        let lines = self
+            .gateways
+            .iter()
+            .flat_map(|gateway| gateway.subjects.iter().map(move |line| (&gateway.name, line)));
+        lines.filter(|(_, line)| line.ending().is_some())
+    }
+
+    /// Leaves out what was done, or tried: it is told elsewhere.
+    pub fn without_ended(&mut self) {
+        for gateway in &mut self.gateways {
+            gateway.subjects.retain(|line| line.ending().is_none());
+        }
+    }
+
+    /// Leaves out what failed in the same way before, and was told then.
+    pub fn without_told(&mut self, told: &[(Subject, Box<str>)]) {
+        for gateway in &mut self.gateways {
+            gateway.subjects.retain(|line| !line.failed_as(told));
         }
     }
 }
 
 impl Line {
+    /// Whether it could not be reaped, for the reason that is told there.
+    pub(crate) fn failed_as(&self, told: &[(Subject, Box<str>)]) -> bool {
+        self.failure().is_some_and(|why| {
+            told.iter().any(|(subject, known)| *subject == self.judged.subject && **known == *why)
+        })
+    }
+
     /// When it is due, to sort by: now, after so long, or never.
     pub(crate) fn due(&self) -> Duration {
         match (&self.judged.verdict, self.ending()) {

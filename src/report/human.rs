@@ -59,7 +59,10 @@ pub fn render(report: &Report, manner: Manner) -> String {
     if let Some(words) = &report.paused {
         let _ = writeln!(text, "{SOON}nothing is reaped{SOON:#}: {}", plain(words, 200));
     }
-    for gateway in &report.gateways {
+    let is_asked_for = |gateway: &&GatewayReport| {
+        report.left_out.is_none() || !gateway.subjects.is_empty() || gateway.error.is_some()
+    };
+    for gateway in report.gateways.iter().filter(is_asked_for) {
         render_gateway(&mut text, gateway, manner);
     }
     let _ = writeln!(text, "{}", summary(report));
@@ -133,6 +136,12 @@ fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usi
     }
     let id = plain(&line.judged.subject.id(), 24);
     if let Some(width) = manner.width.filter(|width| *width < NARROW) {
+        // What is cut off is the rest of why, and not when.
+        if let Verdict::Wait { orphan, waited, remaining } = line.judged.verdict {
+            story = format!("due in {}; {}", span(remaining), being(orphan, waited));
+        }
+        // As much of the id as `explain` and `hold` need.
+        let id = plain(&id, 14);
         let told = layout::cut(&format!("{id}  {story}"), width.saturating_sub(11));
         let _ = writeln!(text, "  {style}{word:<8}{style:#} {told}");
         return;
@@ -293,7 +302,10 @@ fn summary(report: &Report) -> String {
         false => parts.join(", "),
         // A table that can't be read is not an empty one.
         true if report.has_distrust() => "nothing touched".to_owned(),
-        true => "nothing there".to_owned(),
+        true => match report.left_out {
+            Some(others) if others > 0 => format!("nothing of that; {others} others are there"),
+            _ => "nothing there".to_owned(),
+        },
     };
     if totals.reclaimed_bytes > 0 {
         let _ = write!(line, "; {} of memory came back", bytes(totals.reclaimed_bytes));

@@ -34,6 +34,7 @@ fn report() -> Report {
         error: error.map(Into::into),
         pid: Pid::new(pid),
         beside: None,
+        software: crate::domain::table::Software::default(),
         subjects,
     };
     let soon = Verdict::Wait { orphan, waited: secs(12), remaining: secs(8) };
@@ -49,7 +50,8 @@ fn report() -> Report {
         gateway("workbench", TableState::Unreachable, Some(untrusted), 0, away),
     ];
     let begun = Begun::new(Mode::Enforce, UNIX_EPOCH, Awake::from_nanos(0));
-    let mut report = Report { begun, took: Duration::ZERO, gateways, paused: None, made_with: None };
+    let mut report =
+        Report { begun, took: Duration::ZERO, gateways, paused: None, made_with: None, left_out: None };
     report.made_with(Path::new("/etc/gateway-reaper/reaper.toml"), Path::new("/var/lib/gateway-reaper"));
     report
 }

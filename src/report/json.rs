@@ -38,6 +38,12 @@ pub(crate) struct Gateway<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) beside: Option<&'a str>,
     pub(crate) pid: Option<u32>,
+    /// The gateway's release, where its kind says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) release: Option<&'a str>,
+    /// The version of the plugin that publishes its table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plugin: Option<&'a str>,
     pub(crate) subjects: Vec<Entry<'a>>,
 }
 
@@ -130,6 +136,8 @@ fn gateway(report: &GatewayReport) -> Gateway<'_> {
         error: report.error.as_deref(),
         beside: report.beside.as_deref(),
         pid: report.pid.map(|pid| pid.get()),
+        release: report.software.release.as_deref(),
+        plugin: report.software.plugin.as_deref(),
         subjects: report.subjects.iter().map(entry).collect(),
     }
 }

@@ -16,7 +16,7 @@ use crate::domain::decide::{Decision, GatewayPlan, Place};
 use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::observation::Observation;
 use crate::domain::policy::Mode;
-use crate::domain::table::{Answer, TableView};
+use crate::domain::table::{Answer, Software, TableView};
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Judged, Subject, Verdict};
 use crate::reap::outcome::{Ending, Outcome};
@@ -50,6 +50,8 @@ pub struct Report {
     pub(crate) made_with: Option<MadeWith>,
     /// That nothing at all is reaped now, and until when.
     pub(crate) paused: Option<Box<str>>,
+    /// How many lines are left out, where only some were asked for.
+    pub(crate) left_out: Option<usize>,
 }
 
 /// By which configuration a run was made, and where its memory is.
@@ -68,6 +70,7 @@ pub(crate) struct GatewayReport {
     /// What a look from outside shows of one without a table.
     pub(crate) beside: Option<Box<str>>,
     pub(crate) pid: Option<Pid>,
+    pub(crate) software: Software,
     pub(crate) subjects: Vec<Line>,
 }
 
@@ -134,7 +137,21 @@ impl Report {
     /// Of what was seen and decided in a run that has begun.
     pub fn new(begun: Begun, seen: &Observation, decision: Decision) -> Self {
         let gateways = decision.gateways.into_iter().map(|plan| described(seen, plan)).collect();
-        Self { begun, took: Duration::ZERO, gateways, paused: decision.paused, made_with: None }
+        Self {
+            begun,
+            took: Duration::ZERO,
+            gateways,
+            paused: decision.paused,
+            made_with: None,
+            left_out: None,
+        }
+    }
+
+    /// Says which programs the gateways are, in the order of the gateways.
+    pub fn published_by(&mut self, software: impl IntoIterator<Item = Software>) {
+        for (gateway, software) in self.gateways.iter_mut().zip(software) {
+            gateway.software = software;
+        }
     }
 
     /// Says by which configuration it was made, and where the memory is.
@@ -217,13 +234,8 @@ impl Report {
 
     /// Whether something was done, or put off to a later run, other than what failed in the same way before.
     pub fn has_deeds_but(&self, told: &[(Subject, Box<str>)]) -> bool {
-        let is_told = |line: &Line| {
-            line.failure().is_some_and(|why| {
-                told.iter().any(|(subject, known)| *subject == line.judged.subject && **known == *why)
-            })
-        };
         let is_deferred = |line: &Line| matches!(line.judged.verdict, Verdict::Deferred { .. });
-        self.lines().any(|line| is_deferred(line) || (line.ending().is_some() && !is_told(line)))
+        self.lines().any(|line| is_deferred(line) || (line.ending().is_some() && !line.failed_as(told)))
     }
 
     /// Whether something due could not be reaped.
@@ -287,7 +299,7 @@ fn described(seen: &Observation, plan: GatewayPlan) -> GatewayReport {
     };
     let subjects = plan.judged.into_iter().map(|judged| Line { judged, end: None }).collect();
     let pid = plan.process.map(|process| process.pid);
-    GatewayReport { name: plan.name, table, error, beside, pid, subjects }
+    GatewayReport { name: plan.name, table, error, beside, pid, software: Software::default(), subjects }
 }
 
 fn is_same(one: &Subject, other: &Subject) -> bool {

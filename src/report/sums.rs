@@ -1,8 +1,13 @@
 //! Many sessions that wait or are kept for one reason, told in one line.
 
+use std::collections::HashMap;
+
 use super::Line;
 use super::text::{bytes, count, span};
 use crate::domain::verdict::{Subject, Verdict};
+
+/// So few of one reason are told one by one.
+const FEW: usize = 3;
 
 /// So many of one gateway.
 #[derive(Debug)]
@@ -39,13 +44,22 @@ pub(crate) fn take(lines: &mut Vec<&Line>, most: usize) -> Vec<Sum> {
     if lines.iter().filter(|line| word(line).is_some()).count() <= most {
         return Vec::new();
     }
+    let reason = |line: &Line| match &line.judged.verdict {
+        Verdict::Wait { orphan, .. } => orphan.as_str(),
+        _ => line.reason(),
+    };
+    let mut counts: HashMap<(&str, &str), usize> = HashMap::new();
+    for line in lines.iter() {
+        *counts.entry((word(line).unwrap_or_default(), reason(line))).or_default() += 1;
+    }
     let mut sums: Vec<Sum> = Vec::new();
     lines.retain(|line| {
         let Some(word) = word(line) else { return true };
-        let reason = match &line.judged.verdict {
-            Verdict::Wait { orphan, .. } => orphan.as_str(),
-            _ => line.reason(),
-        };
+        let reason = reason(line);
+        // One held session among many attached ones is what is looked for.
+        if counts.get(&(word, reason)).is_none_or(|count| *count <= FEW) {
+            return true;
+        }
         let known = sums.iter().position(|sum| sum.word == word && sum.reason == reason);
         let place = known.unwrap_or_else(|| {
             let empty =

@@ -24,6 +24,8 @@ pub(super) struct Backoff {
     down: Option<Down>,
     /// Earlier runs could not reach it either, and the log has that already.
     pub(super) is_old_news: bool,
+    /// A report tells it, whatever it is.
+    pub(super) is_told_elsewhere: bool,
 }
 
 #[derive(Debug)]
@@ -59,7 +61,7 @@ impl Backoff {
         };
         let known = self.down.as_ref().is_some_and(|down| same_trouble(&down.view, view));
         let is_down = view.missing().is_some_and(|missing| missing.answer == Answer::NothingListens);
-        if !known && self.is_old_news && is_down {
+        if !known && (self.is_told_elsewhere || self.is_old_news && is_down) {
             tracing::debug!(%gateway, "{why}; nothing that depends on its table is touched");
         } else if !known {
             tracing::warn!(%gateway, "{why}; nothing that depends on its table is touched");

@@ -113,6 +113,11 @@ impl Sweep {
         }
     }
 
+    /// What of the tables can't be read is told by the report alone.
+    pub fn is_told_by_the_report(&mut self) {
+        self.gateways.iter_mut().for_each(|watched| watched.backoff.is_told_elsewhere = true);
+    }
+
     /// The boot this sweep runs in.
     pub fn boot(&self) -> &BootId {
         &self.boot
@@ -126,7 +131,7 @@ impl Sweep {
         let begun = Begun::new(Mode::DryRun, clock::wall_now(), clock::awake_now());
         let (seen, mut decision, _) = self.judge(memory, Series::Inquiry).await?;
         self.heed(&mut decision, vetoes);
-        let mut report = Report::new(begun, &seen, decision);
+        let mut report = self.report(begun, &seen, decision);
         report.looked(clock::awake_now());
         Ok(report)
     }
@@ -155,7 +160,7 @@ impl Sweep {
             .map(|(place, warrant, waited)| (place, warrant.clone(), waited))
             .collect();
         let unread = recheck::unread(&seen);
-        let mut report = Report::new(begun, &seen, decision);
+        let mut report = self.report(begun, &seen, decision);
         store.notes().decided(&report);
         let endings =
             if orders.is_empty() { Vec::new() } else { self.enforce(orders, unread, store, &report).await? };
@@ -189,6 +194,12 @@ impl Sweep {
             tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
         }
         Ok(told)
+    }
+
+    fn report(&self, begun: Begun, seen: &Observation, decision: Decision) -> Report {
+        let mut report = Report::new(begun, seen, decision);
+        report.published_by(self.gateways.iter().map(|watched| watched.gateway.software()));
+        report
     }
 
     /// What an operator forbids, by hand and by the configuration.

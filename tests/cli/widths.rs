@@ -124,6 +124,8 @@ fn status_tells_what_is_asked_for_and_what_is_due_next_comes_first() {
     assert_eq!(ids(&["--due", "2h"]), ["patient-1", "gone-1", "broken-1"]);
     assert_eq!(ids(&["--reason", "held", "--reason", "unknown-state"]), ["held-1", "odd-1"]);
     assert_eq!(ids(&["--gateway", "other"]), [""; 0]);
+    let none = place.status(["--gateway", "desk", "--due", "--reason", "attached"]);
+    assert_eq!(none.out.lines().skip(1).collect::<Vec<_>>(), ["nothing of that; 6 others are there"]);
     assert_eq!(ids(&["--gateway", "desk", "--reason", "attached"]), ["20261123_005036_2bdafa"]);
     let unknown = place.status(["--gateway", "dsk"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("there is no gateway \"dsk\""), "{unknown:?}");

@@ -240,6 +240,7 @@ mod tests {
                 error: None,
                 beside: None,
                 pid: None,
+                software: crate::domain::table::Software::default(),
                 subjects,
             },
             GatewayReport {
@@ -250,11 +251,12 @@ mod tests {
                 ),
                 beside: None,
                 pid: None,
+                software: crate::domain::table::Software::default(),
                 subjects: Vec::new(),
             },
         ];
         let begun = Begun::new(Mode::DryRun, UNIX_EPOCH, Awake::from_nanos(0));
-        Report { begun, took: Duration::ZERO, gateways, paused: None, made_with: None }
+        Report { begun, took: Duration::ZERO, gateways, paused: None, made_with: None, left_out: None }
     }
 
     fn shown(columns: usize, rows: usize, order: Order, since: u64) -> String {

@@ -26,7 +26,7 @@ use super::contract::Contract;
 use super::table_json;
 use crate::domain::ids::Pid;
 use crate::domain::outside::Outside;
-use crate::domain::table::{CloseAnswer, TableView};
+use crate::domain::table::{CloseAnswer, Software, TableView};
 use crate::domain::warrant::CloseOrder;
 use crate::hermes::plugin;
 use crate::sources::http::{HttpClient, Response};
@@ -50,6 +50,8 @@ pub struct HermesGateway {
     beside: Beside,
     /// The last answer was a Hermes dashboard's, and no table.
     is_without_table: bool,
+    /// What the last table says of the dashboard.
+    software: Software,
 }
 
 /// Where the dashboard's token comes from.
@@ -76,12 +78,13 @@ impl HermesGateway {
             None => TokenFrom::Nowhere,
         };
         let contract = Contract::new(table, max_table_bytes).with_activity();
-        Self { client, contract, root, at, token, beside: Beside::default(), is_without_table: false }
+        let (beside, software) = (Beside::default(), Software::default());
+        Self { client, contract, root, at, token, beside, is_without_table: false, software }
     }
 
     /// The session table; without one, at least which sessions there are.
     async fn table(&mut self) -> TableView {
-        self.is_without_table = false;
+        (self.is_without_table, self.software) = (false, Software::default());
         match self.read().await {
             Ok(view) => view,
             Err(trouble) => {
@@ -118,6 +121,8 @@ impl HermesGateway {
         match answer {
             Ok(response) if response.status == StatusCode::OK && !is_page(&response) => {
                 let Said { version, release, missing } = Said::read(&response.body);
+                let shown = |text: &Option<Box<str>>| Some(self.client.quote(text.as_deref()?));
+                self.software = Software { release: shown(&release), plugin: shown(&version) };
                 let is_old =
                     plugin::compare_versions(version.as_deref().unwrap_or_default(), plugin::VERSION).is_lt();
                 if is_old && table_json::parse(&response.body).is_ok() {
@@ -167,6 +172,10 @@ impl Gateway for HermesGateway {
 
     fn look_outside(&mut self, process: Option<Pid>) -> Option<Outside> {
         self.is_without_table.then(|| self.beside.look(self.client.address(), process))
+    }
+
+    fn software(&self) -> Software {
+        self.software.clone()
     }
 
     fn renew_token(&mut self) -> bool {

@@ -12,7 +12,7 @@ use crate::config::address::Address;
 use crate::config::{GatewayConfig, HermesHome};
 use crate::domain::ids::Pid;
 use crate::domain::outside::Outside;
-use crate::domain::table::{CloseAnswer, TableView};
+use crate::domain::table::{CloseAnswer, Software, TableView};
 use crate::domain::warrant::CloseOrder;
 use crate::hermes::running;
 use crate::sources::http::{Credential, HttpClient, Listeners};
@@ -100,6 +100,10 @@ impl Gateway for HermesOfHome {
 
     fn look_outside(&mut self, process: Option<Pid>) -> Option<Outside> {
         self.found.as_mut()?.1.look_outside(process)
+    }
+
+    fn software(&self) -> Software {
+        self.found.as_ref().map(|(_, gateway)| gateway.software()).unwrap_or_default()
     }
 
     fn renew_token(&mut self) -> bool {

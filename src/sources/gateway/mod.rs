@@ -27,7 +27,7 @@ use crate::config::user::UserError;
 use crate::config::{Endpoint, GatewayConfig, GatewayKind, ListenerUser};
 use crate::domain::ids::Pid;
 use crate::domain::outside::Outside;
-use crate::domain::table::{Answer, CloseAnswer, SessionTable, TableView};
+use crate::domain::table::{Answer, CloseAnswer, SessionTable, Software, TableView};
 use crate::domain::warrant::CloseOrder;
 
 /// A gateway that can be asked, whatever its kind. Reaps of several sessions run at the same time, hence `&self` there.
@@ -41,6 +41,11 @@ pub trait Gateway: Debug {
     fn look_outside(&mut self, process: Option<Pid>) -> Option<Outside> {
         let _ = process;
         None
+    }
+
+    /// Which programs the last table was published by, where the kind says so.
+    fn software(&self) -> Software {
+        Software::default()
     }
 
     /// Fetches the token anew from where it is configured; whether there is another one now.
