@@ -91,7 +91,7 @@ pub(super) enum Command {
     Explain(ExplainArgs),
     /// What was reaped, kept by its gateway or failed, with sums
     History(HistoryArgs),
-    /// Do nothing to one session or worker for a while; every report says so
+    /// Do nothing to one session or worker for a while, and every report says so; alone: list what is held
     Hold(HoldArgs),
     /// End a hold
     Release {
@@ -188,15 +188,17 @@ pub(super) struct StatusArgs {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct HoldArgs {
-    /// A session's id, a conversation key, the PID of a worker, or the unique beginning of an id or key
-    pub(super) id: String,
+    /// A session's id, a conversation key, the PID of a worker, or the unique beginning of an id or key; without it all that is
+    /// held, paused or kept is listed
+    #[arg(requires = "span")]
+    pub(super) id: Option<String>,
 
     /// How long, such as "2d"
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse)]
-    pub(super) span: Duration,
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse, requires = "id", id = "span")]
+    pub(super) span: Option<Duration>,
 
     /// Why, for the reports
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", requires = "id")]
     pub(super) why: Option<String>,
 }
 

@@ -81,3 +81,38 @@ fn as_json(settings: &Settings) -> serde_json::Value {
         .collect();
     json!({ "gateway": settings.gateway, "keys": keys })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::effective::Setting;
+    use crate::report::layout;
+
+    #[test]
+    fn each_key_is_a_line_with_its_value_and_origin_at_80_and_40_columns() {
+        let setting =
+            |key: &str, value: &str, origin| Setting { key: key.into(), value: value.into(), origin };
+        let all = [
+            Settings { gateway: None, settings: vec![setting("audit.keep", "4", Origin::Default)] },
+            Settings {
+                gateway: Some("dashboard".into()),
+                settings: vec![
+                    setting("grace", "\"20s\"", Origin::Line(2)),
+                    setting("gateway.url", "\"http://127.0.0.1:9119\"", Origin::Line(9)),
+                    setting(
+                        "gateway.worker.match",
+                        r"'\S*python\S* -m tui_gateway\.slash_worker .*?--session-key (?P<session>\S+)'",
+                        Origin::Kind,
+                    ),
+                ],
+            },
+        ];
+        let text = render("/etc/gateway-reaper/reaper.toml", "/var/lib/gateway-reaper", &all);
+        let text = anstream::adapter::strip_str(&text).to_string();
+        let shown = |width| layout::wrap(&text, width);
+        for width in [80, 40] {
+            assert!(shown(width).lines().all(|line| line.chars().count() <= width));
+        }
+        insta::assert_snapshot!(format!("{text}\n{}\n{}", shown(80), shown(40)));
+    }
+}

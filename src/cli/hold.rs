@@ -1,20 +1,28 @@
 //! `hold`, `release`, `pause`, `resume`: by hand, nothing is done to one session or worker, or to any, for a while.
 
+use std::fmt::Write;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::args::{Args, HoldArgs};
 use super::exit::{Exit, Failure};
 use super::look::look;
 use super::{environment, output};
-use crate::operate::explain::NotOne;
+use crate::config::Config;
+use crate::domain::veto::Veto;
+use crate::operate::explain::{NotOne, named_with_key};
+use crate::operate::when;
 use crate::report::json;
+use crate::report::text::plain;
 use crate::sources::clock;
 use crate::state::holds::{self, Hold};
 
 pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let dir = environment::state_dir(&config)?;
+    let (Some(named), Some(span)) = (&wanted.id, wanted.span) else {
+        return list(args, &config, &dir);
+    };
     let report = look(&config).await?;
     let document = json::document(&report);
     let entries = document
@@ -23,69 +31,125 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
         .flat_map(|gateway| gateway.subjects.iter().map(move |entry| (gateway.name, entry)));
     let all: Vec<_> = entries.collect();
     let is_exact = |entry: &json::Entry<'_>| {
-        entry.id == wanted.id
-            || entry.key == Some(&*wanted.id)
-            || entry.worker_pid.is_some_and(|pid| pid.to_string() == wanted.id)
+        entry.id == *named
+            || entry.key == Some(&**named)
+            || entry.worker_pid.is_some_and(|pid| pid.to_string() == *named)
     };
     let begins = |entry: &json::Entry<'_>| {
-        entry.id.starts_with(&wanted.id) || entry.key.is_some_and(|key| key.starts_with(&wanted.id))
+        entry.id.starts_with(named) || entry.key.is_some_and(|key| key.starts_with(named))
     };
     let mut found: Vec<_> = all.iter().filter(|(_, entry)| is_exact(entry)).collect();
     if found.is_empty() {
         found = all.iter().filter(|(_, entry)| begins(entry)).collect();
     }
     let (gateway, entry) = match found.as_slice() {
-        [] => return Err(NotOne::Unknown(wanted.id.clone()).into()),
+        [] => return Err(NotOne::Unknown(named.clone()).into()),
         [one] => *one,
         several => {
-            let names = several.iter().take(10).map(|(_, entry)| format!("{} {}", entry.kind, entry.id));
-            return Err(NotOne::Several { named: wanted.id.clone(), names: names.collect() }.into());
+            let names =
+                several.iter().take(10).map(|(_, entry)| named_with_key(entry.kind, &entry.id, entry.key));
+            return Err(NotOne::Several { named: named.clone(), names: names.collect() }.into());
         }
     };
-    let (gateway, name) = (Some((*gateway).to_owned()), Some(entry.id.clone()));
-    add(
-        &dir,
-        Hold {
-            gateway,
-            name,
-            until: clock::writable(clock::wall_now() + wanted.span),
-            why: wanted.why.clone(),
-        },
-    )?;
-    said(
-        args,
-        &format!(
-            "{} {} of {} is held for {}",
-            entry.kind,
-            entry.id,
-            found[0].0,
-            humantime::format_duration(wanted.span)
-        ),
-    )
+    let hold = Hold {
+        gateway: Some((*gateway).to_owned()),
+        name: Some(entry.id.clone()),
+        key: entry.key.map(Into::into),
+        until: clock::writable(clock::wall_now() + span),
+        why: wanted.why.clone(),
+    };
+    let until = humantime::format_rfc3339_seconds(hold.until);
+    let told =
+        format!("{} {} of {gateway} is held for {}, until {until}", entry.kind, entry.id, when::coarse(span));
+    add(&dir, hold)?;
+    said(args, &told)
 }
 
-pub(super) fn release(args: &Args, name: &str) -> Result<Exit, Failure> {
-    let is_it = |hold: &Hold| hold.name.as_deref().is_some_and(|held| held.starts_with(name));
-    remove(args, is_it, "nothing is held by that name")
+pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
+    let dir = environment::state_dir(&environment::config(args)?)?;
+    let all = load(&dir)?;
+    let fits = |hold: &Hold, fits: &dyn Fn(&str) -> bool| {
+        [&hold.name, &hold.key].into_iter().flatten().any(|name| fits(name))
+    };
+    let is_exact = |hold: &Hold| fits(hold, &|name| name == named);
+    let begins = |hold: &Hold| fits(hold, &|name| name.starts_with(named));
+    let any_exact = all.iter().any(is_exact);
+    let (ended, left): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|hold| if any_exact { is_exact(hold) } else { begins(hold) });
+    let names =
+        |holds: &[Hold]| -> Vec<String> { holds.iter().filter_map(|hold| hold.name.clone()).collect() };
+    match ended.as_slice() {
+        [] => {
+            let held = match names(&left).as_slice() {
+                [] => "nothing is".to_owned(),
+                names => names.join(", "),
+            };
+            Err(Failure::Asked(format!("nothing is held by the name {named:?}; held: {held}")))
+        }
+        [_, _, ..] if !any_exact => {
+            Err(NotOne::Several { named: named.to_owned(), names: names(&ended) }.into())
+        }
+        ended => {
+            let told = format!("{} is held no more; the next run decides as before", names(ended).join(", "));
+            save(&dir, left)?;
+            said(args, &told)
+        }
+    }
 }
 
 pub(super) fn pause(args: &Args, span: Duration) -> Result<Exit, Failure> {
     let dir = environment::state_dir(&environment::config(args)?)?;
-    add(
-        &dir,
-        Hold { gateway: None, name: None, until: clock::writable(clock::wall_now() + span), why: None },
-    )?;
-    said(
-        args,
-        &format!(
-            "nothing is reaped for {}; `gateway-reaper resume` ends that",
-            humantime::format_duration(span)
-        ),
-    )
+    let until = clock::writable(clock::wall_now() + span);
+    add(&dir, Hold { gateway: None, name: None, key: None, until, why: None })?;
+    let (span, until) = (when::coarse(span), humantime::format_rfc3339_seconds(until));
+    said(args, &format!("nothing is reaped for {span}, until {until}; `gateway-reaper resume` ends that"))
 }
 
 pub(super) fn resume(args: &Args) -> Result<Exit, Failure> {
-    remove(args, |hold| hold.name.is_none(), "nothing is paused")
+    let dir = environment::state_dir(&environment::config(args)?)?;
+    let (ended, left): (Vec<_>, Vec<_>) = load(&dir)?.into_iter().partition(|hold| hold.name.is_none());
+    if ended.is_empty() {
+        return said(args, "nothing is paused");
+    }
+    save(&dir, left)?;
+    said(args, "done; the next run decides as before")
+}
+
+/// All that an operator forbids now: by hand, and in the configuration.
+fn list(args: &Args, config: &Config, dir: &Path) -> Result<Exit, Failure> {
+    let now = clock::wall_now();
+    let holds = load(dir)?;
+    let keeps: Vec<&Veto> =
+        config.keeps.iter().map(|keep| &keep.veto).filter(|veto| !veto.is_over(now)).collect();
+    let text = if args.json {
+        let keeps: Vec<_> = keeps.iter().map(|veto| &veto.words).collect();
+        format!("{}\n", serde_json::json!({ "version": 1, "holds": holds, "keeps": keeps }))
+    } else {
+        listed(&holds, &keeps, now)
+    };
+    output::print_text(args, &text)?;
+    Ok(Exit::Done)
+}
+
+fn listed(holds: &[Hold], keeps: &[&Veto], now: SystemTime) -> String {
+    let mut text = String::new();
+    for hold in holds {
+        let what = match (&hold.name, &hold.gateway) {
+            (Some(name), Some(gateway)) => {
+                let key = hold.key.as_deref().map(|key| format!(" ({})", plain(key, 64))).unwrap_or_default();
+                format!("held    {}{key} of {}", plain(name, 64), plain(gateway, 64))
+            }
+            _ => "paused  everything".to_owned(),
+        };
+        let left = when::coarse(hold.until.duration_since(now).unwrap_or_default());
+        let until = humantime::format_rfc3339_seconds(hold.until);
+        let why = hold.why.as_deref().map(|why| format!(": {}", plain(why, 200))).unwrap_or_default();
+        let _ = writeln!(text, "{what}  for {left} more, until {until}{why}");
+    }
+    for veto in keeps {
+        let _ = writeln!(text, "kept    {}", plain(&veto.words, 300));
+    }
+    if text.is_empty() { "nothing is held, paused or kept by hand\n".to_owned() } else { text }
 }
 
 /// Puts one in the place of an earlier one for the same.
@@ -95,17 +159,6 @@ fn add(dir: &Path, hold: Hold) -> Result<(), Failure> {
     all.retain(|known| (&known.gateway, &known.name) != (&hold.gateway, &hold.name));
     all.push(hold);
     save(dir, all)
-}
-
-fn remove(args: &Args, is_it: impl Fn(&Hold) -> bool, none: &str) -> Result<Exit, Failure> {
-    let dir = environment::state_dir(&environment::config(args)?)?;
-    let all = load(&dir)?;
-    let (ended, left): (Vec<_>, Vec<_>) = all.into_iter().partition(is_it);
-    if ended.is_empty() {
-        return said(args, none);
-    }
-    save(&dir, left)?;
-    said(args, "done; the next run decides as before")
 }
 
 fn load(dir: &Path) -> Result<Vec<Hold>, Failure> {
@@ -118,4 +171,37 @@ fn save(dir: &Path, holds: Vec<Hold>) -> Result<(), Failure> {
 
 fn said(args: &Args, text: &str) -> Result<Exit, Failure> {
     output::print_text(args, &format!("{text}\n")).map(|()| Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::domain::veto::Scope;
+    use crate::report::layout;
+
+    #[test]
+    fn the_list_says_what_is_held_for_how_long_and_why_at_80_and_40_columns() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        let hold = |name: Option<&str>, until, why: Option<&str>| Hold {
+            gateway: name.map(|_| "dashboard".into()),
+            name: name.map(Into::into),
+            key: name.map(|_| "talk-1".into()),
+            until: at(until),
+            why: why.map(Into::into),
+        };
+        let holds = [
+            hold(None, 3600, None),
+            hold(Some("20261123_005036_2bdafa"), 172_800, Some("a demo for the people of the third floor")),
+        ];
+        let keep =
+            Veto { scope: Scope::All, until: None, words: "[[keep]] in line 12: the boss's own".into() };
+        let text = listed(&holds, &[&keep], at(60));
+        let shown = |width| layout::wrap(&text, width);
+        for width in [80, 40] {
+            assert!(shown(width).lines().all(|line| line.chars().count() <= width));
+        }
+        insta::assert_snapshot!(format!("{text}\n{}\n{}\n{}", shown(80), shown(40), listed(&[], &[], at(0))));
+    }
 }

@@ -25,6 +25,9 @@ pub struct Hold {
     pub gateway: Option<String>,
     /// The id or conversation key; nothing where it covers everything.
     pub name: Option<String>,
+    /// The conversation key, where it isn't the id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
     /// Until when.
     #[serde(with = "humantime_text")]
     pub until: SystemTime,

@@ -23,6 +23,15 @@ fn help_of_the_program_and_of_each_command() {
 }
 
 #[test]
+fn the_short_help_has_two_examples_and_the_long_one_has_more() {
+    let (short, long) = (run(&["-h"]).out, run(&["--help"]).out);
+    let examples = |text: &str| text.lines().filter(|line| line.starts_with("  gateway-reaper ")).count();
+    assert_eq!((examples(&short), examples(&long)), (2, 4), "{short}\n{long}");
+    assert!(!short.contains("Exit codes") && long.contains("Exit codes"), "{short}");
+    assert!(short.lines().count() + 10 < long.lines().count(), "{short}");
+}
+
+#[test]
 fn the_version_is_that_of_the_crate() {
     let ran = run(&["--version"]);
     assert_eq!(

@@ -246,7 +246,7 @@ fn each_question_has_its_answer_in_one_command() {
 
     // Pause it; protect one.
     weeks.desk(&[orphan("keep-me"), orphan("other-1")]);
-    assert_says(&ask(&["hold", "keep", "--for", "2d", "--why", "a demo"]), &["is held for 2days"]);
+    assert_says(&ask(&["hold", "keep", "--for", "2d", "--why", "a demo"]), &["is held for 2d, until 20"]);
     assert_eq!(ask(&["pause", "1h"]).code, Some(0));
     assert_says(&ask(&["once"]), &["nothing is reaped: paused until 20", "held until 20", ": a demo"]);
     assert_eq!(ask(&["resume"]).code, Some(0));
