@@ -12,6 +12,7 @@ mod explain;
 mod hermes;
 mod history;
 mod hold;
+mod journal;
 mod leftovers;
 mod look;
 mod metrics;

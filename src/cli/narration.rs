@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::IsTerminal;
-use std::os::fd::AsFd;
 
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
@@ -11,7 +10,7 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::Verbosity;
-use super::environment;
+use super::journal;
 
 pub(super) fn begin(verbosity: Verbosity) {
     let level = match verbosity {
@@ -33,17 +32,11 @@ pub(super) fn begin(verbosity: Verbosity) {
         // It would complain of a stderr that is gone on that same stderr, and panic.
         .log_internal_errors(false);
     // A second subscriber can only be there in a test.
-    let _ = if is_journal(&std::io::stderr()) {
+    let _ = if journal::is_at(&std::io::stderr()) {
         tracing::subscriber::set_global_default(subscriber.with_ansi(false).event_format(Journal).finish())
     } else {
         tracing::subscriber::set_global_default(subscriber.finish())
     };
-}
-
-/// Whether the journal reads this. The variable alone is inherited by everything that a service starts.
-pub(super) fn is_journal(output: &impl AsFd) -> bool {
-    let Some(stream) = environment::journal_stream() else { return false };
-    rustix::fs::fstat(output).is_ok_and(|stat| (stat.st_dev, stat.st_ino) == stream)
 }
 
 /// As the journal wants it: the severity as a number in front, and no time, because it has its own.

@@ -65,8 +65,9 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
         (next_due, next_look) = (run.next_due, run.next_look);
     }
     report.made_with(&config.source, &dir);
-    output::print(args, &report)?;
-    Ok(Exit::of(&report))
+    let exit = Exit::of(&report);
+    output::print(args, report)?;
+    Ok(exit)
 }
 
 /// One run. One that could not be made is written down as well. A run that is under way when a signal comes begins nothing more, and has

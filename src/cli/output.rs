@@ -4,14 +4,15 @@ use std::io::Write;
 
 use super::args::Args;
 use super::exit::Failure;
-use super::narration;
+use super::journal;
 use super::terminal;
 use crate::report::human::{self, Detail, Manner};
 use crate::report::{Report, json, layout};
 
 /// Prints a report on stdout, in one write.
-pub(super) fn print(args: &Args, report: &Report) -> Result<(), Failure> {
-    print_as(args, report, if args.quiet { Detail::Acts } else { Detail::All }, args.verbose > 0)
+pub(super) fn print(args: &Args, mut report: Report) -> Result<(), Failure> {
+    leave_to_the_journal(args, &mut report);
+    print_as(args, &report, if args.quiet { Detail::Acts } else { Detail::All }, args.verbose > 0)
 }
 
 pub(super) fn print_as(
@@ -31,15 +32,27 @@ pub(super) fn print_as(
 }
 
 /// Prints a report in a loop of them: each line carries the time of the run, unless the journal adds its own.
-pub(super) fn print_timed(args: &Args, report: &Report, detail: Detail) -> Result<(), Failure> {
-    if args.json || narration::is_journal(&std::io::stdout()) {
-        return print_as(args, report, detail, args.verbose > 0);
+pub(super) fn print_timed(args: &Args, mut report: Report, detail: Detail) -> Result<(), Failure> {
+    leave_to_the_journal(args, &mut report);
+    if args.json || journal::is_at(&std::io::stdout()) {
+        return print_as(args, &report, detail, args.verbose > 0);
     }
     let time = format!("{}  ", humantime::format_rfc3339_seconds(report.begun.started_at));
     let width = terminal::width().map(|width| width.saturating_sub(time.len()).max(layout::NARROW / 2));
-    let text = human::render(report, Manner { detail, width, one_by_one: args.verbose > 0 });
+    let text = human::render(&report, Manner { detail, width, one_by_one: args.verbose > 0 });
     let lines: String = text.lines().map(|line| format!("{time}{line}\n")).collect();
     print_raw(&lines)
+}
+
+/// What was done is told to the journal with its fields, where stdout goes there, and then not once more in the report.
+fn leave_to_the_journal(args: &Args, report: &mut Report) {
+    if args.json || !journal::is_at(&std::io::stdout()) {
+        return;
+    }
+    match journal::tell(report) {
+        Ok(()) => report.without_ended(),
+        Err(error) => tracing::debug!(%error, "the journal doesn't hear what was done; the report has it"),
+    }
 }
 
 /// Prints text on stdout, so that it fits the terminal.

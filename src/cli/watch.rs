@@ -48,13 +48,17 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                 let failures = run.report.failures();
                 let is_news = run.report.has_deeds_but(&failed)
                     || would_reap.iter().any(|subject| !told.contains(subject));
-                (told, failed) = (would_reap, failures);
+                let before = std::mem::replace(&mut failed, failures);
+                told = would_reap;
                 if first || is_news {
                     let detail = if first && !args.quiet { Detail::All } else { Detail::Acts };
                     // Nothing is left unreaped because a log is full.
                     let mut report = run.report;
                     report.made_with(&config_file, &dir);
-                    if let Err(failure) = output::print_timed(args, &report, detail) {
+                    if !args.json {
+                        report.without_told(&before);
+                    }
+                    if let Err(failure) = output::print_timed(args, report, detail) {
                         failure.tell();
                     }
                 }

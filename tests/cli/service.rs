@@ -4,9 +4,11 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::json;
 
-use crate::gateway::{Gateway, orphan, table};
+use crate::gateway::{Answer, Gateway, orphan, table, with};
 use crate::place::{PATIENCE, Place};
+use crate::privileges::{after_mounting, has_root};
 
 fn hears(socket: &UnixDatagram) -> String {
     let mut bytes = [0; 256];
@@ -78,4 +80,64 @@ fn the_journal_gets_the_severity_and_no_time_and_another_stream_does_not() {
     assert!(told.starts_with("<4>") && told.contains("nothing listens at"), "{told}");
     let ran = place.reaper(["once"]).env("JOURNAL_STREAM", "1:2").run();
     assert!(ran.err.contains(" WARN ") && !ran.err.contains("<4>"), "{ran:?}");
+}
+
+#[test]
+fn the_journal_gets_what_was_done_with_its_fields_and_the_report_has_the_rest() {
+    if !has_root("the_journal_gets_what_was_done_with_its_fields_and_the_report_has_the_rest") {
+        return;
+    }
+    let gateway = Gateway::start();
+    let row = |id: &str| with(orphan(id), "close_on_disconnect", json!(true));
+    let kept = with(orphan("kept-1"), "transport", json!("attached"));
+    gateway.publish(&table(None, &[with(row("gone-1"), "key", json!("talk-1")), row("broken-1"), kept]));
+    gateway.on_reap("gone-1", Answer::reaped());
+    gateway.on_reap("broken-1", Answer::Says(500, "no".into()));
+    let place = Place::with(&gateway.section("desk"));
+    let socket = UnixDatagram::bind(place.path("socket")).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    // A file stands for the stream that the journal reads, and this test for the journal.
+    place.write("log", "");
+    let journal = "mount -t tmpfs none /run; mkdir /run/systemd; ln -s \"$PWD\" /run/systemd/journal; \
+                   export JOURNAL_STREAM=$(stat -c %d:%i log); exec > log";
+    let ran = after_mounting(&place, journal, ["once"]).run();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let mut bytes = [0; 4096];
+    let mut entries = [(); 2].map(|()| {
+        let length = socket.recv(&mut bytes).expect("an entry");
+        String::from_utf8_lossy(&bytes[..length]).into_owned()
+    });
+    entries.sort_by_key(|entry| entry.contains("broken-1"));
+    let has = |entry: &str, lines: &[&str]| {
+        for line in lines {
+            assert!(entry.lines().any(|found| found == *line), "{line} in\n{entry}");
+        }
+        assert!(entry.lines().all(|line| line.contains('=')) && entry.ends_with('\n'), "{entry}");
+    };
+    has(
+        &entries[0],
+        &[
+            "MESSAGE=session gone-1 of desk: reaped; detached and idle; closed by its gateway",
+            "PRIORITY=6",
+            "SYSLOG_IDENTIFIER=gateway-reaper",
+            "REAPER_GATEWAY=desk",
+            "REAPER_SESSION=gone-1",
+            "REAPER_KEY=talk-1",
+            "REAPER_ORPHAN=detached-session",
+            "REAPER_OUTCOME=reaped",
+            "REAPER_RECLAIMED_BYTES=0",
+        ],
+    );
+    has(&entries[1], &["PRIORITY=4", "REAPER_SESSION=broken-1", "REAPER_OUTCOME=failed"]);
+    let run = place.audit()[0]["run"].as_str().unwrap().to_owned();
+    has(&entries[0], &[&format!("REAPER_RUN={run}")]);
+    let log = place.read("log");
+    assert!(log.contains("kept-1") && !log.contains("gone-1") && !log.contains("broken-1"), "{log}");
+
+    // Where no journal listens, the report has all of it.
+    drop(socket);
+    std::fs::remove_file(place.path("socket")).unwrap();
+    place.write("log", "");
+    assert_eq!(after_mounting(&place, journal, ["once"]).run().code, Some(1));
+    assert!(place.read("log").contains("FAILED   session broken-1"), "{}", place.read("log"));
 }

@@ -235,6 +235,27 @@ fn each_line_carries_the_time_and_a_failure_is_told_once_until_it_changes() {
 }
 
 #[test]
+fn what_is_done_beside_a_failure_tells_the_failure_no_second_time() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    gateway.publish(&table(None, &[orphan("stuck-1")]));
+    gateway.on_reap("stuck-1", Answer::Says(500, "no".into()));
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("it was tried", || gateway.reaps().len() > 2);
+    let hand = gateway.hand();
+    gateway.on_reap("stuck-1", Answer::Says(500, "no".into()));
+    gateway.when_reaping(move |_| {
+        hand.publish(&table(None, &[orphan("stuck-1")]));
+        Answer::reaped()
+    });
+    gateway.publish(&table(None, &[orphan("stuck-1"), orphan("other-1")]));
+    running.eventually("the other is reaped", || running.out().contains("1 reaped"));
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    assert_eq!(ran.out.matches("stuck-1").count(), 1, "{}", ran.out);
+    assert_eq!(ran.out.matches("other-1").count(), 1, "{}", ran.out);
+}
+
+#[test]
 fn sigusr1_is_a_wish_for_a_look_and_ends_nothing() {
     let gateway = Gateway::start();
     let place = Place::with(&gateway.section("desk"));
