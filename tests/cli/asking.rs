@@ -78,7 +78,10 @@ fn what_was_reaped_is_told_with_its_evidence_by_id_beginning_key_and_pid() {
     assert!(history.out.contains("reaped") && history.out.contains("360e0f95"), "{history:?}");
     assert!(history.out.lines().last().unwrap().starts_with("1 reaped; "), "{history:?}");
     let elsewhere = ask(&place, ["history", "--gateway", "nowhere"]);
-    assert_eq!(elsewhere.out, "nothing was due\n");
+    assert!(
+        elsewhere.code == Some(2) && elsewhere.err.contains("there is no gateway \"nowhere\""),
+        "{elsewhere:?}"
+    );
     let json = ask(&place, ["--json", "history"]).json();
     assert_eq!((&json["totals"]["reaped"], &json["acts"][0]["id"]), (&json!(1), &json!("360e0f95")));
     assert_eq!(state(&place), before, "they changed something");
@@ -96,6 +99,85 @@ fn damaged_lines_are_said_and_passed_over() {
     let ran = ask(&place, ["history"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.err.contains("2 damaged lines") && ran.out.ends_with("1 reaped\n"), "{ran:?}");
+    // A line of the first versions, which said less, and one of a later version, which says more.
+    let old = r#"{"time":"2026-01-01T00:00:00Z","run":"r0","gateway":"desk","subject":{"kind":"session","id":"old-1"},"outcome":"reaped"}"#;
+    let new = old.replace("old-1", "new-1").replace("r0", "r1").replace('{', r#"{"colour":["blue"],"#);
+    place.write("state/audit.1.jsonl", format!("{old}\n{new}\n"));
+    for id in ["old-1", "new-1"] {
+        let ran = ask(&place, ["explain", id]);
+        assert!(ran.code == Some(0) && ran.out.contains("-> reaped (run r"), "{ran:?}");
+        assert!(!ran.err.contains("damaged"), "{ran:?}");
+    }
+}
+
+#[test]
+fn last_run_json_is_written_by_every_run_whatever_it_found() {
+    let gateway = Gateway::start();
+    let place = Place::with(&config(&gateway));
+    let last_run = || serde_json::from_str::<Value>(&place.read("state/last_run.json")).unwrap();
+    assert_eq!(place.once([]).code, Some(0));
+    let nothing = last_run();
+    assert_eq!((&nothing["result"], &nothing["gateways"][0]["table"]), (&json!("ok"), &json!("ok")));
+    gateway.answer(Answer::Says(500, "broken".into()));
+    assert_eq!(place.once([]).code, Some(3));
+    let unread = last_run();
+    assert_eq!((&unread["result"], &unread["gateways"][0]["table"]), (&json!("distrust"), &json!("refused")));
+    assert_ne!(unread["run"], nothing["run"]);
+    assert_eq!(unread["gateways"][0]["last_success"], nothing["gateways"][0]["last_success"]);
+    gateway.publish(&table(None, &[orphan("a")]));
+    gateway.on_reap("a", Answer::Says(500, "no".into()));
+    assert_eq!(place.once(["--dry-run"]).code, Some(0));
+    assert_eq!(last_run()["dry_run"], true);
+    assert_eq!(place.once([]).code, Some(1));
+    assert_eq!((&last_run()["result"], &last_run()["gateways"][0]["failed"]), (&json!("failed"), &json!(1)));
+    assert_eq!(last_run()["counters"]["runs"], json!({ "ok": 2, "distrust": 1, "failed": 1 }));
+}
+
+#[test]
+fn status_counts_down_by_the_memory_of_whoever_looked_last() {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[orphan("a")]));
+    let place = Place::with(&format!("[policy]\ngrace = \"1h\"\n{}", gateway.section("desk")));
+    let remaining = || place.status(["--json"]).subject("a")["remaining_s"].as_f64().unwrap();
+    assert!(remaining() > 3599.0, "without a memory nothing has passed");
+    let watch = place.reaper(["watch", "--interval", "100ms"]).start();
+    watch.eventually("time passes in status, too", || remaining() < 3599.0);
+    watch.signal(rustix::process::Signal::TERM);
+    assert_eq!(watch.end().code, Some(0));
+    let before = remaining();
+    assert_eq!(place.once([]).code, Some(0));
+    assert!(remaining() < before);
+}
+
+#[test]
+fn changes_of_verdict_are_written_once_and_never_more_than_two_files_of_them() {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[with(orphan("a"), "transport", json!("attached"))]));
+    let place = Place::with(&config(&gateway));
+    assert_eq!(place.once([]).code, Some(0));
+    gateway.publish(&table(None, &[with(orphan("a"), "holds", json!(["x"]))]));
+    for _ in 0..3 {
+        assert_eq!(place.once([]).code, Some(0));
+    }
+    let events = place.read("state/events.jsonl");
+    let of_it = events.lines().filter(|line| line.contains("session a"));
+    assert_eq!(of_it.count(), 1, "{events}");
+    let line = events.lines().find(|line| line.contains("session a")).unwrap();
+    let other = line.replace("session a", "session long-ago") + "\n";
+    place.write("state/events.jsonl", other.repeat((4 << 20) / other.len() + 1));
+    place.write("state/events.1.jsonl", line.replace("session a", "session too-long-ago") + "\n");
+    gateway.publish(&table(None, &[with(orphan("a"), "turn", json!("running"))]));
+    assert_eq!(place.once([]).code, Some(0));
+    let files = fs::read_dir(place.path("state")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.filter(|name| name.starts_with("events")).collect();
+    names.sort();
+    assert_eq!(names, ["events.1.jsonl", "events.jsonl"]);
+    assert!(place.read("state/events.jsonl").len() < 4096);
+    assert_eq!(ask(&place, ["explain", "too-long-ago"]).code, Some(2));
+    for id in ["a", "long-ago"] {
+        assert_eq!(ask(&place, ["explain", id]).code, Some(0), "{id}");
+    }
 }
 
 #[test]
@@ -163,13 +245,18 @@ fn what_is_held_or_paused_by_hand_is_kept_and_every_report_says_so_until_it_is_r
     gateway.when_reaping(|_| Answer::reaped());
     let place = Place::with(&config(&gateway));
     let held = ask(&place, ["hold", "abc", "--for", "2d", "--why", "a demo"]);
-    assert_eq!(
-        (held.code, held.out.as_str()),
-        (Some(0), "session abc-1 of desk is held for 2days\n"),
-        "{held:?}"
-    );
+    assert!(held.out.starts_with("session abc-1 of desk is held for 2d, until 20"), "{held:?}");
     assert_eq!(ask(&place, ["hold", "ab", "--for", "1h"]).code, Some(2), "which of the two?");
     assert_eq!(ask(&place, ["pause", "1h"]).code, Some(0));
+    let list = ask(&place, ["hold"]).out;
+    for expected in
+        ["held    abc-1 of desk  for ", " more, until 20", "Z: a demo\n", "paused  everything  for "]
+    {
+        assert!(list.contains(expected), "{expected:?} in {list}");
+    }
+    assert_eq!(ask(&place, ["hold", "--json"]).json()["holds"][0]["name"], "abc-1");
+    let how_long = ask(&place, ["hold", "abc"]);
+    assert!(how_long.code == Some(2) && how_long.err.contains("--for <DURATION>"), "{how_long:?}");
     for report in [place.once(["--json"]), place.status(["--json"])] {
         for id in ["abc-1", "abd-2"] {
             let subject = report.subject(id);
@@ -187,11 +274,90 @@ fn what_is_held_or_paused_by_hand_is_kept_and_every_report_says_so_until_it_is_r
     assert_eq!(ran.subject("abd-2")["outcome"], "reaped");
     assert!(ran.subject("abc-1")["detail"].as_str().unwrap().ends_with(": a demo"), "{ran:?}");
     assert_eq!(gateway.reaps(), ["abd-2"]);
-    assert_eq!(ask(&place, ["release", "abc"]).code, Some(0));
+    assert_eq!(ask(&place, ["hold", "abd", "--for", "1m"]).code, Some(0));
+    let several = ask(&place, ["release", "ab"]);
+    assert!(several.code == Some(2) && several.err.contains("abc-1, abd-2"), "{several:?}");
+    let unknown = ask(&place, ["release", "xyz"]);
+    assert!(unknown.code == Some(2) && unknown.err.ends_with("held: abc-1, abd-2\n"), "{unknown:?}");
+    for held in ["abc", "abd-2"] {
+        assert_eq!(ask(&place, ["release", held]).code, Some(0));
+    }
     place.write("state/holds.json", "{\"version\":1,");
     assert!(place.once([]).out.contains("can't be understood"), "what can't be read forbids everything");
     assert_eq!(gateway.reaps(), ["abd-2"]);
     fs::remove_file(place.path("state/holds.json")).unwrap();
     place.once([]);
     assert!(gateway.reaps().contains(&"abc-1".to_owned()), "{:?}", gateway.reaps());
+}
+
+#[test]
+fn doctor_says_who_listens_at_a_gateways_address_and_whether_that_is_the_gateway() {
+    let gateway = Gateway::start();
+    let place = Place::with(&gateway.section("desk"));
+    let told = || {
+        let checks = ask(&place, ["--json", "doctor"]).json()["checks"].as_array().unwrap().clone();
+        let found = checks.iter().find(|found| found["check"] == "listener").expect("a check").clone();
+        (found["state"].as_str().unwrap().to_owned(), found["detail"].as_str().unwrap().to_owned())
+    };
+    // This process listens.
+    let (own, at) = (std::process::id(), format!("listens at 127.0.0.1:{}", gateway.port()));
+    let (state, detail) = told();
+    assert_eq!(state, "ok", "{detail}");
+    assert!(detail.starts_with(&format!("desk: process {own} (")) && detail.ends_with(&at), "{detail}");
+    gateway.publish(&table(Some(own), &[]));
+    let (state, detail) = told();
+    assert_eq!(state, "ok", "{detail}");
+    assert!(
+        detail.contains(" of user ") && detail.ends_with(&format!("{at}, which is the gateway")),
+        "{detail}"
+    );
+    let family = gateway_of([worker("k1")]).start(&["gateway", "k1"]);
+    let other = pid(&family, "gateway");
+    gateway.publish(&table(Some(other), &[]));
+    let (state, detail) = told();
+    assert_eq!(state, "warning", "{detail}");
+    assert!(
+        detail.ends_with(&format!("{at}, and not process {other}, which is taken for the gateway")),
+        "{detail}"
+    );
+}
+
+#[test]
+fn what_is_held_by_its_conversation_key_is_released_by_it() {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[with(orphan("abc-1"), "key", json!("talk-1"))]));
+    let place = Place::with(&config(&gateway));
+    assert_eq!(ask(&place, ["hold", "talk", "--for", "1h"]).code, Some(0));
+    assert!(ask(&place, ["hold"]).out.starts_with("held    abc-1 (talk-1) of desk  for "));
+    let released = ask(&place, ["release", "talk"]);
+    assert_eq!(released.out, "abc-1 is held no more; the next run decides as before\n", "{released:?}");
+    assert_eq!(ask(&place, ["hold"]).out, "nothing is held, paused or kept by hand\n");
+}
+
+#[test]
+fn explain_knows_what_was_seen_before_a_table_could_not_be_read_and_names_a_gateway() {
+    let family = gateway_of([]).start(&["gateway"]);
+    let gateway = Gateway::start();
+    let row = with(with(orphan("abc-1"), "key", json!("talk-1")), "transport", json!("attached"));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[row]));
+    let place = Place::with(&config(&gateway));
+    assert_eq!(place.once([]).code, Some(0));
+    let process = pid(&family, "gateway").to_string();
+    let named = ask(&place, ["explain", &process]);
+    assert!(
+        named.code == Some(2) && named.err.contains(&format!("process {process} is the gateway desk")),
+        "{named:?}"
+    );
+    gateway.go_down();
+    assert_eq!(place.once([]).code, Some(3));
+    for named in ["abc", "talk-1"] {
+        let ran = ask(&place, ["explain", named]);
+        let expected = "now: not known: its gateway's table can't be read; before: keep attached since ";
+        assert!(ran.code == Some(0) && ran.out.contains(expected), "{ran:?}");
+    }
+    // A report that has it says it once, and stderr not again.
+    for command in ["status", "doctor"] {
+        let ran = ask(&place, [command]);
+        assert_eq!((ran.out.matches("nothing listens at").count(), ran.err.as_str()), (1, ""), "{ran:?}");
+    }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::workers::{everything, matching, users, workers};
-use crate::cli::look::look;
+use super::listener;
+use super::workers::{in_view, matching, signals, strangers, users, workers};
+use crate::cli::look::look_for_a_report;
 use crate::config::token::TokenSource;
 use crate::config::{Config, GatewayConfig, GatewayKind};
+use crate::domain::ids::Pid;
 use crate::report::json::{self, Gateway};
 use crate::report::text::{count, plain};
 use crate::sources::gateway::command;
@@ -14,7 +16,7 @@ use crate::sources::gateway::command;
 pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
     tokens(config, checks);
     programs(config, checks);
-    let report = match look(config).await {
+    let report = match look_for_a_report(config).await {
         Ok(report) => report,
         Err(failure) => {
             let fix = "what it says; until then no run can be made";
@@ -22,21 +24,22 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
         }
     };
     let document = json::document(&report);
-    let processes = match everything() {
+    let processes = match in_view(&document) {
         Ok(processes) => processes,
         Err(error) => {
             let fix = "mount the /proc of the reaper's own PID namespace";
-            return checks.push(Check::failure("processes", error.to_string(), fix));
+            return checks.push(Check::failure("processes", crate::text::in_full(&error), fix));
         }
     };
     let gateways: Vec<u32> = document.gateways.iter().filter_map(|gateway| gateway.pid).collect();
-    let mut told = BTreeSet::new();
+    let (mut told, mut known) = (BTreeSet::new(), BTreeSet::new());
     for gateway in &document.gateways {
         let Some(settings) = settings_of(gateway, config) else { continue };
         checks.push(match &settings.kind {
             GatewayKind::JupyterRuntime(_) if settings.name.as_str() == gateway.name => no_servers(gateway),
             kind => table(gateway, kind.as_str()),
         });
+        checks.extend(listener::check(settings, gateway));
         // All servers of a user have the same workers.
         if !told.insert(&settings.name) {
             continue;
@@ -46,8 +49,14 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
         }
         if let Some(pattern) = &settings.worker_match {
             let found = matching(&processes, pattern);
-            workers(gateway, &found, &gateways, checks);
-            users(settings, &found, checks);
+            workers(gateway, &found, checks);
+            // Gateways of one kind have one pattern, and what is said of all that fits it is said once.
+            let pids: Vec<Pid> = found.iter().map(|process| process.identity.pid).collect();
+            if known.insert(pids) {
+                strangers(&found, &gateways, checks);
+                signals(&found, checks);
+                users(settings, &found, checks);
+            }
         } else {
             checks.push(Check::warning(
                 "workers",
@@ -134,7 +143,14 @@ fn table(gateway: &Gateway<'_>, kind: &str) -> Check {
     match (gateway.table, gateway.pid) {
         ("ok", Some(pid)) => {
             let sessions = count(sessions, "session");
-            Check::ok("gateway", format!("{name} ({kind}) answers: {sessions}, process {pid}"))
+            let said = |what: &str, said: Option<&str>| {
+                said.map(|said| format!(", {what} {}", plain(said, 40))).unwrap_or_default()
+            };
+            let (release, plugin) = (said("release", gateway.release), said("plugin", gateway.plugin));
+            Check::ok(
+                "gateway",
+                format!("{name} ({kind}) answers: {sessions}, process {pid}{release}{plugin}"),
+            )
         }
         ("ok", None) => Check::warning(
             "gateway",

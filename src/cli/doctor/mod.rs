@@ -2,6 +2,7 @@
 
 mod gateways;
 mod keeps;
+mod listener;
 mod machine;
 mod runner;
 mod workers;
@@ -92,3 +93,38 @@ fn render(checks: &[Check], quiet: bool) -> String {
 }
 
 const FIX: Style = Style::new().bold();
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::layout;
+
+    #[test]
+    fn each_check_is_a_line_with_its_remedy_at_80_and_40_columns() {
+        let checks = [
+            Check::ok("config", "/etc/gateway-reaper/reaper.toml"),
+            Check::ok(
+                "gateway",
+                "dashboard (hermes) answers: 5 sessions, process 16021, release 0.19.0, plugin 1.1.0",
+            ),
+            Check::warning(
+                "workers",
+                "3 more, 156 MiB, belong to process 812, which is no [[gateway]]",
+                "if that is a gateway, add a [[gateway]] for it; otherwise make worker.match narrower",
+            ),
+            Check::failure(
+                "processes",
+                "/proc hides PID 1 and other users' processes: orphans that were adopted are found late or not at all",
+                "ProtectProc=default in the unit, or mount /proc without hidepid, or give the reaper CAP_SYS_PTRACE",
+            ),
+        ];
+        let text = anstream::adapter::strip_str(&render(&checks, false)).to_string();
+        let shown = |width| layout::wrap(&text, width);
+        for width in [80, 40] {
+            assert!(shown(width).lines().all(|line| line.chars().count() <= width));
+        }
+        let quiet = anstream::adapter::strip_str(&render(&checks, true)).to_string();
+        assert!(!quiet.contains('✓') && quiet.contains("✗ processes"));
+        insta::assert_snapshot!(format!("{text}\n{}\n{}", shown(80), shown(40)));
+    }
+}

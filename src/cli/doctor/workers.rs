@@ -1,43 +1,52 @@
 //! Which processes are a gateway's workers, whose they are, how much memory they take, and whether they may be signalled.
 
-use std::collections::BTreeMap;
-
-use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Check;
 use crate::config::GatewayConfig;
+use crate::domain::ids::Pid;
 use crate::domain::policy::WorkerMatch;
-use crate::report::json::Gateway;
+use crate::domain::process::{Process, ProcessView};
+use crate::report::json::{Document, Gateway};
 use crate::report::text::{bytes, count, plain};
+use crate::sources::processes::{Processes, ProcessesError};
 use crate::users::Shown;
 
-/// A process that matches `worker.match`.
-pub(super) struct Found<'a> {
-    process: &'a sysinfo::Process,
+/// What may be workers: those that the report lists, which has looked at every process of the workers' users, and all that is below the
+/// gateways, whoever it runs as. Nothing else of the machine is read.
+pub(super) fn in_view(report: &Document<'_>) -> Result<ProcessView, ProcessesError> {
+    let listed = report.gateways.iter().flat_map(|gateway| &gateway.subjects);
+    let listed: Vec<Pid> = listed.filter_map(|entry| pid(entry.worker_pid?)).collect();
+    let gateways: Vec<Pid> = report.gateways.iter().filter_map(|gateway| pid(gateway.pid?)).collect();
+    let (mut processes, mut view) = (Processes::new()?, ProcessView::default());
+    processes.look_below(&mut view, &gateways)?;
+    processes.look_at(&mut view, &listed)?;
+    Ok(view)
 }
 
-pub(super) fn everything() -> Result<System, sysinfo::Error> {
-    let mut system = System::new()?;
-    let what = ProcessRefreshKind::nothing()
-        .without_tasks()
-        .with_memory()
-        .with_cmd(UpdateKind::Always)
-        .with_user(UpdateKind::Always);
-    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
-    Ok(system)
+fn pid(pid: u32) -> Option<Pid> {
+    Pid::new(pid.into())
 }
 
-pub(super) fn matching<'a>(system: &'a System, pattern: &WorkerMatch) -> Vec<Found<'a>> {
-    let matches = |process: &&sysinfo::Process| {
-        let argv: Vec<_> = process.cmd().iter().map(|word| word.to_string_lossy()).collect();
-        !argv.is_empty() && pattern.matches(&argv.join(" ")).is_some()
+/// Those of them that match.
+pub(super) fn matching<'a>(view: &'a ProcessView, pattern: &WorkerMatch) -> Vec<&'a Process> {
+    let fits = |process: &&Process| {
+        !process.zombie && process.argv.as_deref().is_some_and(|argv| pattern.matches(argv).is_some())
     };
-    system.processes().values().filter(matches).map(|process| Found { process }).collect()
+    view.processes.values().filter(fits).collect()
 }
 
-pub(super) fn workers(gateway: &Gateway<'_>, found: &[Found<'_>], gateways: &[u32], checks: &mut Vec<Check>) {
+fn memory(found: &[&Process]) -> String {
+    bytes(found.iter().filter_map(|process| process.rss_bytes).sum())
+}
+
+fn processes(number: usize) -> String {
+    count(number, "process").replace("processs", "processes")
+}
+
+/// Its own, and all that look like them.
+pub(super) fn workers(gateway: &Gateway<'_>, found: &[&Process], checks: &mut Vec<Check>) {
     let name = plain(gateway.name, 64);
-    let memory = |found: &[&Found<'_>]| bytes(found.iter().map(|found| found.process.memory()).sum());
     if found.is_empty() {
         let sessions = gateway.subjects.iter().any(|entry| entry.kind == "session");
         let detail = format!("{name}: no process matches worker.match");
@@ -51,21 +60,32 @@ pub(super) fn workers(gateway: &Gateway<'_>, found: &[Found<'_>], gateways: &[u3
         });
         return;
     }
-    let all: Vec<&Found<'_>> = found.iter().collect();
+    let listed: BTreeSet<u32> = gateway.subjects.iter().filter_map(|entry| entry.worker_pid).collect();
+    let is_own = |process: &&&Process| {
+        let parent = process.parent.map(Pid::get);
+        listed.contains(&process.identity.pid.get()) || parent.is_some() && parent == gateway.pid
+    };
+    let own: Vec<&Process> = found.iter().filter(is_own).copied().collect();
+    let others = match found.len() - own.len() {
+        0 => String::new(),
+        others => format!(", and {} of others", processes(others)),
+    };
     checks.push(Check::ok(
         "workers",
-        format!(
-            "{name}: {} match worker.match, {}",
-            count(all.len(), "process").replace("processs", "processes"),
-            memory(&all)
-        ),
+        format!("{name}: worker.match fits {} of it, {}{others}", processes(own.len()), memory(&own)),
     ));
-    let pids: Vec<u32> = found.iter().map(|found| found.process.pid().as_u32()).collect();
-    let mut strangers: BTreeMap<u32, Vec<&Found<'_>>> = BTreeMap::new();
-    for found in &all {
-        let parent = found.process.parent().map_or(0, sysinfo::Pid::as_u32);
-        if parent > 1 && !gateways.contains(&parent) && !pids.contains(&parent) {
-            strangers.entry(parent).or_default().push(found);
+}
+
+/// Those that are below a process that isn't known.
+pub(super) fn strangers(found: &[&Process], gateways: &[u32], checks: &mut Vec<Check>) {
+    let pids: BTreeSet<Pid> = found.iter().map(|process| process.identity.pid).collect();
+    let mut strangers: BTreeMap<Pid, Vec<&Process>> = BTreeMap::new();
+    for process in found {
+        if let Some(parent) = process.parent.filter(|parent| *parent != Pid::INIT)
+            && !gateways.contains(&parent.get())
+            && !pids.contains(&parent)
+        {
+            strangers.entry(parent).or_default().push(process);
         }
     }
     for (parent, found) in strangers {
@@ -79,30 +99,32 @@ pub(super) fn workers(gateway: &Gateway<'_>, found: &[Found<'_>], gateways: &[u3
             "if that is a gateway, add a [[gateway]] for it; otherwise make worker.match narrower",
         ));
     }
-    signals(&name, &all, checks);
 }
 
 /// Signal 0 asks whether a process may be signalled, and does nothing to it.
-fn signals(name: &str, found: &[&Found<'_>], checks: &mut Vec<Check>) {
-    let refused = |found: &&&Found<'_>| {
-        let pid = i32::try_from(found.process.pid().as_u32()).ok().and_then(rustix::process::Pid::from_raw);
-        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::PERM))
+pub(super) fn signals(found: &[&Process], checks: &mut Vec<Check>) {
+    if found.is_empty() {
+        return;
+    }
+    let is_refused = |pid: Pid| {
+        let raw = rustix::process::Pid::from_raw(pid.get().cast_signed());
+        raw.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::PERM))
     };
-    let refused: Vec<String> =
-        found.iter().filter(refused).map(|found| found.process.pid().to_string()).collect();
+    let pids = found.iter().map(|process| process.identity.pid);
+    let refused: Vec<String> = pids.filter(|pid| is_refused(*pid)).map(|pid| pid.to_string()).collect();
     checks.push(if refused.is_empty() {
-        Check::ok("signals", format!("{name}: all of them may be signalled"))
+        Check::ok("signals", "all workers may be signalled")
     } else {
         Check::failure(
             "signals",
-            format!("{name}: not permitted to signal {}", plain(&refused.join(", "), 200)),
+            format!("not permitted to signal {}", plain(&refused.join(", "), 200)),
             "run the reaper as the workers' user, or give it CAP_KILL and set user under [gateway.worker]",
         )
     });
 }
 
 /// Those that run as another user than the gateway's workers are kept, whatever becomes of their sessions.
-pub(super) fn users(settings: &GatewayConfig, found: &[Found<'_>], checks: &mut Vec<Check>) {
+pub(super) fn users(settings: &GatewayConfig, found: &[&Process], checks: &mut Vec<Check>) {
     let wanted = match settings.worker_user.as_ref().map(|user| user.uid("gateway.worker.user")) {
         None => rustix::process::geteuid().as_raw(),
         Some(Ok(uid)) => uid,
@@ -110,12 +132,8 @@ pub(super) fn users(settings: &GatewayConfig, found: &[Found<'_>], checks: &mut 
         Some(Err(_)) => return,
     };
     let mut others: BTreeMap<u32, usize> = BTreeMap::new();
-    for found in found {
-        // As the kernel decides on signals: by the effective user.
-        let uid = found.process.effective_user_id().map_or(wanted, |uid| **uid);
-        if uid != wanted {
-            *others.entry(uid).or_default() += 1;
-        }
+    for process in found.iter().filter(|process| process.uid != wanted) {
+        *others.entry(process.uid).or_default() += 1;
     }
     for (uid, number) in others {
         checks.push(Check::warning(
