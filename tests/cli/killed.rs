@@ -200,7 +200,16 @@ fn counted(trace: &Path) -> BTreeMap<String, (usize, usize)> {
 }
 
 fn deaf_scene() -> Scene {
-    Scene::set(|worker| worker.then(Step::Deaf), |family| family.kill("child"))
+    let scene = Scene::set(|worker| worker.then(Step::Deaf), |family| family.kill("child"));
+    // So that there is something to lose.
+    assert_eq!(scene.place.once(["--dry-run"]).code, Some(0));
+    scene
+}
+
+/// How many runs the metrics tell of. What they are kept in is whole at any moment.
+fn counted_runs(place: &Place) -> u64 {
+    let run: serde_json::Value = serde_json::from_str(&place.read("state/last_run.json")).expect("whole");
+    run["counters"]["runs"]["ok"].as_u64().expect("a count")
 }
 
 fn can_trace() -> bool {
@@ -233,7 +242,10 @@ fn at_calls(test: &str, stride: usize) {
                 strace(&scene.place, &["-e", &format!("trace={call}"), "-e", &inject, "-o", "/dev/null"])
                     .run();
             killed.fetch_add(usize::from(ran.code.is_none()), Ordering::Relaxed);
+            let runs = counted_runs(&scene.place);
+            assert!((1..=2).contains(&runs), "killed at {call} {nth}: {runs} runs are counted");
             scene.finish(&format!("killed at {call} {nth}"));
+            assert!(counted_runs(&scene.place) > runs, "killed at {call} {nth}: the counters don't go on");
         }
     };
     // Most of it is waiting for deaf workers.

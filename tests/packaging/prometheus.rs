@@ -1,13 +1,14 @@
-//! The metrics, the alerts and the dashboard, with the real promtool, Prometheus and node_exporter of Debian, unpacked and not installed.
+//! The metrics, the alerts and the dashboard, with the real promtool, Prometheus, Alertmanager and node_exporter of Debian, unpacked and
+//! not installed.
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -16,7 +17,7 @@ const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/rules.yml");
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/dashboard.json");
 /// Only a failing test waits that long.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Where the tools are. Without a network they can't be had: that is said, and fails where `CI` is set.
 fn tools() -> Option<&'static Path> {
@@ -34,7 +35,8 @@ fn tools() -> Option<&'static Path> {
 fn fetch() -> Result<PathBuf, String> {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("prometheus");
     let bin = dir.join("root/usr/bin");
-    if bin.join("promtool").exists() && bin.join("prometheus-node-exporter").exists() {
+    const PROGRAMS: [&str; 3] = ["promtool", "prometheus-node-exporter", "prometheus-alertmanager"];
+    if PROGRAMS.iter().all(|program| bin.join(program).exists()) {
         return Ok(bin);
     }
     fs::create_dir_all(&dir).map_err(|error| error.to_string())?;
@@ -46,7 +48,7 @@ fn fetch() -> Result<PathBuf, String> {
         }
         Err(format!("{program} {args:?} failed: {}", String::from_utf8_lossy(&output.stderr)))
     };
-    run("apt-get", &["download", "prometheus", "prometheus-node-exporter"])?;
+    run("apt-get", &["download", "prometheus", "prometheus-node-exporter", "prometheus-alertmanager"])?;
     for file in fs::read_dir(&dir).map_err(|error| error.to_string())?.flatten() {
         let path = file.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
@@ -192,19 +194,10 @@ fn the_alerts_fire_when_they_should_and_the_dashboard_asks_what_prometheus_under
     promtool(bin, &["check", "rules", "--lint-fatal", "rules.yml"], "");
     promtool(bin, &["test", "rules", "rules_test.yml"], "");
     // Every query as a recording rule. And every metric that is asked for is one that there is.
-    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
-    let panels = dashboard["panels"].as_array().unwrap();
-    let queries = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
-    let queries: Vec<String> =
-        queries.map(|target| target["expr"].as_str().unwrap().replace("$instance", ".*")).collect();
-    let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
-    for (number, query) in queries.iter().enumerate() {
-        let _ =
-            writeln!(rules, "  - record: panel:query:{number}\n    expr: {}", Value::from(query.as_str()));
-    }
+    let queries = dashboard_queries();
     let dir = Gateway::start().place("");
     let file = dir.path().join("dashboard.yml");
-    fs::write(&file, rules).unwrap();
+    fs::write(&file, recorded(&queries)).unwrap();
     promtool(bin, &["check", "rules", &file.to_string_lossy()], "");
     let known = said(reaper(dir.path(), &["metrics"]));
     said(reaper(dir.path(), &["once"]));
@@ -217,8 +210,60 @@ fn the_alerts_fire_when_they_should_and_the_dashboard_asks_what_prometheus_under
     }
 }
 
+/// What the dashboard asks.
+fn dashboard_queries() -> Vec<String> {
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let queries = panels.iter().flat_map(|panel| panel["targets"].as_array().unwrap());
+    queries.map(|target| target["expr"].as_str().unwrap().replace("$instance", ".*")).collect()
+}
+
+/// The same as recording rules.
+fn recorded(queries: &[String]) -> String {
+    let mut rules = "groups:\n- name: dashboard\n  rules:\n".to_owned();
+    for (number, query) in queries.iter().enumerate() {
+        let _ =
+            writeln!(rules, "  - record: panel:query:{number}\n    expr: {}", Value::from(query.as_str()));
+    }
+    rules
+}
+
+/// Who is paged: each alert that it heard of, with its state.
+fn pager() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let (mut length, mut line) = (0, String::new());
+            while reader.read_line(&mut line).is_ok_and(|read| read > 2) {
+                if let Some((_, value)) =
+                    line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+                {
+                    length = value.trim().parse().unwrap();
+                }
+                line.clear();
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let _heard = reader
+                .get_mut()
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let notice: Value = serde_json::from_slice(&body).unwrap();
+            let alerts = notice["alerts"].as_array().unwrap().iter();
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let names =
+                alerts.map(|alert| text(&alert["labels"]["alertname"]) + " " + &text(&alert["status"]));
+            told.lock().unwrap().extend(names);
+        }
+    });
+    (port, heard)
+}
+
 #[test]
-fn a_real_prometheus_sees_the_alert_of_a_broken_table_come_and_go() {
+fn a_page_for_a_broken_table_comes_and_goes_through_a_real_prometheus_and_alertmanager() {
     let Some(bin) = tools() else { return };
     let gateway = Gateway::start();
     let (listen, prometheus, exporter) = (free_port(), free_port(), free_port());
@@ -251,8 +296,31 @@ fn a_real_prometheus_sees_the_alert_of_a_broken_table_come_and_go() {
         },
     );
     fs::write(dir.path().join("rules.yml"), hasty).unwrap();
+    fs::write(dir.path().join("dashboard.yml"), recorded(&dashboard_queries())).unwrap();
+    let ((webhook, paged), alertmanager) = (pager(), free_port());
     let config = format!(
-        "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [rules.yml]\n\
+        "route: {{ receiver: pager, group_wait: 1s, group_interval: 1s }}\n\
+         receivers:\n- name: pager\n  webhook_configs: [{{ url: 'http://127.0.0.1:{webhook}/', send_resolved: true }}]\n"
+    );
+    fs::write(dir.path().join("alertmanager.yml"), config).unwrap();
+    // Debian's looks for its templates where its package would have put them.
+    let share = bin.parent().unwrap().join("share/prometheus");
+    let mounted = "mount -t tmpfs none /usr/share && mkdir /usr/share/prometheus && \
+                   mount --bind \"$SHARE\" /usr/share/prometheus && exec \"$0\" \"$@\"";
+    let _alertmanager = Running::start(
+        Command::new("unshare")
+            .args(["--map-root-user", "--mount", "sh", "-c", mounted])
+            .arg(bin.join("prometheus-alertmanager"))
+            .env("SHARE", share)
+            .current_dir(dir.path())
+            .arg("--config.file=alertmanager.yml")
+            .arg("--storage.path=alertmanager")
+            .arg("--cluster.listen-address=")
+            .arg(format!("--web.listen-address=127.0.0.1:{alertmanager}")),
+    );
+    let config = format!(
+        "global: {{ scrape_interval: 1s, evaluation_interval: 1s }}\nrule_files: [rules.yml, dashboard.yml]\n\
+         alerting: {{ alertmanagers: [{{ static_configs: [{{ targets: ['127.0.0.1:{alertmanager}'] }}] }}] }}\n\
          scrape_configs:\n- job_name: reaper\n  static_configs: [{{ targets: ['127.0.0.1:{listen}'] }}]\n"
     );
     fs::write(dir.path().join("prometheus.yml"), config).unwrap();
@@ -265,15 +333,30 @@ fn a_real_prometheus_sees_the_alert_of_a_broken_table_come_and_go() {
     );
     let query = |query: &str| get(prometheus, &format!("/api/v1/query?query={query}")).unwrap_or_default();
     eventually("Prometheus has scraped", || query("gateway_reaper_table_ok").contains("\"desk\""));
+    // What Alertmanager holds, and what it has told.
     let fires = || {
-        get(prometheus, "/api/v1/alerts").is_some_and(|answer| {
-            answer.contains("GatewayReaperTableDistrusted") && answer.contains("\"state\":\"firing\"")
-        })
+        get(alertmanager, "/api/v2/alerts")
+            .is_some_and(|answer| answer.contains("GatewayReaperTableDistrusted"))
+    };
+    let was_told = |state: &str| {
+        paged.lock().unwrap().iter().any(|told| *told == format!("GatewayReaperTableDistrusted {state}"))
     };
     assert!(!fires());
     gateway.is_well.store(false, Ordering::Relaxed);
-    eventually("the alert fires", fires);
+    eventually("the alert fires at Alertmanager", fires);
+    eventually("somebody is paged", || was_told("firing"));
     gateway.is_well.store(true, Ordering::Relaxed);
     // A gateway that was down is asked again after a minute at the latest.
     eventually("the alert goes", || !fires());
+    eventually("that is told, too", || was_told("resolved"));
+
+    // The queries of the dashboard were answered meanwhile.
+    let rules = get(prometheus, "/api/v1/rules").unwrap();
+    let rules: Value = serde_json::from_str(rules.split_once("\r\n\r\n").unwrap().1).unwrap();
+    let groups = rules["data"]["groups"].as_array().unwrap();
+    let dashboard = groups.iter().find(|group| group["name"] == "dashboard").expect("its rules");
+    for rule in dashboard["rules"].as_array().unwrap() {
+        assert_eq!(rule["health"], "ok", "{rule:#}");
+    }
+    assert_eq!(dashboard["rules"].as_array().unwrap().len(), dashboard_queries().len());
 }

@@ -81,6 +81,11 @@ fn may() -> bool {
     is_root
 }
 
+/// On both streams: a report says itself what can't be read.
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
 #[test]
 fn each_block_of_commands_works_as_it_is_pasted() {
     if !may() {
@@ -92,7 +97,7 @@ fn each_block_of_commands_works_as_it_is_pasted() {
     for block in &blocks {
         for line in block.lines().filter(|line| !line.trim_start().starts_with('#')) {
             let output = sandbox.run(line);
-            let said = String::from_utf8_lossy(&output.stderr);
+            let said = said(&output);
             // Nothing listens at the dashboard's address in here, and that is what is to be said.
             let is_away = output.status.code() == Some(3) && said.contains("127.0.0.1:9119");
             assert!(output.status.success() || is_away, "{line}\n{output:?}");
@@ -128,7 +133,7 @@ fn each_command_of_the_tables_is_understood() {
     assert!(sandbox.run(config).status.success());
     for command in asked {
         let output = sandbox.run(&command);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        let said = said(&output);
         assert!(!said.contains("Usage:") && !said.contains("unexpected argument"), "{command}: {output:?}");
         // There is no such session here, no terminal, and no dashboard.
         let expected = ["nothing is known of", "top needs a terminal", "127.0.0.1:9119"];
