@@ -20,31 +20,31 @@ impl Stage {
         self.place().write("reaper.toml", text);
     }
 
-    fn host(&self, name: &str) {
+    pub(crate) fn host(&self, name: &str) {
         self.tell("init", &json!(["actor", name, ["reach-host"], {}]));
         self.enters(name);
     }
 
     /// A server below a host, with what this says at its stdin.
-    fn server(&self, host: &str, name: &str, stdin: &str) {
+    pub(crate) fn server(&self, host: &str, name: &str, stdin: &str) {
         self.server_with(host, name, &json!({ "stdin": stdin }));
     }
 
-    fn server_with(&self, host: &str, name: &str, options: &Value) {
+    pub(crate) fn server_with(&self, host: &str, name: &str, options: &Value) {
         self.tell(host, &json!(["actor", name, ["reach-server"], options]));
         self.enters(name);
     }
 }
 
 /// What the last report says of a process that was kept.
-fn says(told: &Told, stage: &Stage, name: &str, reason: &str, words: &str) {
+pub(crate) fn says(told: &Told, stage: &Stage, name: &str, reason: &str, words: &str) {
     let said = told.worker(stage.pid(name));
     assert_eq!((&said["verdict"], &said["reason"]), (&json!("keep"), &json!(reason)), "{name}: {said:#}");
     assert!(said["detail"].as_str().unwrap_or_default().contains(words), "{name}: {said:#}");
 }
 
 /// A host whose servers are leftovers once they have lost it.
-fn with_a_host() -> Stage {
+pub(crate) fn with_a_host() -> Stage {
     let stage = Stage::start();
     stage.configure_leftovers(SERVERS, "");
     stage.host("host");
