@@ -8,8 +8,8 @@ use super::busy::Busy;
 use super::found::finders;
 use super::watched::{SetupError, rules_of, watched};
 use super::{Stop, Sweep, SweepError};
-use crate::config::{Config, GatewayConfig};
-use crate::domain::policy::Rules;
+use crate::config::{Config, GatewayConfig, Names};
+use crate::domain::policy::{Rules, Workers};
 use crate::domain::veto::Vetoes;
 use crate::sources::clock;
 use crate::sources::processes::{Candidates, Marker, Processes};
@@ -25,7 +25,7 @@ impl Sweep {
         let own_uid = rustix::process::geteuid().as_raw();
         let rules = config.gateways.iter().map(|gateway| rules_of(gateway, own_uid));
         let rules: Vec<Rules> = rules.collect::<Result<_, _>>()?;
-        let processes = Processes::new().map_err(unreadable)?.of(candidates(&rules));
+        let processes = Processes::new().map_err(unreadable)?.of(candidates(&config.gateways, &rules));
         let processes = processes.marked_by(markers(&config.gateways, &rules));
         let gateways = config.gateways.iter().map(watched).collect::<Result<_, _>>()?;
         let finders = finders(&config.gateways, own_uid)?;
@@ -47,8 +47,16 @@ impl Sweep {
 }
 
 /// What the workers of all gateways can look like.
-fn candidates(rules: &[Rules]) -> Candidates {
+fn candidates(gateways: &[GatewayConfig], rules: &[Rules]) -> Candidates {
+    let names_gateway = |gateway: &GatewayConfig| {
+        gateway.marks.variable.as_ref().is_some_and(|(_, names)| *names == Names::Gateway)
+    };
+    let marked = gateways
+        .iter()
+        .zip(rules)
+        .filter(|(gateway, rules)| rules.workers == Workers::LeadersOfGone || names_gateway(gateway));
     Candidates {
+        anywhere: marked.filter_map(|(_, rules)| rules.worker_match.clone()).collect(),
         users: rules.iter().map(|rules| rules.worker_uid).collect::<BTreeSet<_>>().into_iter().collect(),
         patterns: rules.iter().filter_map(|rules| rules.worker_match.clone()).collect(),
     }

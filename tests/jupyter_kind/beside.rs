@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::closing::{LONGER, POLICY};
+use crate::closing::POLICY;
 use crate::releases::Release;
 use crate::stage::{Stage, of_runtime};
 
@@ -68,5 +68,4 @@ fn a_hundred_kernels_that_are_due_at_once_go() {
         stage.rest("server", "GET", "/api/kernels?no_track_activity=1").1 == json!([])
     });
     assert!(!stage.processes().iter().any(|it| it.argv.contains("ipykernel_launcher")));
-    let _ = LONGER;
 }

@@ -4,8 +4,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::closing::{LONGER, POLICY};
-use crate::releases::Release;
-use crate::stage::{Stage, of_runtime};
+use crate::releases::{self, Release};
+use crate::stage::{Stage, TOKEN, of_runtime};
 
 /// Holds the interpreter, once its server was told that it is busy, so that the kernel sees nothing any more.
 const HELD: &str = "import ctypes, time; time.sleep(2); ctypes.PyDLL(None).sleep(100000)";
@@ -86,4 +86,83 @@ fn the_children_of_a_kernel_that_ended_with_its_server_go_unless_they_work() {
     });
     let said = stage.looks_for(LONGER);
     assert!(stage.lives(ours[1]), "it works: {}", said.text);
+}
+
+/// Runs what follows it, adopts what that leaves, and notes its PID.
+const SUBREAPER: &str = "import ctypes, os, subprocess, sys\n\
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)\n\
+    it = subprocess.Popen(sys.argv[2:])\n\
+    open(sys.argv[1] + '.new', 'w').write(str(it.pid)); os.rename(sys.argv[1] + '.new', sys.argv[1])\n\
+    while True:\n    \
+        try: os.wait()\n    \
+        except ChildProcessError: __import__('time').sleep(0.1)";
+
+#[test]
+#[ignore = "installs another release"]
+fn an_older_kernel_that_a_subreaper_adopted_goes_also_where_no_look_saw_its_server() {
+    let Some(stage) = Stage::start(Release::OldKernel) else { return };
+    let note = stage.path("server-pid");
+    let argv = json!([
+        stage.bin("python"),
+        "-c",
+        SUBREAPER,
+        note,
+        stage.bin("python"),
+        "-m",
+        "jupyter_server",
+        "--allow-root",
+        "--no-browser",
+        "--port=8888"
+    ]);
+    let subreaper =
+        stage.does(json!(["start", "subreaper", argv, { "JUPYTER_TOKEN": TOKEN }])).as_u64().unwrap();
+    stage.does(json!(["server_at", "server", "http://127.0.0.1:8888", TOKEN]));
+    let server: u64 = std::fs::read_to_string(&note).unwrap().parse().unwrap();
+    let kernel = stage.kernel_running("server", "x = 1");
+    let pid = stage.kernel_pid(&kernel);
+    stage.signal(server, Signal::KILL);
+    stage.eventually("its server has ended", || !stage.lives(server));
+    // It looks for its parent once a second, and that is never process 1.
+    std::thread::sleep(LONGER);
+    let parent = |pid: u64| stage.processes().into_iter().find(|it| it.pid == pid).map(|it| it.parent);
+    assert_eq!(parent(pid), Some(subreaper), "it stays by itself");
+    stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    stage.eventually("what was left behind is gone", || {
+        stage.reaper(&["once"]);
+        !stage.lives(pid)
+    });
+    assert!(stage.lives(subreaper));
+}
+
+#[test]
+#[ignore = "installs Deno"]
+fn a_kernel_of_deno_is_closed_when_idle_and_goes_when_its_server_was_killed() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    let spec = stage.path("home").join(".local/share/jupyter/kernels/deno");
+    std::fs::create_dir_all(&spec).unwrap();
+    let argv = json!([releases::deno(), "jupyter", "--kernel", "--conn", "{connection_file}"]);
+    let text = json!({ "argv": argv, "display_name": "Deno", "language": "typescript" });
+    std::fs::write(spec.join("kernel.json"), text.to_string()).unwrap();
+    let server = stage.server("server", 8888, &[]);
+    stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    let of_deno = || {
+        let kernel = stage.does(json!(["kernel", "server", "deno"])).as_str().unwrap().to_owned();
+        stage.connect(&kernel, "server", &kernel);
+        stage.execute(&kernel, "let x = 1");
+        kernel
+    };
+    let (idle, used) = (of_deno(), of_deno());
+    let pids = [stage.kernel_pid(&idle), stage.kernel_pid(&used)];
+    stage.disconnect(&idle, "server", &idle);
+    stage.reaps(&idle);
+    stage.eventually("its process is gone", || !stage.lives(pids[0]));
+    assert_eq!(stage.looks_for(LONGER).verdict(&used), ("keep".into(), "attached".into()));
+    stage.signal(server, Signal::KILL);
+    stage.eventually("its server has ended", || !stage.lives(server));
+    std::thread::sleep(LONGER);
+    assert!(stage.lives(pids[1]), "it stays by itself");
+    stage.eventually("what was left behind is gone", || {
+        stage.reaper(&["once"]);
+        !stage.lives(pids[1])
+    });
 }

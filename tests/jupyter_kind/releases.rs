@@ -70,6 +70,25 @@ impl Release {
     }
 }
 
+/// The program of Deno, which has a kernel of its own, from npm.
+pub(crate) fn deno() -> PathBuf {
+    let base = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("jupyter-venvs");
+    fs::create_dir_all(&base).unwrap();
+    let lock = File::create(base.join("deno.lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    let folder = base.join("deno");
+    let done = folder.join("done-2.9.6");
+    if !done.exists() {
+        fs::create_dir_all(&folder).unwrap();
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--prefix"]).arg(&folder).arg("deno@2.9.6");
+        run(&mut npm);
+        fs::write(done, "").unwrap();
+    }
+    // What npm puts into .bin is a script around it.
+    folder.join("node_modules/@deno/linux-x64-glibc/deno")
+}
+
 fn unfinished(venv: &Path) -> PathBuf {
     venv.with_extension("unfinished")
 }
@@ -78,8 +97,8 @@ fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(
         output.status.success(),
-        "can't be installed, and without it nothing is proven on it. {command:?} said:\n{}\nPython 3.11 or later with venv and a way to \
-         PyPI are needed.",
+        "can't be installed, and without it nothing is proven on it. {command:?} said:\n{}\nPython 3.11 or later with venv, npm, and a way to \
+         PyPI and npm are needed.",
         String::from_utf8_lossy(&output.stderr)
     );
 }

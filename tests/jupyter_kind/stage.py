@@ -72,9 +72,10 @@ def has_ended(name):
     return PROCESSES[name].poll() is not None
 
 
-def asked(method, url, token):
+def asked(method, url, token, body=None):
     headers = {"Authorization": f"token {token}"} if token else {}
-    request = urllib.request.Request(url, method=method, headers=headers)
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, method=method, headers=headers, data=data)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
@@ -101,9 +102,9 @@ def server_at(name, url, token):
 
 
 @order
-def rest(name, method, path):
+def rest(name, method, path, body=None):
     url, token = SERVERS[name]
-    status, body = asked(method, url + path, token)
+    status, body = asked(method, url + path, token, body)
     try:
         return {"status": status, "body": json.loads(body)}
     except ValueError:
@@ -111,8 +112,8 @@ def rest(name, method, path):
 
 
 @order
-def kernel(name):
-    answer = rest(name, "POST", "/api/kernels")
+def kernel(name, spec=None):
+    answer = rest(name, "POST", "/api/kernels", spec and {"name": spec})
     assert answer["status"] == 201, answer
     return answer["body"]["id"]
 

@@ -210,6 +210,27 @@ fn a_mark_that_names_the_gateway_keeps_while_it_is_there_and_tells_when_it_is_go
     stage.once_until_ended("gone", &["daemon"]);
 }
 
+/// Only a program that isn't known to adopt is above it by then, and no look saw it before.
+#[test]
+fn what_an_unknown_program_adopted_is_found_by_the_gateway_that_its_mark_names() {
+    let test = "what_an_unknown_program_adopted_is_found_by_the_gateway_that_its_mark_names";
+    let Some(stage) = marked(test, "marker = \"REACH_GATEWAY\"\nmarker_names = \"gateway\"\n") else {
+        return;
+    };
+    stage.tell("init", &json!(["actor", "supervisor", ["live-work-supervisor"], {}]));
+    stage.enters("supervisor");
+    stage.tell("supervisor", &json!(["adopts", "a-supervisor"]));
+    stage.tell("supervisor", &json!(["actor", "starter", ["live-work-gateway"], {}]));
+    stage.enters("starter");
+    let mark = json!({ "REACH_GATEWAY": stage.pid("starter").to_string() });
+    stage.bears("starter", "worker", &["live-work-worker"], &mark, &json!({ "session": true }));
+    stage.bears("supervisor", "own", &["live-work-worker"], &json!({}), &json!({ "session": true }));
+    stage.kill("starter");
+    stage.publish("gateway", &[]);
+    stage.once_until_ended("state", &["worker"]);
+    assert!(stage.lives("own"), "without a mark it may be the supervisor's own");
+}
+
 #[test]
 fn a_cgroup_says_whose_a_process_is() {
     let Some(stage) =

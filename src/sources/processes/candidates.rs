@@ -12,6 +12,9 @@ pub struct Candidates {
     pub users: Vec<u32>,
     /// The patterns of all gateways. Empty: nothing is looked for by its argv.
     pub patterns: Vec<WorkerMatch>,
+    /// Those of them whose workers say themselves which gateway started them: a look at all processes finds them wherever they are, also
+    /// where a program adopted them that isn't known to adopt.
+    pub anywhere: Vec<WorkerMatch>,
 }
 
 impl Candidates {

@@ -306,16 +306,20 @@ impl Processes {
                 continue;
             }
             let is_adopted = sign_among(stat.kin(pid), init_is_init, holder).is_some();
-            if is_adopted || (extent == Extent::Everything && self.is_worker(pid)?) {
+            let patterns = match extent {
+                Extent::Everything => &self.candidates.patterns,
+                Extent::Near | Extent::Whole => &self.candidates.anywhere,
+            };
+            if is_adopted || is_any(&mut self.proc, pid, patterns)? {
                 found.push(pid);
             }
         }
         let pairs = table.iter().filter_map(|(&pid, stat)| Some((pid, stat.parent?)));
         Ok((Kinship::Table(by_parent(pairs)), found))
     }
+}
 
-    fn is_worker(&mut self, pid: Pid) -> Result<bool, ProcessesError> {
-        Ok(!self.candidates.patterns.is_empty()
-            && self.proc.argv_of(pid)?.is_some_and(|argv| self.candidates.fits(&argv)))
-    }
+fn is_any(proc: &mut Proc, pid: Pid, patterns: &[WorkerMatch]) -> Result<bool, ProcessesError> {
+    let fits = |argv: String| patterns.iter().any(|pattern| pattern.matches(&argv).is_some());
+    Ok(!patterns.is_empty() && proc.argv_of(pid)?.is_some_and(fits))
 }
