@@ -121,7 +121,11 @@ pub(super) enum Command {
     /// Print the manual page
     Man,
     /// A small real gateway with real worker processes, and the reaper at work beside it
-    Demo,
+    Demo {
+        /// On a Jupyter Server of its own, if `jupyter` is on this machine
+        #[arg(long)]
+        jupyter: bool,
+    },
     /// The gateway of the demo
     #[command(hide = true)]
     DemoGateway(demo::gateway::Options),

@@ -11,7 +11,9 @@ use super::environment;
 use super::exit::{Exit, Failure};
 use super::once::A_MOMENT;
 use crate::config::{Config, parse};
-use crate::demo::story::{Narrator, Scene, Script, Who, stage};
+use crate::demo::jupyter;
+use crate::demo::story::{Narrator, Scene, Script, StoryError, Who, stage};
+use crate::domain::ids::SessionId;
 use crate::domain::policy::Mode;
 use crate::domain::verdict::{Subject, Verdict};
 use crate::report::{Line, Report, human};
@@ -28,6 +30,44 @@ pub(super) async fn run() -> Result<Exit, Failure> {
     Ok(if ending.came_right() { Exit::Done } else { Exit::NotReaped })
 }
 
+/// The same story on a real server.
+pub(super) async fn run_on_jupyter() -> Result<Exit, Failure> {
+    let exe =
+        std::env::current_exe().map_err(|error| Failure::System("this program can't find itself", error))?;
+    let program = environment::program("jupyter").ok_or_else(|| Failure::demo(StoryError::NoJupyter))?;
+    let scratch = Scratch::make().map_err(|error| Failure::System("no place for the demo's state", error))?;
+    let narrator = Narrator::new(anstream::stdout());
+    let mut reaper = None;
+    let mut told = HashMap::new();
+    let turn = async |stage: jupyter::Stage<'_>| {
+        let (sweep, store) = match &mut reaper {
+            Some(reaper) => reaper,
+            None => {
+                let config = configuration_beside(stage.runtime)?;
+                let sweep = Sweep::new(&config, Patience::None)?;
+                let store = Store::open(&scratch.0.join("state"), sweep.boot(), clock::awake_now())?;
+                reaper.insert((sweep, store))
+            }
+        };
+        let run = sweep.run(store, Mode::Enforce).await?;
+        tell(&run.report, |id| stage.name_of(id), &narrator, &mut told);
+        Ok(())
+    };
+    let came_right =
+        jupyter::stage(&exe, &program, &scratch.0, &narrator, turn).await.map_err(Failure::demo)?;
+    Ok(if came_right { Exit::Done } else { Exit::NotReaped })
+}
+
+/// The configuration that a person would write for the servers of a runtime folder.
+fn configuration_beside(runtime: &Path) -> Result<Config, Box<dyn Error>> {
+    let grace = humantime::format_duration(jupyter::GRACE);
+    let text = format!(
+        "[policy]\ngrace = \"{grace}\"\n[[gateway]]\nname = \"jupyter\"\nkind = \"jupyter\"\nruntime_dir = {}\n",
+        serde_json::Value::from(runtime.to_string_lossy())
+    );
+    Ok(parse(&text, Path::new("the demo's configuration"))?)
+}
+
 /// The main job, as `watch` does it, until the curtain falls.
 async fn reap_beside(scene: Scene, state: &Path) -> Result<(), Box<dyn Error>> {
     let config = configuration(&scene)?;
@@ -36,7 +76,7 @@ async fn reap_beside(scene: Scene, state: &Path) -> Result<(), Box<dyn Error>> {
     let mut told = HashMap::new();
     loop {
         let run = sweep.run(&mut store, Mode::Enforce).await?;
-        tell(&run.report, &scene, &mut told);
+        tell(&run.report, |id| scene.name_of(id), &scene.narrator, &mut told);
         let pause = run.next_due.map_or(scene.interval, |due| scene.interval.min(due + A_MOMENT));
         tokio::select! {
             () = scene.curtain() => return Ok(()),
@@ -63,17 +103,20 @@ fn configuration(scene: &Scene) -> Result<Config, Box<dyn Error>> {
 }
 
 /// Tells what changed since the last look.
-fn tell(report: &Report, scene: &Scene, told: &mut HashMap<String, String>) {
+fn tell(
+    report: &Report,
+    name_of: impl Fn(&SessionId) -> Option<&'static str>,
+    narrator: &Narrator,
+    told: &mut HashMap<String, String>,
+) {
     for line in report.gateways.iter().flat_map(|gateway| &gateway.subjects) {
         let name = match &line.judged.subject {
-            Subject::Session { id, .. } => {
-                scene.name_of(id).map_or_else(|| format!("session {id}"), Into::into)
-            }
+            Subject::Session { id, .. } => name_of(id).map_or_else(|| format!("session {id}"), Into::into),
             Subject::Worker { .. } => format!("worker {}", line.judged.subject.id()),
         };
         let (gist, words) = words(line, &name);
         if told.insert(name, gist.clone()) != Some(gist) {
-            scene.narrator.say(Who::Reaper, &words);
+            narrator.say(Who::Reaper, &words);
         }
     }
 }

@@ -70,6 +70,18 @@ pub(super) fn temporary() -> PathBuf {
     std::env::temp_dir()
 }
 
+/// The program that a shell would run by this name.
+pub(super) fn program(name: &str) -> Option<PathBuf> {
+    let is_program = |path: &PathBuf| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+    };
+    std::env::split_paths(&variable("PATH")?)
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(name))
+        .find(is_program)
+}
+
 /// The columns that `$COLUMNS` says a line has.
 pub(super) fn columns() -> Option<usize> {
     variable("COLUMNS")?.to_str()?.parse().ok().filter(|columns| *columns > 0)

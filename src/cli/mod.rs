@@ -123,7 +123,8 @@ fn run(args: Args) -> Result<Exit, Failure> {
             Command::Doctor => doctor::run(&args).await,
             Command::Hold(wanted) => hold::hold(&args, wanted).await,
             Command::Explain(wanted) => explain::run(&args, wanted).await,
-            Command::Demo => demo::run().await,
+            Command::Demo { jupyter: false } => demo::run().await,
+            Command::Demo { jupyter: true } => demo::run_on_jupyter().await,
             Command::DemoGateway(options) => {
                 gateway::run(options.clone()).await.map(|()| Exit::Done).map_err(Failure::demo)
             }

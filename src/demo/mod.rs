@@ -15,6 +15,7 @@ mod argv;
 pub mod client;
 pub mod flavour;
 pub mod gateway;
+pub mod jupyter;
 pub mod launch;
 pub mod pinned;
 pub mod protocol;

@@ -10,6 +10,7 @@
 mod beside;
 mod closing;
 mod cost;
+mod demo;
 mod finding;
 mod left;
 mod live;

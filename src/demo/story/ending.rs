@@ -33,7 +33,7 @@ pub struct Ending {
 }
 
 impl Tally {
-    fn add(&mut self, other: Self) {
+    pub(in crate::demo) fn add(&mut self, other: Self) {
         self.sessions += other.sessions;
         self.processes += other.processes;
         self.rss_bytes += other.rss_bytes;

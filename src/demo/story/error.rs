@@ -19,6 +19,14 @@ pub enum StoryError {
     /// A client and the gateway didn't get on.
     #[error("a client of the demo failed")]
     Client(#[from] ClientError),
+    /// `demo --jupyter` without Jupyter.
+    #[error(
+        "no program called jupyter is in $PATH: install it (`pip install jupyter-server ipykernel`), or see the demo without --jupyter"
+    )]
+    NoJupyter,
+    /// The Jupyter Server of the demo failed.
+    #[error("the Jupyter Server of the demo: {0}")]
+    Jupyter(String),
     /// Signals couldn't be listened to.
     #[error("the demo could not listen to signals")]
     Signals(#[source] io::Error),
