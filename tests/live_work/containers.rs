@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::reapers::{By, POLICY, at_once, row};
+use crate::reapers::{By, POLICY, at_once};
 use crate::stage::{PORT, Stage, is_possible};
 
 /// A container with a gateway of its own, one worker below it and one below its init.
@@ -21,16 +21,18 @@ fn workers_in_a_container_are_not_the_native_gateways() {
     if !is_possible("workers_in_a_container_are_not_the_native_gateways") {
         return;
     }
-    at_once([true, false].map(|listed| {
+    at_once([Some(By::Pid), Some(By::Key), None].map(|listed| {
         move || {
             let stage = Stage::start();
             stage.configure(POLICY);
             container(&stage);
             stage.gateway("gateway");
             stage.worker("gateway", "native", "n");
-            let rows = if listed { vec![row("n", &json!({ "transport": "attached" }))] } else { vec![] };
+            let attached = json!({ "transport": "attached" });
+            let rows: Vec<_> =
+                listed.map(|by| by.row(&stage, "n", "native", &attached)).into_iter().collect();
             stage.publish("gateway", &rows);
-            if listed {
+            if listed.is_some() {
                 stage.is_spared(&[&CONTAINED[..], &["native"]].concat(), 0);
                 stage.kill("native");
             } else {
@@ -70,6 +72,8 @@ fn a_gateway_in_a_container_loses_nothing_to_a_reaper_outside_and_the_report_say
             stage.is_spared_whatever_the_code(&names);
             let told = stage.reaper("told", &["once"]).end();
             assert!((told.out.clone() + &told.err).contains("another PID namespace"), "{told:#?}");
+            let doctor = stage.reaper("told", &["doctor"]).end();
+            assert!(doctor.out.contains("another PID namespace"), "{doctor:#?}");
         }
     }));
 }

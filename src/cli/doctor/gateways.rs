@@ -147,10 +147,16 @@ fn table(gateway: &Gateway<'_>, kind: &str) -> Check {
                 said.map(|said| format!(", {what} {}", plain(said, 40))).unwrap_or_default()
             };
             let (release, plugin) = (said("release", gateway.release), said("plugin", gateway.plugin));
-            Check::ok(
-                "gateway",
-                format!("{name} ({kind}) answers: {sessions}, process {pid}{release}{plugin}"),
-            )
+            let answers = format!("{name} ({kind}) answers: {sessions}, process {pid}{release}{plugin}");
+            match gateway.error {
+                None => Check::ok("gateway", answers),
+                Some(error) => Check::failure(
+                    "gateway",
+                    format!("{answers}, but {}", plain(error, 300)),
+                    "run in the gateway's PID namespace (in compose: pid: \"service:NAME\"), or correct [gateway.process]; \
+                     until then none of its workers is signalled",
+                ),
+            }
         }
         ("ok", None) => Check::warning(
             "gateway",
