@@ -36,6 +36,36 @@ fn a_pool_of_forked_workers_gives_back_what_it_had_and_not_that_many_times_over(
     assert!(back > pss / 2 && back < pss * 2, "{back} of {pss}: {told:#?}");
 }
 
+/// A shell that runs one short command after the other: dozens of processes are seen below it, two are there at a time.
+#[test]
+fn a_loop_of_short_commands_gives_back_what_was_there_at_once_and_not_all_that_ever_was() {
+    if !is_possible("a_loop_of_short_commands_gives_back_what_was_there_at_once_and_not_all_that_ever_was") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.publish("gateway", &[]);
+    // Started under a worker's name, and deaf to SIGTERM, so that it goes on until it is killed.
+    let endless = "trap \"\" TERM; while :; do sleep 0.02; done";
+    let named = "exec -a 'python -ISB actor.py live-work-worker --session-key k' bash -c";
+    let command = json!(["bash", "-c", format!("{named} '{endless}'")]);
+    let shell = stage.tell("gateway", &json!(["spawn", "loop", command, {}])).as_u64().unwrap();
+    stage.eventually("it loops", || stage.tell("init", &json!(["below", shell])) != json!([]));
+    let rss = stage.tell("init", &json!(["smaps", shell]))["Rss"].as_u64().unwrap();
+    let mut last = None;
+    stage.eventually("it was reaped", || {
+        last = Some(stage.once("state"));
+        std::thread::sleep(BEYOND_THE_GRACE / 3);
+        !stage.runs(shell)
+    });
+    let told = Told(last.unwrap().json());
+    let subject = told.worker(shell);
+    assert_eq!(subject["steps"], json!(["SIGTERM", "SIGKILL"]), "{told:#?}");
+    let back = subject["reclaimed_bytes"].as_u64().unwrap();
+    assert!(back > 0 && back < 2 * rss, "{back} bytes of a shell of {rss} and one short command: {told:#?}");
+}
+
 #[test]
 fn a_worker_that_cannot_be_signalled_gives_nothing_back() {
     if !is_possible("a_worker_that_cannot_be_signalled_gives_nothing_back") {
