@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rustix::net;
 use serde_json::{Value, json};
 
 /// What it does with a request.
@@ -58,9 +60,11 @@ pub(crate) struct Script {
     asked: Vec<Asked>,
 }
 
-/// The gateway, without a process of its own; nobody is heard once it is dropped.
+/// The gateway, without a process of its own; nothing answers once it is dropped.
 pub(crate) struct Gateway {
     port: u16,
+    /// Keeps the address while nothing listens there: other tests, of other programs too, look for one at the same time.
+    reserved: OwnedFd,
     script: Arc<Mutex<Script>>,
     listener: Arc<Mutex<Option<TcpListener>>>,
     /// Has a copy of the listener in hand, and so keeps the address open until it ends.
@@ -70,14 +74,13 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// With an empty table.
     pub(crate) fn start() -> Self {
-        // Not one that the kernel gives away: when this gateway is down, nobody else must answer in its place.
+        // Not one that the kernel gives away.
         static NEXT: AtomicU16 = AtomicU16::new(0);
         let own = u16::try_from(std::process::id() % 97).unwrap() * 100;
         let ports = std::iter::repeat_with(|| 20_000 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
-        let bound = ports
-            .take(10_000)
-            .find_map(|port| Some((port, TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()?)));
-        let (port, listener) = bound.expect("some port is free");
+        let reserved = ports.take(10_000).find_map(|port| Some((port, reserve(port).ok()?)));
+        let (port, reserved) = reserved.expect("some port is free");
+        let listener = listen(port, &reserved).unwrap();
         let script = Arc::new(Mutex::new(Script {
             table: Answer::json(&table(None, &[])),
             reaps: HashMap::new(),
@@ -87,7 +90,7 @@ impl Gateway {
         }));
         let listening = Arc::new(Mutex::new(Some(listener.try_clone().unwrap())));
         let accepting = Mutex::new(Some(serve(listener, &script, &listening)));
-        Self { port, script, listener: listening, accepting }
+        Self { port, reserved, script, listener: listening, accepting }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -169,7 +172,7 @@ impl Gateway {
 
     /// Listens again at the same address.
     pub(crate) fn come_back(&self) {
-        let socket = std::iter::repeat_with(|| TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))).take(500);
+        let socket = std::iter::repeat_with(|| listen(self.port, &self.reserved)).take(500);
         let listener = socket
             .filter_map(|bound| bound.map_err(|_| std::thread::sleep(Duration::from_millis(5))).ok())
             .next()
@@ -194,6 +197,22 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.go_down();
     }
+}
+
+/// An address at which nothing listens, and which no other socket gets.
+fn reserve(port: u16) -> rustix::io::Result<OwnedFd> {
+    let socket =
+        net::socket_with(net::AddressFamily::INET, net::SocketType::STREAM, net::SocketFlags::CLOEXEC, None)?;
+    net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
+    Ok(socket)
+}
+
+/// Listens at an address that is reserved. Only a socket that shares it, as the listener does, lets it be listened at.
+fn listen(port: u16, reserved: &OwnedFd) -> std::io::Result<TcpListener> {
+    net::sockopt::set_socket_reuseaddr(reserved, true)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
+    net::sockopt::set_socket_reuseaddr(reserved, false)?;
+    listener
 }
 
 fn serve(

@@ -188,7 +188,7 @@ fn a_reap_answer_that_makes_no_sense_is_a_failure_and_nothing_is_assumed() {
         Some(pid(&family, "gateway")),
         &[with(orphan_with("a", pid(&family, "w")), "key", json!("w"))],
     ));
-    let place = Place::with(&config(&[(&gateway, "desk")]).replace("\"2s\"", "\"300ms\""));
+    let place = Place::with(&config(&[(&gateway, "desk")]).replace("\"2s\"", "\"4s\""));
     let nonsense = [
         Answer::Says(200, String::new()),
         Answer::Says(200, r#"{"outcome":"kept"}"#.into()),

@@ -17,7 +17,7 @@ fn every_table_that_is_refused_or_unreachable_says_why_and_touches_nothing() {
     let good = table(None, &[orphan("a")]);
     let place = Place::with(
         &format!("[policy]\ngrace = \"0s\"\n{}max_table_bytes = 2000\n", gateway.section("desk"))
-            .replace("\"2s\"", "\"300ms\""),
+            .replace("\"2s\"", "\"4s\""),
     );
     let names = Names::of(&place).call(format!(":{}", gateway.port()), ":port");
     let body = |value: serde_json::Value| Answer::json(&value);
@@ -120,8 +120,9 @@ fn a_stopped_or_hanging_gateway_is_not_a_dead_one() {
         gateway.section("desk"),
         worker_match()
     );
-    let place = Place::with(&config.replace("\"2s\"", "\"200ms\""));
+    let place = Place::with(&config);
     assert_eq!(place.once([]).code, Some(0));
+    place.write("reaper.toml", config.replace("\"2s\"", "\"200ms\""));
     gateway.answer(Answer::Hangs);
     for signal in [None, Some(rustix::process::Signal::STOP)] {
         signal.into_iter().for_each(|signal| family.signal("gateway", signal));

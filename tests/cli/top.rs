@@ -4,6 +4,7 @@ use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustix::process::Signal;
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
@@ -20,6 +21,7 @@ pub(crate) struct Live {
     master: OwnedFd,
     slave: OwnedFd,
     written: Arc<Mutex<String>>,
+    reading: JoinHandle<()>,
 }
 
 impl Live {
@@ -36,14 +38,14 @@ impl Live {
             .start();
         let written = Arc::new(Mutex::new(String::new()));
         let (mut reader, place) = (std::fs::File::from(master.try_clone().unwrap()), Arc::clone(&written));
-        std::thread::spawn(move || {
+        let reading = std::thread::spawn(move || {
             let mut bytes = [0; 4096];
             // EIO: the other end is closed.
             while let Ok(read) = reader.read(&mut bytes) {
                 place.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..read]));
             }
         });
-        Self { running, master, slave, written }
+        Self { running, master, slave, written, reading }
     }
 
     /// The last whole screen, without colours.
@@ -65,8 +67,12 @@ impl Live {
     /// Waits for its end, and returns how the terminal was left.
     pub(crate) fn left(self) -> (Option<i32>, bool, String, String) {
         let ran = self.running.end();
+        let is_cooked = is_cooked(&self.slave);
+        // The last of it may not be read yet.
+        drop(self.slave);
+        self.reading.join().unwrap();
         let written = self.written.lock().unwrap().clone();
-        (ran.code, is_cooked(&self.slave), written, ran.err)
+        (ran.code, is_cooked, written, ran.err)
     }
 }
 
