@@ -11,7 +11,7 @@ use super::rows::{self, Row};
 use super::server::Flavour;
 use super::trouble::Trouble;
 use super::{JupyterGateway, MAX_ANSWER_BYTES, answers, segment};
-use crate::domain::table::{CloseAnswer, Told, Transport, Turn};
+use crate::domain::table::{CloseAnswer, Refusal, Told, Transport, Turn};
 use crate::domain::warrant::CloseOrder;
 use crate::sources::http::Exchange;
 
@@ -36,8 +36,8 @@ impl JupyterGateway {
 
     async fn close_in(&self, order: &CloseOrder, within: Duration) -> Result<CloseAnswer, Trouble> {
         let mut exchange = Exchange::begin(&self.client, within).await?;
-        if let Some(reason) = self.other_run(&mut exchange, order).await? {
-            return Ok(kept(reason));
+        if self.is_other_run(&mut exchange, order).await? {
+            return Ok(CloseAnswer::Kept { reason: Refusal::OtherRun });
         }
         if let Some(hold) = self.client_now(order) {
             return Ok(kept(hold));
@@ -63,26 +63,20 @@ impl JupyterGateway {
     }
 
     /// Whether another run of the server answers than the one that was judged.
-    async fn other_run(
-        &self,
-        exchange: &mut Exchange<'_>,
-        order: &CloseOrder,
-    ) -> Result<Option<&'static str>, Trouble> {
-        const OTHER: Option<&str> = Some("instance");
-        let Some(server) = &self.server else { return Ok(OTHER) };
+    async fn is_other_run(&self, exchange: &mut Exchange<'_>, order: &CloseOrder) -> Result<bool, Trouble> {
+        let Some(server) = &self.server else { return Ok(true) };
         if server.process.is_some() && !self.kernels.borrow_mut().is_there(server) {
-            return Ok(OTHER);
+            return Ok(true);
         }
         if server.flavour == Flavour::KernelGateway {
-            return Ok(None);
+            return Ok(false);
         }
         let status = exchange.ask(Method::GET, &self.path("/api/status"), &[], MAX_ANSWER_BYTES).await?;
         if status.status != StatusCode::OK {
             return Err(Trouble::refused(&self.client, &status));
         }
         let started = answers::started(&status.body);
-        let is_same = started.as_deref() == order.instance.as_ref().map(|instance| instance.as_str());
-        Ok(if is_same { None } else { OTHER })
+        Ok(started.as_deref() != order.instance.as_ref().map(|instance| instance.as_str()))
     }
 
     fn client_now(&self, order: &CloseOrder) -> Option<&'static str> {
@@ -115,4 +109,25 @@ impl JupyterGateway {
 
 fn kept(reason: &str) -> CloseAnswer {
     CloseAnswer::Kept { reason: reason.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::sources::http::{Credential, HttpClient};
+
+    /// The word alone would restart the grace of one session, and the others would be closed by what was seen of the earlier run.
+    #[tokio::test]
+    async fn that_another_run_answers_is_said_as_such() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let client = HttpClient::new(url.parse().unwrap(), Credential::of(None), Duration::from_secs(60));
+        // It has met no server.
+        let gateway = JupyterGateway::new(client, 1000, Duration::ZERO);
+        let order = CloseOrder { id: "k".into(), instance: None, activity: None };
+        let answer = gateway.close(&order, Duration::from_secs(60)).await;
+        assert_eq!(answer, CloseAnswer::Kept { reason: Refusal::OtherRun });
+    }
 }
