@@ -162,8 +162,11 @@ impl Gateway {
     }
 
     fn hermes(&self, venv: &Path) -> Command {
-        let mut command = Command::new(venv.join("bin/hermes"));
+        // It ends with the test's thread, also where the whole test program is ended by a signal and nothing is dropped.
+        let mut command = Command::new("setpriv");
         command
+            .args(["--pdeathsig", "KILL"])
+            .arg(venv.join("bin/hermes"))
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
