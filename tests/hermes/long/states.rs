@@ -5,6 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::beside::beside;
 use crate::gateway::{Gateway, Launch};
 use crate::reaper::Reaper;
 use crate::releases::{Release, on_each_kind_of_release};
@@ -24,10 +25,10 @@ async fn without_plugin(release: Release) {
     let session = client.create().await;
     let worker = until("there is a worker", async || gateway.workers().pop()).await;
     let said = reaper.status().await;
-    assert!(said.error().contains("1 client is connected"), "{}", said.error());
+    assert!(beside(&said).contains("1 client is connected"), "{}", said.report);
     drop(client);
     until("the connection is gone", async || {
-        reaper.status().await.error().contains("no client is connected").then_some(())
+        beside(&reaper.status().await).contains("no client is connected").then_some(())
     })
     .await;
     for said in [reaper.status().await, reaper.once().await] {

@@ -1,5 +1,5 @@
-//! Workers that a live session has lost. In every release a worker that dies is replaced by the next slash command, and commands that come
-//! at once start one each: the session keeps the last that is written into it, and the others stay for good.
+//! Workers that a live session has lost. In every release a worker that dies is replaced by the next slash command, and up to 0.19 commands
+//! that come at once start one each: the session keeps the last that is written into it, and the others stay for good.
 
 use std::fs;
 use std::time::Duration;
@@ -10,19 +10,28 @@ use serde_json::json;
 
 use crate::gateway::Gateway;
 use crate::reaper::Reaper;
-use crate::releases::{Release, on_each_kind_of_release};
+use crate::releases::{Release, on_each_newer_release, on_releases};
 use crate::rpc::Client;
 use crate::until;
 
-on_each_kind_of_release!(
-    #[ignore = "long: tries until one is superseded"]
-    a_superseded_worker_goes_and_its_session_never_notices,
-    superseded
-);
-on_each_kind_of_release!(
-    #[ignore = "long: waits for graces"]
-    without_the_plugin_nobody_knows_which_of_two_workers_is_in_use,
-    without_plugin
+mod a_superseded_worker_goes_and_its_session_never_notices {
+    use super::*;
+
+    on_releases!(#[ignore = "long: tries until one is superseded"] superseded; on_0_13_0 V0_13_0, on_0_16_0 V0_16_0,
+        on_0_19_0 V0_19_0);
+}
+
+mod without_the_plugin_nobody_knows_which_of_two_workers_is_in_use {
+    use super::*;
+
+    on_releases!(#[ignore = "long: waits for graces"] without_plugin; on_0_13_0 V0_13_0, on_0_16_0 V0_16_0,
+        on_0_19_0 V0_19_0);
+}
+
+on_each_newer_release!(
+    #[ignore = "long: tries several times"]
+    commands_that_come_at_once_start_one_worker,
+    at_once
 );
 
 /// A configuration that takes a moment to read, which every release does between seeing that a session has no worker and giving it one.
@@ -38,36 +47,52 @@ async fn start(release: Release, with_plugin: bool) -> Option<Gateway> {
     Some(gateway)
 }
 
-/// Several workers of one session: its own is ended, and slash commands that come at once start it new ones.
+/// Several workers of one session.
 async fn several(gateway: &Gateway, client: &mut Client, session: &str) -> Vec<Pinned> {
     until("there are several workers", async || {
-        for worker in gateway.workers() {
-            worker.signal(Signal::KILL).unwrap();
-        }
-        until("there is no worker", async || gateway.workers().is_empty().then_some(())).await;
-        // The gateway finds out by asking the dead one.
-        let _ = client.ask("slash.exec", json!({ "session_id": session, "command": "/help" })).await;
-        // It is read again when it was written.
-        let config = gateway.path().join("config.yaml");
-        fs::write(&config, fs::read(&config).unwrap()).unwrap();
-        let mut answers = Vec::new();
-        for _ in 0..4 {
-            answers
-                .push(client.send("slash.exec", json!({ "session_id": session, "command": "/help" })).await);
-        }
-        until("there is a worker", async || gateway.workers().pop()).await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        let workers = gateway.workers();
-        if workers.len() == 1 {
-            let _ = workers[0].signal(Signal::KILL);
-        }
-        for answer in answers {
-            let answer = tokio::time::timeout(crate::PATIENCE, answer).await.expect("an answer");
-            assert!(answer.is_ok(), "the gateway hung up");
-        }
+        let workers = after_a_rush(gateway, client, session).await;
         Some(workers).filter(|workers| workers.len() > 1 && workers.iter().all(Pinned::alive))
     })
     .await
+}
+
+/// The workers of the session after its own is ended, and slash commands came at once.
+async fn after_a_rush(gateway: &Gateway, client: &mut Client, session: &str) -> Vec<Pinned> {
+    for worker in gateway.workers() {
+        worker.signal(Signal::KILL).unwrap();
+    }
+    until("there is no worker", async || gateway.workers().is_empty().then_some(())).await;
+    // The gateway finds out by asking the dead one.
+    let _ = client.ask("slash.exec", json!({ "session_id": session, "command": "/help" })).await;
+    // It is read again when it was written.
+    let config = gateway.path().join("config.yaml");
+    fs::write(&config, fs::read(&config).unwrap()).unwrap();
+    let mut answers = Vec::new();
+    for _ in 0..4 {
+        answers.push(client.send("slash.exec", json!({ "session_id": session, "command": "/help" })).await);
+    }
+    until("there is a worker", async || gateway.workers().pop()).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let workers = gateway.workers();
+    if workers.len() == 1 {
+        let _ = workers[0].signal(Signal::KILL);
+    }
+    for answer in answers {
+        let answer = tokio::time::timeout(crate::PATIENCE, answer).await.expect("an answer");
+        assert!(answer.is_ok(), "the gateway hung up");
+    }
+    workers
+}
+
+/// So that no worker is ever superseded there.
+async fn at_once(release: Release) {
+    let Some(gateway) = start(release, true).await else { return };
+    let mut client = gateway.client().await;
+    let session = client.create().await;
+    gateway.built(&session).await;
+    for _ in 0..5 {
+        assert_eq!(after_a_rush(&gateway, &mut client, &session).await.len(), 1);
+    }
 }
 
 async fn superseded(release: Release) {
