@@ -187,6 +187,9 @@ pub struct Account {
     /// The processor time of its threads when it came to rest.
     #[serde(default)]
     ran_at_rest: Duration,
+    /// It wasn't looked at for a while, in which it may have been in use.
+    #[serde(default)]
+    is_aside: bool,
 }
 
 impl Account {
@@ -194,11 +197,33 @@ impl Account {
     pub fn new(first: Activity, at: Awake) -> Self {
         let rests_since = first.work_now().is_none().then_some(at);
         let (watched, ran_at_rest) = (Watched::new(first), first.ran);
-        Self { watched, at, rests_since, looked_at_since: at, least_children: None, ran_at_rest }
+        Self {
+            watched,
+            at,
+            rests_since,
+            looked_at_since: at,
+            least_children: None,
+            ran_at_rest,
+            is_aside: false,
+        }
+    }
+
+    /// Whether it was seen at rest, so that the next look can tell what it has more than then.
+    pub fn knows_rest(&self) -> bool {
+        self.watched.at_rest.is_some()
+    }
+
+    /// It isn't looked at for now. What it does until the next look is of no matter; what it has at rest is kept.
+    pub fn put_aside(&mut self) {
+        self.is_aside = true;
     }
 
     /// What shows that it works, or worked since the last look.
     pub fn look(&mut self, now: Activity, at: Awake) -> Option<Work> {
+        if std::mem::take(&mut self.is_aside) {
+            self.watched = Watched { last: now, quiet_for: Duration::ZERO, ..self.watched };
+            (self.at, self.looked_at_since, self.rests_since) = (at, at, None);
+        }
         let within = at.since(self.at);
         self.at = at;
         if within > LOOKS_APART {
@@ -232,7 +257,8 @@ impl Account {
             let last = account.watched.last;
             (last.main, last.threads, last.children, last.commands, last.connections, account.watched.at_rest)
         };
-        shown(self) == shown(other) && self.rests_since == other.rests_since
+        shown(self) == shown(other)
+            && (self.rests_since, self.is_aside) == (other.rests_since, other.is_aside)
     }
 }
 
@@ -364,6 +390,28 @@ mod tests {
         assert_eq!(account.look(used(2), at(220)), None);
         assert_eq!(account.rests_since, Some(at(220)));
         assert_eq!(Account::new(Activity { connections: 1, ..used(1) }, at(0)).rests_since, None);
+    }
+
+    #[test]
+    fn of_one_that_was_in_use_meanwhile_only_what_it_has_at_rest_is_compared() {
+        let at = |seconds: u64| Awake::from_nanos(0) + Duration::from_secs(seconds);
+        let mut account = Account::new(at_rest(), at(0));
+        assert!(!account.knows_rest());
+        assert_eq!(account.look(at_rest(), at(1)), None);
+        assert!(account.knows_rest());
+        account.put_aside();
+        let main = MainThread { switches: 4000, ..at_rest().main };
+        let with_a_job = Activity { main, threads: 4, ran: Duration::from_secs(9), ..at_rest() };
+        let mut after_a_job = account;
+        let work = Some(Work::MoreThreads { threads: 4, at_rest: 3 });
+        // However long it was aside, what it has now isn't called its rest.
+        assert_eq!(after_a_job.look(with_a_job, at(7200)), work);
+        assert_eq!(after_a_job.look(with_a_job, at(7201)), work);
+        let idle = Activity { threads: 3, ..with_a_job };
+        assert_eq!(account.look(idle, at(7200)), None);
+        assert_eq!((account.rests_since, account.looked_at_since), (Some(at(7200)), at(7200)));
+        let used = Activity { main: MainThread { switches: 4001, ..main }, ..idle };
+        assert_eq!(account.look(used, at(7210)), Some(Work::MainThreadRan));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What workers show of their work, where the kind knows what one at rest looks like. A `/background` job of Hermes runs in the worker of an
 //! idle session, and the gateway knows nothing of it: closing the session would end the job, so a worker at work holds it.
 //!
-//! Only workers are looked at whose sessions nothing else keeps, and those that would be ended for doing nothing.
+//! Only workers are looked at whose sessions nothing else keeps, and those that would be ended for doing nothing; of any other, until it was
+//! seen at rest: when its client leaves, a job that waits for an MCP server shows only by what it has more than then.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -12,7 +13,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::Rules;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
-use crate::domain::table::{TableView, Told};
+use crate::domain::table::{Session, TableView, Told};
 use crate::domain::time::Awake;
 use crate::sources::activity::Activities;
 use crate::sources::clock;
@@ -67,7 +68,12 @@ impl AtWork {
                     for session in &mut table.sessions {
                         let is_condemned = session.is_detached_and_idle();
                         let matters = is_condemned || (idle_matters && session.is_idle());
-                        let Some(worker) = session.named_worker().filter(|_| matters) else { continue };
+                        let Some(worker) = session.named_worker() else { continue };
+                        if !matters {
+                            let process = view.get(worker).map(|process| process.identity);
+                            seen.extend(process.and_then(|it| self.learn(it, session, &mut connected)));
+                            continue;
+                        }
                         let shown = self.look(worker, &mut connected);
                         seen.extend(shown.process());
                         if is_condemned {
@@ -87,6 +93,21 @@ impl AtWork {
         }
         self.accounts.retain(|worker, _| seen.contains(worker));
         view.accounts = self.accounts.iter().map(|(worker, account)| (*worker, *account)).collect();
+    }
+
+    /// Looks at a worker that nothing can end now until it was seen at rest, and keeps what is known of it.
+    fn learn(
+        &mut self,
+        worker: ProcessIdentity,
+        session: &Session,
+        connected: &mut Connected,
+    ) -> Option<ProcessIdentity> {
+        match self.accounts.get_mut(&worker) {
+            Some(account) if account.knows_rest() || !session.is_idle() => account.put_aside(),
+            None if !session.is_idle() => return None,
+            _ => return self.look(worker.pid, connected).process(),
+        }
+        Some(worker)
     }
 
     /// Whether the session's worker has begun to work since its table was read, or can't be looked at.

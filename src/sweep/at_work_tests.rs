@@ -14,12 +14,14 @@ use crate::domain::policy::{Policy, WorkerMatch, Workers};
 use crate::domain::table::{Answer, NoTable, SessionTable};
 use crate::sources::gateway::table_json;
 
-/// Rests until it is told to connect, and to hang up.
-const WORKER: &str = "import socket, sys\n\
+/// Rests until it is told to connect and to hang up, or to start a thread that waits and to end it.
+const WORKER: &str = "import socket, sys, threading\n\
     print('r', end='', flush=True)\n\
     for line in sys.stdin:\n    \
         if line == 'connect\\n': it = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n    \
         elif line == 'hang up\\n': it.close()\n    \
+        elif line == 'wait\\n': over = threading.Event(); it = threading.Thread(target=over.wait); it.start()\n    \
+        elif line == 'end\\n': over.set(); it.join()\n    \
         print('d', end='', flush=True)\n";
 
 struct Worker(Child);
@@ -70,6 +72,23 @@ fn rules(idle_worker: Option<Duration>) -> Rules {
     }
 }
 
+/// A worker of this process.
+fn process(identity: ProcessIdentity) -> Process {
+    Process {
+        identity,
+        parent: Pid::new(std::process::id().into()),
+        group: 0,
+        session: 0,
+        comm: "python3".into(),
+        uid: 0,
+        namespace: None,
+        zombie: false,
+        kernel: false,
+        argv: Some("python3 -c import".into()),
+        rss_bytes: None,
+    }
+}
+
 fn look(at_work: &mut AtWork, table: TableView, rules: &Rules, view: &mut ProcessView) -> TableView {
     let mut gateway =
         GatewayObservation { name: "gw".into(), table, process: None, asked: clock::awake_now() };
@@ -117,6 +136,41 @@ fn a_worker_at_work_holds_its_session_and_one_at_rest_does_not() {
     }
     worker.does("hang up");
     comes_to_rest(&mut at_work, &row);
+}
+
+#[test]
+fn what_a_worker_of_an_attached_client_has_at_rest_is_known_when_the_client_leaves() {
+    let mut worker = Worker::start(1);
+    let detached = row(worker.0.id(), "idle", "[]");
+    let attached = detached.replace("detached", "attached");
+    let busy = attached.replace("idle", "running");
+    let pid = Pid::new(worker.0.id().into()).unwrap();
+    let identity = Activities::open().unwrap().read_pid(pid, &HashSet::new()).unwrap().unwrap().0;
+    let mut view = ProcessView { processes: [(pid, process(identity))].into(), ..ProcessView::default() };
+    let mut at_work = AtWork::default();
+    let mut looked = |row: &str| {
+        let after = look(&mut at_work, TableView::Current(table(row)), &rules(None), &mut view);
+        let holds = after.current().unwrap().sessions[0].holds.known().cloned().unwrap_or_default();
+        (holds, view.accounts.get(&identity).copied())
+    };
+    assert_eq!(looked(&busy).1, None);
+    while !looked(&attached).1.unwrap().knows_rest() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    worker.does("anything");
+    let known = looked(&attached).1;
+    assert_eq!(looked(&busy).1, known, "it isn't looked at any more");
+    // One thread more than at rest, and it alone tells.
+    worker.does("wait");
+    std::thread::sleep(Duration::from_millis(50));
+    for _ in 0..3 {
+        assert_eq!(looked(&detached).0, [WORKER_BUSY.into()]);
+    }
+    worker.does("end");
+    assert_eq!(looked(&attached).0, []);
+    worker.does("anything");
+    std::thread::sleep(Duration::from_millis(50));
+    assert_eq!(looked(&detached).0, [], "what it did while its client was there is of no matter");
 }
 
 #[test]
@@ -179,19 +233,7 @@ fn without_a_table_the_workers_right_below_the_gateway_are_looked_at() {
     let worker = Worker::start(1);
     let own = Pid::new(std::process::id().into()).unwrap();
     let pid = Pid::new(worker.0.id().into()).unwrap();
-    let process = Process {
-        identity: ProcessIdentity { pid, start_ticks: 0, inode: 0 },
-        parent: Some(own),
-        group: 0,
-        session: 0,
-        comm: "python3".into(),
-        uid: 0,
-        namespace: None,
-        zombie: false,
-        kernel: false,
-        argv: Some("python3 -c import".into()),
-        rss_bytes: None,
-    };
+    let process = process(ProcessIdentity { pid, start_ticks: 0, inode: 0 });
     let mut view = ProcessView { processes: [(pid, process)].into(), ..ProcessView::default() };
     let found = |view: &mut ProcessView, gateway, rules: &Rules| {
         let outside = Outside { gateway, clients: Clients::Nobody, nobody_since: None };
