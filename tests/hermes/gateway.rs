@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::model::Model;
-use super::releases::Release;
+use super::releases::{Release, With};
 use super::rpc::Client;
 use super::until;
 
@@ -29,6 +29,7 @@ pub(crate) struct Gateway {
     home: TempDir,
     address: SocketAddrV4,
     release: Release,
+    with: With,
     running: Option<Running>,
 }
 
@@ -68,11 +69,16 @@ impl Default for Launch<'_> {
 impl Gateway {
     /// A home as Hermes makes it, and nothing running in it. `None`: the developer goes without Hermes.
     pub(crate) fn home(release: Release) -> Option<Self> {
-        let venv = release.venv()?;
+        Self::home_with(release, With::Nothing)
+    }
+
+    /// The same of a release that can have MCP servers.
+    pub(crate) fn home_with(release: Release, with: With) -> Option<Self> {
+        let venv = release.venv_with(with)?;
         let home = tempfile::Builder::new().prefix("hermes-home-").tempdir().unwrap();
         let model = Model::start();
         let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port());
-        let this = Self { model, home, address, release, running: None };
+        let this = Self { model, home, address, release, with, running: None };
         // The first thing that reads the configuration makes the home.
         let made = this.hermes(&venv).args(["config", "show"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -139,7 +145,7 @@ impl Gateway {
         assert!(self.running.is_none(), "it runs already");
         self.release = release;
         self.address.set_ip(launch.at);
-        let venv = release.venv().expect("installed before");
+        let venv = release.venv_with(self.with).expect("installed before");
         let log = File::options().create(true).append(true).open(self.path().join("gateway.log")).unwrap();
         let mut command = self.hermes(&venv);
         command.args([launch.command, "--port", &self.address.port().to_string()]);

@@ -25,6 +25,13 @@ pub(crate) enum Release {
     V0_22_2,
 }
 
+/// What is installed with a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum With {
+    Nothing,
+    Mcp,
+}
+
 impl fmt::Display for Release {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -48,8 +55,13 @@ impl Release {
     }
 
     /// The extras that a dashboard needs; since 0.19.0 it has them built in.
-    fn requirement(self) -> String {
-        let extras = if self >= Self::V0_19_0 { "" } else { "[web,pty]" };
+    fn requirement(self, with: With) -> String {
+        let extras = match (self >= Self::V0_19_0, with) {
+            (true, With::Nothing) => "",
+            (true, With::Mcp) => "[mcp]",
+            (false, With::Nothing) => "[web,pty]",
+            (false, With::Mcp) => "[web,pty,mcp]",
+        };
         format!("{}{extras}=={self}", self.package())
     }
 
@@ -85,6 +97,11 @@ impl Release {
 
     /// The release's venv. `None`: the developer has asked to go without; it is said loudly, and never in CI.
     pub(crate) fn venv(self) -> Option<PathBuf> {
+        self.venv_with(With::Nothing)
+    }
+
+    /// The same with what MCP servers need. That wants other versions of what the release has anyway, so it is a venv of its own.
+    pub(crate) fn venv_with(self, with: With) -> Option<PathBuf> {
         if set("GATEWAY_REAPER_WITHOUT_HERMES") {
             assert!(
                 !set("CI"),
@@ -94,10 +111,14 @@ impl Release {
             return None;
         }
         let base = base();
-        let _lock = locked(&base.join(format!("{self}.lock")));
-        let venv = base.join(self.to_string());
+        let name = match with {
+            With::Nothing => self.to_string(),
+            With::Mcp => format!("{self}-mcp"),
+        };
+        let _lock = locked(&base.join(format!("{name}.lock")));
+        let venv = base.join(name);
         if !self.is_installed(&venv) {
-            self.install(&venv);
+            self.install(&venv, with);
         }
         Some(venv)
     }
@@ -109,7 +130,7 @@ impl Release {
         !unfinished && found && venv.join("bin/hermes").exists()
     }
 
-    fn install(self, venv: &Path) {
+    fn install(self, venv: &Path, with: With) {
         eprintln!("installing {} {self} into {}", self.package(), venv.display());
         let _ = fs::remove_dir_all(venv);
         fs::write(unfinished(venv), "").unwrap();
@@ -123,7 +144,7 @@ impl Release {
             run(Command::new("python3").args(["-m", "venv"]).arg(venv), self);
             Command::new(venv.join("bin/pip"))
         };
-        pip.args(["install", "--quiet", "--disable-pip-version-check", &self.requirement()]);
+        pip.args(["install", "--quiet", "--disable-pip-version-check", &self.requirement(with)]);
         run(&mut pip, self);
         if self == Self::V0_15_2 {
             mend_0_15_2(venv);

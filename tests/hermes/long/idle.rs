@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::holds::tool;
 use crate::beside::{WORKERS, as_it_is, ended, failures_until_one_works, help, with_worker};
@@ -52,30 +52,45 @@ async fn stays(reaper: &Reaper, gateway: &Gateway, what: &str) {
     assert!(!before.is_empty() && before.iter().all(gateway_reaper::demo::pinned::Pinned::alive), "{what}");
 }
 
+/// What the gateway itself knows of.
 async fn in_use(release: Release) {
     let Some(gateway) = Gateway::start(release).await else { return };
     let reaper = Reaper::with(&gateway, IDLE);
     let approval = tool("terminal", json!({ "command": "rm -rf /tmp/nonexistent-of-a-test" }));
-    for (what, prompt, event) in
-        [("mid-turn", "HOLD:turn", None), ("an approval", approval.as_str(), Some("approval.request"))]
-    {
+    let delegation = tool("delegate_task", json!({ "goal": "HOLD:child and then say so" }));
+    let process = tool("terminal", json!({ "command": "sleep 25", "background": true }));
+    for (what, prompt) in [
+        ("mid-turn", "HOLD:turn"),
+        ("an approval", &approval),
+        ("a delegation", &delegation),
+        ("a process in the background", &process),
+    ] {
         let mut client = gateway.client().await;
         let session = client.create().await;
         gateway.built(&session).await;
         client.prompt(&session, prompt).await.unwrap();
-        match event {
-            None => until(what, async || gateway.model.holds("turn").then_some(())).await,
-            Some(event) => until(what, async || (client.count(event, &session) > 0).then_some(())).await,
+        let held_for = |hold: &'static str| {
+            move |row: &Value| row["holds"].as_array().is_some_and(|holds| holds.contains(&json!(hold)))
+        };
+        match what {
+            "mid-turn" => until(what, async || gateway.model.holds("turn").then_some(())).await,
+            "an approval" => {
+                until(what, async || (client.count("approval.request", &session) > 0).then_some(())).await;
+            }
+            "a delegation" => _ = gateway.row_where(&session, what, held_for("delegation")).await,
+            _ => _ = gateway.row_where(&session, what, held_for("background-process")).await,
         }
         stays(&reaper, &gateway, what).await;
-        gateway.model.release("turn");
-        if let Some(question) = event.and_then(|event| client.question(event, &session)) {
+        for held in ["turn", "child"] {
+            gateway.model.release(held);
+        }
+        if let Some(question) = client.question("approval.request", &session) {
             client.answer(&question, json!({ "choice": "deny" })).await;
-        } else if event.is_some() {
+        } else if what == "an approval" {
             let denied = json!({ "session_id": session, "choice": "deny" });
             client.ask("approval.respond", denied).await.unwrap();
         }
-        gateway.row_where(&session, "it is idle again", |row| row["turn"] == "idle").await;
+        gateway.settled(&session).await;
         let worker = gateway.worker(&session).await;
         let said = ended(&reaper, &worker, "idle-worker").await;
         assert_eq!(said.of(&session), ("keep", "attached"), "{}", said.report);

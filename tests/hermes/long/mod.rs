@@ -1,6 +1,7 @@
 //! The long stories: everything that is held, races at the moment of the reap, many leaks at once, and a gateway that comes and goes.
 
 mod activity;
+mod at_work;
 mod building;
 mod forty;
 mod gate;
