@@ -6,6 +6,7 @@ mod bound;
 #[path = "../support/crowd.rs"]
 #[allow(dead_code, reason = "the benchmarks use the rest")]
 mod crowd;
+mod idle;
 mod inside;
 #[path = "../support/scene.rs"]
 #[allow(dead_code, reason = "the benchmarks use the rest")]

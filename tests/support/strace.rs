@@ -11,16 +11,39 @@ use rustix::process::Signal;
 
 use crate::scene::Scene;
 
-/// What the one request for a session table looks like in a trace.
-const REQUEST: &str = "GET /sessions";
 /// Only a failing measurement waits that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 const STEP: Duration = Duration::from_millis(20);
+
+/// What the reaper can be traced beside.
+pub(crate) trait Traceable {
+    /// What the one request for a session table looks like in a trace.
+    const REQUEST: &str;
+
+    /// A folder for the trace.
+    fn dir(&self) -> &Path;
+
+    /// The reaper with these arguments, run by another program.
+    fn under(&self, prefix: &[&str], args: &[&str]) -> Command;
+}
+
+impl Traceable for Scene {
+    const REQUEST: &str = "GET /sessions";
+
+    fn dir(&self) -> &Path {
+        self.dir()
+    }
+
+    fn under(&self, prefix: &[&str], args: &[&str]) -> Command {
+        self.under(prefix, args)
+    }
+}
 
 /// System calls in their order, one line each.
 #[derive(Debug)]
 pub(crate) struct Trace {
     lines: Vec<String>,
+    request: &'static str,
 }
 
 /// Whether strace works here; if not, why, and what to do about it.
@@ -38,39 +61,43 @@ pub(crate) fn check() -> Result<(), String> {
 
 impl Trace {
     /// Of a command of the reaper's that ends by itself.
-    pub(crate) fn of(scene: &Scene, args: &[&str]) -> Self {
+    pub(crate) fn of<S: Traceable>(scene: &S, args: &[&str]) -> Self {
         let file = scene.dir().join("trace");
         let status = scene.under(&strace(&file), args).status().unwrap();
         assert!(status.success(), "{args:?} ended with {status}");
-        Self::read(&file)
+        Self::read(&file, S::REQUEST)
     }
 
     /// Of `watch`, until it has asked for the table so many times.
-    pub(crate) fn of_watch(scene: &Scene, interval: &str, requests: usize) -> Self {
+    pub(crate) fn of_watch<S: Traceable>(scene: &S, interval: &str, requests: usize) -> Self {
         Self::of_watch_until(scene, interval, |trace| trace.requests().count() >= requests)
     }
 
     /// Of `watch`, until this holds.
-    pub(crate) fn of_watch_until(scene: &Scene, interval: &str, enough: impl Fn(&Self) -> bool) -> Self {
+    pub(crate) fn of_watch_until<S: Traceable>(
+        scene: &S,
+        interval: &str,
+        enough: impl Fn(&Self) -> bool,
+    ) -> Self {
         let file = scene.dir().join("trace");
         let _ = fs::remove_file(&file);
         let traced = Traced::start(scene.under(&strace(&file), &["watch", "--interval", interval]), &file);
         let mut waited = Duration::ZERO;
-        while !enough(&Self::read(&file)) {
-            assert!(waited < PATIENCE, "watch did too little: {:#?}", Self::read(&file));
+        while !enough(&Self::read(&file, S::REQUEST)) {
+            assert!(waited < PATIENCE, "watch did too little: {:#?}", Self::read(&file, S::REQUEST));
             sleep(STEP);
             waited += STEP;
         }
         drop(traced);
-        Self::read(&file)
+        Self::read(&file, S::REQUEST)
     }
 
-    fn read(file: &Path) -> Self {
+    fn read(file: &Path, request: &'static str) -> Self {
         let text = fs::read_to_string(file).unwrap_or_default();
         // With -f each line begins with the thread. A call that was interrupted by another thread's is told twice.
         let calls = text.lines().filter_map(|line| Some(line.split_once(' ')?.1.trim_start()));
         let calls = calls.filter(|call| !call.starts_with(['<', '-', '+']));
-        Self { lines: calls.map(Into::into).collect() }
+        Self { lines: calls.map(Into::into).collect(), request }
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -88,7 +115,7 @@ impl Trace {
     }
 
     fn requests(&self) -> impl Iterator<Item = usize> {
-        self.lines.iter().enumerate().filter(|(_, line)| line.contains(REQUEST)).map(|(at, _)| at)
+        self.lines.iter().enumerate().filter(|(_, line)| line.contains(self.request)).map(|(at, _)| at)
     }
 
     /// Calls from one request for the table to the next: one poll and the pause after it. The first two, which get to know the gateway,
@@ -96,7 +123,9 @@ impl Trace {
     pub(crate) fn polls(&self) -> Vec<Self> {
         let requests: Vec<usize> = self.requests().skip(2).collect();
         let polls = requests.iter().zip(requests.iter().skip(1));
-        polls.map(|(&from, &to)| Self { lines: self.lines[from..to].to_vec() }).collect()
+        polls
+            .map(|(&from, &to)| Self { lines: self.lines[from..to].to_vec(), request: self.request })
+            .collect()
     }
 }
 
