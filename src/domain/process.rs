@@ -118,6 +118,8 @@ pub struct ProcessView {
     pub threads: BTreeMap<Pid, Pid>,
     /// Workers that a gateway which is gone left behind, and whose trees work.
     pub at_work: BTreeSet<Pid>,
+    /// What is due of a gateway that is gone, and has a client at a socket on which its tree listens, or may have.
+    pub served: BTreeSet<Pid>,
     /// Workers of sessions in which nothing happens, whose trees used no more of a processor than at rest. Looked for where an idle worker
     /// is to be ended.
     pub resting: BTreeSet<Pid>,

@@ -26,11 +26,11 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::domain::decide::{Decision, Place, decide};
-use crate::domain::ids::BootId;
+use crate::domain::ids::{BootId, Pid};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Looked, Series};
 use crate::domain::observation::Observation;
-use crate::domain::policy::{Mode, Rules};
+use crate::domain::policy::{Mode, Rules, Workers};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
 use crate::domain::veto::Vetoes;
@@ -248,9 +248,23 @@ impl Sweep {
         for _ in 0..2 {
             self.processes.look_below(&mut seen.processes, &roots)?;
         }
-        self.processes.look_for_clients(&mut seen.processes, &roots)?;
+        let left = self.left_of_the_dead(&decision);
+        self.processes.look_for_clients(&mut seen.processes, &roots, &left)?;
         self.processes.look_for_members(&mut seen.processes)?;
         Ok(decide(seen, memory, &self.rules, now))
+    }
+
+    /// What is due because its gateway is gone, of kinds whose workers have clients of their own: of a kernel its console.
+    fn left_of_the_dead(&self, decision: &Decision) -> Vec<Pid> {
+        let is_of_kind = |warrant: &&Warrant| {
+            let rules = self.rules.iter().find(|rules| rules.gateway == *warrant.gateway());
+            warrant.session().is_none() && rules.is_some_and(|rules| rules.workers == Workers::LeadersOfGone)
+        };
+        let warrants = decision.warrants().map(|(_, warrant, _)| warrant).filter(is_of_kind);
+        warrants
+            .flat_map(|warrant| warrant.worker().into_iter().chain(warrant.remnants().iter().copied()))
+            .map(|who| who.pid)
+            .collect()
     }
 
     fn mode_of(&self, warrant: &Warrant, asked: Mode) -> Mode {

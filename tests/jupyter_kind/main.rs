@@ -8,6 +8,7 @@
 )]
 
 mod beside;
+mod breaking;
 mod closing;
 mod cost;
 mod demo;

@@ -46,6 +46,40 @@ fn the_form_of_the_command_line_ends_a_leftover_after_its_grace_from_run_to_run(
     assert!(stage.lives("live") && stage.lives("bystander"));
 }
 
+/// The only client that it has is its own helper.
+#[test]
+fn a_server_whose_own_helper_is_connected_to_it_goes_with_it() {
+    if !is_possible("a_server_whose_own_helper_is_connected_to_it_goes_with_it") {
+        return;
+    }
+    let stage = with_a_host();
+    stage.server("host", "server", "pipe");
+    stage.helper("server", "helper", &json!({}));
+    stage.tell("server", &json!(["listen", 7104]));
+    stage.tell("helper", &json!(["connect", 7104]));
+    stage.tell("server", &json!(["accept"]));
+    stage.kill("host");
+    stage.once_until_ended("state", &["server", "helper"]);
+}
+
+/// An agent that updates itself executes its new program in its place, and its pipes end with that.
+#[test]
+fn a_server_whose_host_executed_another_program_is_kept() {
+    if !is_possible("a_server_whose_host_executed_another_program_is_kept") {
+        return;
+    }
+    let stage = with_a_host();
+    for (name, stdin) in [("by-pipe", "pipe"), ("by-socket", "socket")] {
+        stage.server("host", name, stdin);
+    }
+    let order = json!(["exec", "host-again", ["reach-host"]]);
+    stage.to("host").unwrap().send(order.to_string().as_bytes()).unwrap();
+    stage.enters("host-again");
+    stage.is_spared(&["by-pipe", "by-socket"], 0);
+    stage.kill("host-again");
+    stage.once_until_ended("state", &["by-pipe", "by-socket"]);
+}
+
 /// A look at fd 0 is cheap; one at all descriptors of all processes isn't, and is nobody's business.
 #[test]
 fn only_the_stdin_of_candidates_is_read() {

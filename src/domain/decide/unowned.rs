@@ -50,6 +50,9 @@ pub(super) fn left_behind(
     if world.view().at_work.contains(&process.identity.pid) {
         return Err(Keep::Held(vec!["worker-busy".into()]));
     }
+    if world.view().served.contains(&process.identity.pid) {
+        return Err(Keep::Held(vec!["client".into()]));
+    }
     match position {
         Position::Lost | Position::Unclear(_) | Position::BelowFormer(_) if is_bereft => {
             Ok(OrphanKind::ParentlessWorker)

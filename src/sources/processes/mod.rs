@@ -158,12 +158,18 @@ impl Processes {
         stdin::look(&mut self.proc, view, rules)
     }
 
-    /// Sees whether a client is connected to the trees of those that are due and lost the other end of their stdin.
+    /// Sees whether a client is connected to the trees of those that are due and lost the other end of their stdin, and to the trees of
+    /// those that are `left` of a gateway that is gone.
     ///
     /// # Errors
     /// A process that is there can't be read.
-    pub fn look_for_clients(&mut self, view: &mut ProcessView, due: &[Pid]) -> Result<(), ProcessesError> {
-        stdin::look_for_clients(&mut self.proc, view, due)
+    pub fn look_for_clients(
+        &mut self,
+        view: &mut ProcessView,
+        due: &[Pid],
+        left: &[Pid],
+    ) -> Result<(), ProcessesError> {
+        stdin::look_for_clients(&mut self.proc, view, due, left)
     }
 
     /// The children of process 1 that were looked at: for the next run, which needn't.

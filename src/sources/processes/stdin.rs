@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::io;
+use std::net::SocketAddr;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat, readlinkat};
@@ -14,7 +15,7 @@ use super::proc::Proc;
 use crate::domain::ids::Pid;
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Process, ProcessView, Stdin};
-use crate::sources::sockets::{Filter, Sockets, State, unix};
+use crate::sources::sockets::{Filter, Socket, Sockets, State, unix};
 
 /// Adds to the view what is at the other end of stdin, of each process that may be a leftover.
 pub(super) fn look(proc: &mut Proc, view: &mut ProcessView, rules: &[Rules]) -> Result<(), ProcessesError> {
@@ -100,15 +101,16 @@ fn inode_in(link: &str, prefix: &str) -> Option<u32> {
 }
 
 /// Looks at the trees of those that are due: one with a listening socket to which a client is connected is in use, whatever its stdin says.
-/// What can't be told is a doubt.
+/// What can't be told is a doubt. `left`: those whose gateway is gone, whose kind says that a client may be there all the same.
 pub(super) fn look_for_clients(
     proc: &mut Proc,
     view: &mut ProcessView,
     due: &[Pid],
+    left: &[Pid],
 ) -> Result<(), ProcessesError> {
     let own_network = own_network();
     let gone = |pid: &&Pid| view.stdin.get(pid) == Some(&Stdin::Gone);
-    let roots: Vec<Pid> = due.iter().filter(gone).copied().collect();
+    let roots: Vec<Pid> = due.iter().filter(gone).chain(left).copied().collect();
     let mut changed = Vec::new();
     for root in roots {
         let is_of_tree = |process: &&Process| {
@@ -129,7 +131,8 @@ pub(super) fn look_for_clients(
         };
         changed.push((root, stdin));
     }
-    view.stdin.extend(changed);
+    view.served.extend(changed.iter().map(|(root, _)| *root).filter(|root| left.contains(root)));
+    view.stdin.extend(changed.into_iter().filter(|(root, _)| !left.contains(root)));
     Ok(())
 }
 
@@ -164,7 +167,7 @@ fn sockets_of(proc: &mut Proc, tree: &[Pid], own_network: Option<&str>) -> Resul
     Ok(inodes)
 }
 
-/// Whether a client is connected, or waits to be, at a listening socket among these.
+/// Whether a client is connected, or waits to be, at a listening socket among these. One that has its own end among these, too, is none.
 fn has_client(inodes: &HashSet<u32>) -> io::Result<bool> {
     let tcp = Sockets::open().list(Filter::ALL)?;
     let listening =
@@ -172,7 +175,16 @@ fn has_client(inodes: &HashSet<u32>) -> io::Result<bool> {
     let ports: HashSet<u16> = listening.map(|socket| socket.local.port()).collect();
     // A server in trouble may never close what its client has closed.
     let is_client = |state| matches!(state, State::Established | State::HalfOpen);
-    if tcp.iter().any(|socket| is_client(socket.state) && ports.contains(&socket.local.port())) {
+    let is_end = |far: SocketAddr, near: SocketAddr| {
+        far.port() == near.port() && far.ip().to_canonical() == near.ip().to_canonical()
+    };
+    let is_own = |near: &Socket| {
+        let is_far_end = |far: &&Socket| is_end(far.local, near.remote) && is_end(far.remote, near.local);
+        tcp.iter().find(is_far_end).is_some_and(|far| inodes.contains(&far.inode))
+    };
+    let mut connected =
+        tcp.iter().filter(|socket| is_client(socket.state) && ports.contains(&socket.local.port()));
+    if connected.any(|socket| !is_own(socket)) {
         return Ok(true);
     }
     let unix = unix::all()?;

@@ -69,6 +69,8 @@ impl<'a> Families<'_, 'a> {
         let is_served = gateway.process.is_some() || gateway.lost.is_some();
         if is_at_work {
             Some(Keep::Held(vec!["worker-busy".into()]))
+        } else if self.world.view().served.contains(&root.identity.pid) {
+            Some(Keep::Held(vec!["client".into()]))
         } else if is_served {
             let why = "its worker is gone and its gateway isn't: it may have been left there on purpose";
             Some(Keep::UnknownState(why.into()))

@@ -61,7 +61,7 @@ impl Clients {
         let mut of_server = None;
         for (at, kernel) in found {
             let hold = match &connected {
-                Some(connected) => self.look(&kernel, connected, server, &mut of_server, kernels),
+                Some(connected) => self.look(&kernel, connected, server, &mut of_server, kernels, &[]),
                 None => Some(UNKNOWN),
             };
             if let (Some(hold), Some(session)) = (hold, sessions.get_mut(at)) {
@@ -74,20 +74,22 @@ impl Clients {
         }
     }
 
-    /// Whether a client is connected to this kernel now.
+    /// Whether a client is connected to this kernel now, also to what else it serves: a debugger, a dashboard that a cell has started.
     pub(super) fn holds_now(
         &mut self,
         kernel: &Kernel,
         server: Option<ProcessIdentity>,
         kernels: &mut Kernels,
     ) -> Option<&'static str> {
-        match connections() {
-            Some(connected) => self.look(kernel, &connected, server, &mut None, kernels),
-            None => Some(UNKNOWN),
-        }
+        let (Some(all), Some(tree)) = (all_sockets(), kernels.tree(kernel)) else { return Some(UNKNOWN) };
+        let own: HashSet<u32> = tree.into_iter().filter_map(holder::sockets_of).flatten().collect();
+        let is_served = |socket: &&Socket| socket.state == State::Listen && own.contains(&socket.inode);
+        let served: Vec<u16> = all.iter().filter(is_served).map(|socket| socket.local.port()).collect();
+        let connected: Vec<Socket> = all.into_iter().filter(is_connected).collect();
+        self.look(kernel, &connected, server, &mut None, kernels, &served)
     }
 
-    /// `of_server`: the server's own sockets, once they were read; they serve all kernels of one look.
+    /// `of_server`: the server's own sockets, once they were read; they serve all kernels of one look. `served`: more ports of the kernel's.
     fn look(
         &mut self,
         kernel: &Kernel,
@@ -95,11 +97,13 @@ impl Clients {
         server: Option<ProcessIdentity>,
         of_server: &mut Option<HashSet<u32>>,
         kernels: &mut Kernels,
+        served: &[u16],
     ) -> Option<&'static str> {
         let known = self.ports.entry((kernel.pid, kernel.start_ticks));
-        let Some(ports) = known.or_insert_with(|| ports(&kernel.connection_file)).clone() else {
+        let Some(mut ports) = known.or_insert_with(|| ports(&kernel.connection_file)).clone() else {
             return Some(UNKNOWN);
         };
+        ports.extend(served);
         // Seen from the far end, whose process it is that matters; one of another machine has no far end here.
         let to_it = connected.iter().filter(|socket| ports.contains(&socket.remote.port()));
         let far: Vec<&Socket> = to_it.filter(|socket| !self.innocent.contains(&key(socket))).collect();
@@ -143,9 +147,12 @@ fn key(socket: &Socket) -> (SocketAddr, SocketAddr, u32) {
     (socket.local, socket.remote, socket.inode)
 }
 
+fn all_sockets() -> Option<Vec<Socket>> {
+    Sockets::open().list(Filter::ALL).ok()
+}
+
 fn connections() -> Option<Vec<Socket>> {
-    let all = Sockets::open().list(Filter::ALL).ok()?;
-    Some(all.into_iter().filter(is_connected).collect())
+    Some(all_sockets()?.into_iter().filter(is_connected).collect())
 }
 
 /// The ports of a kernel. `None`: they aren't known, or it has none (a kernel may talk over sockets in the file system).
