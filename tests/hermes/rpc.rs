@@ -100,11 +100,25 @@ impl Client {
         self.ask("prompt.submit", json!({ "session_id": session, "text": text })).await
     }
 
-    /// Begins a turn and waits for its end.
+    /// Begins a turn and waits for its end. On a busy machine Hermes gives up a turn whose session isn't built within 30 s, and builds it on:
+    /// then it is asked again.
     pub(crate) async fn turn(&mut self, session: &str, text: &str) {
         let seen = self.count("message.complete", session);
-        self.prompt(session, text).await.unwrap();
-        until("a turn ends", async || (self.count("message.complete", session) > seen).then_some(())).await;
+        loop {
+            let failed = self.count("error", session);
+            self.prompt(session, text).await.unwrap();
+            let is_complete = until("a turn ends", async || {
+                let is_complete = self.count("message.complete", session) > seen;
+                (is_complete || self.count("error", session) > failed).then_some(is_complete)
+            });
+            if is_complete.await {
+                return;
+            }
+            let error = self.last("error", session);
+            assert!(error.contains("initialization timed out"), "the turn failed: {error}");
+            // It says so right before the session takes another turn.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// How long the gateway takes for something small.
@@ -117,6 +131,16 @@ impl Client {
     pub(crate) fn count(&self, event: &str, session: &str) -> usize {
         let inbox = self.inbox.lock().unwrap();
         inbox.events.iter().filter(|message| is(message, event, session)).count()
+    }
+
+    fn last(&self, event: &str, session: &str) -> String {
+        let inbox = self.inbox.lock().unwrap();
+        inbox
+            .events
+            .iter()
+            .rfind(|message| is(message, event, session))
+            .map(Value::to_string)
+            .unwrap_or_default()
     }
 
     /// Says that it answers the gateway's own questions; since 0.21.3 those come as requests, and only to a client that says so.
