@@ -60,7 +60,7 @@ impl Effort {
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let effort = if words.iter().any(|word| word == "--quick") { Effort::Quick } else { Effort::Full };
-    // Single parts by name, for whoever works on one.
+    // Single parts by name, for a person who works on one.
     let parts: Vec<&String> = words.iter().filter(|word| !word.starts_with("--")).collect();
     let wanted = |part: &str| parts.is_empty() || parts.iter().any(|name| *name == part);
 

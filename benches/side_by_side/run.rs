@@ -52,7 +52,7 @@ pub(crate) fn system_calls(command: &Command) -> Option<u64> {
     total.trim().parse().ok()
 }
 
-/// Peak resident memory in kB, by GNU time: it forks, so that the peak of whoever starts it isn't taken for the program's. `None`: there is
+/// Peak resident memory in kB, by GNU time: it forks, so that the peak of what starts it isn't taken for the program's. `None`: there is
 /// no GNU time.
 pub(crate) fn peak_kb(command: &Command) -> Option<u64> {
     let said = wrapped(&["/usr/bin/time", "-q", "-f", "%M"], command)?;

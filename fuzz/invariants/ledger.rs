@@ -1,4 +1,4 @@
-//! The ledger on disk: one that is taken is of this boot and of the past, reads the same once more, and never makes anybody wait less
+//! The ledger on disk: one that is taken is of this boot and of the past, reads the same once more, and never makes any grace shorter
 //! than it says.
 
 use gateway_reaper::domain::ids::BootId;

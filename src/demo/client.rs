@@ -46,7 +46,7 @@ impl Client {
     /// Connects.
     ///
     /// # Errors
-    /// Nobody is there, or it isn't a demo gateway.
+    /// Nothing listens there, or it isn't a demo gateway.
     pub async fn connect(gateway: SocketAddr) -> Result<Self, ClientError> {
         let stream = TcpStream::connect(gateway).await.map_err(ClientError::Connect)?;
         let (socket, _) = tokio_tungstenite::client_async(format!("ws://{gateway}/ws"), stream).await?;

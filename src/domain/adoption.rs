@@ -64,7 +64,7 @@ pub struct Kin<'a> {
 pub enum Holder<'a> {
     /// A process that was seen.
     Alive(Kin<'a>),
-    /// Nobody, or a zombie.
+    /// No process, or a zombie.
     Gone,
     /// It was not looked at, or is hidden.
     Unknown,

@@ -72,7 +72,7 @@ impl Process {
 pub enum Stdin {
     /// Nothing any more: a pipe that no process can write to, or a socket whose other end is closed.
     Gone,
-    /// Somebody.
+    /// A process that can write to it.
     Held,
     /// Nothing any more; but a client is connected to a socket on which its tree listens.
     Serving,

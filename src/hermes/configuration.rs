@@ -24,7 +24,7 @@ pub enum ByHand {
     Managed,
     /// Hermes would enable these the next time it updates its configuration, unless a list is there.
     WouldForget(Vec<String>),
-    /// Somebody wrote it at this moment.
+    /// Another program wrote it at this moment.
     Changing,
 }
 

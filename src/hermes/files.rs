@@ -54,7 +54,7 @@ fn write_new(path: &Path, bytes: &[u8], like: Option<&fs::Metadata>) -> io::Resu
     file.write_all(bytes)?;
     if let Some(like) = like {
         if file.metadata()?.gid() != like.gid() {
-            // Somebody who is not of that group can't give it away; the owner is what the gateway needs.
+            // A user who is not of that group can't give it away; the owner is what the gateway needs.
             let _ = fchown(&file, None, Some(like.gid()));
         }
         file.set_permissions(fs::Permissions::from_mode(like.mode() & 0o7777))?;

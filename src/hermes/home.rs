@@ -17,7 +17,7 @@ const LAYOUT: [&str; 4] = ["cron", "logs", "memories", "sessions"];
 pub enum Named {
     /// `--home` or `$HERMES_HOME`.
     Explicitly,
-    /// Nobody: it is where Hermes looks by itself.
+    /// Not at all: it is where Hermes looks by itself.
     ByDefault,
 }
 

@@ -13,7 +13,7 @@ use crate::sources::processes::{Processes, ProcessesError};
 use crate::users::Shown;
 
 /// What may be workers: those that the report lists, which has looked at every process of the workers' users, and all that is below the
-/// gateways, whoever it runs as. Nothing else of the machine is read.
+/// gateways, whatever user it runs as. Nothing else of the machine is read.
 pub(super) fn in_view(report: &Document<'_>) -> Result<ProcessView, ProcessesError> {
     let listed = report.gateways.iter().flat_map(|gateway| &gateway.subjects);
     let listed: Vec<Pid> = listed.filter_map(|entry| pid(entry.worker_pid?)).collect();

@@ -96,7 +96,7 @@ pub enum Reply {
     Created(Created),
     /// Done.
     Done,
-    /// Somebody is there.
+    /// The answer to a ping.
     Pong,
     /// Not done.
     Refused {

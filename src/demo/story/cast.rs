@@ -17,7 +17,7 @@ use crate::domain::ids::SessionId;
 /// How long processes have to go by themselves once the gateway's lifeline has ended.
 const LEAVE: Duration = Duration::from_secs(2);
 
-/// Everybody in the story. Dropping it ends the gateway and every process that it started; [`Cast::strike`] also looks that it did.
+/// All processes and clients of the story. Dropping it ends the gateway and every process that it started; [`Cast::strike`] also looks that it did.
 #[derive(Debug)]
 pub(super) struct Cast {
     pub(super) gateway: GatewayProcess,

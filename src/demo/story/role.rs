@@ -59,7 +59,7 @@ const ABANDONED: Role = Role {
     close_on_disconnect: false,
 };
 
-/// Everybody, in the order in which they come on.
+/// All roles, in the order in which they come on.
 pub(super) const ROLES: [Role; 8] = [
     ABANDONED,
     Role {

@@ -55,7 +55,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
 /// that they ever started at. (A gateway that counts the machine's sleep, or whose wall clock was set, claims hours in a second.)
 fn grown(world: &World<'_>, gateway: &Gateway<'_>, session: &Session, clock: SessionClock) -> SessionClock {
     let Some(claim) = claim(session) else { return clock };
-    // What nobody observed doesn't count in the gateway's clocks either.
+    // Time that was not observed doesn't count in the gateway's clocks either.
     let starts = (gateway.seen.asked.before(claim) + world.seen.unobserved).min(world.now);
     let is_news = clock.started.is_none_or(|before| starts.since(before) > JITTER);
     SessionClock { started: if is_news { Some(starts) } else { clock.started }, ..clock }

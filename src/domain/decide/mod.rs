@@ -2,7 +2,7 @@
 //! reaped, what is deferred; and what to remember of it.
 //!
 //! ```text
-//! owners:  process -> sessions | nobody (which kind of orphan) | doubt (why)      one pass over all tables, processes and memory
+//! owners:  process -> sessions | none (which kind of orphan) | doubt (why)      one pass over all tables, processes and memory
 //! session: first of [attached, mid-turn, waiting, starting, held, unknown field, protected, orphan]
 //! worker:  first of [owned, protected, doubt, orphan]; with the word of an operator also of [idle, unattended]
 //! ```
@@ -216,7 +216,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
     Decision { gateways, ledger, paused: None, unsearched: unsearched(&world, &owners) }
 }
 
-/// A session that runs below another's worker isn't seen from above: as long as its worker isn't, each that nobody owns may be it.
+/// A session that runs below another's worker isn't seen from above: as long as its worker isn't, each without an owner may be it.
 fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
     let in_doubt = |pid| matches!(owners.of(pid), Some(Owner::Doubt(Keep::UnknownState(_))));
     let missing = (0..world.gateways.len()).filter(|index| world.row_without_worker(*index).is_some());

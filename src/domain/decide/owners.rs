@@ -21,7 +21,7 @@ pub(super) enum Owner {
     Sessions(Rows),
     /// It is of the tree of another worker without an owner, and is judged with that.
     Tree,
-    /// Nobody.
+    /// It has none, and is this kind of orphan.
     Nobody(OrphanKind),
     /// Not known.
     Doubt(Keep),

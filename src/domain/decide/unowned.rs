@@ -7,7 +7,7 @@ use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, Stdin};
 use crate::domain::verdict::Keep;
 
-/// Nobody owns it. What kind of orphan that makes it is a matter of where it stands.
+/// It has no owner. What kind of orphan that makes it is a matter of where it stands.
 pub(super) fn nobody(
     world: &World<'_>,
     process: &Process,

@@ -95,7 +95,7 @@ def capabilities(server):
     except AttributeError:
         teardown = "missing"
     return {
-        # A client that has gone leaves its session here: since 0.17 a place of its own, before it the stdio of nobody.
+        # A client that has gone leaves its session here: since 0.17 a place of its own, before it a stdio without a client.
         "detached-transport": "gateway" if has("_detached_ws_transport") else "records" if has("_stdio_transport") else "missing",
         # Before 0.16 only the records; since 0.21.3 only the predicate.
         "pending-request": "gateway" if has("_session_pending_kind") else "records" if has("_pending") else "missing",
@@ -459,7 +459,7 @@ def _claim(path, seen, holds_of_its_rows, activity):
         # The tombstone, before history_lock is free: a prompt that has looked this session up and waits for the lock
         # finds a turn in flight, and is refused instead of lost. Not before the pop, which takes the time of a
         # session that runs for its last activity.
-        record.update(path.grave, running=True)  # what stays in the hands of whoever looked it up before
+        record.update(path.grave, running=True)  # what a caller still has that looked it up before
         return whole
 
 

@@ -141,7 +141,7 @@ fn mark(gateway: &GatewayName, names: Names, value: &str) -> Option<Mark> {
     })
 }
 
-/// Nobody has its PID, or somebody who is younger than what it started.
+/// No process has its PID, or one that is younger than what it started.
 fn is_gone(proc: &mut Proc, gateway: Pid, worker: ProcessIdentity) -> Result<bool, ProcessesError> {
     Ok(match proc.standing(gateway)? {
         Some(stat) => stat.is_over() || stat.start_ticks() > worker.start_ticks,

@@ -38,10 +38,10 @@ impl fmt::Display for CommandError {
 /// What happened.
 #[derive(Debug, Error)]
 pub enum CommandProblem {
-    /// Somebody else could have written it, or it isn't there.
+    /// Another user could have written it, or it isn't there.
     #[error("the program isn't run")]
     Refused(#[source] Refusal),
-    /// Nobody may run it.
+    /// Its file is not executable.
     #[error("can't be run: chmod +x it")]
     NotExecutable,
     /// The system doesn't start it.

@@ -35,7 +35,7 @@ impl Beside {
             // Several may share one, and then nothing tells which of them it is.
             self.found = holders.first().copied().filter(|first| holders.iter().all(|pid| pid == first));
         }
-        // Whoever is connected to it at another port is its client, too.
+        // What is connected to it at another port is its client, too.
         if let (Clients::Nobody, Some(gateway)) = (&shown.clients, self.found) {
             shown.clients = clients::at_other_ports(gateway, address);
         }

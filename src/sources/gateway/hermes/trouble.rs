@@ -119,7 +119,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Somebody else's text goes into a message only if it is short and harmless.
+/// Another program's text goes into a message only if it is short and harmless.
 fn plain(text: &str) -> &str {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-+ ".contains(&byte);
     if text.len() <= 32 && text.bytes().all(is_plain) { text } else { "odd" }

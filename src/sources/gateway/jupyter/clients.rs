@@ -14,7 +14,7 @@ use crate::domain::process::ProcessIdentity;
 use crate::domain::table::{Session, Told};
 use crate::sources::sockets::{Filter, Socket, Sockets, State, holder};
 
-/// Somebody is connected to a port of the kernel who is neither its server nor of its tree.
+/// A process is connected to a port of the kernel that is neither its server nor of its tree.
 pub(super) const CONNECTED: &str = "zmq-client";
 /// Whether there is one can't be told.
 pub(super) const UNKNOWN: &str = "unknown-zmq-client";
