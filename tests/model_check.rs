@@ -2,7 +2,7 @@
 //! them, another run of the gateway in the same process, and requests and answers that are lost, through the real decision, ledger and
 //! settling.
 //!
-//! In each state: no close is asked for of what wasn't an orphan for its whole grace, no worker is ended that anybody needed in the whole of
+//! In each state: no close is asked for of what wasn't an orphan for its whole grace, no worker is ended that any session needed in the whole of
 //! its grace, and whatever nobody needs is gone after its grace and a few looks, if nothing more comes from outside. *How much* happens is
 //! bounded only where a test says so: there are finitely many states, because only what can still matter tells two of them apart
 //! (see `model.rs`), and that this is so is a test of its own.

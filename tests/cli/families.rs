@@ -24,7 +24,7 @@ use crate::gateway::{Answer, Gateway, orphan_with, table, with};
 use crate::place::{EXE, Place};
 use crate::support::family::{Step, part};
 
-/// Every one but daemons, whose last tie to their worker is cut before anybody looks, and those that fork and exit in one instant: to take
+/// Every one but daemons, whose last tie to their worker is cut before any look, and those that fork and exit in one instant: to take
 /// them would be a guess.
 const FLAVOURS: [Flavour; 7] = [
     Flavour::Plain,
@@ -240,14 +240,14 @@ fn what_a_worker_forks_while_it_is_dying_goes_with_it() {
     for tag in ["gateway", "used", "child"] {
         assert!(!family.has_ended(tag), "{tag}");
     }
-    // Heirs that are left would announce themselves, and be children of somebody by now.
+    // Heirs that are left would announce themselves, and be children of another process by now.
     let of_ours = |heir: &str| {
         argvs().into_iter().filter(|argv| argv.contains(heir) && argv.contains(&species())).count()
     };
     assert_eq!((of_ours("heir-of-lost"), of_ours("heir-of-closed")), (0, 0));
 }
 
-/// The argv of everybody who runs.
+/// The argv of all that run.
 fn argvs() -> Vec<String> {
     let pids =
         std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());

@@ -163,7 +163,7 @@ impl Gateway {
     pub(crate) fn go_down(&self) {
         let listener = self.listener.lock().unwrap().take();
         drop(listener);
-        // Whoever is in `accept` notices by this.
+        // The thread in `accept` notices by this.
         let _noticed = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
         // Until it has ended, the kernel accepts connections that nobody will answer.
         let accepting = self.accepting.lock().unwrap().take();

@@ -175,7 +175,7 @@ fn while_the_worker_is_gone_and_its_descendants_are_not() {
     assert_eq!(place.in_hand(), "");
 }
 
-/// The calls by which the reaper changes anything, or hears that somebody else did.
+/// The calls by which the reaper changes anything, or hears of a change.
 const CALLS: &str = "write,pwrite64,openat,rename,renameat2,unlink,pidfd_open,pidfd_send_signal,sendto,recvfrom,epoll_wait,epoll_pwait";
 
 fn strace(place: &Place, options: &[&str]) -> crate::place::Reaper {

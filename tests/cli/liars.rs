@@ -212,7 +212,7 @@ fn a_reap_answer_that_makes_no_sense_is_a_failure_and_nothing_is_assumed() {
         assert_eq!(ran.code, Some(1));
         assert!(!family.has_ended("w"), "{answer:?}");
     }
-    // Whoever gave up on an answer may be gone before the gateway has read the question.
+    // A reaper that gave up on an answer may be gone before the gateway has read the question.
     crate::running::eventually(
         "all were asked",
         || gateway.reaps().len() >= 13,

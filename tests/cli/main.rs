@@ -1,4 +1,4 @@
-//! The whole program, by somebody who knows INTERFACE.md and nothing else: all of stdout, stderr and the exit code.
+//! The whole program, as the interface has it: all of stdout, stderr and the exit code.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,

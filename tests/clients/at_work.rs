@@ -35,7 +35,7 @@ fn a_worker_at_work_is_kept_though_no_client_is_connected_and_one_at_rest_is_end
         client
     });
     let [rests, connects, thinks, runs, serves] = clients;
-    // Before anybody looks.
+    // Before any look.
     connects.does(&json!(["command", format!("/connect {ADDRESS} {}", PORT + 1)]));
     runs.does(&json!(["command", "/run"]));
     serves.does(&json!(["command", "/serve"]));

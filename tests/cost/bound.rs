@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::scene::{EXE, Scene};
 
-/// A worker that its parent left behind before anybody looked; killed when dropped.
+/// A worker that its parent left behind before any look; killed when dropped.
 struct Stray(Pinned);
 
 impl Stray {

@@ -1,4 +1,4 @@
-//! A world over time: whoever is reaped has looked like an orphan the whole time, at every look.
+//! A world over time: what is reaped has looked like an orphan the whole time, at every look.
 
 use gateway_reaper::domain::table::{Session, TableView, Told};
 use proptest::prelude::*;

@@ -1,4 +1,4 @@
-//! A process that carries a mark of a listed session is that session's, whoever its parent is; a mark by itself is no reason to end anything.
+//! A process that carries a mark of a listed session is that session's, whatever its parent is; a mark by itself is no reason to end anything.
 
 use gateway_reaper::domain::process::Mark;
 

@@ -37,7 +37,7 @@ pub(crate) struct Gateway {
 struct Running {
     child: Child,
     token: String,
-    /// Of somebody who has logged in.
+    /// Of a user who has logged in.
     cookies: String,
 }
 
@@ -229,7 +229,7 @@ impl Gateway {
         client
     }
 
-    /// Whoever has logged in gets one for each connection.
+    /// A user who has logged in gets one for each connection.
     async fn ticket(&self) -> String {
         let (status, body) = self.post("/api/auth/ws-ticket", json!({})).await;
         assert_eq!(status, 200, "{body}");
@@ -298,7 +298,7 @@ impl Gateway {
         lines[lines.len().saturating_sub(40)..].join("\n")
     }
 
-    /// Everybody that this gateway or one before it in this home started: the home is in their environment, and it is nobody else's.
+    /// All processes that this gateway or one before it in this home started: the home is in their environment, and in no other.
     pub(crate) fn family(&self) -> Vec<Pinned> {
         let mark = format!("HERMES_HOME={}", self.path().display());
         let pids = fs::read_dir("/proc")
@@ -324,7 +324,7 @@ impl Gateway {
     }
 }
 
-/// One that stays free until the gateway listens there, also while it is away: not of those that the kernel gives to whoever wants any.
+/// One that stays free until the gateway listens there, also while it is away: not of those that the kernel chooses.
 fn free_port() -> u16 {
     const LOWEST: u64 = 15_000;
     const HOW_MANY: u64 = 15_000;

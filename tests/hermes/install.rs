@@ -55,7 +55,7 @@ async fn there_and_back(release: Release) {
     assert_eq!(with.gateway()["pid"], gateway.pid());
     assert!(install(gateway.path()).contains("already installed, up to date"));
 
-    // A variable that everybody has, and that is no dashboard's token.
+    // A variable that all have, and that is no dashboard's token.
     let wrong = Reaper::with(&gateway, "token_env = \"PATH\"").status().await;
     assert_eq!(wrong.exit, 3);
     assert!(wrong.error().contains("did not accept the token"), "{}", wrong.error());

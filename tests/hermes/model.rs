@@ -56,7 +56,7 @@ impl Model {
         Self { port, script }
     }
 
-    /// Nobody else's, so that the workers whose argv carry it are this test's.
+    /// Of this test alone, so that the workers whose argv carry it are this test's.
     pub(crate) fn name(&self) -> &str {
         &self.script.name
     }
@@ -176,7 +176,7 @@ fn decide(request: &Value, script: &Script) -> Answer {
     if request["tools"].as_array().is_none_or(Vec::is_empty) {
         return Answer::Text;
     }
-    // In the arguments of a tool it is for somebody else's turn.
+    // In the arguments of a tool it is for another turn.
     if let Some(name) = word_after(&text, "HOLD:").filter(|_| !text.contains("TOOL:")) {
         let mut state = script.state.lock().unwrap();
         state.held.insert(name.to_owned());

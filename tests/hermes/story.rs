@@ -22,7 +22,7 @@ async fn story(release: Release) {
         empty.stderr
     );
 
-    // Somebody stays, somebody leaves in the middle of a turn, somebody just leaves.
+    // One client stays, one leaves in the middle of a turn, one just leaves.
     let mut stays = gateway.client().await;
     let attached = stays.create().await;
     let mut leaves = gateway.client().await;
@@ -39,7 +39,7 @@ async fn story(release: Release) {
 
     gateway.settled(&idle).await;
 
-    // Looked at for the first time; nothing is due, and everybody has a reason.
+    // Looked at for the first time; nothing is due, and each session has a reason.
     let first = reaper.once().await;
     assert_eq!(first.exit, 0, "{}", first.stderr);
     assert_eq!(first.of(&attached), ("keep", "attached"));

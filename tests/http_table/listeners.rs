@@ -162,7 +162,7 @@ async fn a_user_that_may_listen_is_asked_and_known() {
 
 #[tokio::test]
 async fn where_any_may_listen_nobody_is_known() {
-    // What it claims of the time before anybody looked counts only from a listener that is known.
+    // What it claims of the time before any look counts only from a listener that is known.
     let claims = r#"{"version":1,"sessions":[{"id":"a","detached_for_s":9000,"idle_for_s":9000}]}"#;
     for (listeners, is_known) in [(Listeners::Any, false), (Listeners::own_and([]), true)] {
         let server = Server::saying(ok(claims)).await;

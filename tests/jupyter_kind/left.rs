@@ -20,7 +20,7 @@ fn a_kernel_of_a_server_that_was_killed_goes_and_another_programs_kernel_stays()
     stage.begin(&kernel, HELD);
     let pid = stage.kernel_pid(&kernel);
     std::thread::sleep(std::time::Duration::from_secs(3));
-    // Somebody's own kernel, with no server at all.
+    // A kernel that a user started, with no server at all.
     let own = stage.path("runtime").join("kernel-my-own.json");
     let argv = json!([stage.bin("python"), "-m", "ipykernel_launcher", "-f", own]);
     let own = stage.does(json!(["start", "own", argv, {}])).as_u64().unwrap();
@@ -76,7 +76,7 @@ fn the_children_of_a_kernel_that_ended_with_its_server_go_unless_they_work() {
     let pid = stage.kernel_pid(&kernel);
     stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
     stage.looks_for(LONGER);
-    // Somebody shuts a kernel down; what left its session stays as long as the server does.
+    // A user shuts a kernel down; what left its session stays as long as the server does.
     assert_eq!(stage.rest("server", "DELETE", &format!("/api/kernels/{shut_down}")).0, 204);
     let said = stage.looks_for(LONGER);
     assert!(on_purpose.iter().all(|pid| stage.lives(*pid)), "{}", said.text);

@@ -1,4 +1,4 @@
-//! PID namespaces: a PID means something else on each side, and another init's children are somebody else's.
+//! PID namespaces: a PID means something else on each side, and another init's children are no orphans here.
 
 use serde_json::json;
 

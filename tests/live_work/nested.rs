@@ -1,4 +1,4 @@
-//! Sessions below sessions: a worker starts, or shelters, what belongs to somebody else.
+//! Sessions below sessions: a worker starts, or shelters, what belongs to another session.
 
 use serde_json::json;
 

@@ -64,7 +64,7 @@ fn a_fork_server_that_no_row_names_is_kept_while_sessions_live_below_it() {
     stage.is_spared(&["server", "one", "two"], 0);
 }
 
-/// A leaky gateway has all in its own process group: what init adopted in it may be anybody's.
+/// A leaky gateway has all in its own process group: what init adopted in it may be of any session.
 #[test]
 fn what_a_live_sessions_worker_left_under_init_is_kept_when_another_session_is_reaped() {
     let test = "what_a_live_sessions_worker_left_under_init_is_kept_when_another_session_is_reaped";

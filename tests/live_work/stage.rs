@@ -70,7 +70,7 @@ impl Stage {
         &self.place
     }
 
-    /// From now on the program runs as somebody who isn't root, and `/proc` hides other users' processes from it.
+    /// From now on the program runs as a user who isn't root, and `/proc` hides other users' processes from it.
     pub(crate) fn hide_from_somebody(&self) {
         let remount = json!(["run", ["mount", "-o", "remount,hidepid=invisible", "/proc"]]);
         assert_eq!(self.tell("init", &remount), 0, "a proc of one's own can be mounted again");

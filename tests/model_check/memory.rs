@@ -122,7 +122,7 @@ impl Memory {
         Ledger { boot: Some("boot".into()), gateways: [("gw".into(), memory)].into(), ..Ledger::default() }
     }
 
-    /// Everybody who is remembered.
+    /// All that are remembered.
     pub(crate) fn processes(&self) -> impl Iterator<Item = ProcessIdentity> {
         let workers = self.workers.iter().map(|known| worker(known.name));
         workers.chain(self.process.map(gateway))

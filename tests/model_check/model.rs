@@ -279,7 +279,7 @@ impl Numbers {
         place_in(&self.activities, before, self.activities.contains(&(place, activity)))
     }
 
-    /// What memory says of sessions and workers that nobody can see again means nothing to anybody.
+    /// What memory says of sessions and workers that are never seen again changes no decision.
     pub(crate) fn memory(&self, memory: &mut Memory) {
         memory.process = memory.process.map(|process| self.run(process));
         memory.run = memory.run.map(|run| self.run(run));

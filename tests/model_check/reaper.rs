@@ -208,7 +208,7 @@ fn outcome(answer: Answer) -> Outcome {
     }
 }
 
-/// No act is even thought of on a row that wasn't an orphan's, or on a worker that somebody needed, at any time of its whole grace.
+/// No act is even thought of on a row that wasn't an orphan's, or on a worker that a session needed, at any time of its whole grace.
 fn is_right(due: &Due, world: &World, table: Option<&Table>, asked: Age) -> Result<(), String> {
     if let Some((name, _)) = due.session {
         let row = table.and_then(|table| table.rows.iter().find(|row| row.name == name));

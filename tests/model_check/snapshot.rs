@@ -92,7 +92,7 @@ pub(crate) fn name_of(worker: ProcessIdentity) -> Name {
 }
 
 impl Look {
-    /// Whoever is remembered is asked after.
+    /// What is remembered is asked after.
     fn view(&self, memory: Option<&Memory>) -> ProcessView {
         let seen = |identity: ProcessIdentity, parent: Option<Pid>, argv: &str| Process {
             namespace: None,

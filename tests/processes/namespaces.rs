@@ -1,6 +1,6 @@
 //! What needs a PID namespace or a mount of its own: forced PID reuse, a gateway that is PID 1, a foreign or a hiding `/proc`.
 //!
-//! Each test starts this binary again inside, through `unshare`. That needs root, or user namespaces for everybody; where there is neither,
+//! Each test starts this binary again inside, through `unshare`. That needs root, or user namespaces for all users; where there is neither,
 //! it says so, and under `CI` it fails.
 
 use std::fs::Permissions;
@@ -137,7 +137,7 @@ fn a_proc_of_another_namespace_is_refused() {
 #[test]
 fn what_proc_hides_is_absent_but_not_said_to_be_gone() {
     if !is_inside() {
-        // A copy that everybody may run.
+        // A copy that all users may run.
         let dir = tempfile::tempdir().unwrap();
         let exe = dir.path().join("test");
         std::fs::copy(own_exe(), &exe).unwrap();

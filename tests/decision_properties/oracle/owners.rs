@@ -16,7 +16,7 @@ pub(super) enum Owner {
     Rows(Vec<RowId>),
     /// It goes with the worker above it that nobody owns.
     Above,
-    /// It may be anybody's.
+    /// It may be of any session.
     Doubt(&'static str),
     Nobody(OrphanKind),
 }

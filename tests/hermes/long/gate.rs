@@ -29,7 +29,7 @@ async fn login(release: Release) {
     }
     gateway.run_with(release, Launch { at: ELSEWHERE, environment: &LOGIN, ..Launch::default() }).await;
 
-    // A leak as good as any other, of somebody who logged in with a password.
+    // A leak as good as any other, of a user who logged in with a password.
     gateway.log_in("somebody", "a password").await;
     let mut client = gateway.client().await;
     let session = client.create().await;

@@ -105,7 +105,7 @@ async fn waiting(release: Release) {
     let said = reaper.once().await;
     assert_eq!(said.of(&approval), ("keep", "waiting"), "{}", said.report);
     stays(&reaper, &clarify, "waiting").await;
-    // Whoever comes back and answers finds everything as it was.
+    // A client that comes back and answers finds everything as it was.
     let mut returns = gateway.client().await;
     match question {
         Some(question) => returns.answer(&question, json!({ "choice": "deny" })).await,

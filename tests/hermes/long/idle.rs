@@ -166,7 +166,7 @@ pub(crate) async fn returns(release: Release, rounds: u32) {
             }
             u32::from(first)
         });
-        // Whoever was first is given a little less the next time, which keeps the rounds at the moment of the signal.
+        // The one that was first is given a little less the next time, which keeps the rounds at the moment of the signal.
         let was_ended = said
             .subjects()
             .iter()
