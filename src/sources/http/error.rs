@@ -8,7 +8,8 @@ use humantime::format_duration;
 
 use super::listener::Unwelcome;
 
-/// A request without an answer.
+/// A request without an answer. Written by hand: the place stands within each sentence, where a problem arises the place isn't known, and the
+/// cause depends on the problem, none of which `thiserror` can say.
 #[derive(Debug)]
 pub struct HttpError {
     /// Host and port, as the configuration has them.
