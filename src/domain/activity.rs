@@ -98,6 +98,29 @@ pub struct AtRest {
     pub children: u32,
 }
 
+/// What a worker began after it had started, as far as it is there still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Later {
+    /// Threads.
+    pub threads: u32,
+    /// Children.
+    pub children: u32,
+}
+
+/// What a worker begins within so long of its own start it has at rest, too: its watchdog, its servers.
+pub const STARTING: Duration = Duration::from_secs(60);
+
+impl AtRest {
+    /// Of what it has more than that.
+    fn more_than(self, at_rest: Self) -> Option<Work> {
+        if self.threads > at_rest.threads {
+            return Some(Work::MoreThreads { threads: self.threads, at_rest: at_rest.threads });
+        }
+        (self.children > at_rest.children)
+            .then_some(Work::MoreChildren { children: self.children, at_rest: at_rest.children })
+    }
+}
+
 /// What is remembered of a worker between two looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watched {
@@ -163,11 +186,7 @@ impl Watched {
         // The newer releases keep the threads of a job that has ended.
         let at_rest = if self.quiet_for >= QUIET_IS_REST { has } else { fewest };
         self.at_rest = Some(at_rest);
-        if has.threads > at_rest.threads {
-            return Some(Work::MoreThreads { threads: has.threads, at_rest: at_rest.threads });
-        }
-        (has.children > at_rest.children)
-            .then_some(Work::MoreChildren { children: has.children, at_rest: at_rest.children })
+        has.more_than(at_rest)
     }
 }
 
@@ -190,27 +209,42 @@ pub struct Account {
     /// It wasn't looked at for a while, in which it may have been in use.
     #[serde(default)]
     is_aside: bool,
+    /// It was seen at rest.
+    #[serde(default)]
+    has_rested: bool,
 }
 
 impl Account {
-    /// After the first look.
-    pub fn new(first: Activity, at: Awake) -> Self {
-        let rests_since = first.work_now().is_none().then_some(at);
-        let (watched, ran_at_rest) = (Watched::new(first), first.ran);
+    /// After the first look. `later`: what it began after its start may be of work that goes on, until that has been quiet for long.
+    pub fn new(first: Activity, later: Later, at: Awake) -> Self {
+        let at_rest = AtRest {
+            threads: first.threads.saturating_sub(later.threads),
+            children: first.children.saturating_sub(later.children),
+        };
+        let knows_more = later != Later { threads: 0, children: 0 };
+        let watched = Watched { at_rest: knows_more.then_some(at_rest), ..Watched::new(first) };
+        let rests_since = (first.work_now().is_none() && !knows_more).then_some(at);
         Self {
             watched,
             at,
             rests_since,
             looked_at_since: at,
             least_children: None,
-            ran_at_rest,
+            ran_at_rest: first.ran,
             is_aside: false,
+            has_rested: false,
         }
+    }
+
+    /// What the one look shows, where there was none before.
+    pub fn work_now(&self) -> Option<Work> {
+        let has = self.watched.last.has();
+        self.watched.last.work_now().or_else(|| has.more_than(self.watched.at_rest?))
     }
 
     /// Whether it was seen at rest, so that the next look can tell what it has more than then.
     pub fn knows_rest(&self) -> bool {
-        self.watched.at_rest.is_some()
+        self.has_rested
     }
 
     /// It isn't looked at for now. What it does until the next look is of no matter; what it has at rest is kept.
@@ -231,6 +265,7 @@ impl Account {
         }
         let work = self.watched.look(now, within).or_else(|| self.ran_for_long(now, at));
         if work.is_none() {
+            self.has_rested = true;
             self.least_children = Some(self.least_children.unwrap_or(now.children).min(now.children));
         }
         let has_more = self.least_children.is_some_and(|least| now.children > least);
@@ -257,8 +292,8 @@ impl Account {
             let last = account.watched.last;
             (last.main, last.threads, last.children, last.commands, last.connections, account.watched.at_rest)
         };
-        shown(self) == shown(other)
-            && (self.rests_since, self.is_aside) == (other.rests_since, other.is_aside)
+        let known = |account: &Self| (account.rests_since, account.is_aside, account.has_rested);
+        shown(self) == shown(other) && known(self) == known(other)
     }
 }
 
@@ -267,6 +302,7 @@ mod tests {
     use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
+    const NONE_LATER: Later = Later { threads: 0, children: 0 };
 
     fn at_rest() -> Activity {
         let main = MainThread { asleep: true, ran: Duration::from_millis(700), switches: 90 };
@@ -375,7 +411,7 @@ mod tests {
             let main = MainThread { switches, ..at_rest().main };
             Activity { main, ..at_rest() }
         };
-        let mut account = Account::new(used(1), at(0));
+        let mut account = Account::new(used(1), NONE_LATER, at(0));
         assert_eq!(account.rests_since, Some(at(0)));
         assert_eq!(account.look(used(1), at(60)), None);
         assert_eq!((account.rests_since, account.looked_at_since), (Some(at(0)), at(0)));
@@ -389,13 +425,13 @@ mod tests {
         assert!(!account.is_told_by(&first));
         assert_eq!(account.look(used(2), at(220)), None);
         assert_eq!(account.rests_since, Some(at(220)));
-        assert_eq!(Account::new(Activity { connections: 1, ..used(1) }, at(0)).rests_since, None);
+        assert_eq!(Account::new(Activity { connections: 1, ..used(1) }, NONE_LATER, at(0)).rests_since, None);
     }
 
     #[test]
     fn of_one_that_was_in_use_meanwhile_only_what_it_has_at_rest_is_compared() {
         let at = |seconds: u64| Awake::from_nanos(0) + Duration::from_secs(seconds);
-        let mut account = Account::new(at_rest(), at(0));
+        let mut account = Account::new(at_rest(), NONE_LATER, at(0));
         assert!(!account.knows_rest());
         assert_eq!(account.look(at_rest(), at(1)), None);
         assert!(account.knows_rest());
@@ -417,7 +453,7 @@ mod tests {
     #[test]
     fn a_child_that_only_sleeps_keeps_its_worker_from_being_ended_however_long_it_does() {
         let at = |seconds: u64| Awake::from_nanos(0) + Duration::from_secs(seconds);
-        let mut account = Account::new(at_rest(), at(0));
+        let mut account = Account::new(at_rest(), NONE_LATER, at(0));
         assert_eq!(account.look(at_rest(), at(60)), None);
         let with_a_command = Activity { children: 2, ..at_rest() };
         for minute in 2..40 {
@@ -435,8 +471,8 @@ mod tests {
             ran: at_rest().ran + Duration::from_micros(micros * seconds),
             ..at_rest()
         };
-        let mut polls = Account::new(polling(0, 1700), at(0));
-        let mut rests = Account::new(polling(0, 210), at(0));
+        let mut polls = Account::new(polling(0, 1700), NONE_LATER, at(0));
+        let mut rests = Account::new(polling(0, 210), NONE_LATER, at(0));
         let half_a_minute = Duration::from_secs(30);
         for second in (5..600).step_by(5) {
             let shown = polls.look(polling(second, 1700), at(second));
@@ -446,5 +482,30 @@ mod tests {
             assert_eq!(rests.look(polling(second, 210), at(second)), None, "second {second}");
         }
         assert_eq!(rests.rests_since, Some(at(0)));
+    }
+
+    #[test]
+    fn what_it_began_later_is_no_rest_until_it_was_quiet_for_long() {
+        let at = |minute: u64| Awake::from_nanos(0) + MINUTE * u32::try_from(minute).unwrap();
+        let later = Later { threads: 2, children: 0 };
+        let mut account = Account::new(at_rest(), later, at(0));
+        let more = Some(Work::MoreThreads { threads: 3, at_rest: 1 });
+        assert_eq!((account.work_now(), account.rests_since), (more, None));
+        for minute in 1..10 {
+            assert_eq!((account.look(at_rest(), at(minute)), account.rests_since), (more, None));
+        }
+        assert_eq!((account.look(at_rest(), at(10)), account.rests_since), (None, Some(at(10))));
+        // A server that it started later.
+        let server = Later { threads: 0, children: 1 };
+        let mut account = Account::new(at_rest(), server, at(0));
+        assert_eq!(account.work_now(), Some(Work::MoreChildren { children: 1, at_rest: 0 }));
+        for minute in 1..=10 {
+            assert_eq!(account.look(at_rest(), at(minute)).is_none(), minute == 10);
+        }
+        assert_eq!(account.rests_since, Some(at(10)));
+        // Without them it rests at once.
+        let mut account = Account::new(at_rest(), later, at(0));
+        let without = Activity { threads: 1, ..at_rest() };
+        assert_eq!((account.look(without, at(1)), account.rests_since), (None, Some(at(1))));
     }
 }

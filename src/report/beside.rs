@@ -37,13 +37,17 @@ pub(super) fn told(seen: &Observation, gateway: &GatewayObservation, judged: &[J
             least => format!("; {who} nothing for {least}"),
         };
     }
+    if matches!(outside.clients, Clients::Connected(_)) && !workers.rest.is_empty() {
+        words += "; a connection that a proxy keeps counts as a client, too";
+    }
     let would_go =
         judged.iter().any(|judged| matches!(judged.verdict, Verdict::Keep(Keep::TableNotTrusted(_))));
     if outside.clients == Clients::Nobody && !workers.rest.is_empty() && would_go {
         words += "; without_table = \"workers\" ends such workers after worker_grace, and no session";
     }
     if judged.iter().any(is_unattended_in_its_grace) {
-        words += "; a grace counts only while they are looked at every minute, by `watch` or `once --wait`";
+        words += "; a grace counts only while they are looked at every minute: by `watch`, or by `once --wait` with more than \
+                  worker_grace";
     }
     Some(words)
 }

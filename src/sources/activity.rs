@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::processes::{Proc, ProcessDir, ProcessesError};
-use crate::domain::activity::{Activity, MainThread};
+use crate::domain::activity::{Activity, Later, MainThread};
 use crate::domain::ids::Pid;
 use crate::domain::process::ProcessIdentity;
 
@@ -62,6 +62,34 @@ impl Activities {
             return Err(ProcessesError::Read { what, source: Errno::NOENT.into() });
         }
         Ok(read.map(|activity| (identity, activity)))
+    }
+
+    /// How many threads and children this process has that began more than `after` after it did: not those that it started with, and maybe
+    /// of work that goes on. `None`: it is gone.
+    ///
+    /// # Errors
+    /// Something of it can't be read.
+    pub fn begun_later(
+        &mut self,
+        identity: &ProcessIdentity,
+        after: Duration,
+    ) -> Result<Option<Later>, ProcessesError> {
+        let Some(dir) = self.proc.process(identity.pid)? else { return Ok(None) };
+        let ticks = after.as_secs().saturating_mul(rustix::param::clock_ticks_per_second());
+        let latest = identity.start_ticks.saturating_add(ticks);
+        let Some(threads) = dir.numbers("task")? else { return Ok(None) };
+        let mut later = Later { threads: 0, children: 0 };
+        for thread in threads {
+            let line = dir.text(&format!("task/{thread}/stat"), &mut self.buffer)?;
+            later.threads += u32::from(line.and_then(started).is_some_and(|started| started > latest));
+        }
+        for child in self.proc.children_of_process(&dir)? {
+            let Some(child) = self.proc.process(child)? else { continue };
+            let line = child.text("stat", &mut self.buffer)?;
+            later.children += u32::from(line.and_then(started).is_some_and(|started| started > latest));
+        }
+        let is_it = self.alive(&dir)?.is_some_and(|found| found == *identity);
+        Ok(is_it.then_some(later))
     }
 
     fn alive(&mut self, dir: &ProcessDir) -> Result<Option<ProcessIdentity>, ProcessesError> {
@@ -123,6 +151,11 @@ impl Activities {
     }
 }
 
+/// When it started, in clock ticks since boot: the 22nd field of `stat`. The name before it may hold anything.
+fn started(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 /// Whether it sleeps, and how often it was switched.
 fn main_thread(status: &str) -> Option<(bool, u64)> {
     let field = |name: &str| {
@@ -164,6 +197,8 @@ mod tests {
         assert_eq!(main_thread("State:\tS (sleeping)\n"), None);
         assert_eq!(spent("700123456 1000 90\n"), Some(Duration::from_nanos(700_123_456)));
         assert_eq!(spent("\n"), None);
+        let stat = "7 (a) b (c)) S 1 7 7 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 3 0 2578429 1 1";
+        assert_eq!((started(stat), started("7 (a")), (Some(2_578_429), None));
         assert_eq!(
             (socket("socket:[4711]"), socket("pipe:[4711]"), socket("/dev/null")),
             (Some(4711), None, None)
@@ -179,7 +214,7 @@ mod tests {
         for child in children: child.kill()";
 
     #[expect(clippy::disallowed_methods, reason = "a test starts a process of its own")]
-    fn children(stdins: &[&str]) -> (u32, u32) {
+    fn children(stdins: &[&str]) -> (u32, u32, Later) {
         let mut parent = Command::new("python3")
             .args(["-c", PARENT])
             .args(stdins)
@@ -189,16 +224,36 @@ mod tests {
             .unwrap();
         parent.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let pid = Pid::new(parent.id().into()).unwrap();
-        let read = Activities::open().unwrap().read_pid(pid, &HashSet::new()).unwrap();
+        let mut activities = Activities::open().unwrap();
+        let (identity, activity) = activities.read_pid(pid, &HashSet::new()).unwrap().unwrap();
+        let later = activities.begun_later(&identity, Duration::from_secs(60)).unwrap().unwrap();
         drop(parent.stdin.take());
         parent.wait().unwrap();
-        read.map(|(_, activity)| (activity.children, activity.commands)).unwrap()
+        (activity.children, activity.commands, later)
     }
 
     #[test]
     fn a_child_that_does_not_talk_over_a_stdin_of_its_own_is_a_command() {
-        assert_eq!(children(&[]), (0, 0));
-        assert_eq!(children(&["pipe", "pipe"]), (2, 0));
-        assert_eq!(children(&["pipe", "null", "own"]), (3, 2));
+        let none_later = Later { threads: 0, children: 0 };
+        assert_eq!(children(&[]), (0, 0, none_later));
+        assert_eq!(children(&["pipe", "pipe"]), (2, 0, none_later));
+        assert_eq!(children(&["pipe", "null", "own"]), (3, 2, none_later));
+    }
+
+    #[test]
+    fn what_a_process_began_after_its_start_is_told_from_what_it_started_with() {
+        // Of this process, which has been running for a while, by a span of no length: the thread that is started now is later.
+        let mut activities = Activities::open().unwrap();
+        let own = Pid::new(std::process::id().into()).unwrap();
+        let (identity, _) = activities.read_pid(own, &HashSet::new()).unwrap().unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        let (over, wait) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || wait.recv());
+        let later = activities.begun_later(&identity, Duration::ZERO).unwrap().unwrap();
+        assert!(later.threads > 0, "{later:?}");
+        drop(over);
+        assert!(thread.join().unwrap().is_err());
+        let another = ProcessIdentity { start_ticks: identity.start_ticks + 1, ..identity };
+        assert_eq!(activities.begun_later(&another, Duration::ZERO).unwrap(), None);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use crate::domain::activity::{Account, Work};
+use crate::domain::activity::{Account, STARTING, Work};
 use crate::domain::decide::WORKER_BUSY;
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
@@ -131,8 +131,12 @@ impl AtWork {
         let work = match self.accounts.get_mut(&identity) {
             Some(account) => account.look(activity, at),
             None => {
-                self.accounts.insert(identity, Account::new(activity, at));
-                activity.work_now()
+                let begun = self.activities().and_then(|it| it.begun_later(&identity, STARTING));
+                let Ok(later) = begun else { return Shown::Unknown };
+                let Some(later) = later else { return Shown::Gone };
+                let account = Account::new(activity, later, at);
+                self.accounts.insert(identity, account);
+                account.work_now()
             }
         };
         if let Some(work) = work {

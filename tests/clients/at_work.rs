@@ -56,6 +56,28 @@ fn a_worker_at_work_is_kept_though_no_client_is_connected_and_one_at_rest_is_end
 }
 
 #[test]
+fn an_idle_worker_of_a_connected_client_is_ended_where_that_is_asked_for_and_one_in_use_is_not() {
+    const TEST: &str =
+        "an_idle_worker_of_a_connected_client_is_ended_where_that_is_asked_for_and_one_in_use_is_not";
+    if !is_possible(TEST, &[]) {
+        return;
+    }
+    let scene = Scene::new();
+    scene.configure_policy("idle_worker = \"500ms\"");
+    let idle = scene.client_at("idle", ADDRESS, PORT);
+    let worker = scene.worker();
+    let runs = scene.client_at("runs", ADDRESS, PORT);
+    runs.does(&json!(["command", "/run"]));
+    let in_use: Vec<u64> = scene.workers().into_iter().filter(|it| *it != worker).collect();
+    let watch = scene.watch();
+    watch.ends_as("idle-worker", &[worker]);
+    watch.spares_others(&in_use, "2 clients are connected");
+    // Its session is there, and its next command starts another worker.
+    idle.commands();
+    runs.commands();
+}
+
+#[test]
 fn a_client_that_comes_and_goes_between_two_looks_starts_the_grace_again_if_it_used_its_worker() {
     const TEST: &str =
         "a_client_that_comes_and_goes_between_two_looks_starts_the_grace_again_if_it_used_its_worker";

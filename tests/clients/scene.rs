@@ -95,8 +95,17 @@ impl Scene {
         self.configure_url(&format!("http://127.0.0.1:{port}"), more);
     }
 
-    pub(crate) fn configure_url(&self, url: &str, more: &str) {
-        let policy = "worker_grace = \"500ms\"\nterm_timeout = \"2s\"\nwithout_table = \"workers\"\n";
+    fn configure_url(&self, url: &str, more: &str) {
+        self.configure_all("without_table = \"workers\"", url, more);
+    }
+
+    /// With these keys of the policy.
+    pub(crate) fn configure_policy(&self, policy: &str) {
+        self.configure_all(policy, &format!("http://127.0.0.1:{PORT}"), "");
+    }
+
+    fn configure_all(&self, policy: &str, url: &str, more: &str) {
+        let policy = format!("worker_grace = \"500ms\"\nterm_timeout = \"2s\"\n{policy}\n");
         let gateway = format!("[[gateway]]\nname = \"desk\"\nkind = \"hermes\"\nurl = \"{url}\"\n{more}\n");
         self.stage.place().write("reaper.toml", format!("[policy]\n{policy}{gateway}"));
     }
@@ -209,11 +218,15 @@ impl Watch<'_> {
 
     /// These are ended, as unattended workers, and nothing else is.
     pub(crate) fn ends(&self, workers: &[u64]) {
+        self.ends_as("unattended-worker", workers);
+    }
+
+    pub(crate) fn ends_as(&self, orphan: &str, workers: &[u64]) {
         let stage = &self.scene.stage;
         self.scene.eventually("the workers were ended", || workers.iter().all(|worker| !stage.runs(*worker)));
         self.scene.eventually("that was written down", || self.ended().len() == workers.len());
         for (pid, kind) in self.ended() {
-            assert!(workers.contains(&pid) && kind == "unattended-worker", "{pid}: {kind}");
+            assert!(workers.contains(&pid) && kind == orphan, "{pid}: {kind}");
         }
         assert!(stage.runs(self.scene.dashboard), "the dashboard was ended");
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway_reaper::domain::activity::{Account, Activity, MainThread};
+use gateway_reaper::domain::activity::{Account, Activity, Later, MainThread};
 use gateway_reaper::domain::outside::{Clients, Outside};
 use gateway_reaper::domain::policy::WithoutTable;
 use gateway_reaper::domain::table::{Answer, NoTable, Session, TableView, Told, Turn};
@@ -30,7 +30,9 @@ fn shows(world: &mut World, raw: u32, activity: Activity) {
     let accounts = &mut world.seen.processes.accounts;
     match accounts.get_mut(&identity(raw)) {
         Some(account) => drop(account.look(activity, now)),
-        None => drop(accounts.insert(identity(raw), Account::new(activity, now))),
+        None => drop(
+            accounts.insert(identity(raw), Account::new(activity, Later { threads: 0, children: 0 }, now)),
+        ),
     }
 }
 

@@ -1,5 +1,5 @@
 //! A model that answers what the test tells it to, as late as it likes. What to do stands in the prompt:
-//! `HOLD:name` is answered when the test lets it go, `TOOL:{"name": …, "arguments": {…}}` calls a tool first.
+//! `HOLD:name` is answered when the test lets it go, `LIMIT:name` never but that there were too many requests, `TOOL:{"name": …, "arguments": {…}}` calls a tool first.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -128,8 +128,16 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<(String, Vec<u8>)> 
 
 fn complete(stream: &mut TcpStream, request: &Value, script: &Script) -> std::io::Result<()> {
     let answer = decide(request, script);
+    if matches!(answer, Answer::Later) {
+        let body = r#"{"error":{"message":"too many requests","type":"rate_limit_error"}}"#;
+        return write!(
+            stream,
+            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    }
     let (message, finish) = match &answer {
-        Answer::Text => (json!({ "role": "assistant", "content": "ok" }), "stop"),
+        Answer::Text | Answer::Later => (json!({ "role": "assistant", "content": "ok" }), "stop"),
         Answer::Tool(call) => {
             let function = json!({ "name": call["name"], "arguments": call["arguments"].to_string() });
             let calls = json!([{ "index": 0, "id": "call_1", "type": "function", "function": function }]);
@@ -164,6 +172,8 @@ fn write_json(stream: &mut TcpStream, body: &Value) -> std::io::Result<()> {
 
 enum Answer {
     Text,
+    /// That it is to ask again later.
+    Later,
     Tool(Value),
 }
 
@@ -182,6 +192,10 @@ fn decide(request: &Value, script: &Script) -> Answer {
         state.held.insert(name.to_owned());
         drop(state);
         script.wait(|state| state.released.contains(name));
+    }
+    if let Some(name) = word_after(&text, "LIMIT:") {
+        script.state.lock().unwrap().held.insert(name.to_owned());
+        return Answer::Later;
     }
     let has_result = messages[at..].iter().any(|message| message["role"] == "tool");
     match text.split_once("TOOL:") {
