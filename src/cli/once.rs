@@ -9,6 +9,8 @@ use super::signals::Signals;
 use super::{environment, leftovers, output};
 use crate::domain::policy::Mode;
 use crate::operate::Runner;
+use crate::operate::last_run::Failed;
+use crate::report::json;
 use crate::sources::clock;
 use crate::sweep::{Patience, Run, Store, Sweep};
 
@@ -33,6 +35,7 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
 
     store.run_by(&Runner::new("once", None, &config), config.audit);
 
+    let failed_before = store.notes().last_run().failures.clone();
     if args.quiet {
         let gateways = config.gateways.iter().map(|gateway| gateway.name.as_str());
         let known: Vec<&str> = gateways.filter(|name| !store.notes().is_to_be_told_when_down(name)).collect();
@@ -66,6 +69,13 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
     }
     report.made_with(&config.source, &dir);
     let exit = Exit::of(&report);
+    // Cron sends a mail for each run that says something.
+    if args.quiet && !args.json {
+        report.without_known(|gateway, line| {
+            Failed::of(gateway.as_str(), &json::entry(line))
+                .is_some_and(|failed| failed_before.contains(&failed))
+        });
+    }
     output::print(args, report)?;
     Ok(exit)
 }

@@ -228,10 +228,10 @@ impl Story<'_> {
             return match &self.last_seen {
                 Some(seen) => {
                     let since = when::ago(&seen.since, time);
-                    format!(
-                        "not known: its gateway's table can't be read; before: {} since {since}",
-                        seen.state
-                    )
+                    let detail =
+                        seen.state.detail.as_deref().map(|detail| format!(", {}", plain(detail, 200)));
+                    let before = format!("{}{}", seen.state, detail.unwrap_or_default());
+                    format!("not known: its gateway's table can't be read; before: {before}; since {since}")
                 }
                 None => "not there".to_owned(),
             };

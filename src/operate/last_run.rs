@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
 use super::levels::Levels;
-use super::seen::Seen;
-use crate::report::json::{Document, Gateway};
+use super::seen::{self, Seen};
+use crate::report::json::{Document, Entry, Gateway};
 use crate::state::files;
 
 const NAME: &str = "last_run.json";
@@ -51,8 +51,31 @@ pub struct LastRun {
     pub levels: Levels,
     /// How each gateway fared.
     pub gateways: Vec<GatewayRun>,
+    /// What could not be reaped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<Failed>,
     /// What was ever done.
     pub counters: Counters,
+}
+
+/// One that could not be reaped: a quiet run tells it once, until it changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Failed {
+    /// Whose orphan.
+    pub gateway: String,
+    /// By kind and id.
+    pub subject: String,
+    /// Why.
+    pub why: Option<String>,
+}
+
+impl Failed {
+    /// `None`: it did not fail.
+    pub(crate) fn of(gateway: &str, entry: &Entry<'_>) -> Option<Self> {
+        let (gateway, subject) = (gateway.to_owned(), seen::name_of(entry));
+        (entry.outcome == Some("failed")).then(|| Self { gateway, subject, why: entry.detail.clone() })
+    }
 }
 
 /// A gateway in the last run.
@@ -131,6 +154,10 @@ impl LastRun {
             GatewayRun::of(gateway, before, &self.ended_at)
         });
         self.gateways = now.collect();
+        let failed = |gateway: &Gateway<'_>| -> Vec<Failed> {
+            gateway.subjects.iter().filter_map(|entry| Failed::of(gateway.name, entry)).collect()
+        };
+        self.failures = report.gateways.iter().flat_map(failed).collect();
         self.counters.count(report, &self.result);
         self.levels = Levels::of(report, seen, ended);
     }
@@ -184,7 +211,6 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::report::json::Entry;
 
     fn at(seconds: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(seconds)

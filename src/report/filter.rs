@@ -62,6 +62,13 @@ impl Report {
         }
     }
 
+    /// Leaves out what is known already.
+    pub(crate) fn without_known(&mut self, is_known: impl Fn(&GatewayName, &Line) -> bool) {
+        for gateway in &mut self.gateways {
+            gateway.subjects.retain(|line| !is_known(&gateway.name, line));
+        }
+    }
+
     /// Leaves out what failed in the same way before, and was told then.
     pub fn without_told(&mut self, told: &[(Subject, Box<str>)]) {
         for gateway in &mut self.gateways {

@@ -60,7 +60,12 @@ pub fn render(report: &Report, manner: Manner) -> String {
         let _ = writeln!(text, "{SOON}nothing is reaped{SOON:#}: {}", plain(words, 200));
     }
     let is_asked_for = |gateway: &&GatewayReport| {
-        report.left_out.is_none() || !gateway.subjects.is_empty() || gateway.error.is_some()
+        let mut lines = gateway.subjects.iter();
+        let has_lines = match manner.detail {
+            Detail::Acts => lines.any(is_act),
+            _ => report.left_out.is_none() || lines.next().is_some(),
+        };
+        has_lines || gateway.error.is_some()
     };
     for gateway in report.gateways.iter().filter(is_asked_for) {
         render_gateway(&mut text, gateway, manner);
@@ -105,7 +110,6 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, manner: Manner) {
     if let Some(beside) = gateway.beside.as_deref().filter(|_| manner.detail != Detail::Acts) {
         let _ = writeln!(text, "  beside it: {}", plain(beside, 400));
     }
-    let is_act = |line: &Line| !matches!(line.judged.verdict, Verdict::Keep(_) | Verdict::Wait { .. });
     let mut lines: Vec<&Line> =
         gateway.subjects.iter().filter(|line| manner.detail != Detail::Acts || is_act(line)).collect();
     if manner.detail == Detail::Status {
@@ -124,6 +128,10 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, manner: Manner) {
     for sum in sums {
         let _ = writeln!(text, "  {QUIET}{:<8}{QUIET:#} {}", sum.word, sum.told());
     }
+}
+
+fn is_act(line: &Line) -> bool {
+    !matches!(line.judged.verdict, Verdict::Keep(_) | Verdict::Wait { .. })
 }
 
 fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usize, manner: Manner) {

@@ -352,7 +352,7 @@ fn explain_knows_what_was_seen_before_a_table_could_not_be_read_and_names_a_gate
     assert_eq!(place.once([]).code, Some(3));
     for named in ["abc", "talk-1"] {
         let ran = ask(&place, ["explain", named]);
-        let expected = "now: not known: its gateway's table can't be read; before: keep attached since ";
+        let expected = "now: not known: its gateway's table can't be read; before: keep attached, a client is attached; since ";
         assert!(ran.code == Some(0) && ran.out.contains(expected), "{ran:?}");
     }
     // A report that has it says it once, and stderr not again.

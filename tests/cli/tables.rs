@@ -167,3 +167,28 @@ fn the_token_is_sent_and_shown_nowhere() {
         assert!(!std::fs::read_to_string(&path).unwrap().contains("t0ken"), "{}", path.display());
     }
 }
+
+#[test]
+fn a_quiet_run_tells_one_failure_once_until_it_changes_and_only_of_the_gateways_that_it_is_about() {
+    let (desk, calm) = (Gateway::start(), Gateway::start());
+    desk.publish(&table(None, &[orphan("a")]));
+    desk.on_reap("a", Answer::Says(500, "no".into()));
+    let place =
+        Place::with(&format!("[policy]\ngrace = \"0s\"\n{}{}", desk.section("desk"), calm.section("calm")));
+    let quiet = || {
+        let ran = place.once(["-q"]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        ran.out + &ran.err
+    };
+    let first = quiet();
+    assert!(first.contains("FAILED   session a") && !first.contains("calm"), "{first}");
+    assert_eq!((quiet(), quiet()), (String::new(), String::new()));
+    assert!(place.once([]).out.contains("FAILED   session a"), "who isn't quiet is told every time");
+    assert_eq!(place.once(["-q", "--json"]).subject("a")["outcome"], "failed", "a program gets all of it");
+    desk.on_reap("a", Answer::Says(503, "no".into()));
+    assert!(quiet().contains("503"), "it changed");
+    assert_eq!(quiet(), "");
+    desk.publish(&table(None, &[orphan("a"), orphan("b")]));
+    let beside = quiet();
+    assert!(beside.contains("gone     session b") && !beside.contains("session a"), "{beside}");
+}
