@@ -70,8 +70,8 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
     report.made_with(&config.source, &dir);
     let exit = Exit::of(&report);
     // Cron sends a mail for each run that says something.
-    if args.quiet && !args.json {
-        report.without_known(|gateway, line| {
+    if args.quiet {
+        report.tell_no_more(|gateway, line| {
             Failed::of(gateway.as_str(), &json::entry(line))
                 .is_some_and(|failed| failed_before.contains(&failed))
         });

@@ -50,7 +50,7 @@ fn leave_to_the_journal(args: &Args, report: &mut Report) {
         return;
     }
     match journal::tell(report) {
-        Ok(()) => report.without_ended(),
+        Ok(()) => report.tell_no_more(|_, line| line.ending().is_some()),
         Err(error) => tracing::debug!(%error, "the journal doesn't hear what was done; the report has it"),
     }
 }

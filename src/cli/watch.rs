@@ -55,9 +55,7 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                     // Nothing is left unreaped because a log is full.
                     let mut report = run.report;
                     report.made_with(&config_file, &dir);
-                    if !args.json {
-                        report.without_told(&before);
-                    }
+                    report.tell_no_more(|_, line| line.failed_as(&before));
                     if let Err(failure) = output::print_timed(args, report, detail) {
                         failure.tell();
                     }

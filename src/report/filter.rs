@@ -55,24 +55,12 @@ impl Report {
         lines.filter(|(_, line)| line.ending().is_some())
     }
 
-    /// Leaves out what was done, or tried: it is told elsewhere.
-    pub fn without_ended(&mut self) {
+    /// Says of which lines it is known that they are told already.
+    pub(crate) fn tell_no_more(&mut self, is_told: impl Fn(&GatewayName, &Line) -> bool) {
         for gateway in &mut self.gateways {
-            gateway.subjects.retain(|line| line.ending().is_none());
-        }
-    }
-
-    /// Leaves out what is known already.
-    pub(crate) fn without_known(&mut self, is_known: impl Fn(&GatewayName, &Line) -> bool) {
-        for gateway in &mut self.gateways {
-            gateway.subjects.retain(|line| !is_known(&gateway.name, line));
-        }
-    }
-
-    /// Leaves out what failed in the same way before, and was told then.
-    pub fn without_told(&mut self, told: &[(Subject, Box<str>)]) {
-        for gateway in &mut self.gateways {
-            gateway.subjects.retain(|line| !line.failed_as(told));
+            for line in &mut gateway.subjects {
+                line.is_told |= is_told(&gateway.name, line);
+            }
         }
     }
 }

@@ -62,7 +62,7 @@ pub fn render(report: &Report, manner: Manner) -> String {
     let is_asked_for = |gateway: &&GatewayReport| {
         let mut lines = gateway.subjects.iter();
         let has_lines = match manner.detail {
-            Detail::Acts => lines.any(is_act),
+            Detail::Acts => lines.any(Line::is_act),
             _ => report.left_out.is_none() || lines.next().is_some(),
         };
         has_lines || gateway.error.is_some()
@@ -110,8 +110,8 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, manner: Manner) {
     if let Some(beside) = gateway.beside.as_deref().filter(|_| manner.detail != Detail::Acts) {
         let _ = writeln!(text, "  beside it: {}", plain(beside, 400));
     }
-    let mut lines: Vec<&Line> =
-        gateway.subjects.iter().filter(|line| manner.detail != Detail::Acts || is_act(line)).collect();
+    let is_shown = |line: &&Line| if manner.detail == Detail::Acts { line.is_act() } else { !line.is_told };
+    let mut lines: Vec<&Line> = gateway.subjects.iter().filter(is_shown).collect();
     if manner.detail == Detail::Status {
         lines.sort_by_key(|line| line.due());
     }
@@ -128,10 +128,6 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, manner: Manner) {
     for sum in sums {
         let _ = writeln!(text, "  {QUIET}{:<8}{QUIET:#} {}", sum.word, sum.told());
     }
-}
-
-fn is_act(line: &Line) -> bool {
-    !matches!(line.judged.verdict, Verdict::Keep(_) | Verdict::Wait { .. })
 }
 
 fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usize, manner: Manner) {

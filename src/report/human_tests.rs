@@ -18,7 +18,7 @@ fn line(id: &str, worker: u64, mebibytes: u64, verdict: Verdict) -> Line {
         by_hand: None,
         verdict,
     };
-    Line { judged, end: None }
+    Line { judged, end: None, is_told: false }
 }
 
 fn report() -> Report {

@@ -107,6 +107,8 @@ pub(crate) struct Line {
     pub(crate) judged: Judged,
     /// Of what was due, once the run is over.
     pub(crate) end: Option<End>,
+    /// It is told already, elsewhere or in an earlier report: it counts, and has no line.
+    pub(crate) is_told: bool,
 }
 
 /// What came of what was due.
@@ -122,6 +124,11 @@ impl Line {
     /// It is due, and this run did nothing about it, or nothing yet.
     pub(crate) fn is_only_due(&self) -> bool {
         matches!((&self.judged.verdict, &self.end), (Verdict::Reap { .. }, None | Some(End::Told)))
+    }
+
+    /// Whether a report of acts alone has a line of it.
+    pub(crate) fn is_act(&self) -> bool {
+        !self.is_told && matches!(self.judged.verdict, Verdict::Reap { .. } | Verdict::Deferred { .. })
     }
 
     /// How its teardown ended.
@@ -214,9 +221,7 @@ impl Report {
 
     /// Whether something was due: whether a report of acts alone has a line.
     pub fn has_acts(&self) -> bool {
-        let is_act =
-            |line: &Line| matches!(line.judged.verdict, Verdict::Reap { .. } | Verdict::Deferred { .. });
-        self.lines().any(is_act)
+        self.lines().any(Line::is_act)
     }
 
     /// Who would be reaped, were there no dry run. A watcher tells of them when they change, not at every look.
@@ -297,7 +302,7 @@ fn described(seen: &Observation, plan: GatewayPlan) -> GatewayReport {
         Some(TableView::Not(missing)) => (missing.answer.into(), Some(missing.why.clone())),
         None => (TableState::Unreachable, None),
     };
-    let subjects = plan.judged.into_iter().map(|judged| Line { judged, end: None }).collect();
+    let subjects = plan.judged.into_iter().map(|judged| Line { judged, end: None, is_told: false }).collect();
     let pid = plan.process.map(|process| process.pid);
     GatewayReport { name: plan.name, table, error, beside, pid, software: Software::default(), subjects }
 }

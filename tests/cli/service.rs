@@ -133,6 +133,10 @@ fn the_journal_gets_what_was_done_with_its_fields_and_the_report_has_the_rest() 
     has(&entries[0], &[&format!("REAPER_RUN={run}")]);
     let log = place.read("log");
     assert!(log.contains("kept-1") && !log.contains("gone-1") && !log.contains("broken-1"), "{log}");
+    assert!(
+        log.starts_with("desk: 3 sessions\n") && log.ends_with("1 reaped, 1 FAILED, 1 left alone\n"),
+        "{log}"
+    );
 
     // Where no journal listens, the report has all of it.
     drop(socket);

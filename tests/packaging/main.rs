@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "the program under test is a process")]
 
+mod journal;
 mod man;
 mod prometheus;
 mod readme;

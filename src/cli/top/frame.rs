@@ -221,7 +221,7 @@ mod tests {
             by_hand: None,
             verdict,
         };
-        Line { judged, end: None }
+        Line { judged, end: None, is_told: false }
     }
 
     fn report() -> Report {
