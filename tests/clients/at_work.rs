@@ -106,7 +106,7 @@ fn a_client_that_comes_and_goes_between_two_looks_starts_the_grace_again_if_it_u
     watch.signal(Signal::CONT);
     watch.ends(&[worker]);
     let ended = watch.acts();
-    let at = ended.iter().find(|act| act["step"] == "SIGTERM").map(|act| time_of(act)).unwrap();
+    let at = ended.iter().find(|act| act["step"] == "SIGTERM").map(time_of).unwrap();
     let after = at.duration_since(used).unwrap();
     assert!(after >= Duration::from_millis(500), "{after:?} after it was used: {ended:#?}");
 }

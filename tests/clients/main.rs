@@ -3,7 +3,12 @@
 //!
 //! The everyday ones play before a small stand-in for a dashboard, each in a PID and network namespace of its own; the long ones before a
 //! real Hermes. The program is the compiled binary, and `watch` looks at short intervals with a short grace.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that can't go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 #![expect(
     clippy::disallowed_methods,
     reason = "the program under test is a process, and real processes take real time"
