@@ -79,6 +79,12 @@ fn a_dashboard_in_another_network_namespace_is_known_by_its_own_table() {
     let client = inside(&scene, "inside");
     let worker = scene.worker();
     let watch = scene.watch();
+    let said = scene.listener();
+    let not = format!(", and not process {}, which is taken for the gateway", scene.dashboard);
+    assert!(
+        said.contains(&format!("process {} ", scene.stage.pid("forwarder"))) && said.ends_with(&not),
+        "{said}"
+    );
     // The client, and what the forwarder has open for reapers.
     watch.spares(&[worker], "clients are connected");
     client.leaves();
@@ -101,6 +107,8 @@ fn where_the_listener_is_not_in_the_table_that_was_read_nothing_is_known() {
     scene.stage.tell("dashboard", &json!(["leave the network"]));
     let watch = scene.watch();
     watch.spares(&[worker], "nothing listens at its port in this network namespace");
+    let said = scene.listener();
+    assert!(said.contains("taken for the gateway, in another network namespace"), "{said}");
     client.leaves();
     watch.spares(&[worker], "nothing listens at its port in this network namespace");
 }

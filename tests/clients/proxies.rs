@@ -123,4 +123,6 @@ fn a_reaper_that_asks_through_a_proxy_ends_no_worker() {
     watch.spares(&[worker], "no workers; no client is connected");
     client.leaves();
     watch.spares(&[worker], "no workers; no client is connected");
+    let said = scene.listener();
+    assert!(said.contains("(nginx) of ") && said.ends_with(", which is taken for the gateway"), "{said}");
 }

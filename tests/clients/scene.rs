@@ -143,6 +143,17 @@ impl Scene {
         Watch { scene: self, reaper, looks_at: self.stage.place().path("watches/last_run.json") }
     }
 
+    /// What `doctor` says of who listens.
+    pub(crate) fn listener(&self) -> String {
+        let said = self.stage.reaper("watches", &["--json", "doctor"]).end().json();
+        let checks = said["checks"].as_array().unwrap();
+        let listener = checks.iter().find(|check| check["check"] == "listener");
+        listener.unwrap_or_else(|| panic!("nothing of the listener: {said:#}"))["detail"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+
     /// What `status` says of the gateway as a whole.
     pub(crate) fn beside(&self) -> String {
         let ran = self.stage.status("watches");

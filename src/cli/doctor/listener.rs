@@ -45,7 +45,10 @@ fn of(name: &str, gateway: &Gateway<'_>, at: SocketAddr, socket: Socket) -> Chec
         (Some(known), _) if holders.contains(&known) => Check::ok(
             "listener",
             format!(
-                "{name}: process {known} of {user} listens at {at}, which is the gateway{}",
+                "{name}: process {known} ({}) of {user} listens at {at}, which is {} gateway{}",
+                comm(known),
+                // Without a table nothing but that it listens there says so.
+                if gateway.table == "ok" { "the" } else { "taken for the" },
                 apart(known)
             ),
         ),
