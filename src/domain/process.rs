@@ -29,6 +29,15 @@ impl fmt::Display for ProcessIdentity {
     }
 }
 
+/// A PID namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PidNamespace {
+    /// The one with this inode.
+    Inode(u64),
+    /// One below the reaper's, and which one isn't known.
+    SomeBelow,
+}
+
 /// One process as it was seen in one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Process {
@@ -44,8 +53,8 @@ pub struct Process {
     pub comm: Box<str>,
     /// Effective user id.
     pub uid: u32,
-    /// The inode of its PID namespace, where it was read; 0: of one below the reaper's, and which one isn't known.
-    pub namespace: Option<u64>,
+    /// Its PID namespace, where it was read.
+    pub namespace: Option<PidNamespace>,
     /// Dead and not yet waited for. Counts as exited.
     pub zombie: bool,
     /// A kernel thread.
@@ -129,8 +138,8 @@ pub struct ProcessView {
     pub marks: BTreeMap<Pid, Vec<Mark>>,
     /// The reaper and its ancestors, the nearest first.
     pub own_line: Vec<Pid>,
-    /// The inode of the reaper's PID namespace.
-    pub own_namespace: Option<u64>,
+    /// The reaper's PID namespace.
+    pub own_namespace: Option<PidNamespace>,
     /// The reaper lives in the machine's first PID namespace, where PID 1 is init and nothing else. Elsewhere (a container) PID 1 may be
     /// anything, the gateway included.
     pub init_is_init: bool,

@@ -74,7 +74,7 @@ fn add_worker(world: &mut World, number: u32, parent: u32, is_old: bool, key: Op
         Odd::Zombie => process.zombie = true,
         Odd::Kernel => process.kernel = true,
         Odd::OtherUser => process.uid = 0,
-        Odd::Elsewhere => process.namespace = Some(HERE + 1),
+        Odd::Elsewhere => process.namespace = Some(ELSEWHERE),
         Odd::Unreadable => process.namespace = None,
     }
 }

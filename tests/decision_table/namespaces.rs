@@ -2,8 +2,6 @@
 
 use crate::world::*;
 
-const ELSEWHERE: Option<u64> = Some(HERE + 1);
-
 /// A container on the same host, with a worker of the same argv under its own init; and a worker of `gw`.
 fn beside_a_container() -> World {
     let mut world = World::new();
@@ -11,8 +9,8 @@ fn beside_a_container() -> World {
     world.worker(301, "x", 300);
     world.worker(200, "x", 1);
     world.in_one_namespace();
-    world.elsewhere(300, ELSEWHERE);
-    world.elsewhere(301, ELSEWHERE);
+    world.elsewhere(300, Some(ELSEWHERE));
+    world.elsewhere(301, Some(ELSEWHERE));
     world
 }
 
@@ -48,7 +46,7 @@ fn gateway_in_a_container() -> World {
     world.worker(201, "x", 100);
     world.in_one_namespace();
     for raw in [100, 200, 201] {
-        world.elsewhere(raw, ELSEWHERE);
+        world.elsewhere(raw, Some(ELSEWHERE));
     }
     world
 }

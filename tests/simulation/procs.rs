@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::process::{Process, ProcessIdentity};
+use gateway_reaper::domain::process::{PidNamespace, Process, ProcessIdentity};
 
 use super::setup::USER;
 
@@ -71,7 +71,7 @@ pub(crate) struct Proc {
     /// When a listing of children last missed it.
     pub(crate) missed: bool,
     /// Its PID namespace.
-    pub(crate) namespace: u64,
+    pub(crate) namespace: PidNamespace,
     /// How many processes it started.
     pub(crate) forks: u64,
     /// When it became another user's.
@@ -79,10 +79,10 @@ pub(crate) struct Proc {
 }
 
 /// The machine's first PID namespace, the reaper's own.
-pub(crate) const OWN_NAMESPACE: u64 = 1;
+pub(crate) const OWN_NAMESPACE: PidNamespace = PidNamespace::Inode(1);
 
 /// A container's.
-pub(crate) const OTHER_NAMESPACE: u64 = 2;
+pub(crate) const OTHER_NAMESPACE: PidNamespace = PidNamespace::Inode(2);
 
 /// What workers' argv begin with.
 pub(crate) const WORKER_ARGV: &str = "/usr/bin/python3 -m tui_gateway.slash_worker --session-key ";

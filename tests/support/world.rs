@@ -12,7 +12,7 @@ use gateway_reaper::domain::ids::{BootId, Pid, SessionId};
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
-use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
+use gateway_reaper::domain::process::{PidNamespace, Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::{Subject, Verdict};
@@ -20,7 +20,9 @@ use gateway_reaper::domain::warrant::Warrant;
 
 pub(crate) const USER: u32 = 1000;
 /// The reaper's PID namespace, where a test has any.
-pub(crate) const HERE: u64 = 7;
+pub(crate) const HERE: PidNamespace = PidNamespace::Inode(7);
+/// Another one.
+pub(crate) const ELSEWHERE: PidNamespace = PidNamespace::Inode(8);
 const PATTERN: &str = r"python3 -m worker(?: --session-key (?P<session>\S+))?";
 
 pub(crate) fn pid(raw: u32) -> Pid {
@@ -173,7 +175,7 @@ impl World {
     }
 
     /// The process is in another PID namespace (`None`: which one can't be read).
-    pub(crate) fn elsewhere(&mut self, raw: u32, namespace: Option<u64>) {
+    pub(crate) fn elsewhere(&mut self, raw: u32, namespace: Option<PidNamespace>) {
         self.seen.processes.processes.get_mut(&pid(raw)).expect("a process").namespace = namespace;
     }
 

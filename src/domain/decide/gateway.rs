@@ -6,7 +6,7 @@ use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::ledger::{GatewayMemory, GatewayRun};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
-use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use crate::domain::process::{PidNamespace, Process, ProcessIdentity, ProcessView};
 use crate::domain::table::{Answer, Session, TableView, Told};
 use crate::domain::warrant::Limits;
 
@@ -157,7 +157,7 @@ fn workers<'a>(
     let namespace = gateway.and_then(|gateway| gateway.namespace).or(view.own_namespace);
     let is_elsewhere = |process: &Process| match process.namespace {
         None => false,
-        Some(0) => true,
+        Some(PidNamespace::SomeBelow) => true,
         known => known != namespace,
     };
     let here = |process: &&Process| !process.zombie && !is_elsewhere(process);

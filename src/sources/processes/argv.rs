@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::stat::ExecGeneration;
-use crate::domain::process::ProcessIdentity;
+use crate::domain::process::{PidNamespace, ProcessIdentity};
 
 /// The longest argv that is judged, as much as Linux lets one argument be. Of a longer one nothing is taken: half an argv may end within
 /// a session's key and make its worker look as if it had no session.
@@ -28,7 +28,7 @@ pub(super) fn joined(cmdline: &[u8]) -> Option<String> {
 pub(super) struct Kept {
     pub(super) argv: Option<Arc<str>>,
     /// The inode of its PID namespace.
-    pub(super) namespace: Option<u64>,
+    pub(super) namespace: Option<PidNamespace>,
 }
 
 /// The argvs of the last look, each good for one process and one `exec`.

@@ -19,12 +19,10 @@ use super::files::{BUFFER, DIRECTORY, Reading, numbers, read_file, read_line, so
 use super::pidfd::Pidfds;
 use super::stat::{Stat, Traces};
 use crate::domain::ids::Pid;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{PidNamespace, Process, ProcessIdentity};
 
-/// Stands for a PID namespace below the reaper's whose inode this user may not know.
-const SOME_NAMESPACE_BELOW: u64 = 0;
 /// Inode of the machine's first PID namespace, `PROC_PID_INIT_INO` in the kernel. Unlike kthreadd it shows under `hidepid` as well.
-const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+const FIRST_PID_NAMESPACE: PidNamespace = PidNamespace::Inode(0xEFFF_FFFC);
 
 /// The open `/proc` of this PID namespace.
 #[derive(Debug)]
@@ -32,7 +30,7 @@ pub(crate) struct Proc {
     root: OwnedFd,
     pidfds: Pidfds,
     page_size: u64,
-    namespace: Option<u64>,
+    namespace: Option<PidNamespace>,
     children_files: bool,
     warned_of_hidden: bool,
     buffer: Vec<u8>,
@@ -54,7 +52,7 @@ impl Proc {
             root,
             pidfds: Pidfds::probe().map_err(|source| ProcessesError::Pidfd { pid: own_pid, source })?,
             page_size: u64::try_from(rustix::param::page_size()).unwrap_or(4096),
-            namespace: namespace.ok().map(|namespace| namespace.st_ino),
+            namespace: namespace.ok().map(|namespace| PidNamespace::Inode(namespace.st_ino)),
             children_files: children_files.is_ok(),
             warned_of_hidden: false,
             buffer: Vec::with_capacity(BUFFER),
@@ -66,24 +64,28 @@ impl Proc {
         self.namespace == Some(FIRST_PID_NAMESPACE)
     }
 
-    /// The inode of the PID namespace that the reaper is in.
-    pub(crate) fn own_namespace(&self) -> Option<u64> {
+    /// The PID namespace that the reaper is in.
+    pub(crate) fn own_namespace(&self) -> Option<PidNamespace> {
         self.namespace
     }
 
-    /// The inode of the process's PID namespace, which it keeps for life. `None`: it is gone, or nothing tells.
+    /// The process's PID namespace, which it keeps for life. `None`: it is gone, or nothing tells.
     ///
     /// A reaper that may not trace the process (without capabilities, beside root's gateway) can't read the inode. It reads `status`
     /// instead, which any user may: that has one PID for a process of the reader's own namespace, and more for one below it. Which
-    /// namespace below it is isn't known then, so it gets a number that no namespace has.
-    pub(crate) fn namespace(&mut self, dir: &ProcessDir) -> Option<u64> {
+    /// namespace below it is isn't known then.
+    pub(crate) fn namespace(&mut self, dir: &ProcessDir) -> Option<PidNamespace> {
         if let Ok(namespace) = statat(&dir.fd, "ns/pid", AtFlags::empty()) {
-            return Some(namespace.st_ino);
+            return Some(PidNamespace::Inode(namespace.st_ino));
         }
         read_file(&dir.fd, "status", &mut self.buffer, BUFFER).ok()?;
         let text = String::from_utf8_lossy(&self.buffer);
         let pids = text.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-        if pids.split_ascii_whitespace().count() == 1 { self.namespace } else { Some(SOME_NAMESPACE_BELOW) }
+        if pids.split_ascii_whitespace().count() == 1 {
+            self.namespace
+        } else {
+            Some(PidNamespace::SomeBelow)
+        }
     }
 
     /// The process whose thread has this id. `None`: it is no thread's, or that of a main thread.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::{GatewayMemory, WorkerMemory};
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::process::{Process, ProcessIdentity};
+use gateway_reaper::domain::process::{PidNamespace, Process, ProcessIdentity};
 use gateway_reaper::domain::table::{Session, SessionTable};
 use gateway_reaper::domain::time::Awake;
 
@@ -122,7 +122,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The PID namespace that a gateway's workers are in, where it is known.
-    fn namespace(&self, gateway: usize) -> Option<u64> {
+    fn namespace(&self, gateway: usize) -> Option<PidNamespace> {
         let view = &self.0.world.seen.processes;
         let process = self.gateway(gateway).and_then(|process| view.get(process.pid));
         process.and_then(|process| process.namespace).or(view.own_namespace)

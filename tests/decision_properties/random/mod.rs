@@ -4,6 +4,7 @@ mod memory;
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::policy::{Policy, WorkerMatch};
+use gateway_reaper::domain::process::PidNamespace;
 use gateway_reaper::domain::table::{Session, TableView, Told, Transport, Turn};
 use proptest::collection::vec;
 use proptest::option;
@@ -158,7 +159,7 @@ struct RandomGateway {
     pattern: Pattern,
     policy: Policy,
     takes_workers_back: bool,
-    namespace: Option<u64>,
+    namespace: Option<PidNamespace>,
 }
 
 /// What there may be instead of a current table.
@@ -172,8 +173,8 @@ fn no_table() -> impl Strategy<Value = TableView> {
 }
 
 /// The reaper's PID namespace, seldom another, seldom one that can't be read.
-fn namespace() -> impl Strategy<Value = Option<u64>> {
-    prop_oneof![30 => Just(Some(HERE)), 2 => Just(Some(HERE + 1)), 1 => Just(None)]
+fn namespace() -> impl Strategy<Value = Option<PidNamespace>> {
+    prop_oneof![30 => Just(Some(HERE)), 2 => Just(Some(ELSEWHERE)), 1 => Just(None)]
 }
 
 fn gateway(own: u32) -> impl Strategy<Value = RandomGateway> {
@@ -222,7 +223,7 @@ struct RandomProcess {
     session: Option<u32>,
     start_ticks: u64,
     odd: u8,
-    namespace: Option<u64>,
+    namespace: Option<PidNamespace>,
 }
 
 fn process() -> impl Strategy<Value = RandomProcess> {
