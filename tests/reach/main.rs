@@ -16,6 +16,7 @@ mod addresses;
 mod command;
 mod command_output;
 mod command_trust;
+mod leftover_live;
 mod leftover_runs;
 mod leftover_servers;
 mod leftovers;
