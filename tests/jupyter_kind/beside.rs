@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::closing::POLICY;
 use crate::releases::Release;
 use crate::stage::{Stage, of_runtime};
 
@@ -32,9 +31,11 @@ fn polling_is_no_activity_of_the_server() {
 #[ignore = "a minute"]
 fn its_own_culler_may_be_on_at_the_same_time() {
     let Some(stage) = Stage::start(Release::New) else { return };
-    let cull = ["--MappingKernelManager.cull_idle_timeout=4", "--MappingKernelManager.cull_interval=1"];
+    let cull = ["--MappingKernelManager.cull_idle_timeout=20", "--MappingKernelManager.cull_interval=1"];
     stage.server("server", 8888, &cull);
-    stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    // It counts from the last activity, and so is the first at some and the second at others.
+    let policy = "grace = \"17s\"\nworker_grace = \"3s\"\nstart_timeout = \"1s\"";
+    stage.configure(policy, &of_runtime(&stage.path("runtime")));
     let kernels: Vec<String> = (0..4).map(|_| stage.kernel_running("server", "x = 1")).collect();
     let pids: Vec<u64> = kernels.iter().map(|kernel| stage.kernel_pid(kernel)).collect();
     for kernel in &kernels {

@@ -61,7 +61,26 @@ fn a_kernel_whose_dashboard_a_browser_has_open_is_not_closed() {
     stage.reaps(&kernel);
 }
 
-/// Its adapter is a daemon outside of the kernel's tree; what tells is that the cell which the debugger holds doesn't end.
+/// Its adapter is a daemon outside of the kernel's tree.
+#[test]
+#[ignore = "half a minute"]
+fn a_kernel_with_a_debugger_attached_is_not_closed() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    stage.server("server", 8888, &[]);
+    stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    let kernel = stage.kernel_running("server", "import debugpy; debugpy.listen(('127.0.0.1', 5678))");
+    let hello =
+        json!({ "seq": 1, "type": "request", "command": "initialize", "arguments": { "adapterID": "x" } });
+    let hello = hello.to_string();
+    stage.client_at("debugger", 5678, &format!("Content-Length: {}\r\n\r\n{hello}", hello.len()));
+    stage.disconnect(&kernel, "server", &kernel);
+    let said = stage.looks_for(3 * LONGER);
+    assert!(stage.lists("server", &kernel), "{}", said.text);
+    let debugger = stage.processes().into_iter().find(|it| it.argv.contains("debugger-ready")).unwrap().pid;
+    stage.ends("debugger", debugger);
+    stage.reaps(&kernel);
+}
+
 #[test]
 #[ignore = "half a minute"]
 fn a_kernel_that_a_debugger_holds_is_not_closed() {

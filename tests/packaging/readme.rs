@@ -141,3 +141,18 @@ fn each_command_of_the_tables_is_understood() {
         assert!(output.status.success() || is_known, "{command}: {output:?}");
     }
 }
+
+#[test]
+fn the_page_of_a_kind_has_at_most_forty_lines() {
+    let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
+    for title in ["## Jupyter", "### Any other gateway, by a program of yours", "### No gateway"] {
+        let from = readme.find(title).unwrap_or_else(|| panic!("there is no page {title}"));
+        let page = &readme[from..];
+        let lines = 1 + page
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.starts_with("## ") && !line.starts_with("### "))
+            .count();
+        assert!(lines <= 40, "{title}: {lines} lines");
+    }
+}

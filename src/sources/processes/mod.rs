@@ -33,6 +33,7 @@ mod stdin;
 
 use std::collections::HashMap;
 
+pub(crate) use bereft::gateway_named_by;
 pub use candidates::Candidates;
 pub use error::ProcessesError;
 pub use members::Marker;

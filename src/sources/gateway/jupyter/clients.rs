@@ -12,6 +12,7 @@ use super::kernels::{Kernel, Kernels};
 use crate::domain::ids::Pid;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::{Session, Told};
+use crate::sources::processes::gateway_named_by;
 use crate::sources::sockets::{Filter, Socket, Sockets, State, holder};
 
 /// A process is connected to a port of the kernel that is neither its server nor of its tree.
@@ -83,7 +84,11 @@ impl Clients {
     ) -> Option<&'static str> {
         let (Some(all), Some(tree)) = (all_sockets(), kernels.tree(kernel)) else { return Some(UNKNOWN) };
         let own: HashSet<u32> = tree.into_iter().filter_map(holder::sockets_of).flatten().collect();
-        let is_served = |socket: &&Socket| socket.state == State::Listen && own.contains(&socket.inode);
+        // Of a debugger the adapter is a daemon outside of the tree, which only its connection ties to the kernel.
+        let beside: HashSet<u32> = daemons(&all, &own, server).into_iter().flatten().collect();
+        let is_served = |socket: &&Socket| {
+            socket.state == State::Listen && (own.contains(&socket.inode) || beside.contains(&socket.inode))
+        };
         let served: Vec<u16> = all.iter().filter(is_served).map(|socket| socket.local.port()).collect();
         let connected: Vec<Socket> = all.into_iter().filter(is_connected).collect();
         self.look(kernel, &connected, server, &mut None, kernels, &served)
@@ -137,6 +142,24 @@ impl Clients {
         };
         near.into_iter().any(|near| !has_far_end(near)).then_some(CONNECTED)
     }
+}
+
+/// The sockets of those processes that are connected to one of these, and whose environment names this server as what started them.
+fn daemons(all: &[Socket], own: &HashSet<u32>, server: Option<ProcessIdentity>) -> Vec<Vec<u32>> {
+    let Some(server) = server else { return Vec::new() };
+    let near = all.iter().filter(|socket| is_connected(socket) && own.contains(&socket.inode));
+    let far = near.filter_map(|near| {
+        all.iter().find(|far| {
+            far.local.port() == near.remote.port()
+                && far.remote.port() == near.local.port()
+                && is_connected(far)
+        })
+    });
+    let inodes: HashSet<u32> = far.map(|far| far.inode).filter(|inode| !own.contains(inode)).collect();
+    let holders: HashSet<Pid> =
+        inodes.into_iter().flat_map(holder::holders).filter(|pid| *pid != server.pid).collect();
+    let ours = holders.into_iter().filter(|pid| gateway_named_by(*pid) == Some(server.pid));
+    ours.filter_map(holder::sockets_of).collect()
 }
 
 fn is_connected(socket: &Socket) -> bool {
