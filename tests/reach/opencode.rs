@@ -55,7 +55,7 @@ impl Opencode {
     fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let started = Instant::now();
         while !holds() {
-            assert!(started.elapsed() < Duration::from_secs(90), "it never came true that {what}");
+            assert!(started.elapsed() < Duration::from_secs(240), "it never came true that {what}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -26,10 +26,10 @@ impl Stage {
         self.configure(POLICY);
         let text = self.place().read("reaper.toml");
         let is_of_http =
-            |line: &&str| !["kind =", "url =", "timeout = \"400ms\""].iter().any(|key| line.starts_with(key));
+            |line: &&str| !["kind =", "url =", "timeout ="].iter().any(|key| line.starts_with(key));
         let lines: Vec<&str> = text.lines().filter(is_of_http).collect();
         let command = format!(
-            "name = \"desk\"\nkind = \"command\"\ntimeout = \"1500ms\"\ntable = [{ask:?}, \"table\"]\nreap = [{ask:?}, \"reap\"]"
+            "name = \"desk\"\nkind = \"command\"\ntimeout = \"3s\"\ntable = [{ask:?}, \"table\"]\nreap = [{ask:?}, \"reap\"]"
         );
         self.place().write("reaper.toml", lines.join("\n").replace("name = \"desk\"", &command));
     }
