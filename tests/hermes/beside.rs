@@ -22,7 +22,7 @@ mod a_client_that_comes_back_at_the_moment_of_the_signal_loses_one_command_at_mo
 }
 
 async fn a_few_returns(release: Release) {
-    super::long::idle::returns(release, 3).await;
+    super::long::idle::returns(release, 2, 2).await;
 }
 
 pub(crate) const WORKERS: &str = "without_table = \"workers\"";

@@ -178,6 +178,8 @@ impl Gateway {
             .env("HOME", self.path())
             .env("HERMES_HOME", self.path())
             .env("HERMES_TUI_WS_ORPHAN_REAP_GRACE_S", "0")
+            // On a busy machine many workers that start at once take longer than the 45 seconds that a command has.
+            .env("HERMES_TUI_SLASH_TIMEOUT_S", "300")
             .current_dir(self.path())
             .stdin(Stdio::null());
         command

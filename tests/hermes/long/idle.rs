@@ -1,7 +1,7 @@
 //! Workers that do nothing, and those that only look so: what keeps a worker where its end is asked for, on the real releases.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ on_each_kind_of_release!(
     turn
 );
 on_each_kind_of_release!(
-    #[ignore = "long: 200 rounds"]
+    #[ignore = "long: 200 returns"]
     a_client_that_comes_back_at_the_moment_of_the_signal_loses_one_command_at_most,
     many_returns
 );
@@ -81,8 +81,11 @@ async fn in_use(release: Release) {
             _ => _ = gateway.row_where(&session, what, held_for("background-process")).await,
         }
         stays(&reaper, &gateway, what).await;
-        for held in ["turn", "child"] {
-            gateway.model.release(held);
+        // Once let go, it is for every later turn.
+        match what {
+            "mid-turn" => gateway.model.release("turn"),
+            "a delegation" => gateway.model.release("child"),
+            _ => {}
         }
         if let Some(question) = client.question("approval.request", &session) {
             client.answer(&question, json!({ "choice": "deny" })).await;
@@ -137,63 +140,73 @@ async fn turn(release: Release) {
 }
 
 async fn many_returns(release: Release) {
-    returns(release, 200).await;
+    returns(release, 25, 8).await;
 }
 
-/// A client comes back when the first signal is about to be sent, and runs a command.
-pub(crate) async fn returns(release: Release, rounds: u32) {
+/// Clients come back when the first signals are about to be sent, and each runs a command: in each round one race for each worker.
+pub(crate) async fn returns(release: Release, rounds: usize, at_once: usize) {
     let Some(mut gateway) = as_it_is(release).await else { return };
     let reaper = Reaper::of_workers(&gateway, WORKERS);
+    let mut sessions = Vec::new();
     let mut client = gateway.client().await;
-    let (session, _) = with_worker(&gateway, &mut client).await;
+    for _ in 0..at_once {
+        sessions.push(with_worker(&gateway, &mut client).await.0);
+    }
     drop(client);
     let (mut spared, mut ended, mut lost, mut late_by, mut step) = (0, 0, 0, 1300_i64, 200_i64);
     let mut last = None;
     for round in 0..rounds {
-        until("its worker rests", async || {
+        until("the workers rest", async || {
             let said = reaper.once().await;
-            said.subjects().iter().any(|subject| subject["verdict"] == "wait").then_some(())
+            let resting = said.subjects().iter().filter(|subject| subject["verdict"] == "wait").count();
+            (resting >= at_once).then_some(())
         })
         .await;
         let wait = Duration::from_millis(late_by.try_into().unwrap_or(0));
-        let (said, failures) = tokio::join!(reaper.run(&["once", "--wait", "3s"]), async {
-            tokio::time::sleep(wait).await;
-            let mut client = gateway.client().await;
-            let first = help(&mut client, &session).await.is_err();
-            if first {
-                let again = failures_until_one_works(&mut client, &session).await;
-                assert_eq!(again, 0, "the second command works");
-            }
-            u32::from(first)
-        });
-        // The one that was first is given a little less the next time, which keeps the rounds at the moment of the signal.
-        let was_ended = said
-            .subjects()
-            .iter()
-            .any(|subject| subject["orphan_kind"] == "unattended-worker" && subject["outcome"] == "reaped");
-        lost += failures;
+        let come_back = sessions.iter().map(|session| comes_back(&gateway, session, wait));
+        let (said, failures) =
+            tokio::join!(reaper.run(&["once", "--wait", "3s"]), futures_util::future::join_all(come_back));
+        let failures = failures.into_iter().filter(|failed| *failed).count();
+        let is_ended = |subject: &&Value| {
+            subject["orphan_kind"] == "unattended-worker" && subject["outcome"] == "reaped"
+        };
+        let were_ended = said.subjects().iter().filter(is_ended).count();
         println!(
-            "Hermes {release}, round {round}: back after {late_by} ms; {}, {failures} commands failed",
-            if was_ended { "the worker was ended" } else { "the worker was spared" }
+            "Hermes {release}, round {round}: back after {late_by} ms; {were_ended} of {at_once} workers were ended, {failures} commands failed"
         );
-        (spared, ended) = if was_ended { (spared, ended + 1) } else { (spared + 1, ended) };
+        assert!(failures <= were_ended, "only the worker that was ended costs a command: {}", said.report);
+        (spared, ended, lost) =
+            (spared + at_once.saturating_sub(were_ended), ended + were_ended, lost + failures);
+        // The one that was first is given a little less the next time, which keeps the rounds at the moment of the signal.
+        let was_ended = were_ended > 0;
         step = if last == Some(was_ended) { (step * 2).min(400) } else { (step / 4).max(1) };
         last = Some(was_ended);
         late_by = (late_by + if was_ended { -step } else { step }).clamp(0, 6000);
-        // A run of its own for a worker that rests.
-        let started = Instant::now();
-        while gateway.workers().is_empty() && started.elapsed() < crate::PATIENCE {
-            let mut client = gateway.client().await;
-            let _ = help(&mut client, &session).await;
-        }
+        // Each session has a worker again: one that was ended behind the back of its client's command doesn't.
+        let missing = sessions.iter().map(|session| has_a_worker(&gateway, session));
+        futures_util::future::join_all(missing).await;
     }
     println!(
-        "Hermes {release}: {rounds} rounds: {ended} workers ended, {spared} spared, {lost} commands had to be typed again"
+        "Hermes {release}: {} returns: {ended} workers ended, {spared} spared, {lost} commands had to be typed again",
+        rounds * at_once
     );
     assert!(gateway.is_alive());
-    assert!(lost <= ended, "only the worker that was ended costs a command");
+}
+
+/// Whether its first command failed; the second one works.
+async fn comes_back(gateway: &Gateway, session: &str, wait: Duration) -> bool {
+    tokio::time::sleep(wait).await;
     let mut client = gateway.client().await;
-    failures_until_one_works(&mut client, &session).await;
+    let has_failed = help(&mut client, session).await.is_err();
+    if has_failed {
+        assert_eq!(failures_until_one_works(&mut client, session).await, 0, "the second command works");
+    }
+    has_failed
+}
+
+async fn has_a_worker(gateway: &Gateway, session: &str) {
+    let mut client = gateway.client().await;
+    failures_until_one_works(&mut client, session).await;
 }
 
 async fn forty(release: Release) {
