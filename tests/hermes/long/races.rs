@@ -9,8 +9,8 @@ use crate::gateway::Gateway;
 use crate::releases::{Release, on_each_kind_of_release};
 use crate::until;
 
-const ROUNDS: u64 = 25;
-const AT_ONCE: u64 = 8;
+const ROUNDS: usize = 25;
+const AT_ONCE: usize = 8;
 
 on_each_kind_of_release!(
     #[ignore = "long: many rounds"]
@@ -20,19 +20,26 @@ on_each_kind_of_release!(
 
 async fn races(release: Release) {
     let Some(mut gateway) = Gateway::start(release).await else { return };
-    let mut won = 0;
+    let (mut won, mut late_by, mut step, mut last) = (0, 0, 16_i64, None);
     for round in 0..ROUNDS {
         let numbers = round * AT_ONCE..(round + 1) * AT_ONCE;
-        let client_won = futures_util::future::join_all(numbers.map(|number| race(&gateway, number))).await;
-        won += client_won.iter().filter(|won| **won).count();
-        println!("Hermes {release}, round {round}: {client_won:?}");
+        let all = numbers.map(|number| race(&gateway, number, late_by));
+        let of_clients = futures_util::future::join_all(all).await.into_iter().filter(|won| *won).count();
+        println!("Hermes {release}, round {round}: {late_by} ms later {of_clients} of {AT_ONCE} clients win");
+        won += of_clients;
+        // The side that won more is given a little less the next time.
+        let clients_win = of_clients * 2 > AT_ONCE;
+        step = if last.is_none_or(|last| last == clients_win) { step * 2 } else { (step / 4).max(2) };
+        last = Some(clients_win);
+        late_by += if clients_win { step } else { -step };
     }
     println!("Hermes {release}: of {} races the client won {won}", ROUNDS * AT_ONCE);
     assert!(gateway.is_alive());
+    assert!((1..ROUNDS * AT_ONCE).contains(&won), "both have to win some");
 }
 
-/// Whether the client won.
-async fn race(gateway: &Gateway, number: u64) -> bool {
+/// Whether the client won, which comes so much later than the reap.
+async fn race(gateway: &Gateway, number: usize, late_by: i64) -> bool {
     let mut client = gateway.client().await;
     let session = client.create().await;
     gateway.built(&session).await;
@@ -42,14 +49,15 @@ async fn race(gateway: &Gateway, number: u64) -> bool {
     let instance = gateway.table().await["gateway"]["instance"].clone();
     let mut returns = gateway.client().await;
 
-    // The reap comes a little before, with, or a little after the prompt.
+    let millis = |ms: i64| Duration::from_millis(ms.try_into().unwrap_or(0));
+    let around = late_by + i64::try_from(number % AT_ONCE).unwrap() - 4;
     let reap = async {
-        tokio::time::sleep(Duration::from_millis(number % 6)).await;
+        tokio::time::sleep(millis(-around)).await;
         let body = json!({ "instance": instance, "reason": "orphaned", "activity": row["activity"] });
         gateway.post(&format!("/api/plugins/gateway-reaper/sessions/{session}/reap"), body).await
     };
     let prompt = async {
-        tokio::time::sleep(Duration::from_millis(number / 6 % 6)).await;
+        tokio::time::sleep(millis(around)).await;
         returns.prompt(&session, "hello").await
     };
     let ((status, said), answer) = tokio::join!(reap, prompt);
