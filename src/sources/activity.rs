@@ -145,10 +145,26 @@ impl Activities {
                 // It is gone, or it has closed its stdin.
                 None => self.alive(&child)?.is_some(),
             };
-            commands += u32::from(is_command);
+            commands += u32::from(is_command && !listens_elsewhere(dir, &child)?);
         }
         Ok((u32::try_from(children.len()).unwrap_or(u32::MAX), commands))
     }
+}
+
+/// Whether a child reads from a pipe that its parent has made, at another descriptor than its stdin: servers that are made with Python's
+/// `mcp` 2 move it there, and have /dev/null in its place.
+fn listens_elsewhere(parent: &ProcessDir, child: &ProcessDir) -> Result<bool, ProcessesError> {
+    let mut made = HashSet::new();
+    for descriptor in parent.numbers("fd")?.unwrap_or_default().into_iter().filter(|number| *number > 2) {
+        made.extend(parent.link(&format!("fd/{descriptor}"))?.filter(|link| link.starts_with("pipe:[")));
+    }
+    for descriptor in child.numbers("fd")?.unwrap_or_default() {
+        let path = format!("fd/{descriptor}");
+        if child.link(&path)?.is_some_and(|link| made.contains(&link)) && child.reads(&path) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// When it started, in clock ticks since boot: the 22nd field of `stat`. The name before it may hold anything.
@@ -208,7 +224,12 @@ mod tests {
     /// Starts a child with each of these as its stdin, and ends them with its own.
     const PARENT: &str = "import subprocess, sys\n\
         how = {'pipe': subprocess.PIPE, 'null': subprocess.DEVNULL, 'own': None}\n\
-        children = [subprocess.Popen(['sleep', '600'], stdin=how[it]) for it in sys.argv[1:]]\n\
+        def start(it):\n    \
+            if it == 'moved': return subprocess.Popen(['sh', '-c', 'exec 9<&0 0</dev/null; echo; exec sleep 600'],\n        \
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n    \
+            return subprocess.Popen(['sleep', '600'], stdin=how[it], stdout=subprocess.PIPE)\n\
+        children = [start(it) for it in sys.argv[1:]]\n\
+        for it, child in zip(sys.argv[1:], children): it == 'moved' and child.stdout.readline()\n\
         print('x', end='', flush=True)\n\
         sys.stdin.read()\n\
         for child in children: child.kill()";

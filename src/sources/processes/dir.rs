@@ -58,6 +58,12 @@ impl ProcessDir {
         Ok(Some(found))
     }
 
+    /// Whether the descriptor with this link below it is open for reading.
+    pub(crate) fn reads(&self, path: &str) -> bool {
+        let link = statat(&self.fd, path, AtFlags::SYMLINK_NOFOLLOW);
+        link.is_ok_and(|link| link.st_mode & 0o400 != 0)
+    }
+
     /// Where a link below it leads. `None`: there is none, or the process is gone.
     pub(crate) fn link(&self, path: &str) -> Result<Option<String>, ProcessesError> {
         let read = seen(&format!("{}/{path}", self.pid), readlinkat(&self.fd, path, Vec::new()))?;
