@@ -62,9 +62,10 @@ async fn start(release: Release, with_plugin: bool) -> Option<Gateway> {
     let mut gateway = Gateway::home_with(release, With::Mcp)?;
     let (config, server) = (gateway.path().join("config.yaml"), gateway.path().join("mcp-server-of-a-test"));
     fs::write(&server, SERVER).unwrap();
+    // The newest release keeps the tools of servers behind a search unless it is told not to.
     let more = format!(
         "quick_commands:\n  slowly:\n    type: exec\n    command: {}\n\
-         mcp_servers:\n  waits:\n    command: python3\n    args: [\"{}\"]\n    timeout: 600\n",
+         tools:\n  tool_search: false\nmcp_servers:\n  waits:\n    command: python3\n    args: [\"{}\"]\n    timeout: 600\n",
         at_the_pipe(&gateway, "command"),
         server.display()
     );
