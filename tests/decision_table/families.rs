@@ -3,7 +3,7 @@
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::policy::Workers;
-use gateway_reaper::domain::table::Session;
+use gateway_reaper::domain::table::{Session, Told};
 
 use crate::world::*;
 
@@ -56,6 +56,22 @@ fn what_is_left_of_a_worker_stays_with_its_session_and_goes_with_it() {
     assert_eq!(looked.warrant("a").remnants_of(), Some(identity(200)));
     // Once its session is gone, too, nobody wants it.
     assert_eq!(kept.rows([]).look_after(3_600).fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+}
+
+#[test]
+fn it_does_not_go_with_a_session_where_it_may_be_anothers_or_nothing_tells_that_it_is_its_own() {
+    let mut obscure = left(detached("a"));
+    let row = Session { worker: Told::NotUnderstood("7".into()), ..attached("b") };
+    obscure.rows([without_worker(detached("a")), row]);
+    let mut contradicted = left(detached("a"));
+    contradicted.table("gw").gateway_pid = Some(pid(101));
+    let mut of_two = left(detached("a"));
+    let twin = Session { key: Told::Known("a".into()), ..without_worker(attached("b")) };
+    of_two.rows([without_worker(detached("a")), twin]);
+    for mut world in [obscure, contradicted, of_two] {
+        world.look();
+        assert!(goes(&world.look_after(3_600), "a").is_empty());
+    }
 }
 
 #[test]
@@ -198,6 +214,22 @@ fn what_is_left_of_a_worker_that_may_be_another_programs_is_kept_and_named() {
     world.look();
     let why = "unknown state: it was below worker 200, which is gone, and whose that was isn't known";
     assert_eq!(world.look_after(3_600).why_worker(300), why);
+}
+
+#[test]
+fn what_is_left_of_a_worker_is_kept_while_a_server_that_leaves_things_on_purpose_is_there() {
+    let mut world = World::new();
+    world.rules[0].workers = Workers::LeadersOfGone;
+    world.worker(200, "a", 100).session = 200;
+    world.process(300, 200, "make -j8");
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.die(200, 1);
+    world.rows([]).look();
+    let why =
+        "unknown state: its worker is gone and its gateway isn't: it may have been left there on purpose";
+    assert_eq!(world.look_after(3_600).why_worker(300), why);
+    world.seen.processes.at_work.insert(pid(300));
+    assert_eq!(world.look().fate_of_worker(300), "keep: held");
 }
 
 #[test]

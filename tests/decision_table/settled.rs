@@ -2,7 +2,7 @@
 
 use gateway_reaper::domain::ledger::GatewayMemory;
 use gateway_reaper::domain::table::{Refusal, Session, Told};
-use gateway_reaper::reap::outcome::{Ending, Outcome};
+use gateway_reaper::reap::outcome::{Ending, Outcome, Step};
 use gateway_reaper::sweep::settle::settle;
 
 use crate::world::*;
@@ -75,6 +75,24 @@ fn what_failed_is_tried_again_behind_those_that_were_not_tried() {
     assert_eq!(world.look_after(1).reaped(), ["b"]);
     world.rows([detached("a")]);
     assert_eq!(world.look_after(1).fate("a"), "reap: detached-session, after 22s");
+}
+
+#[test]
+fn what_a_gateway_says_in_vain_is_counted_and_a_first_close_that_failed_is_not() {
+    let mut world = settled(Outcome::Reaped);
+    world.look();
+    let close = |world: &mut World, steps: Vec<Step>| {
+        world.look_after(20);
+        let looked = world.look_after(20);
+        let failed = Outcome::Failed { why: "it says so again".into() };
+        settle(&mut world.ledger, looked.warrant("a"), &Ending { steps, ..Ending::of(failed) });
+        world.ledger.closes_without_effect(&"gw".into(), &id("a"))
+    };
+    assert_eq!(close(&mut world, vec![Step::Close]), 2);
+    assert_eq!(close(&mut world, vec![Step::Close]), 3);
+    assert_eq!(close(&mut world, vec![Step::Term]), 3, "it wasn't asked");
+    let mut first = settled(Outcome::Failed { why: "no answer".into() });
+    assert_eq!(close(&mut first, vec![Step::Close]), 0);
 }
 
 #[test]
