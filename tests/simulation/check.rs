@@ -7,7 +7,7 @@ use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::reap::event::CloseRequest;
 use gateway_reaper::reap::kernel::Signal;
-use gateway_reaper::reap::outcome::{Outcome, Step};
+use gateway_reaper::reap::outcome::{Ending, Outcome, Step, Survivor};
 use gateway_reaper::reap::record::Case;
 
 use super::event::Field;
@@ -95,7 +95,9 @@ impl World {
             return false;
         }
         let worker = self.procs.alive(root);
-        let is_taken_back = !setup.tells.worker_pids && toil.needed_since.is_some();
+        let is_misnamed = |own: &Sess| own.misnamed.is_some() || own.obscured == Some(Field::Worker);
+        let is_named = setup.tells.worker_pids && !own.is_some_and(is_misnamed);
+        let is_taken_back = !is_named && toil.needed_since.is_some();
         // Another user's argv can't be read.
         worker.is_none_or(|worker| worker.uid != USER) || is_taken_back
     }
@@ -218,8 +220,8 @@ impl World {
 
     /// What is called reaped is gone, also what lost its way to a worker that led its session and was there when the run began. (A run that
     /// finishes another's can't ask after a dead leader's number: it may be anybody's by then.)
-    pub(crate) fn check_end_of_tree(&mut self, disk: usize, case: &Case, outcome: &Outcome) {
-        let (Some(worker), Outcome::Reaped) = (case.worker, outcome) else { return };
+    pub(crate) fn check_end_of_tree(&mut self, disk: usize, case: &Case, ending: &Ending) {
+        let (Some(worker), Outcome::Reaped) = (case.worker, &ending.outcome) else { return };
         let held = self.inventory.iter().filter(|(_, of)| **of == worker).map(|(serial, _)| *serial);
         let mut held = held.filter(|serial| self.grips[disk].held.contains(serial));
         let leads = |serial: &Serial| self.toils.get(serial).is_some_and(|toil| toil.leads);
@@ -233,7 +235,13 @@ impl World {
             let mut said = contained.filter_map(|index| self.table(index).current()?.gateway_pid);
             said.any(|pid| pid.get() == proc.pid)
         };
-        let found = left.find(|proc| (led(proc.group) || led(proc.session)) && !is_said(proc));
+        // Its worker became another user's before the first signal: what is below that is let be with it, and named.
+        let is_let_be = |proc: &Proc| {
+            let named = |survivor: &Survivor| survivor.process == self.procs.identity(proc);
+            self.is_under_another_user(proc) && ending.survivors.iter().any(named)
+        };
+        let is_left = |proc: &Proc| !is_said(proc) && !is_let_be(proc);
+        let found = left.find(|proc| (led(proc.group) || led(proc.session)) && is_left(proc));
         let what = found.map(|proc| format!("{:?} {} is still there", proc.kind, proc.pid));
         drop(left);
         if let Some(what) = what {

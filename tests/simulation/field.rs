@@ -44,6 +44,21 @@ fn traits(rng: &mut Rng, gateway: &mut GatewaySetup) {
     gateway.contained = rng.percent(5);
 }
 
+/// Gateways as those of kind `jupyter` or `command`: no table names a worker, the gateway's process or its run, and a close has no condition.
+/// Some are found by `[gateway.process]`, or by who listens at their address.
+pub(crate) fn tell_little(rng: &mut Rng, setup: &mut Setup) {
+    for gateway in &mut setup.gateways {
+        gateway.tells.pid = false;
+        gateway.tells.instance = false;
+        gateway.tells.worker_pids = false;
+        gateway.found_by_argv = rng.percent(70);
+        gateway.closes_blindly = true;
+        // What no table names is found by its key alone.
+        gateway.hides_keys = false;
+        gateway.contained = false;
+    }
+}
+
 fn event(rng: &mut Rng, slots: u64, setup: &Setup) -> Event {
     let one = |rng: &mut Rng| Slot(usize::try_from(rng.below(slots)).unwrap());
     let slot = one(rng);

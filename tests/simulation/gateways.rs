@@ -8,7 +8,7 @@ use gateway_reaper::domain::table::{CloseAnswer, Listener, SessionTable, TableVi
 use super::event::TableFault;
 use super::procs::{Birth, Kind, OTHER_NAMESPACE, OnTerm, Proc, Serial, WORKER_ARGV};
 use super::session::{Clock, Life, Sess};
-use super::setup::{GatewaySetup, Names, Starts, USER};
+use super::setup::{GatewaySetup, Names, Starts, USER, gateway_name};
 use super::world::{Happening, Toil, World};
 
 impl World {
@@ -114,6 +114,12 @@ impl World {
     pub(crate) fn gateway_died(&mut self, index: usize, process: Serial) {
         if self.gateways[index].process == Some(process) {
             self.gateways[index].process = None;
+            // To looks it was gone from when nothing listened any more.
+            if self.table_fault(index) == Some(TableFault::Closed) {
+                for toil in self.toils.values_mut().filter(|toil| toil.gateway == Some(index)) {
+                    toil.blurred = true;
+                }
+            }
             self.lose_sessions(index);
         }
     }
@@ -250,15 +256,14 @@ impl World {
         })
     }
 
-    /// The conditional reap: closed only if it is an orphan at this instant. Returns the answer.
-    pub(crate) fn close_if_orphan(&mut self, index: usize, id: &str, stays: bool) -> CloseAnswer {
-        let kept = |reason: &str| CloseAnswer::Kept { reason: reason.into() };
+    /// The session, if it is an orphan at this instant; else what the gateway answers.
+    pub(crate) fn orphan_to_close(&self, index: usize, id: &str) -> Result<u64, CloseAnswer> {
+        let kept = |reason: &str| Err(CloseAnswer::Kept { reason: reason.into() });
         let found = self
             .sessions
             .iter()
             .find(|session| session.gateway == index && session.id == id && session.life == Life::Live);
-        let Some(session) = found else { return CloseAnswer::Gone };
-        let serial = session.serial;
+        let Some(session) = found else { return Err(CloseAnswer::Gone) };
         if session.transport == Transport::Attached {
             return kept("attached");
         }
@@ -268,7 +273,36 @@ impl World {
         if !session.holds.is_empty() {
             return kept("held");
         }
-        self.say(|_| format!("    gateway {index} closes {id}"));
+        Ok(session.serial)
+    }
+
+    /// The conditional reap: closed only if it is an orphan at this instant. Returns the answer.
+    pub(crate) fn close_if_orphan(&mut self, index: usize, id: &str, stays: bool) -> CloseAnswer {
+        match self.orphan_to_close(index, id) {
+            Ok(serial) => self.close(index, serial, stays),
+            Err(answer) => answer,
+        }
+    }
+
+    /// A close without a condition.
+    pub(crate) fn close_blindly(&mut self, gateway: &str, id: &str) -> CloseAnswer {
+        let is_it = |session: &&Sess| gateway_name(session.gateway) == gateway && session.id == id;
+        let live = self.sessions.iter().filter(is_it).find(|session| session.life == Life::Live);
+        let is_there = |index: usize| {
+            self.gateways[index].process.is_some_and(|process| self.procs.alive(process).is_some())
+        };
+        match live.map(|session| (session.gateway, session.serial)) {
+            Some((index, serial)) if is_there(index) => self.close(index, serial, false),
+            Some(_) => CloseAnswer::Failed { why: "connection refused".into() },
+            None => CloseAnswer::Gone,
+        }
+    }
+
+    fn close(&mut self, index: usize, serial: u64, stays: bool) -> CloseAnswer {
+        self.say(|world| {
+            let session = world.sessions.get(serial);
+            format!("    gateway {index} closes {}", session.map_or("nothing", |session| &session.id))
+        });
         self.end_session(serial, stays);
         if let Some(session) = self.sessions.get_mut(serial) {
             session.taken = true;

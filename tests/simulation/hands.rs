@@ -233,7 +233,7 @@ impl Record for Hands<'_> {
                     case.session.as_ref().map_or_else(|| format!("{:?}", case.worker), ToString::to_string);
                 world.say(|_| format!("    reaper: {} {who}: {outcome:?}", case.orphan));
             }
-            world.check_end_of_tree(disk, case, outcome);
+            world.check_end_of_tree(disk, case, ending);
         });
     }
 

@@ -14,7 +14,7 @@
 
 use gateway_reaper::domain::table::Told;
 
-use super::procs::{Kind, Proc, Serial};
+use super::procs::{Kind, OWN_NAMESPACE, Proc, Serial};
 use super::session::{Life, Sess};
 use super::setup::{Names, Starts, USER};
 use super::world::{Toil, World};
@@ -80,8 +80,12 @@ impl World {
     /// What carries the key that its row says, an earlier worker of it included.
     fn carriers<'a>(&'a self, session: &'a Sess) -> impl Iterator<Item = &'a Proc> {
         let tells_key = !self.setup.gateways[session.gateway].hides_keys;
-        let carries =
-            move |proc: &&Proc| tells_key && proc.looks_like_worker() && proc.key() == session.told_key();
+        let carries = move |proc: &&Proc| {
+            tells_key
+                && proc.looks_like_worker()
+                && proc.namespace == OWN_NAMESPACE
+                && proc.key() == session.told_key()
+        };
         self.procs.iter().filter(carries)
     }
 
@@ -99,9 +103,14 @@ impl World {
         let is_below = |proc: &&Proc| self.ancestors(proc).any(|ancestor| ancestor.serial == worker.serial);
         let others = self.procs.iter().filter(|proc| proc.looks_like_worker()).filter(is_below);
         let live = || self.sessions.iter().filter(|other| other.life == Life::Live);
+        // A row that has another key by now names a worker that carries the older one: a copy may be of either.
+        let carries = |other: &Sess, key: &str| {
+            let named = other.worker.and_then(|serial| self.procs.alive(serial));
+            other.told_key() == key || named.is_some_and(|named| named.key() == key)
+        };
         let foreign = |proc: &Proc| {
             proc.key() != session.told_key()
-                || live().any(|other| other.serial != session.serial && other.told_key() == proc.key())
+                || live().any(|other| other.serial != session.serial && carries(other, proc.key()))
         };
         let mut others = others.filter(|proc| proc.serial != worker.serial);
         let named = |other: &Sess| {
@@ -148,8 +157,7 @@ impl World {
             let live = session.filter(|session| session.life == Life::Live);
             let is_copy = proc.kind == Kind::Child && proc.looks_like_worker();
             return live.is_none_or(|live| self.is_knowable_session(live))
-                && !(is_copy
-                    && self.sessions.iter().any(|row| row.life == Life::Live && self.may_own(row, proc)))
+                && !(is_copy && self.may_be_of_any(proc))
                 && worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }
         !proc.strayed && worker.is_some_and(|worker| self.is_knowable_worker(toil, worker))
@@ -167,11 +175,8 @@ impl World {
     }
 
     fn is_knowable_worker(&self, toil: &Toil, worker: &Proc) -> bool {
-        let rows = || self.sessions.iter().filter(|session| session.life == Life::Live);
-        let is_hidden = self.setup.gateways.iter().any(|gateway| gateway.contained)
-            || rows().any(|row| self.may_own(row, worker))
-            || self.is_above_named(worker.serial)
-            || self.is_among_workers(worker);
+        let is_hidden =
+            self.may_be_of_any(worker) || self.is_above_named(worker.serial) || self.is_among_workers(worker);
         if is_hidden {
             return false;
         }
@@ -190,6 +195,13 @@ impl World {
             _ if worker.kind == Kind::Child => false,
             _ => !toil.known_to.is_empty() && !toil.claimed,
         }
+    }
+
+    /// A row may own it; of the rows of a gateway in a container nobody can tell, whose numbers mean other processes here.
+    fn may_be_of_any(&self, worker: &Proc) -> bool {
+        let mut rows = self.sessions.iter().filter(|session| session.life == Life::Live);
+        self.setup.gateways.iter().any(|gateway| gateway.contained)
+            || rows.any(|row| self.may_own(row, worker))
     }
 
     /// Below a worker it goes with that, and above another's it is never ended.
@@ -216,7 +228,10 @@ impl World {
             return true;
         }
         let key = row.worker_key();
-        let carried = |proc: &&Proc| proc.looks_like_worker() && Some(proc.key()) == key;
+        // What runs in another PID namespace is no worker of a gateway here, whatever key it carries; and a copy that was adopted elsewhere is
+        // found by a whole look, every ten minutes.
+        let is_one = |proc: &&Proc| proc.looks_like_worker() && proc.namespace == OWN_NAMESPACE;
+        let carried = |proc: &&Proc| is_one(proc) && Some(proc.key()) == key && self.can_be_found(proc);
         let found = self.procs.iter().filter(carried).count();
         let rows = self
             .sessions

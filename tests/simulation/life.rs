@@ -31,6 +31,15 @@ impl World {
         }
     }
 
+    /// Another row has its key, and their gateway names no workers.
+    fn has_twin_by_key_alone(&self, slot: Slot) -> bool {
+        let Some(own) = self.sessions.at(slot) else { return false };
+        let is_twin = |other: &Sess| {
+            other.serial != own.serial && other.life == Life::Live && other.told_key() == own.told_key()
+        };
+        !self.setup.gateways[own.gateway].tells.worker_pids && self.sessions.iter().any(is_twin)
+    }
+
     fn live(&mut self, slot: Slot) -> Option<&mut Sess> {
         let serial = self.sessions.at(slot)?.serial;
         self.sessions.get_mut(serial).filter(|session| session.life == Life::Live)
@@ -42,7 +51,13 @@ impl World {
             Act::Opens(gateway, built) => return self.open(slot, gateway % self.gateways.len(), built, None),
             Act::Twins(other) => {
                 let Some(session) = self.live(slot) else { return };
-                let (gateway, key) = (session.gateway, session.told_key().to_owned());
+                let (gateway, key, is_rotated) =
+                    (session.gateway, session.told_key().to_owned(), session.rotated.is_some());
+                // Of two rows with one key that name no worker, each is found by that key. Where only the worker of the one carries it, and
+                // stays after that one's end, nothing tells that it isn't the other's, whose own carries an older key.
+                if is_rotated && !self.setup.gateways[gateway].tells.worker_pids {
+                    return;
+                }
                 return self.open(other, gateway, 0, Some(key));
             }
             Act::Resumes => {
@@ -57,6 +72,11 @@ impl World {
                 return self.open_in(other, gateway, 0, None, Some(host));
             }
             Act::Rotates => {
+                // Two rows with one key that name no worker: once one of them has another key, nothing tells whose the worker is that is left
+                // with the older key when the other one is gone.
+                if self.has_twin_by_key_alone(slot) {
+                    return;
+                }
                 let Some(session) = self.live(slot).filter(|row| row.misnamed.is_none()) else { return };
                 session.rotated = Some(format!("{}-{now}", session.key));
                 return;

@@ -61,7 +61,7 @@ impl World {
 
     /// Below a gateway that is known, or adopted by init. What is elsewhere is found by a whole look, every ten minutes; and what is below another
     /// user's process that was adopted, only by one at everything: that one's argv isn't read, so nothing says that it was a worker.
-    fn can_be_found(&self, proc: &Proc) -> bool {
+    pub(crate) fn can_be_found(&self, proc: &Proc) -> bool {
         let above = self
             .ancestors(proc)
             .find(|above| !matches!(above.kind, Kind::Wrapper | Kind::Child | Kind::Worker));

@@ -12,8 +12,11 @@ use super::sim::Plan;
 use gateway_reaper::config::defaults;
 use gateway_reaper::domain::policy::Policy;
 
-/// The plan of a seed.
-pub(crate) fn of_seed(seed: u64) -> Plan {
+/// Of a hundred worlds so many have gateways that tell little, unless `SIMULATION_BARE` says otherwise.
+pub(crate) const BARE: u64 = 10;
+
+/// The plan of a seed; `bare`: of a hundred worlds so many have gateways that tell little.
+pub(crate) fn of_seed(seed: u64, bare: u64) -> Plan {
     let mut rng = Rng::new(seed, 1);
     let calm_at = rng.between(30, 150) * 1000;
     let mut setup = setup(&mut rng, calm_at);
@@ -45,6 +48,10 @@ pub(crate) fn of_seed(seed: u64) -> Plan {
     let mut field = Rng::new(seed, 4);
     if field.percent(70) {
         field::add(&mut field, &mut setup, &mut events, slots);
+    }
+    let mut rng = Rng::new(seed, 5);
+    if rng.percent(bare) {
+        field::tell_little(&mut rng, &mut setup);
     }
     events.sort_by_key(|(at, _)| *at);
     Plan { seed, setup, events }
@@ -113,6 +120,7 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
         takes_back: false,
         may_take_back: true,
         counts_sleep: false,
+        closes_blindly: false,
         contained: false,
         leaks: rng.percent(20),
         exit_ms: rng.pick(&[1, 20, 500, 3000]),

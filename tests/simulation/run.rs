@@ -32,6 +32,9 @@ use super::world::{Happening, World};
 /// How long a gateway may take for its table.
 pub(crate) const TABLE_TIMEOUT: u64 = 5000;
 
+/// So old may be what a gateway without conditions said when it is told to end a session.
+const ANSWER_GOOD_FOR: u64 = 2000;
+
 /// What comes next for a run.
 #[derive(Debug)]
 pub(crate) enum Step {
@@ -40,6 +43,8 @@ pub(crate) enum Step {
     Ask(usize),
     Arrives(usize, TableView, Vec<((usize, String), Seen)>),
     CloseAt(CloseRequest),
+    /// What a gateway without conditions is told after the reaper itself asked it once more, at that time.
+    DeleteAt(CloseRequest, u64),
     Answered(usize, CloseAnswer),
     /// Another look, for this victim.
     Recheck(usize),
@@ -150,6 +155,7 @@ impl Sim {
                 }
             }
             Step::CloseAt(request) => self.close_at(disk, run.number, request),
+            Step::DeleteAt(request, asked) => self.delete_at(disk, run.number, &request, asked),
             Step::Answered(victim, answer) => {
                 if self.world.borrow().story.is_some() {
                     self.world.borrow_mut().say(|_| format!("    gateway answers {answer:?}"));
@@ -387,11 +393,34 @@ impl Sim {
                     let answer = world.close_if_orphan(index, id, false);
                     if by < timeout { (by, answer) } else { (timeout, failed("no answer in time")) }
                 }
+                None if world.setup.gateways[index].closes_blindly => {
+                    match world.orphan_to_close(index, id) {
+                        Ok(_) => {
+                            let (delay, asked) = (1 + world.moment(14), world.now);
+                            drop(world);
+                            return self.plan(disk, number, delay, Step::DeleteAt(request, asked));
+                        }
+                        Err(answer) => (3, answer),
+                    }
+                }
                 None => (3, world.close_if_orphan(index, id, false)),
             }
         };
         drop(world);
         self.plan(disk, number, delay, Step::Answered(request.victim, answer));
+    }
+
+    /// The reaper tells a gateway that takes no condition to end a session, unless its answer has got old meanwhile: a stopped reaper goes on
+    /// where it was.
+    fn delete_at(&mut self, disk: usize, number: u64, request: &CloseRequest, asked: u64) {
+        let mut world = self.world.borrow_mut();
+        let answer = if world.now > asked + ANSWER_GOOD_FOR {
+            CloseAnswer::Failed { why: "what it said of the session got too old".into() }
+        } else {
+            world.close_blindly(request.gateway.as_str(), request.order.id.as_str())
+        };
+        drop(world);
+        self.plan(disk, number, 2, Step::Answered(request.victim, answer));
     }
 
     /// Passes on what happened, in the order of the runtime, until the run has nothing more to do now.

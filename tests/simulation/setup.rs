@@ -71,6 +71,8 @@ pub(crate) struct GatewaySetup {
     pub(crate) may_take_back: bool,
     /// Its clocks go on while the machine sleeps.
     pub(crate) counts_sleep: bool,
+    /// It closes a session whatever that does by then: the reaper itself asks once more right before.
+    pub(crate) closes_blindly: bool,
     /// It runs in a container; the PIDs of its table are those of its own namespace.
     pub(crate) contained: bool,
     /// Its close leaves the worker to itself.
@@ -170,6 +172,7 @@ pub(crate) fn default_gateway() -> GatewaySetup {
         takes_back: false,
         may_take_back: true,
         counts_sleep: false,
+        closes_blindly: false,
         contained: false,
         leaks: false,
         exit_ms: 20,

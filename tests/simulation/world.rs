@@ -328,6 +328,8 @@ impl World {
         for (serial, toil) in &mut self.toils {
             let needed = match toil.gateway {
                 _ if toil.is_elsewhere => true,
+                // It was ended, rightly, before another run of its gateway took its session back: that one has no worker.
+                Some(_) if toil.condemned && self.procs.alive(*serial).is_none() => false,
                 None => self.foreign.is_some_and(|gateway| gateway == toil.session),
                 Some(_) => self
                     .sessions
