@@ -12,6 +12,7 @@ use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
 use gateway_reaper::domain::verdict::{Judged, Subject, Verdict};
 use proptest::prelude::*;
 
+use crate::apart;
 use crate::oracle::{Fate, Fates, fates};
 use crate::random::{Random, random};
 use crate::world::*;
@@ -285,6 +286,17 @@ proptest! {
             }
         }
         prop_assert_eq!(told(&world.peek()), before);
+    }
+
+    #[test]
+    fn a_worker_that_shares_nothing_with_the_others_is_nothing_to_them(random in random()) {
+        let mut random = random;
+        for rules in &mut random.world.rules {
+            rules.policy.max_reaps = usize::MAX;
+        }
+        let told = told(&random.world.peek());
+        let found = apart::that_matters(&random, &told);
+        prop_assert!(found.is_none(), "{told:?}, and without {found:?}");
     }
 
     #[test]

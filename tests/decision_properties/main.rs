@@ -4,6 +4,7 @@
 #[path = "../support/world.rs"]
 mod world;
 
+mod apart;
 mod history;
 mod laws;
 mod oracle;
