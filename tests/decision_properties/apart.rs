@@ -52,9 +52,8 @@ fn is_apart(world: &World, worker: &Process) -> bool {
 /// The first worker that has nothing to do with the others and matters to them all the same; and what is decided without it.
 pub(crate) fn that_matters(random: &Random, told_with_it: &Fates) -> Option<(Pid, Fates)> {
     let world = &random.world;
-    if workers(world).nth(1).is_none() {
-        return None;
-    }
+    // One alone has no others.
+    workers(world).nth(1)?;
     let apart: Vec<Pid> =
         workers(world).filter(|worker| is_apart(world, worker)).map(|it| it.identity.pid).collect();
     apart.into_iter().find_map(|pid| {
