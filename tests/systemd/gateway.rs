@@ -2,16 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::thread;
 
-use gateway_reaper::demo::client::Client;
 use gateway_reaper::demo::launch::worker_match;
-use gateway_reaper::demo::protocol::{Created, NewSession};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use std::os::fd::AsFd;
-use tokio::sync::{mpsc, oneshot};
+use gateway_reaper::demo::protocol::Created;
 
 use crate::machine::Machine;
+use crate::namespace_clients::Clients;
+pub(crate) use crate::namespace_clients::Wanted;
 
 /// A copy: the program of the package is another one after an upgrade, and none after a removal.
 const PROGRAM: &str = "/opt/demo-gateway";
@@ -22,20 +19,8 @@ ExecStart=/opt/demo-gateway demo-gateway --lifeline none --max-lifetime 30m
 StandardOutput=file:/run/demo-gateway
 ";
 
-/// A session as a test asks for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Wanted {
-    /// Its client stays.
-    Attached,
-    /// Its client has gone; nothing goes on.
-    Leaked,
-    /// Its client has gone in the middle of a turn.
-    MidTurn,
-}
-
-/// The clients live on a thread of their own, in the machine's network.
 pub(crate) struct Gateway {
-    orders: mpsc::UnboundedSender<(Wanted, oneshot::Sender<Created>)>,
+    clients: Clients,
 }
 
 impl Gateway {
@@ -56,40 +41,12 @@ impl Gateway {
                 worker_match(Path::new(PROGRAM))
             ),
         );
-        Self { orders: clients(machine, address) }
+        Self { clients: Clients::beside(machine.pid_1(), address) }
     }
 
     pub(crate) fn session(&self, wanted: Wanted) -> Created {
-        let (answer, answered) = oneshot::channel();
-        self.orders.send((wanted, answer)).unwrap();
-        answered.blocking_recv().expect("the clients' thread has failed")
+        self.clients.session(wanted)
     }
-}
-
-fn clients(
-    machine: &Machine,
-    address: SocketAddr,
-) -> mpsc::UnboundedSender<(Wanted, oneshot::Sender<Created>)> {
-    let network = machine.network();
-    let (orders, mut ordered) = mpsc::unbounded_channel::<(Wanted, oneshot::Sender<Created>)>();
-    thread::spawn(move || {
-        move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let mut staying = Vec::new();
-            while let Some((wanted, answer)) = ordered.recv().await {
-                let mut client = Client::connect(address).await.unwrap();
-                let created = client.create(NewSession::default()).await.unwrap();
-                match wanted {
-                    Wanted::Attached => staying.push(client),
-                    Wanted::Leaked => drop(client),
-                    Wanted::MidTurn => client.prompt(&created.session, None).await.unwrap(),
-                }
-                let _ = answer.send(created);
-            }
-        });
-    });
-    orders
 }
 
 impl Machine {

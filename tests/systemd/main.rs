@@ -6,6 +6,8 @@
 
 mod gateway;
 mod machine;
+#[path = "../support/namespace_clients.rs"]
+mod namespace_clients;
 mod package;
 mod service;
 mod timer;
