@@ -93,6 +93,8 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        // A removal alone forgets the container that another one has joined, and its processes run on.
+        let _ = self.try_run(&["kill", "--all"]);
         let _ = self.try_run(&["pod", "rm", "--all", "--force", "--time", "0"]);
         let _ = self.try_run(&["rm", "--all", "--force", "--time", "0", "--volumes"]);
     }
