@@ -217,6 +217,21 @@ fn what_is_left_of_a_worker_that_may_be_another_programs_is_kept_and_named() {
 }
 
 #[test]
+fn what_is_left_of_a_worker_that_a_gateway_without_a_process_named_is_kept_and_named() {
+    // The numbers of a gateway in a container mean other processes here.
+    let mut world = World::new();
+    world.of("gw").process = None;
+    world.process(60, 1, "supervisord");
+    world.worker(200, "b", 60);
+    world.process(300, 200, "node mcp.js");
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.die(200, 1);
+    world.rows([]).look();
+    let why = "unknown state: its gateway's process isn't known in this run";
+    assert_eq!(world.look_after(3_600).why_worker(300), why);
+}
+
+#[test]
 fn what_is_left_of_a_worker_is_kept_while_a_server_that_leaves_things_on_purpose_is_there() {
     let mut world = World::new();
     world.rules[0].workers = Workers::LeadersOfGone;

@@ -138,6 +138,11 @@ impl<'a> Families<'_, 'a> {
             (_, Standing::Current) => OrphanKind::OwnerlessWorker,
             (_, Standing::Gone | Standing::NotTrusted(_)) => OrphanKind::ParentlessWorker,
         };
+        // A table's numbers mean nothing here where its gateway's process isn't found.
+        let elsewhere = || {
+            let is_elsewhere = kind == OrphanKind::OwnerlessWorker && gateway.process.is_none();
+            is_elsewhere.then(|| Keep::UnknownState("its gateway's process isn't known in this run".into()))
+        };
         // It may be of a program that is none of the configured gateways.
         let unknown = || {
             let why = format!(
@@ -157,6 +162,7 @@ impl<'a> Families<'_, 'a> {
             let keep = self.protects(index, root);
             if let Some(keep) = keep
                 .or_else(unknown)
+                .or_else(elsewhere)
                 .or_else(|| self.may_be_wanted(index, root))
                 .or_else(|| doubts::of(self.world, index, root))
             {
