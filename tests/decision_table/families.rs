@@ -270,6 +270,24 @@ fn what_is_left_of_a_worker_is_its_sessions_still_when_a_restarted_gateway_goes_
 }
 
 #[test]
+fn what_one_gateway_remembers_of_a_worker_whose_gateway_was_down_is_the_sessions_of_that_one() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.unreachable("other").die(110, 1);
+    world.worker(200, "a", 1);
+    world.process(300, 200, "node mcp.js");
+    assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+    world.die(200, 1);
+    world.look();
+    world.of("other").process = Some(world.process(110, 1, "gatewayd").identity);
+    world.table("other").sessions = vec![without_worker(attached("a"))];
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    world.table("other").sessions.clear();
+    let wait = world.look_after(3_600).fate_of_worker(300);
+    assert!(wait.starts_with("wait: "), "once its session is gone it has a grace like any other: {wait}");
+}
+
+#[test]
 fn what_is_left_of_a_worker_that_was_there_before_its_row_is_that_rows() {
     let mut by_key = seen(attached("other"));
     by_key.rows([]).look();

@@ -92,6 +92,7 @@ impl<'w, 'a> Families<'w, 'a> {
                 }
             }
             for (gateway, memory) in known.into_iter().filter(|(_, memory)| !told.contains(&memory.worker)) {
+                let gateway = teller_of_gone(world, gateway, memory);
                 all.push(Family {
                     gateway,
                     worker: memory.worker,
@@ -201,18 +202,36 @@ fn unseen(world: &World<'_>, memory: Option<&FamilyMemory>) -> Vec<ProcessIdenti
     memory.into_iter().flat_map(|memory| &memory.members).filter(is_unseen).copied().collect()
 }
 
+/// The gateway that tells of what is left of this worker. Whose a worker without a gateway was isn't known: a gateway that is up again and
+/// goes on with its session is the one.
+fn teller_of_gone(world: &World<'_>, index: usize, memory: &FamilyMemory) -> usize {
+    let goes_on = |gateway: &usize| rows_of_gone(world, *gateway, memory).next().is_some();
+    if !memory.sessions.is_empty() || goes_on(&index) {
+        return index;
+    }
+    (0..world.gateways.len()).find(goes_on).unwrap_or(index)
+}
+
 /// The sessions whose worker this was, by what is remembered of it and by what the rows say now: a worker may be there before its row is.
 fn sessions_of_gone<'a>(world: &World<'a>, index: usize, memory: &'a FamilyMemory) -> Vec<&'a SessionId> {
+    let rows = rows_of_gone(world, index, memory);
+    let sessions: BTreeSet<&SessionId> = memory.sessions.iter().chain(rows).collect();
+    sessions.into_iter().collect()
+}
+
+fn rows_of_gone<'a>(
+    world: &World<'a>,
+    index: usize,
+    memory: &FamilyMemory,
+) -> impl Iterator<Item = &'a SessionId> {
     let pid = memory.worker.pid;
     // Another process may have its PID.
     let is_free = world.alive(pid).is_none();
-    let is_its = |row: &&Session| {
+    let is_its = move |row: &&Session| {
         let carries = memory.key.is_some() && row.worker_key() == memory.key.as_deref();
         carries || (is_free && row.named_worker() == Some(pid))
     };
-    let rows = world.gateways[index].rows.iter().filter(is_its).map(|row| &row.id);
-    let sessions: BTreeSet<&SessionId> = memory.sessions.iter().chain(rows).collect();
-    sessions.into_iter().collect()
+    world.gateways[index].rows.iter().filter(is_its).map(|row| &row.id)
 }
 
 /// The sessions whose worker this is, or what kind of orphan it is of no session. In doubt what is remembered of that.
