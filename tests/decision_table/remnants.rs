@@ -99,6 +99,17 @@ fn while_the_worker_lives_and_is_an_orphan_the_rest_goes_with_it() {
 }
 
 #[test]
+fn a_copy_of_a_worker_that_is_let_be_is_judged_by_itself() {
+    let mut world = interrupted();
+    world.worker(200, "a", 1).uid = 0;
+    world.worker(300, "a", 1);
+    let why = "protected: process 200 runs as user 0, not as 1000 (see worker.user)";
+    assert_eq!(world.look().why_worker(200), why);
+    assert_eq!(world.fate_of_worker(300), "wait: parentless-worker, 0s of 60s");
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
+}
+
+#[test]
 fn while_the_worker_lives_and_may_be_one_of_two_sessions_the_rest_is_wanted() {
     let mut world = interrupted();
     world.worker(200, "a", 100);

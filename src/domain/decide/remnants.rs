@@ -21,7 +21,7 @@ pub(super) fn left<'u>(
     unfinished: impl Iterator<Item = &'u Unfinished>,
 ) -> Vec<Unfinished> {
     let left = |begun: &Unfinished| {
-        let is_left = |member: &ProcessIdentity| is_left(world, owners, index, member);
+        let is_left = |member: &ProcessIdentity| is_left(world, owners, index, begun, member);
         let members: Vec<_> = begun.members.iter().copied().filter(is_left).collect();
         (!members.is_empty()).then(|| Unfinished { members, ..begun.clone() })
     };
@@ -35,14 +35,23 @@ pub(super) fn members(unfinished: &[Unfinished]) -> HashSet<Pid> {
     members.map(|member| member.pid).collect()
 }
 
-fn is_left(world: &World<'_>, owners: &Owners<'_>, index: usize, member: &ProcessIdentity) -> bool {
+fn is_left(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
+    begun: &Unfinished,
+    member: &ProcessIdentity,
+) -> bool {
     let Some(process) = world.view().alive(member) else { return false };
-    // Where the gateway is process 1 or a subreaper, what is left is its child now. A worker there is judged as one.
-    let is_judged =
-        owners.of(member.pid).is_some() && matches!(owners.position_of(member.pid), Position::Child(_));
+    let limits = &world.gateways[index].limits;
+    // Where the gateway is process 1 or a subreaper, what is left is its child now. A worker there is judged as one; so is a copy of a worker
+    // that is let be, because it has become another user's.
+    let is_let_be = || world.view().alive(&begun.worker).is_some_and(|it| limits.protects(it).is_some());
+    let is_judged = owners.of(member.pid).is_some()
+        && (matches!(owners.position_of(member.pid), Position::Child(_)) || is_let_be());
     let is_owned = matches!(owners.of(member.pid), Some(Owner::Sessions(_)));
     let is_wanted = is_judged || is_owned || owners.foreign_below(member.pid).is_some();
-    !is_wanted && world.gateways[index].limits.protects(process).is_none()
+    !is_wanted && limits.protects(process).is_none()
 }
 
 /// Adds what is left to what was found, and returns the teardowns that are still unfinished.
