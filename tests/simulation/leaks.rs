@@ -242,8 +242,10 @@ impl World {
             _ => found == 0 && (self.is_impostor(session) || self.names_empty_shell(session)),
         };
         let younger = named.and_then(|pid| self.procs.get(pid));
-        // A copy of the worker that a row names is the row's, whatever key the row says.
-        if younger.is_some_and(|named| {
+        // A copy of the worker that a row names, or names the shell of, is the row's, whatever key the row says.
+        let in_shell = younger.filter(|named| named.kind == Kind::Wrapper);
+        let in_shell = in_shell.into_iter().flat_map(|shell| self.procs.children(shell.pid));
+        if younger.into_iter().chain(in_shell).any(|named| {
             named.looks_like_worker()
                 && named.key() == worker.key()
                 && named.start_ticks <= worker.start_ticks
