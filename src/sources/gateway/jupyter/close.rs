@@ -13,6 +13,7 @@ use super::trouble::Trouble;
 use super::{JupyterGateway, MAX_ANSWER_BYTES, answers, segment};
 use crate::domain::table::{CloseAnswer, Refusal, Told, Transport, Turn};
 use crate::domain::warrant::CloseOrder;
+use crate::sources::clock;
 use crate::sources::http::Exchange;
 
 /// A server that wants no token takes a delete only with a cookie of its choice and the same in a header: that keeps web pages of others
@@ -21,6 +22,11 @@ const XSRF: [(HeaderName, HeaderValue); 2] = [
     (COOKIE, HeaderValue::from_static("_xsrf=gateway-reaper")),
     (HeaderName::from_static("x-xsrftoken"), HeaderValue::from_static("gateway-reaper")),
 ];
+
+/// A reaper that was stopped, or a machine that slept, holds an answer of long ago: one that is older than a second is asked for again, so
+/// often.
+const TRIES: u32 = 3;
+const SLOW: &str = "its answers take longer than a second";
 
 impl JupyterGateway {
     pub(super) async fn close(&self, order: &CloseOrder, within: Duration) -> CloseAnswer {
@@ -39,25 +45,43 @@ impl JupyterGateway {
         if self.is_other_run(&mut exchange, order).await? {
             return Ok(CloseAnswer::Kept { reason: Refusal::OtherRun });
         }
+        for _ in 0..TRIES {
+            if let Some(answer) = self.close_if_orphan(&mut exchange, order).await? {
+                return Ok(answer);
+            }
+        }
+        Ok(kept(SLOW))
+    }
+
+    /// `None`: it is an orphan by an answer that is too old to close by; nothing was asked of the server.
+    async fn close_if_orphan(
+        &self,
+        exchange: &mut Exchange<'_>,
+        order: &CloseOrder,
+    ) -> Result<Option<CloseAnswer>, Trouble> {
+        let asked = clock::ticks_now();
         if let Some(hold) = self.client_now(order) {
-            return Ok(kept(hold));
+            return Ok(Some(kept(hold)));
         }
         let kernel = format!("/api/kernels/{}", segment(&order.id));
         let answer = exchange.ask(Method::GET, &self.path(&kernel), &[], MAX_ANSWER_BYTES).await?;
         match answer.status {
             StatusCode::OK => {}
-            StatusCode::NOT_FOUND => return Ok(CloseAnswer::Gone),
+            StatusCode::NOT_FOUND => return Ok(Some(CloseAnswer::Gone)),
             _ => return Err(Trouble::refused(&self.client, &answer)),
         }
         let row = rows::parse_one(&answer.body)?;
         if let Some(reason) = self.no_orphan(&row, order) {
-            return Ok(kept(reason));
+            return Ok(Some(kept(reason)));
+        }
+        if clock::ticks_now().saturating_sub(asked) > rustix::param::clock_ticks_per_second() {
+            return Ok(None);
         }
         let headers: &[_] = if self.client.token().is_none() { &XSRF } else { &[] };
         let answer = exchange.ask(Method::DELETE, &self.path(&kernel), headers, MAX_ANSWER_BYTES).await?;
         match answer.status {
-            StatusCode::NO_CONTENT => Ok(CloseAnswer::Reaped),
-            StatusCode::NOT_FOUND => Ok(CloseAnswer::Gone),
+            StatusCode::NO_CONTENT => Ok(Some(CloseAnswer::Reaped)),
+            StatusCode::NOT_FOUND => Ok(Some(CloseAnswer::Gone)),
             _ => Err(Trouble::refused(&self.client, &answer)),
         }
     }
@@ -113,9 +137,11 @@ fn kept(reason: &str) -> CloseAnswer {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
+    use crate::sources::gateway::jupyter::server::Server;
     use crate::sources::http::{Credential, HttpClient};
 
     /// The word alone would restart the grace of one session, and the others would be closed by what was seen of the earlier run.
@@ -129,5 +155,55 @@ mod tests {
         let order = CloseOrder { id: "k".into(), instance: None, activity: None };
         let answer = gateway.close(&order, Duration::from_secs(60)).await;
         assert_eq!(answer, CloseAnswer::Kept { reason: Refusal::OtherRun });
+    }
+
+    /// Answers each request so late with a kernel that has so many connections; says which methods it was asked with.
+    fn server(answers: Vec<(Duration, u32)>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let serve = move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = Vec::new();
+            for (late, connections) in answers {
+                let mut request = [0; 4096];
+                let read = stream.read(&mut request).unwrap();
+                let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                let Some(method) = request.split_whitespace().next() else { break };
+                asked.push(method.to_owned());
+                std::thread::sleep(late);
+                let body = if method == "DELETE" {
+                    "HTTP/1.1 204 No Content\r\n\r\n".to_owned()
+                } else {
+                    let body = format!(
+                        r#"{{"id":"k","name":"python3","execution_state":"idle","connections":{connections},"last_activity":"2026-11-01T10:00:00Z"}}"#
+                    );
+                    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                };
+                stream.write_all(body.as_bytes()).unwrap();
+            }
+            asked
+        };
+        (url, std::thread::spawn(serve))
+    }
+
+    async fn closed(answers: Vec<(Duration, u32)>) -> (CloseAnswer, Vec<String>) {
+        let (url, served) = server(answers);
+        let client = HttpClient::new(url.parse().unwrap(), Credential::of(None), Duration::from_secs(60));
+        let mut gateway = JupyterGateway::new(client, 1000, Duration::ZERO);
+        gateway.server = Some(Server { flavour: Flavour::KernelGateway, process: None });
+        let activity = Some("2026-11-01T10:00:00Z".into());
+        let order = CloseOrder { id: "k".into(), instance: None, activity };
+        let answer = gateway.close(&order, Duration::from_secs(60)).await;
+        (answer, served.join().unwrap())
+    }
+
+    /// As it is for a reaper that was stopped between the answer and the delete, while a client came back.
+    #[tokio::test]
+    async fn by_an_answer_of_long_ago_nothing_is_closed() {
+        let (late, soon) = (Duration::from_millis(1_200), Duration::ZERO);
+        let (answer, asked) = closed(vec![(late, 0), (soon, 1)]).await;
+        assert_eq!((answer, asked.join(" ")), (kept("attached"), "GET GET".into()));
+        let (answer, asked) = closed(vec![(late, 0); 3]).await;
+        assert_eq!((answer, asked.join(" ")), (kept(SLOW), "GET GET GET".into()));
     }
 }
