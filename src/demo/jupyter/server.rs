@@ -33,6 +33,13 @@ pub(super) struct Server {
     found: Option<(Running, HttpClient)>,
 }
 
+/// With the last line of its log.
+fn never_answered(folder: &Path) -> StoryError {
+    let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+    let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing");
+    StoryError::Jupyter(format!("it never answered; the last it said is: {}", last.trim()))
+}
+
 impl Server {
     /// It is killed with this process, and its kernels then end by themselves.
     pub(super) fn start(exe: &Path, jupyter: &Path, folder: &Path) -> Result<Self, StoryError> {
@@ -53,7 +60,11 @@ impl Server {
         command.env("JUPYTER_RUNTIME_DIR", &runtime).env_remove("JUPYTER_TOKEN");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).current_dir(folder);
         let child = command.spawn().map_err(failed)?;
-        let process = Pinned::new(child.id()).map_err(StoryError::Hold)?;
+        let process = Pinned::new(child.id()).map_err(|error| match error.kind() {
+            // It has ended already.
+            std::io::ErrorKind::NotFound => never_answered(folder),
+            _ => StoryError::Hold(error),
+        })?;
         Ok(Self { child, process, folder: folder.to_owned(), runtime, found: None })
     }
 
@@ -73,9 +84,7 @@ impl Server {
             }
             sleep(STEP).await;
         }
-        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        let last = log.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("nothing");
-        Err(StoryError::Jupyter(format!("it never answered; the last it said is: {}", last.trim())))
+        Err(never_answered(&self.folder))
     }
 
     pub(super) fn pid(&self) -> u32 {
