@@ -3,6 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use gateway_reaper::hermes::plugin;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde_json::json;
 
 use crate::place::Place;
@@ -98,7 +99,9 @@ fn a_gateway_with_tls_is_refused_with_the_reason() {
 fn a_socket_where_nothing_listens_any_more_is_unreachable() {
     let place = Place::new();
     let socket = place.path("gw.sock");
-    drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+    // It never listened: the descriptor of one that did would be in each process that another test is just starting.
+    let bound = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&bound, &SocketAddrUnix::new(&*socket).unwrap()).unwrap();
     at(&place, "http", &format!("unix://{}:/t", socket.display()), "");
     let ran = place.once(["--json"]);
     assert_eq!(ran.code, Some(3), "{ran:#?}");
