@@ -245,6 +245,11 @@ fn what_is_left_of_a_worker_is_kept_while_a_server_that_leaves_things_on_purpose
     assert_eq!(world.look_after(3_600).why_worker(300), why);
     world.seen.processes.at_work.insert(pid(300));
     assert_eq!(world.look().fate_of_worker(300), "keep: held");
+    world.seen.processes.at_work.clear();
+    world.die(100, 1);
+    let wait = world.look().fate_of_worker(300);
+    assert!(wait.starts_with("wait: "), "the server is gone: {wait}");
+    assert!(world.look_after(3_600).fate_of_worker(300).starts_with("reap: "));
 }
 
 #[test]

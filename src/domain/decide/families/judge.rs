@@ -138,9 +138,12 @@ impl<'a> Families<'_, 'a> {
             (_, Standing::Current) => OrphanKind::OwnerlessWorker,
             (_, Standing::Gone | Standing::NotTrusted(_)) => OrphanKind::ParentlessWorker,
         };
-        // A table's numbers mean nothing here where its gateway's process isn't found.
+        // A table's numbers mean nothing here where its gateway's process isn't found. A kind whose workers tell their server themselves has no
+        // such numbers; without a process it is gone.
         let elsewhere = || {
-            let is_elsewhere = kind == OrphanKind::OwnerlessWorker && gateway.process.is_none();
+            let has_numbers = gateway.rules.workers != Workers::LeadersOfGone;
+            let is_elsewhere =
+                has_numbers && kind == OrphanKind::OwnerlessWorker && gateway.process.is_none();
             is_elsewhere.then(|| Keep::UnknownState("its gateway's process isn't known in this run".into()))
         };
         // It may be of a program that is none of the configured gateways.
