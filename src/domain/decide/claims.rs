@@ -117,7 +117,6 @@ fn may_go(
     let owned_alone = is_of_row_alone(owners, row, pid);
     let is_marked = world.rows_marked(pid) == [row];
     let says_so = is_marked || gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
-    let can_check = gateway.process.is_some() && gateway.contradiction.is_none() && !gateway.shares_process;
     let is_here = || match owners.position_of(pid) {
         Position::Child(at) | Position::Below(at) => *at == row.gateway,
         Position::Lost => true,
@@ -125,7 +124,7 @@ fn may_go(
     };
     owned_alone
         && says_so
-        && can_check
+        && gateway.can_check()
         && !gateway.has_obscure_row()
         && gateway.limits.protects(process).is_none()
         && is_here()

@@ -32,7 +32,12 @@ pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position
 
 fn former(world: &World<'_>, process: &Process) -> Option<Keep> {
     let former = world.forgotten_gateway_of(process);
-    former.map(|_| Keep::UnknownState("its gateway's process isn't known in this run".into()))
+    former.map(|_| no_process())
+}
+
+/// Without its gateway's process nothing tells whether a worker is wanted.
+pub(super) fn no_process() -> Keep {
+    Keep::UnknownState("its gateway's process isn't known in this run".into())
 }
 
 fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {

@@ -120,6 +120,11 @@ impl<'a> Gateway<'a> {
         self.process.is_some_and(|run| process.identity.start_ticks < run.start_ticks)
     }
 
+    /// Whether what the table says of processes can be checked: its gateway's own is found, and is no other gateway's.
+    pub(super) fn can_check(&self) -> bool {
+        self.process.is_some() && self.contradiction.is_none() && !self.shares_process
+    }
+
     /// A row's worker or key is not understood: its worker may be any.
     pub(super) fn has_obscure_row(&self) -> bool {
         self.rows.iter().any(|session| match (&session.worker, &session.key) {

@@ -1,5 +1,6 @@
 //! What kind of orphan a worker is that no session owns, by where it stands and what it shows of itself; or why that isn't known.
 
+use super::doubts;
 use super::position::Position;
 use super::world::{Standing, World};
 use crate::domain::adoption::{self, AdoptionSign};
@@ -32,9 +33,7 @@ pub(super) fn nobody(
         Position::Below(_) => Err(Keep::UnknownState(
             "it is under a gateway, but not its child: only a table can say whose it is".into(),
         )),
-        Position::BelowFormer(_) => {
-            Err(Keep::UnknownState("its gateway's process isn't known in this run".into()))
-        }
+        Position::BelowFormer(_) => Err(doubts::no_process()),
         Position::Unclear(why) => Err(Keep::UnknownState(why.into())),
     }
 }

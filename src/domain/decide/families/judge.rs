@@ -35,11 +35,10 @@ impl<'a> Families<'_, 'a> {
         session: &SessionId,
     ) -> (Vec<ProcessIdentity>, Option<ProcessIdentity>) {
         let of = &self.world.gateways[gateway];
-        let can_check = of.process.is_some() && of.contradiction.is_none() && !of.shares_process;
         let places = self.left_of.get(&(gateway, session)).map(Vec::as_slice).unwrap_or_default();
         // Which of two sessions it belonged to can't be told.
         let is_its_own =
-            |family: &&Family<'_>| family.sessions.len() == 1 && can_check && !of.has_obscure_row();
+            |family: &&Family<'_>| family.sessions.len() == 1 && of.can_check() && !of.has_obscure_row();
         let left = places.iter().map(|place| &self.all[*place]).filter(is_its_own);
         let worker = left.clone().next().map(|family| family.worker);
         let may_go = |member: &&&Process| self.protects(gateway, member).is_none();
@@ -144,7 +143,7 @@ impl<'a> Families<'_, 'a> {
             let has_numbers = gateway.rules.workers != Workers::LeadersOfGone;
             let is_elsewhere =
                 has_numbers && kind == OrphanKind::OwnerlessWorker && gateway.process.is_none();
-            is_elsewhere.then(|| Keep::UnknownState("its gateway's process isn't known in this run".into()))
+            is_elsewhere.then(doubts::no_process)
         };
         // It may be of a program that is none of the configured gateways.
         let unknown = || {
