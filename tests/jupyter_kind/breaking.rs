@@ -61,6 +61,14 @@ fn a_kernel_whose_dashboard_a_browser_has_open_is_not_closed() {
     stage.reaps(&kernel);
 }
 
+/// An editor's first words to the debugger in a kernel, over a connection that stays.
+fn attach_debugger(stage: &Stage) {
+    let hello =
+        json!({ "seq": 1, "type": "request", "command": "initialize", "arguments": { "adapterID": "x" } });
+    let hello = hello.to_string();
+    stage.client_at("debugger", 5678, &format!("Content-Length: {}\r\n\r\n{hello}", hello.len()));
+}
+
 /// Its adapter is a daemon outside of the kernel's tree.
 #[test]
 #[ignore = "half a minute"]
@@ -69,10 +77,7 @@ fn a_kernel_with_a_debugger_attached_is_not_closed() {
     stage.server("server", 8888, &[]);
     stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
     let kernel = stage.kernel_running("server", "import debugpy; debugpy.listen(('127.0.0.1', 5678))");
-    let hello =
-        json!({ "seq": 1, "type": "request", "command": "initialize", "arguments": { "adapterID": "x" } });
-    let hello = hello.to_string();
-    stage.client_at("debugger", 5678, &format!("Content-Length: {}\r\n\r\n{hello}", hello.len()));
+    attach_debugger(&stage);
     stage.disconnect(&kernel, "server", &kernel);
     let said = stage.looks_for(3 * LONGER);
     assert!(stage.lists("server", &kernel), "{}", said.text);
@@ -89,10 +94,7 @@ fn a_kernel_that_a_debugger_holds_is_not_closed() {
     stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
     let kernel = stage.kernel_running("server", "import debugpy; debugpy.listen(('127.0.0.1', 5678))");
     stage.begin(&kernel, "debugpy.wait_for_client()");
-    let hello =
-        json!({ "seq": 1, "type": "request", "command": "initialize", "arguments": { "adapterID": "x" } });
-    let hello = hello.to_string();
-    stage.client_at("debugger", 5678, &format!("Content-Length: {}\r\n\r\n{hello}", hello.len()));
+    attach_debugger(&stage);
     stage.disconnect(&kernel, "server", &kernel);
     let said = stage.looks_for(3 * LONGER);
     assert_eq!(said.verdict(&kernel), ("keep".into(), "mid-turn".into()), "{}", said.text);
