@@ -67,6 +67,8 @@ pub mod domain;
 pub mod hermes;
 pub mod named_file;
 pub mod operate;
+#[cfg(test)]
+mod patience;
 pub mod reap;
 pub mod report;
 pub mod sources;

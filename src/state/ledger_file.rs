@@ -162,7 +162,7 @@ mod tests {
 
     /// One run: what it remembered, after it has saved this.
     fn run(dir: &Path, save: &Ledger) -> Remembered {
-        let lock = Lock::take(dir).unwrap();
+        let lock = lock::take(dir);
         let (mut file, remembered) = LedgerFile::load(dir, &lock, &boot(), NOW).unwrap();
         file.save(dir, &lock, save).unwrap();
         remembered
@@ -209,7 +209,7 @@ mod tests {
     fn nor_is_a_copy_from_before_everything_was_lost() {
         let dir = tempfile::tempdir().unwrap();
         let life = |now: Awake| {
-            let lock = Lock::take(dir.path()).unwrap();
+            let lock = lock::take(dir.path());
             let (mut file, _) = LedgerFile::load(dir.path(), &lock, &boot(), now).unwrap();
             file.save(dir.path(), &lock, &ledger(1)).unwrap();
         };
@@ -253,7 +253,7 @@ mod tests {
     fn nothing_is_written_when_nothing_changed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(NAME);
-        let lock = Lock::take(dir.path()).unwrap();
+        let lock = lock::take(dir.path());
         let (mut file, _) = LedgerFile::load(dir.path(), &lock, &boot(), NOW).unwrap();
         let worker = crate::domain::process::ProcessIdentity {
             pid: crate::domain::ids::Pid::INIT,

@@ -87,9 +87,21 @@ fn holder(bytes: &[u8]) -> Option<Box<str>> {
     Some(excerpt(&String::from_utf8_lossy(line), 2 * COMMAND_SHOWN))
 }
 
+/// Takes a lock that was held a moment ago.
+#[cfg(test)]
+pub(super) fn take(dir: &Path) -> Lock {
+    let mut lock = None;
+    crate::patience::eventually("the lock can be taken", || {
+        lock = Lock::take(dir).ok();
+        lock.is_some()
+    });
+    lock.unwrap()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::eventually;
 
     #[test]
     fn it_keeps_a_second_run_out_until_the_first_is_over() {
@@ -97,7 +109,7 @@ mod tests {
         let first = Lock::take(dir.path()).unwrap();
         assert!(matches!(Lock::take(dir.path()), Err(StateError::Busy { .. })));
         drop(first);
-        Lock::take(dir.path()).unwrap();
+        eventually("it can be taken again", || Lock::take(dir.path()).is_ok());
     }
 
     #[test]
@@ -143,7 +155,7 @@ mod tests {
         assert_eq!(Lock::take(dir.path()).unwrap().sequence().unwrap(), None);
         assert_eq!(sequence_of(dir.path()).unwrap(), None);
         for number in [12_345, 6, u64::MAX] {
-            let lock = Lock::take(dir.path()).unwrap();
+            let lock = take(dir.path());
             lock.set_sequence(number).unwrap();
             assert_eq!(lock.sequence().unwrap(), Some(number));
             assert_eq!(sequence_of(dir.path()).unwrap(), Some(number));

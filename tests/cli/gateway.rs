@@ -2,15 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::net;
 use serde_json::{Value, json};
+
+use crate::port::Port;
 
 /// What it does with a request.
 #[derive(Debug, Clone)]
@@ -62,9 +61,8 @@ pub(crate) struct Script {
 
 /// The gateway, without a process of its own; nothing answers once it is dropped.
 pub(crate) struct Gateway {
-    port: u16,
     /// Keeps the address while nothing listens there: other tests, of other programs too, look for one at the same time.
-    reserved: OwnedFd,
+    port: Port,
     script: Arc<Mutex<Script>>,
     listener: Arc<Mutex<Option<TcpListener>>>,
     /// Has a copy of the listener in hand, and so keeps the address open until it ends.
@@ -74,13 +72,8 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// With an empty table.
     pub(crate) fn start() -> Self {
-        // Not one that the kernel gives away.
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let own = u16::try_from(std::process::id() % 97).unwrap() * 100;
-        let ports = std::iter::repeat_with(|| 20_000 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
-        let reserved = ports.take(10_000).find_map(|port| Some((port, reserve(port).ok()?)));
-        let (port, reserved) = reserved.expect("some port is free");
-        let listener = listen(port, &reserved).unwrap();
+        let port = Port::reserve();
+        let listener = port.listen().unwrap();
         let script = Arc::new(Mutex::new(Script {
             table: Answer::json(&table(None, &[])),
             reaps: HashMap::new(),
@@ -90,15 +83,15 @@ impl Gateway {
         }));
         let listening = Arc::new(Mutex::new(Some(listener.try_clone().unwrap())));
         let accepting = Mutex::new(Some(serve(listener, &script, &listening)));
-        Self { port, reserved, script, listener: listening, accepting }
+        Self { port, script, listener: listening, accepting }
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.port.number()
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/sessions", self.port)
+        format!("http://127.0.0.1:{}/sessions", self.port())
     }
 
     /// A `[[gateway]]` of this name, to which a test may add.
@@ -164,15 +157,20 @@ impl Gateway {
         let listener = self.listener.lock().unwrap().take();
         drop(listener);
         // The thread in `accept` notices by this.
-        let _noticed = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let is_accepted = || TcpStream::connect((Ipv4Addr::LOCALHOST, self.port())).is_ok();
+        is_accepted();
         // Until it has ended, the kernel accepts connections that nobody will answer.
         let accepting = self.accepting.lock().unwrap().take();
         accepting.into_iter().for_each(|thread| thread.join().unwrap());
+        // A process that another test is just starting has the listener, too, until it calls exec.
+        while is_accepted() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Listens again at the same address.
     pub(crate) fn come_back(&self) {
-        let socket = std::iter::repeat_with(|| listen(self.port, &self.reserved)).take(500);
+        let socket = std::iter::repeat_with(|| self.port.listen()).take(500);
         let listener = socket
             .filter_map(|bound| bound.map_err(|_| std::thread::sleep(Duration::from_millis(5))).ok())
             .next()
@@ -197,22 +195,6 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         self.go_down();
     }
-}
-
-/// An address at which nothing listens, and which no other socket gets.
-fn reserve(port: u16) -> rustix::io::Result<OwnedFd> {
-    let socket =
-        net::socket_with(net::AddressFamily::INET, net::SocketType::STREAM, net::SocketFlags::CLOEXEC, None)?;
-    net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?;
-    Ok(socket)
-}
-
-/// Listens at an address that is reserved. Only a socket that shares it, as the listener does, lets it be listened at.
-fn listen(port: u16, reserved: &OwnedFd) -> std::io::Result<TcpListener> {
-    net::sockopt::set_socket_reuseaddr(reserved, true)?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port));
-    net::sockopt::set_socket_reuseaddr(reserved, false)?;
-    listener
 }
 
 fn serve(

@@ -28,6 +28,8 @@ mod misnamed;
 mod named_files;
 mod namespaces;
 mod place;
+#[path = "../support/port.rs"]
+mod port;
 mod privileges;
 mod questions;
 mod report;

@@ -5,6 +5,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::json;
 
+use crate::program::write_program;
 use crate::releases::Release;
 use crate::stage::{EXE, Stage};
 
@@ -73,9 +74,7 @@ fn without_jupyter_it_says_what_is_missing() {
 fn a_jupyter_without_a_server_is_quoted() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("jupyter");
-    std::fs::write(&program, "#!/bin/sh\necho 'Jupyter command `jupyter-server` not found.' >&2; exit 1\n")
-        .unwrap();
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    write_program(&program, "#!/bin/sh\necho 'Jupyter command `jupyter-server` not found.' >&2; exit 1\n");
     let ran = Command::new(EXE).args(["demo", "--jupyter"]).env("PATH", folder.path()).output().unwrap();
     let err = String::from_utf8(ran.stderr).unwrap();
     assert_eq!(ran.status.code(), Some(1), "{err}");

@@ -15,6 +15,8 @@ mod demo;
 mod finding;
 mod left;
 mod live;
+#[path = "../support/program.rs"]
+mod program;
 mod releases;
 mod stage;
 mod trees;

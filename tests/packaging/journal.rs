@@ -1,11 +1,12 @@
 //! What was done, found again in a real journal by its fields: systemd's own, in namespaces of its own.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+
+use crate::program::write_program;
 
 const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
 const JOURNALD: &str = "/usr/lib/systemd/systemd-journald";
@@ -55,8 +56,7 @@ fn a_real_journal_finds_what_was_done_by_its_fields() {
     }
     let dir = tempfile::tempdir().unwrap();
     let program = dir.path().join("gateway");
-    fs::write(&program, GATEWAY).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&program, GATEWAY);
     let shown = program.display();
     let config = format!(
         "[policy]\ngrace = \"0s\"\n[state]\ndir = \"state\"\n[[gateway]]\nname = \"desk\"\nkind = \"command\"\n\

@@ -4,6 +4,11 @@
 
 mod journal;
 mod man;
+#[allow(dead_code, reason = "shared with tests that listen themselves")]
+#[path = "../support/port.rs"]
+mod port;
+#[path = "../support/program.rs"]
+mod program;
 mod prometheus;
 mod readme;
 mod systemd;

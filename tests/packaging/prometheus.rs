@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::port::Port;
+
 const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/rules.yml");
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/prometheus/dashboard.json");
@@ -144,10 +146,6 @@ impl Drop for Running {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
-}
-
 fn get(port: u16, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -266,7 +264,9 @@ fn pager() -> (u16, Arc<Mutex<Vec<String>>>) {
 fn a_page_for_a_broken_table_comes_and_goes_through_a_real_prometheus_and_alertmanager() {
     let Some(bin) = tools() else { return };
     let gateway = Gateway::start();
-    let (listen, prometheus, exporter) = (free_port(), free_port(), free_port());
+    let ports = [(); 4].map(|()| Port::reserve());
+    ports.iter().for_each(Port::share);
+    let [listen, prometheus, exporter, alertmanager] = ports.each_ref().map(Port::number);
     let dir =
         gateway.place(&format!("[metrics]\nlisten = \"127.0.0.1:{listen}\"\ntextfile = \"reaper.prom\""));
     let _watch = Running::start(&mut reaper(dir.path(), &["watch", "--interval", "500ms"]));
@@ -297,7 +297,7 @@ fn a_page_for_a_broken_table_comes_and_goes_through_a_real_prometheus_and_alertm
     );
     fs::write(dir.path().join("rules.yml"), hasty).unwrap();
     fs::write(dir.path().join("dashboard.yml"), recorded(&dashboard_queries())).unwrap();
-    let ((webhook, paged), alertmanager) = (pager(), free_port());
+    let (webhook, paged) = pager();
     let config = format!(
         "route: {{ receiver: pager, group_wait: 1s, group_interval: 1s }}\n\
          receivers:\n- name: pager\n  webhook_configs: [{{ url: 'http://127.0.0.1:{webhook}/', send_resolved: true }}]\n"

@@ -2,9 +2,11 @@
 //! only check what they are asked for.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use crate::program::write_program;
 
 const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -42,10 +44,8 @@ impl Sandbox {
         }
         symlink(EXE, bin.join("gateway-reaper")).unwrap();
         for program in ["cargo", "sudo", "systemctl", "loginctl"] {
-            let path = bin.join(program);
-            fs::write(&path, format!("#!/bin/sh\necho \"{program} $*\" >> {}/asked\n", dir.path().display()))
-                .unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let text = format!("#!/bin/sh\necho \"{program} $*\" >> {}/asked\n", dir.path().display());
+            write_program(&bin.join(program), text);
         }
         Self(dir)
     }

@@ -8,13 +8,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::place::{Place, Ran};
+use crate::program::write_program;
 use crate::running::eventually;
 
 /// A program of this test: a shell script that only its owner can write.
 pub(crate) fn program(place: &Place, name: &str, script: &str) -> PathBuf {
-    let path = place.write(&format!("bin/{name}"), format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = place.path(&format!("bin/{name}"));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::set_permissions(path.parent().unwrap(), fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&path, format!("#!/bin/sh\n{script}\n"));
     path
 }
 

@@ -2,13 +2,13 @@
 //! of a call doesn't. An ACP adapter stays in any case (zed #56146: 62 of them over 12 days).
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::place::Ran;
+use crate::program::write_program;
 use crate::reapers::Told;
 use crate::software::{self, Software};
 use crate::stage::{Stage, is_possible};
@@ -114,8 +114,7 @@ fn repository(stage: &Stage) -> String {
     git(&["add", "file"]);
     let hook = path.join(".git/hooks/pre-commit");
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, "#!/bin/sh\ntouch \"$(dirname \"$0\")/../../begun\"\nsleep 1000\n").unwrap();
-    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    write_program(&hook, "#!/bin/sh\ntouch \"$(dirname \"$0\")/../../begun\"\nsleep 1000\n");
     path.to_str().unwrap().to_owned()
 }
 

@@ -24,8 +24,12 @@ mod marks;
 mod opencode;
 #[path = "../cli/place.rs"]
 mod place;
+#[path = "../support/port.rs"]
+mod port;
 #[path = "../cli/privileges.rs"]
 mod privileges;
+#[path = "../support/program.rs"]
+mod program;
 #[path = "../live_work/reapers.rs"]
 mod reapers;
 #[path = "../cli/running.rs"]

@@ -2,8 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,6 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::place::{Place, Ran};
+use crate::port::Port;
+use crate::program::write_program;
 use crate::software;
 
 /// A server in a project with an MCP server.
@@ -18,16 +19,20 @@ struct Opencode {
     place: Place,
     server: Child,
     port: u16,
+    _reserved: Port,
 }
 
 impl Opencode {
     fn start(program: &Path, mcp: &Path) -> Self {
         let place = Place::new();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let reserved = Port::reserve();
+        reserved.share();
+        let port = reserved.number();
         let mcp = json!({ "mcp": { "everything": { "type": "local", "command": ["node", mcp], "enabled": true } } });
         place.write("project/opencode.json", mcp.to_string());
-        let example = place.write("bin/opencode.py", include_str!("../../examples/opencode.py"));
-        fs::set_permissions(&example, fs::Permissions::from_mode(0o755)).unwrap();
+        let example = place.path("bin/opencode.py");
+        fs::create_dir(place.path("bin")).unwrap();
+        write_program(&example, include_str!("../../examples/opencode.py"));
         let url = format!("http://127.0.0.1:{port}");
         place.write(
             "reaper.toml",
@@ -41,7 +46,7 @@ impl Opencode {
         server.current_dir(place.path("project")).env("HOME", place.path("home"));
         server.env_remove("OPENCODE_SERVER_PASSWORD");
         server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let opencode = Self { server: server.spawn().unwrap(), place, port };
+        let opencode = Self { server: server.spawn().unwrap(), place, port, _reserved: reserved };
         opencode.eventually("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         // A request that comes before all of it is there is never answered.
         opencode.eventually("it answers", || {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::place::{Place, Ran};
 use crate::privileges::left_out;
+use crate::program::write_program;
 use crate::running::eventually;
 
 /// A tmux server of this test, with the example beside it.
@@ -26,8 +27,9 @@ impl Tmux {
         let place = Place::new();
         fs::create_dir(place.path("sockets")).unwrap();
         fs::set_permissions(place.path("sockets"), fs::Permissions::from_mode(0o700)).unwrap();
-        let program = place.write("bin/tmux.py", include_str!("../../examples/tmux.py"));
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let program = place.path("bin/tmux.py");
+        fs::create_dir(place.path("bin")).unwrap();
+        write_program(&program, include_str!("../../examples/tmux.py"));
         place.write(
             "reaper.toml",
             format!(

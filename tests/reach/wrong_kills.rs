@@ -1,10 +1,10 @@
 //! The five ways in which a reaper took live work, for a gateway that programs speak for: nothing is taken, and what is lost goes.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::json;
 
+use crate::program::write_program;
 use crate::reapers::{POLICY, by_pid_and_by_key};
 use crate::stage::{Fork, PORT, Stage};
 
@@ -21,8 +21,9 @@ print(urllib.request.urlopen(url, data).read().decode())
 impl Stage {
     /// A gateway of kind `command`, whose programs ask the stage's own gateway.
     fn speak_by_command(&self) {
-        let ask = self.place().write("bin/ask", ASK.replace("PORT", &PORT.to_string()));
-        fs::set_permissions(&ask, fs::Permissions::from_mode(0o755)).unwrap();
+        let ask = self.place().path("bin/ask");
+        fs::create_dir_all(self.place().path("bin")).unwrap();
+        write_program(&ask, ASK.replace("PORT", &PORT.to_string()));
         self.configure(POLICY);
         let text = self.place().read("reaper.toml");
         let is_of_http =

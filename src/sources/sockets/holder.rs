@@ -56,6 +56,8 @@ fn holds(pid: Pid, link: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsRawFd;
+
     use super::*;
 
     #[test]
@@ -70,12 +72,10 @@ mod tests {
     fn a_process_that_has_the_socket_itself_is_the_one_it_says() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let own = Pid::new(std::process::id().into()).unwrap();
-        let inode = fs::read_dir("/proc/self/fd").unwrap().flatten().find_map(|entry| {
-            let link = fs::read_link(entry.path()).ok()?;
-            link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-        });
-        assert!(inode.is_some_and(|inode| holds(own, &format!("socket:[{inode}]"))));
-        assert_eq!(held_below(own, inode.unwrap()), None);
-        drop(listener);
+        let link = fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
+        let link = link.to_str().unwrap();
+        assert!(holds(own, link));
+        let inode = link.strip_prefix("socket:[").unwrap().strip_suffix(']').unwrap().parse().unwrap();
+        assert_eq!(held_below(own, inode), None);
     }
 }

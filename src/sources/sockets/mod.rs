@@ -185,9 +185,9 @@ pub fn canonical(end: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv6Addr, TcpListener, TcpStream};
-    use std::time::Duration;
 
     use super::*;
+    use crate::patience::eventually;
 
     fn both() -> [Sockets; 2] {
         let diag = Sockets::open();
@@ -225,12 +225,7 @@ mod tests {
         }
         drop((client, server, listener));
         for mut sockets in both() {
-            // A process that another test is just starting has it too, until it calls exec.
-            let is_gone = (0..3_000).any(|_| {
-                std::thread::sleep(Duration::from_millis(10));
-                sockets.listener(at, ours.ip()).unwrap().is_none()
-            });
-            assert!(is_gone, "nothing listens any more");
+            eventually("nothing listens any more", || sockets.listener(at, ours.ip()).unwrap().is_none());
         }
     }
 

@@ -133,6 +133,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+    use crate::patience::eventually;
 
     /// Another process that connects and says so, and that ends with its stdin.
     const CLIENT: &str = "import socket, sys\n\
@@ -173,7 +174,7 @@ mod tests {
         client.wait().unwrap();
         assert_eq!(count(&address(port)), Clients::Connected(1), "gone, and the gateway doesn't know it yet");
         drop(theirs);
-        assert_eq!(count(&address(port)), Clients::Nobody);
+        eventually("no client is left", || count(&address(port)) == Clients::Nobody);
         let end = own.local_addr().unwrap();
         drop(own);
         assert_eq!(
@@ -182,11 +183,12 @@ mod tests {
             "closed, and the gateway doesn't know it yet"
         );
         own::note(end, ([127, 0, 0, 1], port).into());
-        assert_eq!(count(&address(port)), Clients::Nobody, "noted as our own");
+        eventually("it is known as our own", || count(&address(port)) == Clients::Nobody);
         // A client may have that port of ours next, once nothing is left of our connection.
         drop(accepted);
-        assert_eq!(count(&address(port)), Clients::Nobody);
-        assert!(own::latest(port, |_| true).is_empty(), "forgotten");
+        eventually("it is forgotten", || {
+            count(&address(port)) == Clients::Nobody && own::latest(port, |_| true).is_empty()
+        });
     }
 
     #[test]
@@ -196,11 +198,6 @@ mod tests {
             assert!(matches!(clients, Clients::Unknown(_)), "{url}: {clients:?}");
         }
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        // A process that another test is just starting has the listener, too, until it calls exec.
-        let listens = (0..3_000).all(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-            !count(&address(port)).to_string().contains("nothing listens")
-        });
-        assert!(!listens, "{}", count(&address(port)));
+        eventually("nothing listens", || count(&address(port)).to_string().contains("nothing listens"));
     }
 }
