@@ -26,7 +26,7 @@ fn process(pid: u32, parent: u32, argv: &str) -> (Pid, Process) {
     let pid = pid_of(pid);
     let process = Process {
         namespace: None,
-        identity: ProcessIdentity { pid, start_ticks: u64::from(pid.get()), inode: 0 },
+        identity: ProcessIdentity { pid, start_ticks: u64::from(pid.get()), inode: None },
         parent: Pid::new(parent.into()),
         group: 100,
         session: 100,

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::activity::Account;
 use super::ids::{GatewayName, Pid};
@@ -19,8 +20,26 @@ pub struct ProcessIdentity {
     pub pid: Pid,
     /// `/proc/PID/stat` field 22: clock ticks since boot at which it started.
     pub start_ticks: u64,
-    /// The pidfd's inode, 0 where the kernel has no pidfs.
-    pub inode: u64,
+    /// The inode of its pidfd. `None`: the kernel has no pidfs.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "inode_or_zero")]
+    pub inode: Option<PidfdInode>,
+}
+
+/// The inode of a pidfd: with pidfs no two processes of one boot have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PidfdInode(NonZeroU64);
+
+impl PidfdInode {
+    /// `None` for 0, which is no inode.
+    pub fn new(raw: u64) -> Option<Self> {
+        NonZeroU64::new(raw).map(Self)
+    }
+}
+
+/// A ledger, a journal of an earlier release has 0 where there is none.
+fn inode_or_zero<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PidfdInode>, D::Error> {
+    Ok(Option::deserialize(from)?.and_then(PidfdInode::new))
 }
 
 impl fmt::Display for ProcessIdentity {

@@ -118,7 +118,7 @@ mod tests {
         let identity = crate::domain::process::ProcessIdentity {
             pid: crate::domain::ids::Pid::new(7).unwrap(),
             start_ticks: 1,
-            inode: 0,
+            inode: None,
         };
         let worker = Subject::Worker { key: Some("talk-2".into()), identity };
         let nameless = Subject::Worker { key: None, identity };

@@ -174,7 +174,7 @@ mod tests {
 
     fn tree(pid: u64) -> Unfinished {
         let pid = Pid::new(pid).unwrap();
-        let worker = ProcessIdentity { pid, start_ticks: 7, inode: 0 };
+        let worker = ProcessIdentity { pid, start_ticks: 7, inode: None };
         let orphan = OrphanKind::OwnerlessWorker;
         Unfinished {
             gateway: "gw".into(),

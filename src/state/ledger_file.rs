@@ -239,6 +239,24 @@ mod tests {
         assert!(why(peek(dir.path(), &boot(), NOW)).starts_with("it can't be read: "));
     }
 
+    /// There an inode of 0 stands for none.
+    #[test]
+    fn one_of_an_earlier_release_is_read() {
+        let workers = |inodes: [&str; 2]| {
+            let [one, other] = inodes;
+            format!(
+                r#"{{"version":1,"sequence":1,"ledger":{{"boot":"this boot","whole_look":50,"gateways":{{"desk":{{"process":null,"run":null,"workers":[
+                {{"identity":{{"pid":7,"start_ticks":70{one}}},"bond":"none"}},{{"identity":{{"pid":8,"start_ticks":70{other}}},"bond":"none"}}]}}}}}}}}"#
+            )
+        };
+        let read = |text: String| kept(judge(Some(text.as_bytes()), Some(1), &boot(), NOW));
+        let earlier = read(workers([r#","inode":0"#, r#","inode":9"#]));
+        assert_eq!(earlier, read(workers(["", r#","inode":9"#])));
+        let written = serde_json::to_string(&earlier).unwrap();
+        assert!(written.contains(r#"{"pid":7,"start_ticks":70}"#), "{written}");
+        assert!(written.contains(r#"{"pid":8,"start_ticks":70,"inode":9}"#), "{written}");
+    }
+
     #[test]
     fn one_of_another_boot_or_from_the_future_starts_the_graces_again() {
         let dir = tempfile::tempdir().unwrap();
@@ -258,7 +276,7 @@ mod tests {
         let worker = crate::domain::process::ProcessIdentity {
             pid: crate::domain::ids::Pid::INIT,
             start_ticks: 1,
-            inode: 0,
+            inode: None,
         };
         let orphan = crate::domain::orphan::OrphanKind::OwnerlessWorker;
         let begun = Unfinished {

@@ -233,7 +233,7 @@ fn without_a_table_the_workers_right_below_the_gateway_are_looked_at() {
     let worker = Worker::start(1);
     let own = Pid::new(std::process::id().into()).unwrap();
     let pid = Pid::new(worker.0.id().into()).unwrap();
-    let process = process(ProcessIdentity { pid, start_ticks: 0, inode: 0 });
+    let process = process(ProcessIdentity { pid, start_ticks: 0, inode: None });
     let mut view = ProcessView { processes: [(pid, process)].into(), ..ProcessView::default() };
     let found = |view: &mut ProcessView, gateway, rules: &Rules| {
         let outside = Outside { gateway, clients: Clients::Nobody, nobody_since: None };

@@ -1,5 +1,6 @@
 //! The four kinds of orphan, each if and only if; for `parentless-worker` see its own page.
 
+use gateway_reaper::domain::process::PidfdInode;
 use gateway_reaper::domain::table::{Session, Told};
 
 use crate::world::*;
@@ -145,7 +146,7 @@ fn a_worker_that_is_another_process_by_now_starts_again() {
     world.look();
     world.worker(200, "a", 100).identity.start_ticks += 1;
     assert_eq!(world.look_after(60).fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
-    world.worker(200, "a", 100).identity.inode = 7;
+    world.worker(200, "a", 100).identity.inode = PidfdInode::new(7);
     assert_eq!(world.look_after(60).fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
 }
 

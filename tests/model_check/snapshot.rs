@@ -71,7 +71,7 @@ pub(crate) fn run(name: &str) -> Token {
 }
 
 fn process(raw: u32, start_ticks: u64) -> ProcessIdentity {
-    ProcessIdentity { pid: Pid::new(raw.into()).unwrap(), start_ticks, inode: 0 }
+    ProcessIdentity { pid: Pid::new(raw.into()).unwrap(), start_ticks, inode: None }
 }
 
 pub(crate) fn gateway(token: Token) -> ProcessIdentity {

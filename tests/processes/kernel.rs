@@ -1,7 +1,7 @@
 //! Holding and signalling through pidfds.
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::domain::process::{PidfdInode, ProcessIdentity};
 use gateway_reaper::reap::kernel::{Delivery, Kernel, Signal};
 use gateway_reaper::reap::linux::{LinuxKernel, raise_descriptor_limit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -54,8 +54,8 @@ fn another_process_with_the_same_pid_is_not_held() {
     let seen = identity(&family, "other");
     let earlier = ProcessIdentity { start_ticks: seen.start_ticks - 1, ..seen };
     assert!(kernel.hold(earlier).unwrap().is_none());
-    if seen.inode != 0 {
-        let same_tick = ProcessIdentity { inode: seen.inode - 1, ..seen };
+    if seen.inode.is_some() {
+        let same_tick = ProcessIdentity { inode: PidfdInode::new(u64::MAX), ..seen };
         assert!(kernel.hold(same_tick).unwrap().is_none());
     }
 }

@@ -96,7 +96,7 @@ fn a_reused_pid_is_another_process() {
         child.wait().unwrap();
         assert!(kernel.exited(&held).unwrap());
         // Without pidfs a PID that comes back within one tick is indistinguishable; forcing that takes a namespace.
-        if seen.identity.inode == 0 {
+        if seen.identity.inode.is_none() {
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
         earlier.push(seen);

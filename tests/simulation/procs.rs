@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::process::{PidNamespace, Process, ProcessIdentity};
+use gateway_reaper::domain::process::{PidNamespace, PidfdInode, Process, ProcessIdentity};
 
 use super::setup::USER;
 
@@ -178,7 +178,7 @@ impl Procs {
         ProcessIdentity {
             pid: Pid::new(u64::from(proc.pid)).unwrap(),
             start_ticks: proc.start_ticks,
-            inode: if self.pidfs { proc.serial } else { 0 },
+            inode: PidfdInode::new(proc.serial).filter(|_| self.pidfs),
         }
     }
 

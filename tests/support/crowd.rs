@@ -9,7 +9,7 @@ use gateway_reaper::domain::ids::{BootId, GatewayName, Pid, SessionId};
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::policy::{Rules, WorkerMatch};
-use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
+use gateway_reaper::domain::process::{PidfdInode, Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
 
@@ -93,7 +93,11 @@ fn process(pid: u64, parent: u64, argv: &str) -> Process {
     let pid = Pid::new(pid).unwrap();
     Process {
         namespace: None,
-        identity: ProcessIdentity { pid, start_ticks: pid.get().into(), inode: pid.get().into() },
+        identity: ProcessIdentity {
+            pid,
+            start_ticks: pid.get().into(),
+            inode: PidfdInode::new(pid.get().into()),
+        },
         parent: Pid::new(parent),
         group: pid.get(),
         session: pid.get(),

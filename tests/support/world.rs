@@ -35,7 +35,7 @@ pub(crate) fn secs(seconds: u64) -> Duration {
 
 /// The identity that a process of this PID has unless a test says otherwise.
 pub(crate) fn identity(raw: u32) -> ProcessIdentity {
-    ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw) * 10, inode: 0 }
+    ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw) * 10, inode: None }
 }
 
 /// A row that is an orphan's: detached, idle, no holds.

@@ -65,7 +65,7 @@ impl Cast {
     pub(crate) fn actor(&mut self, raw: u32, parent: u32, argv: &str) -> &mut Actor {
         let process = Process {
             namespace: None,
-            identity: ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: 0 },
+            identity: ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: None },
             parent: Pid::new(parent.into()),
             group: GATEWAY,
             session: GATEWAY,
@@ -109,7 +109,7 @@ impl Cast {
 
     /// What an earlier run left unfinished: members of a worker that is gone.
     pub(crate) fn left_unfinished(&mut self, worker: u32, members: &[u32]) {
-        let identity = |raw: u32| ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: 0 };
+        let identity = |raw: u32| ProcessIdentity { pid: pid(raw), start_ticks: u64::from(raw), inode: None };
         self.unfinished.push(Unfinished {
             gateway: gateway(),
             orphan: OrphanKind::OwnerlessWorker,

@@ -84,7 +84,7 @@ mod tests {
         let identity = |pid: u32| ProcessIdentity {
             pid: Pid::new(pid.into()).unwrap_or(Pid::INIT),
             start_ticks: 1,
-            inode: 0,
+            inode: None,
         };
         (1..=number).map(|pid| (identity(pid), work(pid))).collect()
     }

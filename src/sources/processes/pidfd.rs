@@ -9,6 +9,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::error::ProcessesError;
 use crate::domain::ids::Pid;
+use crate::domain::process::PidfdInode;
 
 /// `PIDFS_MAGIC`, "PIDF".
 const PIDFS_MAGIC: u64 = 0x5049_4446;
@@ -24,6 +25,16 @@ pub(crate) enum Pidfds {
     Missing,
 }
 
+/// What a PID names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A process, with its inode where the kernel has pidfs.
+    Process(Option<PidfdInode>),
+    /// None. A thread may have this PID: /proc has a folder for each, in no list, whose argv is that of its process and whose start is its
+    /// own.
+    Nothing,
+}
+
 impl Pidfds {
     /// Tries it on this process.
     pub(crate) fn probe() -> io::Result<Self> {
@@ -35,23 +46,24 @@ impl Pidfds {
         }
     }
 
-    /// The inode, 0 without pidfs. `None`: no process has this PID. A thread may: /proc has a folder for each, in no list, whose argv is
-    /// that of its process and whose start is its own.
-    pub(super) fn inode(self, pid: Pid) -> Result<Option<u64>, ProcessesError> {
+    /// Whether a process has this PID, and which.
+    pub(super) fn named(self, pid: Pid) -> Result<Named, ProcessesError> {
         if self == Self::Missing {
-            return Ok(Some(0));
+            return Ok(Named::Process(None));
         }
-        let opened = open(pid).map_err(|errno| ProcessesError::Pidfd { pid, source: errno.into() })?;
-        opened.map(|fd| self.inode_of(&fd, pid)).transpose()
+        match open(pid).map_err(|errno| ProcessesError::Pidfd { pid, source: errno.into() })? {
+            Some(fd) => self.inode_of(&fd, pid).map(Named::Process),
+            None => Ok(Named::Nothing),
+        }
     }
 
-    /// The inode of a pidfd that is open already, 0 without pidfs.
-    pub(crate) fn inode_of(self, fd: &OwnedFd, pid: Pid) -> Result<u64, ProcessesError> {
+    /// The inode of a pidfd that is open already. `None`: this kernel has no pidfs.
+    pub(crate) fn inode_of(self, fd: &OwnedFd, pid: Pid) -> Result<Option<PidfdInode>, ProcessesError> {
         if self != Self::Pidfs {
-            return Ok(0);
+            return Ok(None);
         }
         let stat = fstat(fd).map_err(|errno| ProcessesError::Pidfd { pid, source: errno.into() })?;
-        Ok(stat.st_ino)
+        Ok(PidfdInode::new(stat.st_ino))
     }
 }
 
@@ -78,8 +90,8 @@ mod tests {
                 Pid::new(u64::try_from(rustix::thread::gettid().as_raw_nonzero().get()).unwrap()).unwrap();
             let process = Pid::new(std::process::id().into()).unwrap();
             for pidfds in [Pidfds::probe().unwrap(), Pidfds::Anonymous] {
-                assert!(pidfds.inode(process).unwrap().is_some());
-                assert_eq!(pidfds.inode(thread).unwrap(), None, "{pidfds:?}");
+                assert!(matches!(pidfds.named(process).unwrap(), Named::Process(_)));
+                assert_eq!(pidfds.named(thread).unwrap(), Named::Nothing, "{pidfds:?}");
             }
         });
         other.join().unwrap();

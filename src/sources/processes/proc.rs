@@ -16,10 +16,10 @@ use super::argv;
 use super::dir::{ProcessDir, Threads, children};
 use super::error::ProcessesError;
 use super::files::{BUFFER, DIRECTORY, Reading, numbers, read_file, read_line, sort};
-use super::pidfd::Pidfds;
+use super::pidfd::{Named, Pidfds};
 use super::stat::{Stat, Traces};
 use crate::domain::ids::Pid;
-use crate::domain::process::{PidNamespace, Process, ProcessIdentity};
+use crate::domain::process::{PidNamespace, PidfdInode, Process, ProcessIdentity};
 
 /// Inode of the machine's first PID namespace, `PROC_PID_INIT_INO` in the kernel. Unlike kthreadd it shows under `hidepid` as well.
 const FIRST_PID_NAMESPACE: PidNamespace = PidNamespace::Inode(0xEFFF_FFFC);
@@ -127,7 +127,7 @@ impl Proc {
 
     /// Everything but argv. `None`: it is gone, or hidden.
     pub(crate) fn describe(&mut self, dir: &ProcessDir) -> Result<Option<(Process, Traces)>, ProcessesError> {
-        let Some(inode) = self.pidfds.inode(dir.pid)? else { return Ok(None) };
+        let Named::Process(inode) = self.pidfds.named(dir.pid)? else { return Ok(None) };
         self.describe_as(dir, inode)
     }
 
@@ -136,7 +136,7 @@ impl Proc {
     pub(crate) fn describe_as(
         &mut self,
         dir: &ProcessDir,
-        inode: u64,
+        inode: Option<PidfdInode>,
     ) -> Result<Option<(Process, Traces)>, ProcessesError> {
         let pid = dir.pid;
         let owner = fstat(&dir.fd);

@@ -224,7 +224,7 @@ mod tests {
     use crate::domain::orphan::OrphanKind;
 
     fn case() -> Case {
-        let worker = ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 70, inode: 0 };
+        let worker = ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 70, inode: None };
         Case {
             gateway: "gw".into(),
             session: Some("s".into()),

@@ -5,7 +5,7 @@ use gateway_reaper::domain::ledger::{
     Bond, GatewayMemory, GatewayRun, Ledger, SessionClock, WorkerClock, WorkerMemory,
 };
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::domain::process::{PidfdInode, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
 use proptest::collection::vec;
 use proptest::option;
@@ -109,7 +109,7 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
         for (raw, worker) in WORKERS.zip(memory.workers) {
             let Some((bond, clock, is_this)) = worker else { continue };
             let seen = world.seen.processes.get(pid(raw)).map(|process| process.identity);
-            let other = ProcessIdentity { inode: 9, ..identity(raw) };
+            let other = ProcessIdentity { inode: PidfdInode::new(9), ..identity(raw) };
             let identity = seen.filter(|_| is_this).unwrap_or(other);
             if !taken.contains(&identity) {
                 taken.push(identity);
