@@ -72,6 +72,41 @@ fn a_kernel_of_another_pid_namespace_is_not_ended() {
     assert!(contained().is_some(), "{:?}", stage.processes());
 }
 
+/// A server whose answers about one kernel take longer than a second while a file is there.
+const SLOW: &str = "import asyncio, inspect, os, sys\n\
+    from jupyter_server.services.kernels.handlers import KernelHandler\n\
+    get = KernelHandler.get\n\
+    async def slow(self, kernel_id):\n    \
+        if os.path.exists('slow'): await asyncio.sleep(1.5)\n    \
+        answer = get(self, kernel_id)\n    \
+        if inspect.isawaitable(answer): await answer\n\
+    KernelHandler.get = slow\n\
+    import jupyter_server.serverapp as it\n\
+    it.main(sys.argv[1:])";
+
+#[test]
+#[ignore = "half a minute"]
+fn a_server_whose_answers_are_too_old_to_close_by_keeps_its_kernels_and_that_is_told_as_a_failure() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    let argv = json!([stage.bin("python"), "-c", SLOW, "--allow-root", "--no-browser", "--port=8888"]);
+    stage.does(json!(["start", "server", argv, { "JUPYTER_TOKEN": TOKEN }]));
+    stage.does(json!(["server_at", "server", "http://127.0.0.1:8888", TOKEN]));
+    stage.configure(POLICY, &of_runtime(&stage.path("runtime")));
+    let kernel = stage.kernel_running("server", "x = 1");
+    stage.disconnect(&kernel, "server", &kernel);
+    std::fs::write(stage.path("slow"), "").unwrap();
+    stage.eventually("it is due, and its close has failed", || {
+        let said = stage.reaper(&["once"]);
+        let is_failed = said.subject(&kernel).is_some_and(|it| it["outcome"] == "failed");
+        assert_eq!(said.exit, i64::from(is_failed), "{}", said.text);
+        is_failed && said.text.contains("took longer than a second")
+    });
+    std::fs::remove_file(stage.path("slow")).unwrap();
+    // Its grace hasn't started again.
+    let said = stage.reaper(&["once"]);
+    assert_eq!(said.subject(&kernel).unwrap()["outcome"], "reaped", "{}", said.text);
+}
+
 #[test]
 #[ignore = "half a minute"]
 fn a_server_that_is_stopped_or_changes_its_token_keeps_its_kernels() {

@@ -30,6 +30,11 @@ pub(super) enum Trouble {
         "it answered with an HTML page: a login page or a proxy; url has to be the server's own base address"
     )]
     Page,
+    #[error(
+        "three answers in a row took longer than a second, and a client may have come back meanwhile: nothing was closed, and the next run \
+         tries again"
+    )]
+    Slow,
     #[error("it answered {0}{1}")]
     Status(StatusCode, Box<str>),
     #[error(
