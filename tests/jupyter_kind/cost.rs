@@ -9,7 +9,9 @@ use serde_json::json;
 use crate::releases::Release;
 use crate::stage::{EXE, Stage, of_runtime};
 
-const KERNELS: usize = 10;
+const KERNELS: usize = 100;
+/// For each kernel, of a poll that finds all of them at rest.
+const CALLS: usize = 30;
 const POLLS: usize = 6;
 
 /// The system calls of a `watch`, from one request for the kernels to the next.
@@ -28,15 +30,20 @@ fn polls(trace: &str) -> Vec<Vec<&str>> {
 }
 
 #[test]
-#[ignore = "a minute"]
+#[ignore = "two minutes"]
 fn a_look_reads_the_servers_descriptors_once_and_a_resting_one_no_descriptor_at_all() {
     let Some(stage) = Stage::start(Release::New) else { return };
     let server = stage.server("server", 8888, &[]);
     stage.configure("grace = \"1h\"\nstart_timeout = \"1s\"", &of_runtime(&stage.path("runtime")));
-    let kernels: Vec<String> = (0..KERNELS).map(|_| stage.kernel("server")).collect();
+    for _ in 0..KERNELS {
+        stage.kernel("server");
+    }
+    // One that ends by itself as it starts, on a busy machine, isn't listed any more.
+    let mut kernels = 0;
     stage.eventually("all of them rest", || {
-        let said = stage.reaper(&["once"]);
-        kernels.iter().all(|kernel| said.verdict(kernel).0 == "wait")
+        let totals = &stage.reaper(&["once"]).report["totals"];
+        kernels = usize::try_from(totals["wait"].as_u64().unwrap_or(0)).unwrap();
+        totals["wait"] == totals["sessions"] && kernels >= KERNELS - 5
     });
     let (file, config) = (stage.path("trace"), stage.path("reaper.toml"));
     let argv = json!([
@@ -67,15 +74,18 @@ fn a_look_reads_the_servers_descriptors_once_and_a_resting_one_no_descriptor_at_
     for link in first.iter().filter(is_of_server) {
         *links.entry(link.split(',').next().unwrap()).or_default() += 1;
     }
-    assert!(links.len() >= KERNELS, "the connections to its kernels are known by them: {links:?}");
+    assert!(links.len() >= kernels, "the connections to its kernels are known by them: {links:?}");
     // Once for who listens, once for who is connected to the kernels.
     assert!(links.values().all(|times| *times <= 2), "{links:?}");
 
     let rest = later.iter().min_by_key(|calls| calls.len()).unwrap();
-    println!("{} calls in a resting poll with {KERNELS} kernels, {} in the first", rest.len(), first.len());
+    println!("{} calls in a resting poll with {kernels} kernels, {} in the first", rest.len(), first.len());
     let links = rest.iter().filter(|call| call.starts_with("readlink")).count();
     assert!(links <= 2, "{links} links were read: {rest:#?}");
-    assert!(rest.len() <= 60 * KERNELS + 300, "{} calls: {rest:#?}", rest.len());
+    let requests =
+        rest.iter().filter(|call| call.contains("HTTP/1.1\\r\\n") && call.contains("GET /")).count();
+    assert_eq!(requests, 1, "{rest:#?}");
+    assert!(rest.len() <= CALLS * kernels, "{} calls: {rest:#?}", rest.len());
     let log = fs::read_to_string(stage.path("server.log")).unwrap();
     assert!(!log.contains("404"), "what it is asked is nothing that it warns of: {log}");
 }

@@ -88,7 +88,12 @@ fn servers_are_found_at_a_base_url_at_ipv6_and_at_a_socket_and_without_a_token()
     let said = stage.reaper(&["status"]);
     assert_eq!(said.exit, 0, "{}", said.text);
     assert_eq!(said.gateway("jupyter:8883")["table"], "ok");
-    stage.reaps_all(&kernels.each_ref().map(String::as_str));
+    stage.does(json!(["server_at", "socket", format!("unix:{}:", socket.display()), TOKEN]));
+    let [base, six] = kernels;
+    let at_socket = stage.kernel("socket");
+    let pid = stage.kernel_pid(&at_socket);
+    stage.reaps_all(&[&base, &six, &at_socket]);
+    assert!(!stage.lists("socket", &at_socket) && !stage.lives(pid));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 answer each on stdout. It is PID 1 there, so that everything ends with it."""
 
 import fcntl
+import http.client
 import json
 import os
 import signal
@@ -72,9 +73,26 @@ def has_ended(name):
     return PROCESSES[name].poll() is not None
 
 
+class AtSocket(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=60)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(self.path)
+
+
 def asked(method, url, token, body=None):
+    """`unix:/path:` is a server at a socket."""
     headers = {"Authorization": f"token {token}"} if token else {}
     data = None if body is None else json.dumps(body).encode()
+    if url.startswith("unix:"):
+        _, path, below = url.split(":")
+        connection = AtSocket(path)
+        connection.request(method, below, data, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
     request = urllib.request.Request(url, method=method, headers=headers, data=data)
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
