@@ -11,6 +11,9 @@ use super::when;
 use crate::report::text::{bytes, plain};
 use crate::state::audit::Entry;
 
+/// The outcome of an act whose end isn't known.
+pub(super) const UNFINISHED: &str = "unfinished";
+
 /// One subject in one run: what was done to it, and how that ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Act {
@@ -73,15 +76,22 @@ pub struct Sums {
     pub reclaimed_bytes: u64,
 }
 
+/// By which the lines of one act are known: the run, the gateway, and the session or worker.
+pub(super) type Who = (String, String, String);
+
+pub(super) fn who(entry: &Entry) -> Who {
+    let worker = entry.subject.worker.map(|worker| (worker.pid, worker.start_ticks));
+    let subject = entry.subject.id.clone().unwrap_or_else(|| format!("{worker:?}"));
+    (entry.run.clone(), entry.gateway.clone(), subject)
+}
+
 /// Puts the lines of the log together, oldest first.
 pub fn acts(entries: Vec<Entry>) -> Vec<Act> {
     let mut acts: Vec<Act> = Vec::new();
-    let mut open: HashMap<(String, String, String), usize> = HashMap::new();
+    let mut open: HashMap<Who, usize> = HashMap::new();
     for entry in entries {
-        let worker = entry.subject.worker.map(|worker| (worker.pid, worker.start_ticks));
-        let who = entry.subject.id.clone().unwrap_or_else(|| format!("{worker:?}"));
-        let place = *open.entry((entry.run.clone(), entry.gateway.clone(), who)).or_insert_with(|| {
-            acts.push(Act { outcome: "unfinished".to_owned(), times: 1, ..Act::default() });
+        let place = *open.entry(who(&entry)).or_insert_with(|| {
+            acts.push(Act { outcome: UNFINISHED.to_owned(), times: 1, ..Act::default() });
             acts.len() - 1
         });
         take_in(&mut acts[place], entry);

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::counters::Counters;
+use super::interrupted::Interrupted;
 use super::levels::Levels;
 use super::seen::{self, Seen};
 use crate::report::json::{Document, Entry, Gateway};
@@ -56,6 +57,9 @@ pub struct LastRun {
     pub failures: Vec<Failed>,
     /// What was ever done.
     pub counters: Counters,
+    /// What a run that was killed had begun.
+    #[serde(skip_serializing_if = "Interrupted::is_nothing")]
+    pub interrupted: Interrupted,
 }
 
 /// One that could not be reaped: a quiet run tells it once, until it changes.
@@ -118,6 +122,11 @@ pub struct GatewayRun {
 }
 
 impl LastRun {
+    /// Before there was any.
+    pub(super) fn none() -> Self {
+        Self { version: VERSION, ..Self::default() }
+    }
+
     /// Reads it. `None` if there is none, or none that can be understood.
     pub fn load(dir: &Path) -> Option<Self> {
         let bytes = files::read(&dir.join(NAME)).ok().flatten()?;
@@ -137,7 +146,6 @@ impl LastRun {
         ended: SystemTime,
     ) {
         let time = |at| humantime::format_rfc3339_millis(at).to_string();
-        self.version = VERSION;
         self.run = report.run.to_owned();
         self.dry_run = report.dry_run;
         (self.started_at, self.ended_at, self.took_s) = (time(started), time(ended), report.took_s);
@@ -158,13 +166,17 @@ impl LastRun {
             gateway.subjects.iter().filter_map(|entry| Failed::of(gateway.name, entry)).collect()
         };
         self.failures = report.gateways.iter().flat_map(failed).collect();
-        self.counters.count(report, &self.result);
+        // The table reads of a run that acted are counted already.
+        if self.interrupted.run.take().is_none() {
+            self.counters.reads(report);
+        }
+        self.counters.run(report, &self.result);
         self.levels = Levels::of(report, seen, ended);
     }
 
     /// No run could be made.
     pub(super) fn take_in_error(&mut self, error: String, at: SystemTime) {
-        self.version = VERSION;
+        self.interrupted.run = None;
         self.ended_at = humantime::format_rfc3339_millis(at).to_string();
         (self.result, self.error) = ("error".to_owned(), Some(error));
         self.counters.run_failed();
@@ -256,7 +268,7 @@ mod tests {
     fn counters_go_on_from_run_to_run_and_a_dry_run_counts_no_reap() {
         let dir = tempfile::tempdir().unwrap();
         for _ in 0..3 {
-            let mut run = LastRun::load(dir.path()).unwrap_or_default();
+            let mut run = LastRun::load(dir.path()).unwrap_or_else(LastRun::none);
             run.take_in(&report("ok", &["reaped", "failed", "would-reap"]), &Seen::default(), at(0), at(1));
             run.save(dir.path()).unwrap();
         }

@@ -7,6 +7,7 @@ pub mod counters;
 pub mod events;
 pub mod explain;
 pub mod history;
+mod interrupted;
 pub mod last_run;
 pub mod levels;
 pub mod listen;

@@ -13,8 +13,8 @@ use crate::config::Config;
 use crate::domain::verdict::Subject;
 use crate::report::{Report, json};
 use crate::sources::clock;
-use crate::state::audit::{Dossier, Known};
-use crate::state::log::Log;
+use crate::state::audit::{self, Dossier, Known};
+use crate::state::log::{Log, Rotation};
 
 /// At which run in a row that can't reach a gateway cron's mail says so.
 const TOLD_AT: u32 = 3;
@@ -55,6 +55,8 @@ pub struct Notebook {
     seen: Seen,
     last_run: LastRun,
     events: Log,
+    /// Of the audit log.
+    rotation: Rotation,
     /// What the log was told last of notes that could not be written.
     told: Option<String>,
     /// The kinds of the gateways, by name.
@@ -69,8 +71,9 @@ impl Notebook {
         Self {
             dir: dir.to_owned(),
             seen: Seen::load(dir),
-            last_run: LastRun::load(dir).unwrap_or_default(),
+            last_run: LastRun::load(dir).unwrap_or_else(LastRun::none),
             events: Log::new(events::path(dir), events::ROTATION),
+            rotation: Rotation::default(),
             told: None,
             kinds: Vec::new(),
             textfile: None,
@@ -78,8 +81,9 @@ impl Notebook {
         }
     }
 
-    /// Says who makes the runs from now on.
-    pub fn run_by(&mut self, runner: &Runner) {
+    /// Says who makes the runs from now on, and how large their audit log may grow.
+    pub fn run_by(&mut self, runner: &Runner, rotation: Rotation) {
+        self.rotation = rotation;
         self.last_run.runner = runner.name.to_owned();
         self.last_run.interval_s = runner.interval.map(|interval| interval.as_secs_f64());
         self.last_run.config = runner.config.display().to_string();
@@ -101,13 +105,15 @@ impl Notebook {
         known.is_some_and(|known| known.failing_runs == TOLD_AT - 1)
     }
 
-    /// The memory of graces was of no use.
+    /// The memory of graces was of no use. A run that is killed before its end has written a new memory, and says nothing of that any more.
     pub fn memory_was_reset(&mut self, why: &str) {
         self.last_run.counters.memory_was_reset(why);
+        let written = self.last_run.save(&self.dir);
+        self.tell(written);
     }
 
-    /// Takes in what was decided, before anything is done.
-    pub fn decided(&mut self, report: &Report) {
+    /// Takes in what was decided, before anything is done. `acts`: whether something will be.
+    pub fn decided(&mut self, report: &Report, acts: bool) {
         let before = self.seen.clone();
         let document = json::document(report);
         let at = humantime::format_rfc3339_millis(report.begun.started_at).to_string();
@@ -116,6 +122,26 @@ impl Notebook {
             .write_events(&events)
             .and_then(|()| if self.seen == before { Ok(()) } else { self.seen.save(&self.dir) });
         self.tell(written);
+        self.count_interrupted(&document, &at);
+        if acts {
+            self.last_run.counters.reads(&document);
+            self.last_run.interrupted.run = Some(report.run().to_owned());
+            let written = self.last_run.save(&self.dir);
+            self.tell(written);
+        }
+    }
+
+    /// What an earlier run did that was killed before its end.
+    fn count_interrupted(&mut self, document: &json::Document<'_>, at: &str) {
+        let (interrupted, counters) = (&mut self.last_run.interrupted, &mut self.last_run.counters);
+        interrupted.count(&self.dir, counters);
+        for end in interrupted.found_gone(document, at) {
+            counters.reap(&end.evidence.orphan_kind, audit::REAPED);
+            counters.came_back(end.reclaimed_bytes.unwrap_or_default());
+            if let Err(error) = audit::conclude_later(&self.dir, self.rotation, &end) {
+                tracing::warn!(%error, "an outcome could not be written to the audit log");
+            }
+        }
     }
 
     fn write_events(&mut self, events: &[Event]) -> io::Result<()> {

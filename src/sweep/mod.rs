@@ -161,7 +161,7 @@ impl Sweep {
             .collect();
         let unread = recheck::unread(&seen);
         let mut report = self.report(begun, &seen, decision);
-        store.notes().decided(&report);
+        store.notes().decided(&report, !orders.is_empty());
         let endings =
             if orders.is_empty() { Vec::new() } else { self.enforce(orders, unread, store, &report).await? };
         report.end(endings, clock::awake_now());

@@ -63,7 +63,7 @@ impl Store {
     /// Says who makes the runs from now on, and how large their audit log may grow.
     pub fn run_by(&mut self, runner: &Runner, rotation: Rotation) {
         self.rotation = rotation;
-        self.notes.run_by(runner);
+        self.notes.run_by(runner, rotation);
     }
 
     /// What is written down of every run, for people.

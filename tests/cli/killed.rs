@@ -11,7 +11,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::cast::{gateway_of, pid, worker, worker_match};
-use crate::gateway::{Answer, Gateway, orphan_with, table, with};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
 use crate::place::{EXE, Place};
 use crate::privileges::left_out;
 use crate::running::eventually;
@@ -91,7 +91,21 @@ impl Scene {
         for tag in ["gateway", "bystander"] {
             assert!(!self.family.has_ended(tag), "{what}: took {tag}");
         }
+        // Each of the two orphans is counted once, whichever run ended it, and whichever was killed.
+        let audit = self.place.read("state/audit.jsonl");
+        assert_eq!(counted_reaps(&self.place), 2, "{what}: {}\n{audit}", metrics(&self.place));
+        let told = self.place.reaper(["--json", "history"]).run().json()["totals"].clone();
+        let reaped = told["reaped"].as_u64().unwrap() + told["gone"].as_u64().unwrap();
+        assert_eq!(reaped, 2, "{what}: {told}\n{audit}");
     }
+}
+
+/// How many orphans are gone by the reaper's doing, or were gone already, as the metrics have it.
+fn counted_reaps(place: &Place) -> u64 {
+    let metrics = metrics(place);
+    let reaps = metrics.lines().filter(|line| line.starts_with("gateway_reaper_reaps_total{"));
+    let gone = reaps.filter(|line| line.contains("\"reaped\"") || line.contains("\"gone\""));
+    gone.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
 }
 
 fn kill_when(scene: &Scene, what: &str, mut when: impl FnMut() -> bool) {
@@ -147,6 +161,86 @@ fn while_a_worker_that_will_not_go_has_its_time_after_sigterm() {
     assert!(!scene.place.in_hand().is_empty());
     scene.place.write("reaper.toml", text);
     scene.finish("after SIGTERM");
+}
+
+/// A gateway that closes one session at once, and of the other one never says whether it did.
+fn desk_with_one_that_hangs() -> (Gateway, Place) {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[orphan("gone-1"), orphan("hangs-1")]));
+    gateway.on_reap("gone-1", Answer::reaped());
+    gateway.on_reap("hangs-1", Answer::Hangs);
+    let place = Place::with(&format!(
+        "[policy]\ngrace = \"0s\"\nclose_timeout = \"30s\"\n{}",
+        gateway.section("desk").replace("2s", "60s")
+    ));
+    (gateway, place)
+}
+
+fn metrics(place: &Place) -> String {
+    place.reaper(["metrics"]).run().out
+}
+
+#[test]
+fn right_after_a_reap_which_the_next_run_counts_once() {
+    let (gateway, place) = desk_with_one_that_hangs();
+    let running = place.reaper(["once"]).start();
+    running.eventually("one is closed", || gateway.reaps().len() == 2);
+    gateway.publish(&table(None, &[orphan("hangs-1")]));
+    running.signal(Signal::KILL);
+    assert_eq!(running.end().code, None);
+    assert_eq!(counted_reaps(&place), 0, "the run has no end yet");
+    // A run that only looks counts it as well, and no later one does so again.
+    for _ in 0..2 {
+        assert_eq!(place.once(["--dry-run"]).code, Some(0));
+        let metrics = metrics(&place);
+        for line in [
+            "gateway_reaper_reaps_total{orphan=\"detached-session\",outcome=\"reaped\"} 1",
+            "gateway_reaper_runs_total{result=\"interrupted\"} 1",
+            "gateway_reaper_steps_total{step=\"close\"} 2",
+        ] {
+            assert!(metrics.lines().any(|found| found == line), "{line} in {metrics}");
+        }
+    }
+    // The other one's end is counted by the run that sees it.
+    gateway.on_reap("hangs-1", Answer::reaped());
+    assert_eq!(place.once([]).code, Some(0));
+    assert_eq!(counted_reaps(&place), 2, "{}", metrics(&place));
+}
+
+#[test]
+fn while_its_gateway_closes_a_session_that_the_next_run_finds_gone() {
+    let (gateway, place) = desk_with_one_that_hangs();
+    gateway.publish(&table(None, &[orphan("hangs-1")]));
+    let running = place.reaper(["once"]).start();
+    running.eventually("it is asked", || gateway.reaps() == ["hangs-1"]);
+    running.signal(Signal::KILL);
+    assert_eq!(running.end().code, None);
+    // Whether it was closed only its table can say.
+    gateway.go_down();
+    assert_eq!(place.once([]).code, Some(3));
+    assert_eq!(counted_reaps(&place), 0);
+    gateway.come_back();
+    gateway.publish(&table(None, &[]));
+    for _ in 0..2 {
+        assert_eq!(place.once([]).code, Some(0));
+        assert_eq!(counted_reaps(&place), 1, "{}", metrics(&place));
+    }
+    let told = place.reaper(["explain", "hangs-1"]).run().out;
+    assert!(told.contains("-> reaped: its run was killed, and the next one found it gone (run "), "{told}");
+}
+
+#[test]
+fn right_after_a_signal() {
+    let scene = Scene::set(|worker| worker, |family| family.kill("w"));
+    assert_eq!(scene.place.once(["--dry-run"]).code, Some(0));
+    let running = scene.place.reaper(["once"]).start();
+    running.eventually("it was asked to end", || told(&scene.place, "SIGTERM", "\"key\":\"lost\""));
+    running.signal(Signal::KILL);
+    running.end();
+    scene.finish("signalled");
+    let worker = scene.family.pid("lost").to_string();
+    let story = scene.place.reaper(["explain", &worker]).run().out;
+    assert!(story.contains("-> reaped"), "{story}");
 }
 
 #[test]

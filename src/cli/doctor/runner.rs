@@ -64,10 +64,10 @@ fn elsewhere(dir: &Path, ours: Option<&LastRun>) -> Option<Check> {
 }
 
 fn runner(last_run: Option<LastRun>) -> Check {
-    let Some(run) = last_run else {
+    let Some(run) = last_run.filter(|run| !run.ended_at.is_empty()) else {
         return Check::warning(
             "runner",
-            "no run was ever made",
+            "no run has ended yet",
             "start `gateway-reaper watch` as a service, or `once` from a timer or cron",
         );
     };

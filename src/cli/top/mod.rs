@@ -67,7 +67,8 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
             Some(Err(failure)) => Some(failure.to_string()),
         };
         keys.iter().for_each(|key| order = order.after(*key));
-        let runner = LastRun::load(&dir)
+        let last_run = LastRun::load(&dir).filter(|run| !run.ended_at.is_empty());
+        let runner = last_run
             .map(|run| format!("{}, last run {}", run.runner, when::ago(&run.ended_at, clock::wall_now())));
         let looked_at = clock::awake_now();
         loop {

@@ -19,6 +19,9 @@ pub use entry::Entry;
 
 const NAME: &str = "audit.jsonl";
 
+/// The outcome of what is gone by the reaper's doing.
+pub const REAPED: &str = "reaped";
+
 /// Where the log of a state directory is.
 pub fn path(dir: &Path) -> PathBuf {
     dir.join(NAME)
@@ -27,6 +30,14 @@ pub fn path(dir: &Path) -> PathBuf {
 /// Reads the whole log, the rotated files too, oldest line first.
 pub fn read(dir: &Path, wanted: impl Fn(&Entry) -> bool) -> Lines<Entry> {
     log::read(&path(dir), wanted)
+}
+
+/// Writes the end of an act of which an interrupted run left only the announcement.
+///
+/// # Errors
+/// It could not be written.
+pub fn conclude_later(dir: &Path, rotation: Rotation, end: &Entry) -> io::Result<()> {
+    Log::new(path(dir), rotation).append(end)
 }
 
 /// What is known of a subject besides its case.
