@@ -5,8 +5,10 @@ use super::exit::{Exit, Failure};
 use super::look::look_for_a_report;
 use super::{environment, output};
 use crate::domain::ids::GatewayName;
+use crate::operate::seen::Seen;
 use crate::report::Filter;
 use crate::report::human::Detail;
+use crate::sources::clock;
 
 pub(super) async fn run(args: &Args, wanted: &StatusArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
@@ -15,6 +17,8 @@ pub(super) async fn run(args: &Args, wanted: &StatusArgs) -> Result<Exit, Failur
     let filter = Filter { due: wanted.due, gateways, reasons: wanted.reasons.clone() };
     let mut report = look_for_a_report(&config).await?;
     report.only(&filter);
+    let (seen, now) = (Seen::load(&environment::state_dir(&config)?), clock::wall_now());
+    report.holds_since(|gateway, entry| seen.since(gateway, entry, now));
     let detail = if args.quiet { Detail::Acts } else { Detail::Status };
     output::print_as(args, &report, detail, args.verbose > 0 || !filter.is_empty())?;
     Ok(Exit::of(&report))

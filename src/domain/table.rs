@@ -4,7 +4,7 @@
 //! may condemn ([`Told`]).
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::ids::{Instance, Pid, SessionId, WorkerKey};
 use super::outside::Outside;
@@ -83,6 +83,17 @@ pub struct Session {
     pub holds: Told<Vec<Box<str>>>,
     /// The worker process of this session; known and `None`: it has none now.
     pub worker: Told<Option<Pid>>,
+    /// What else it says, for people.
+    pub shown: Shown,
+}
+
+/// What a gateway says of a session for people: nothing is decided by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// How many clients it has.
+    pub clients: Option<u32>,
+    /// When it last did anything.
+    pub last_active: Option<SystemTime>,
 }
 
 impl Session {

@@ -1,7 +1,7 @@
 //! What the decision says of each session and worker, and why.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::ids::{Pid, SessionId, WorkerKey};
 use super::orphan::OrphanKind;
@@ -133,6 +133,36 @@ pub enum Verdict {
     },
 }
 
+/// What is known of a session for people: nothing is decided by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct About {
+    /// How many clients it has.
+    pub clients: Option<u32>,
+    /// When it last did anything, in its gateway's word.
+    pub last_active: Option<LastActive>,
+    /// Its grace, once it looks like an orphan.
+    pub grace: Option<Duration>,
+}
+
+/// When a session last did anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastActive {
+    /// So long ago.
+    Ago(Duration),
+    /// Then.
+    At(SystemTime),
+}
+
+impl LastActive {
+    /// How long ago that is; `None`: the clocks disagree.
+    pub fn ago(self, now: SystemTime) -> Option<Duration> {
+        match self {
+            Self::Ago(span) => Some(span),
+            Self::At(then) => now.duration_since(then).ok(),
+        }
+    }
+}
+
 /// One subject with its verdict.
 #[derive(Debug)]
 pub struct Judged {
@@ -144,6 +174,8 @@ pub struct Judged {
     pub closes_without_effect: u32,
     /// That an operator keeps it, until when and why; whatever else keeps it.
     pub by_hand: Option<Box<str>>,
+    /// What is known of it for people.
+    pub about: About,
     /// Resident memory of its worker, in bytes, where it was read.
     pub rss_bytes: Option<u64>,
     /// What is to become of it.
@@ -153,7 +185,8 @@ pub struct Judged {
 impl Judged {
     /// Judged so, with nothing else to say of it.
     pub(super) fn new(subject: Subject, rss_bytes: Option<u64>, verdict: Verdict) -> Self {
-        Self { subject, key: None, closes_without_effect: 0, by_hand: None, rss_bytes, verdict }
+        let about = About::default();
+        Self { subject, key: None, closes_without_effect: 0, by_hand: None, about, rss_bytes, verdict }
     }
 
     /// Left alone.

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::events::Event;
 use super::history::{self, Act};
-use super::seen::{self, Seen, SubjectSeen};
+use super::seen::{Seen, SubjectSeen};
 use super::when;
+use crate::report::human::{attached_by, last_active};
 use crate::report::json::{Document, Entry};
 use crate::report::text::{bytes, count, plain, span};
 
@@ -132,10 +133,8 @@ impl<'a> Sources<'a> {
         let mut stories: BTreeMap<Who, Story<'a>> = BTreeMap::new();
         for gateway in self.now.into_iter().flat_map(|document| document.gateways) {
             for entry in gateway.subjects {
-                let known = self.seen.gateways.get(gateway.name);
-                let known = known.and_then(|known| known.subjects.get(&seen::name_of(&entry)));
                 // What was noted last may be older than what was seen just now.
-                let holds = known.filter(|known| known.state.reason == entry.reason);
+                let holds = self.seen.known(gateway.name, &entry);
                 let story = story_of(&mut stories, gateway.name, entry.kind, &entry.id);
                 story.key = entry.key.map(Into::into);
                 story.worker_pid = entry.worker_pid;
@@ -191,6 +190,9 @@ fn story_of<'s, 'a>(
     })
 }
 
+/// Reasons to keep a session that end by themselves: it is an orphan then, if no other reason comes.
+const ENDS: [&str; 5] = ["attached", "mid-turn", "waiting", "starting", "held"];
+
 const HEAD: Style = Style::new().bold();
 
 /// The most that is told of the past; the files have the rest.
@@ -238,7 +240,10 @@ impl Story<'_> {
         };
         let entry = &now.entry;
         let mut parts = match entry.verdict {
-            "keep" => vec![format!("kept: {}", entry.detail.as_deref().unwrap_or(entry.reason))],
+            "keep" => {
+                let why = entry.detail.as_deref().unwrap_or(entry.reason);
+                vec![format!("kept: {}", attached_by(why, entry.reason, entry.clients))]
+            }
             verdict => {
                 let kind = entry.orphan_kind.unwrap_or(entry.reason);
                 let waited = entry.waited_s.map(|seconds| format!(" for {}", span(seconds_of(seconds))));
@@ -249,6 +254,14 @@ impl Story<'_> {
         parts.extend(entry.by_hand.filter(|_| !is_said).map(|words| format!("by hand: {words}")));
         parts.extend(now.since.as_deref().map(|since| format!("since {} ({since})", when::ago(since, time))));
         parts.extend(now.looks.map(|looks| format!("seen so at {}", looks_in_words(looks))));
+        parts.extend(entry.last_active_ago_s.map(|seconds| last_active(seconds_of(seconds))));
+        let is_detached = entry.clients == Some(0) && entry.verdict == "keep";
+        parts.extend(is_detached.then(|| "no client is attached".to_owned()));
+        let grace = entry.grace.filter(|_| ENDS.contains(&entry.reason));
+        parts.extend(grace.map(|grace| match grace.is_zero() {
+            true => "due as soon as that ends".to_owned(),
+            false => format!("due {} after that ends", span(grace)),
+        }));
         parts.extend(entry.remaining_s.map(|seconds| format!("due in {}", span(seconds_of(seconds)))));
         parts.extend(entry.rss_bytes.map(|memory| format!("{} of memory", bytes(memory))));
         plain(&parts.join("; "), 400)
@@ -344,6 +357,9 @@ mod tests {
         };
         let entry = Entry {
             detail: Some("a client is attached".into()),
+            clients: Some(2),
+            last_active_ago_s: Some(250.0),
+            grace: Some(Duration::from_secs(20)),
             ..Entry::plain("session", "still-there", "keep", "attached")
         };
         let gateway = Gateway {

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::events::{Event, State};
+use super::when;
+use crate::report::Since;
 use crate::report::json::{Document, Entry, Gateway};
 use crate::state::files;
 
@@ -81,6 +84,19 @@ impl Seen {
     /// It could not be written.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
         files::replace(&dir.join(NAME), &crate::text::to_json(&Self { version: VERSION, ..self.clone() })?)
+    }
+
+    /// What is known of a subject, if its verdict has stayed what it was when it was noted last.
+    pub(crate) fn known(&self, gateway: &str, entry: &Entry<'_>) -> Option<&SubjectSeen> {
+        let known = self.gateways.get(gateway)?.subjects.get(&name_of(entry))?;
+        (known.state.reason == entry.reason).then_some(known)
+    }
+
+    /// Since when its verdict holds.
+    pub(crate) fn since(&self, gateway: &str, entry: &Entry<'_>, now: SystemTime) -> Option<Since> {
+        let time = self.known(gateway, entry)?.since.clone();
+        let ago = now.duration_since(when::parse(&time)?).ok()?;
+        Some(Since { time, ago })
     }
 
     /// At how many looks in a row a subject was seen as an orphan, this one included.

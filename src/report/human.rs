@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::layout::{self, NARROW};
 use super::sums;
 pub(crate) use super::text::span;
-use super::text::{bytes, count, plain};
+use super::text::{bytes, coarse, count, plain};
 use super::{End, GatewayReport, Line, Report, TableState};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
@@ -38,6 +38,9 @@ pub struct Manner {
 
 /// So many lines of one gateway are read by a person; more that wait or are kept are told as sums.
 const MOST_LINES: usize = 20;
+
+/// That something is kept for less is no news.
+const SOME_TIME: Duration = Duration::from_secs(60);
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -138,6 +141,9 @@ fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usi
     {
         story = "its gateway's table can't be trusted now".to_owned();
     }
+    if manner.detail == Detail::Status {
+        story = with_more(line, &story);
+    }
     let id = plain(&line.judged.subject.id(), 24);
     if let Some(width) = manner.width.filter(|width| *width < NARROW) {
         // What is cut off is the rest of why, and not when.
@@ -161,6 +167,33 @@ fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usi
         _ => String::new(),
     };
     let _ = writeln!(text, "  {style}{word:<8}{style:#} {kind:<7} {id:<ids$} {pid:>7}  {size}{story}");
+}
+
+/// Of what is kept: by how many clients, for how long, and when it last did anything.
+fn with_more(line: &Line, story: &str) -> String {
+    let Verdict::Keep(keep) = &line.judged.verdict else { return story.to_owned() };
+    let mut parts = vec![attached_by(story, keep.reason(), line.judged.about.clients)];
+    let since = line.since.as_ref().filter(|since| since.ago >= SOME_TIME);
+    parts.extend(since.map(|since| format!("kept for {}", coarse(since.ago))));
+    parts.extend(line.active_ago.map(last_active));
+    parts.join("; ")
+}
+
+/// The same words with the number of clients, where it is known.
+pub(crate) fn attached_by(words: &str, reason: &str, clients: Option<u32>) -> String {
+    let counted = match clients {
+        Some(1) => "1 client is attached".to_owned(),
+        Some(clients @ 2..) => format!("{clients} clients are attached"),
+        Some(0) | None => return words.to_owned(),
+    };
+    match Keep::Attached {
+        attached if attached.reason() == reason => words.replacen(&attached.to_string(), &counted, 1),
+        _ => words.to_owned(),
+    }
+}
+
+pub(crate) fn last_active(ago: Duration) -> String {
+    format!("last active {} ago", coarse(ago))
 }
 
 /// How many are there for each reason, and how large their workers are.

@@ -7,7 +7,8 @@ use super::*;
 use crate::domain::ids::Pid;
 use crate::domain::policy::Mode;
 use crate::domain::time::Awake;
-use crate::report::Begun;
+use crate::domain::verdict::About;
+use crate::report::{Begun, Since};
 
 fn line(id: &str, worker: u64, mebibytes: u64, verdict: Verdict) -> Line {
     let judged = Judged {
@@ -16,9 +17,10 @@ fn line(id: &str, worker: u64, mebibytes: u64, verdict: Verdict) -> Line {
         rss_bytes: (mebibytes > 0).then_some(mebibytes << 20),
         closes_without_effect: 0,
         by_hand: None,
+        about: About::default(),
         verdict,
     };
-    Line { judged, end: None, is_told: false }
+    Line::of(judged, UNIX_EPOCH)
 }
 
 fn report() -> Report {
@@ -28,6 +30,9 @@ fn report() -> Report {
     let held = Keep::Held(vec!["delegation".into(), "approval".into(), "background-process".into()]);
     let mut by_hand = line("360e0f95", 24126, 53, Verdict::Keep(Keep::Attached));
     by_hand.judged.by_hand = Some("held until 2026-12-01T00:00:00Z: a demo".into());
+    by_hand.judged.about.clients = Some(2);
+    (by_hand.since, by_hand.active_ago) =
+        (Some(Since { time: "1969-12-31T23:00:00Z".into(), ago: secs(3600) }), Some(secs(95)));
     let gateway = |name: &str, table, error: Option<&str>, pid, subjects| GatewayReport {
         name: name.into(),
         table,

@@ -1,5 +1,7 @@
 //! The JSON report: one document, version 1. Its shape is the interface.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{End, GatewayReport, Line, Report};
@@ -73,6 +75,18 @@ pub(crate) struct Entry<'a> {
     /// That an operator keeps it, until when and why; whatever else keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) by_hand: Option<&'a str>,
+    /// How many clients the session has, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) clients: Option<u32>,
+    /// How long ago it last did anything, in its gateway's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_active_ago_s: Option<f64>,
+    /// Its grace, once it looks like an orphan. `explain` tells it; a report has what is left of it.
+    #[serde(skip)]
+    pub(crate) grace: Option<Duration>,
+    /// Since when the verdict holds; in `status`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<&'a str>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
@@ -148,7 +162,7 @@ fn survivor(survivor: &outcome::Survivor) -> Survivor<'_> {
 
 /// One line of the report in the words of the interface.
 pub(crate) fn entry(line: &Line) -> Entry<'_> {
-    let Judged { subject, key, rss_bytes, closes_without_effect, by_hand, verdict } = &line.judged;
+    let Judged { subject, key, rss_bytes, closes_without_effect, by_hand, about, verdict } = &line.judged;
     let (orphan, waited) = match verdict {
         Verdict::Keep(_) => (None, None),
         Verdict::Wait { orphan, waited, .. } | Verdict::Deferred { orphan, waited } => {
@@ -182,6 +196,10 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
         survivors: Vec::new(),
         closes_without_effect: *closes_without_effect,
         by_hand: by_hand.as_deref(),
+        clients: about.clients,
+        last_active_ago_s: line.active_ago.map(rounded),
+        grace: about.grace,
+        since: line.since.as_ref().map(|since| &*since.time),
     };
     match (verdict, &line.end) {
         (Verdict::Keep(keep), _) => Entry { reason: keep.reason(), detail: Some(keep.to_string()), ..entry },
@@ -209,7 +227,7 @@ fn ended<'a>(ending: &'a Ending, entry: Entry<'a>) -> Entry<'a> {
 }
 
 /// To the millisecond: finer figures would mean nothing.
-fn rounded(span: std::time::Duration) -> f64 {
+fn rounded(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
@@ -261,6 +279,10 @@ impl<'a> Entry<'a> {
             survivors: Vec::new(),
             closes_without_effect: 0,
             by_hand: None,
+            clients: None,
+            last_active_ago_s: None,
+            grace: None,
+            since: None,
         }
     }
 }

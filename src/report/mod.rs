@@ -109,6 +109,19 @@ pub(crate) struct Line {
     pub(crate) end: Option<End>,
     /// It is told already, elsewhere or in an earlier report: it counts, and has no line.
     pub(crate) is_told: bool,
+    /// How long ago it last did anything.
+    pub(crate) active_ago: Option<Duration>,
+    /// Since when its verdict holds, where that was looked up.
+    pub(crate) since: Option<Since>,
+}
+
+/// Since when a verdict holds.
+#[derive(Debug)]
+pub(crate) struct Since {
+    /// As the files have it.
+    pub(crate) time: String,
+    /// The same, until the report.
+    pub(crate) ago: Duration,
 }
 
 /// What came of what was due.
@@ -121,6 +134,11 @@ pub(crate) enum End {
 }
 
 impl Line {
+    pub(crate) fn of(judged: Judged, now: SystemTime) -> Self {
+        let active_ago = judged.about.last_active.and_then(|active| active.ago(now));
+        Self { judged, end: None, is_told: false, active_ago, since: None }
+    }
+
     /// It is due, and this run did nothing about it, or nothing yet.
     pub(crate) fn is_only_due(&self) -> bool {
         matches!((&self.judged.verdict, &self.end), (Verdict::Reap { .. }, None | Some(End::Told)))
@@ -143,7 +161,8 @@ impl Line {
 impl Report {
     /// Of what was seen and decided in a run that has begun.
     pub fn new(begun: Begun, seen: &Observation, decision: Decision) -> Self {
-        let gateways = decision.gateways.into_iter().map(|plan| described(seen, plan)).collect();
+        let now = begun.started_at;
+        let gateways = decision.gateways.into_iter().map(|plan| described(seen, plan, now)).collect();
         Self {
             begun,
             took: Duration::ZERO,
@@ -164,6 +183,15 @@ impl Report {
     /// Says by which configuration it was made, and where the memory is.
     pub fn made_with(&mut self, config: &Path, state_dir: &Path) {
         self.made_with = Some(MadeWith { config: config.to_owned(), state_dir: state_dir.to_owned() });
+    }
+
+    /// Says since when each verdict holds, where that is known.
+    pub(crate) fn holds_since(&mut self, known: impl Fn(&str, &json::Entry<'_>) -> Option<Since>) {
+        for gateway in &mut self.gateways {
+            for line in &mut gateway.subjects {
+                line.since = known(gateway.name.as_str(), &json::entry(line));
+            }
+        }
     }
 
     /// The run's id, as the audit log has it.
@@ -293,7 +321,7 @@ impl Report {
     }
 }
 
-fn described(seen: &Observation, plan: GatewayPlan) -> GatewayReport {
+fn described(seen: &Observation, plan: GatewayPlan, now: SystemTime) -> GatewayReport {
     let observed = seen.gateways.iter().find(|gateway| gateway.name == plan.name);
     let beside = observed.and_then(|gateway| beside::told(seen, gateway, &plan.judged)).map(Into::into);
     let table = observed.map(|gateway| &gateway.table);
@@ -302,7 +330,7 @@ fn described(seen: &Observation, plan: GatewayPlan) -> GatewayReport {
         Some(TableView::Not(missing)) => (missing.answer.into(), Some(missing.why.clone())),
         None => (TableState::Unreachable, None),
     };
-    let subjects = plan.judged.into_iter().map(|judged| Line { judged, end: None, is_told: false }).collect();
+    let subjects = plan.judged.into_iter().map(|judged| Line::of(judged, now)).collect();
     let pid = plan.process.map(|process| process.pid);
     GatewayReport { name: plan.name, table, error, beside, pid, software: Software::default(), subjects }
 }

@@ -20,6 +20,19 @@ pub(crate) fn span(span: Duration) -> String {
     }
 }
 
+/// A span in its largest unit, and in the next one where the first alone would say too little.
+pub(crate) fn coarse(span: Duration) -> String {
+    let seconds = span.as_secs();
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..600 => format!("{}m {}s", seconds / 60, seconds % 60).replace(" 0s", ""),
+        600..3600 => format!("{}m", seconds / 60),
+        3600..36_000 => format!("{}h {}m", seconds / 3600, seconds % 3600 / 60).replace(" 0m", ""),
+        36_000..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
 /// Bytes in the unit a person reads.
 pub(crate) fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
@@ -50,6 +63,13 @@ mod tests {
         assert_eq!(said(2_000), "2s");
         assert_eq!(said(12_900), "12s");
         assert_eq!(said(62_000), "1m 2s");
+    }
+
+    #[test]
+    fn spans_have_one_unit_or_two() {
+        let said = |seconds| coarse(Duration::from_secs(seconds));
+        let all = [1, 60, 61, 3599, 3600, 3700, 40_000, 200_000].map(said);
+        assert_eq!(all, ["1s", "1m", "1m 1s", "59m", "1h", "1h 1m", "11h", "2d"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -360,4 +360,36 @@ fn explain_knows_what_was_seen_before_a_table_could_not_be_read_and_names_a_gate
         let ran = ask(&place, [command]);
         assert_eq!((ran.out.matches("nothing listens at").count(), ran.err.as_str()), (1, ""), "{ran:?}");
     }
+}
+
+#[test]
+fn why_one_is_still_there_is_told_with_its_clients_its_last_activity_and_when_it_would_be_due() {
+    let gateway = Gateway::start();
+    let active = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - 3 * 3600 - 60;
+    let attached = with(orphan("talk-1"), "transport", json!("attached"));
+    let told = with(with(attached.clone(), "clients", json!(2)), "last_active", json!(active));
+    let held = with(with(orphan("held-1"), "holds", json!(["delegation"])), "clients", json!(0));
+    // What isn't said, or makes no sense, is not told.
+    let odd = with(with(attached, "clients", json!("many")), "last_active", json!(-1));
+    let odd = with(with(odd, "id", json!("odd-1")), "key", json!("odd-1"));
+    gateway.publish(&table(None, &[told, held, odd]));
+    let place = Place::with(&format!("[policy]\ngrace = \"20s\"\n{}", gateway.section("desk")));
+    assert_eq!(place.once([]).code, Some(0));
+    let explained = |id: &str| ask(&place, ["explain", id]).out;
+    let talk = explained("talk-1");
+    assert!(talk.contains("now: kept: 2 clients are attached; since "), "{talk}");
+    assert!(talk.contains("; last active 3h 1m ago; due 20s after that ends"), "{talk}");
+    let held = explained("held-1");
+    assert!(
+        held.contains("held by its gateway: delegation; since ")
+            && held.contains("; no client is attached; "),
+        "{held}"
+    );
+    let odd = explained("odd-1");
+    assert!(odd.contains("now: kept: a client is attached; since ") && !odd.contains("last active"), "{odd}");
+    let status = place.status([]).out;
+    assert!(status.contains("  2 clients are attached; last active 3h 1m ago\n"), "{status}");
+    let told = place.status(["--json"]).subject("talk-1").clone();
+    assert_eq!(told["clients"], 2, "{told}");
+    assert!(told["last_active_ago_s"].as_f64().unwrap() > 10_000.0 && told["since"].is_string(), "{told}");
 }

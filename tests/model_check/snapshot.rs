@@ -134,6 +134,7 @@ fn row(row: &Row) -> Session {
         close_on_disconnect: Told::Absent,
         holds: Told::Absent,
         worker: Told::Known(row.has_worker.then(|| worker(row.name).pid)),
+        shown: Default::default(),
     }
 }
 

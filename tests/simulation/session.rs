@@ -152,6 +152,7 @@ impl Sess {
                 Told::Known(self.holds.iter().map(|hold| Box::from(*hold)).collect())
             },
             worker: told_worker(told(Field::Worker, Told::Absent), self.misnamed.or(worker), tells),
+            shown: Default::default(),
         }
     }
 }

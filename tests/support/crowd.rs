@@ -86,6 +86,7 @@ fn session(index: usize) -> Session {
         close_on_disconnect: Told::Known(false),
         holds: Told::Known(Vec::new()),
         worker: Told::Absent,
+        shown: Default::default(),
     }
 }
 

@@ -51,6 +51,7 @@ pub(crate) fn detached(id: &str) -> Session {
         close_on_disconnect: Told::Absent,
         holds: Told::Absent,
         worker: Told::Absent,
+        shown: Default::default(),
     }
 }
 

@@ -98,6 +98,7 @@ impl Cast {
             close_on_disconnect: Told::Absent,
             holds: Told::Absent,
             worker: Told::Known(Some(pid(raw))),
+            shown: Default::default(),
         });
         self.actor(raw, GATEWAY, &format!("worker {id}"))
     }

@@ -209,7 +209,7 @@ mod tests {
     use crate::domain::orphan::OrphanKind;
     use crate::domain::policy::Mode;
     use crate::domain::time::Awake;
-    use crate::domain::verdict::{Judged, Keep};
+    use crate::domain::verdict::{About, Judged, Keep};
     use crate::report::{Begun, GatewayReport};
 
     fn line(id: &str, rss: u64, verdict: Verdict) -> Line {
@@ -219,9 +219,10 @@ mod tests {
             rss_bytes: Some(rss << 20),
             closes_without_effect: 0,
             by_hand: None,
+            about: About::default(),
             verdict,
         };
-        Line { judged, end: None, is_told: false }
+        Line::of(judged, UNIX_EPOCH)
     }
 
     fn report() -> Report {

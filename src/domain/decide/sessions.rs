@@ -11,7 +11,7 @@ use crate::domain::ids::SessionId;
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::table::{Session, Told, Transport, Turn};
-use crate::domain::verdict::{Judged, Keep, Subject};
+use crate::domain::verdict::{About, Judged, Keep, LastActive, Subject};
 use crate::domain::warrant::{CloseOrder, Warrant};
 
 pub(super) fn judge(
@@ -35,7 +35,8 @@ pub(super) fn judge(
         let key = session.key.known().filter(|key| key.as_str() != session.id.as_str());
         let judged = judge_one(world, owners, families, row, remembered);
         let key = key.map(|key| key.as_str().into());
-        Judged { key, closes_without_effect: closes.unwrap_or_default(), ..judged }
+        let about = about(gateway, session);
+        Judged { key, about, closes_without_effect: closes.unwrap_or_default(), ..judged }
     });
     judged.collect()
 }
@@ -93,6 +94,14 @@ fn judge_one(
         ..gateway.warrant(OrphanKind::DetachedSession)
     };
     Judged::new(subject, rss_bytes, quota::after(grace(gateway, session), waited, warrant))
+}
+
+fn about(gateway: &Gateway<'_>, session: &Session) -> About {
+    About {
+        clients: session.shown.clients,
+        last_active: session.shown.last_active.map(LastActive::At).or(session.idle_for.map(LastActive::Ago)),
+        grace: Some(grace(gateway, session)),
+    }
 }
 
 fn grace(gateway: &Gateway<'_>, session: &Session) -> std::time::Duration {

@@ -143,6 +143,22 @@ class Session:
         states = [getattr(getattr(socket, name, None), "name", "") for name in ("client_state", "application_state")]
         return "detached" if closed is True and "DISCONNECTED" in states else None
 
+    def clients(self):
+        """How many windows have it open, for people; None where that cannot be told."""
+        transport = self.get("transport")
+        try:
+            if type(transport).__name__ != "FanoutTransport":
+                return {"attached": 1, "detached": 0}.get(self.transport())
+            peers = [peer.transport for peer in list(transport._peers) if peer.attached]
+            return sum(self.transport_of(each) == "attached" for each in peers)
+        except Exception:
+            return None
+
+    def last_active(self):
+        """When it last did anything, in seconds since 1970, for people; None where that cannot be told."""
+        seconds = self.get("last_active")
+        return seconds if isinstance(seconds, (int, float)) and not isinstance(seconds, bool) else None
+
     def parking(self):
         """Where the gateway itself puts a session whose client has gone; None where that cannot be told."""
         parking = getattr(self.server, "_detached_ws_transport", None)  # since 0.17, and nowhere else
@@ -389,6 +405,8 @@ def _row(session, holds_of_its_rows):
         "activity": session.activity(),
         "close_on_disconnect": bool(session.get("close_on_disconnect")),
         "holds": list(dict.fromkeys(session.holds() + holds_of_its_rows)),
+        "clients": session.clients(),
+        "last_active": session.last_active(),
     }
     row = {name: value for name, value in row.items() if value is not None}
     # It has none until its first slash command, and none again once that has died.

@@ -127,6 +127,7 @@ pub(crate) fn row(id: &'static str) -> impl Strategy<Value = Session> {
             close_on_disconnect: quick,
             key: worker.0.into_key(),
             worker: worker.1,
+            shown: Default::default(),
         }
     })
 }

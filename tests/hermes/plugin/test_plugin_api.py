@@ -379,7 +379,7 @@ class TableTest(Case):
             row = self.row()
             self.assertEqual({name: row[name] for name in row if name != "activity"},
                              {"id": "s1", "key": "k1", "close_on_disconnect": True, "holds": [], "transport": "detached",
-                              "turn": "idle", "worker": {"pid": 4711}})
+                              "turn": "idle", "clients": 0, "worker": {"pid": 4711}})
 
     def test_reading_changes_nothing(self):
         for gateway in self.each_release():
@@ -462,6 +462,23 @@ class TransportTest(Case):
             leaving = FanoutTransport(WSTransport())
             leaving._peers[0].attached = False
             self.check(gateway, leaving, "detached")
+
+    def test_the_number_of_windows_is_told_where_it_is_known(self):
+        gone, odd = WSTransport(closed=True, client="DISCONNECTED"), WSTransport(closed=True)
+        leaving = FanoutTransport(WSTransport(), WSTransport())
+        leaving._peers[0].attached = False
+        for gateway in self.each_release():
+            for transport, clients in (
+                    (WSTransport(), 1), (gone, 0), (odd, None), (FanoutTransport(WSTransport(), WSTransport(), gone), 2),
+                    (leaving, 1), (FanoutTransport(), 0), (types.SimpleNamespace(), None)):
+                gateway.session(transport=transport)
+                self.assertEqual(self.row().get("clients"), clients)
+
+    def test_when_it_was_last_active_is_told_where_it_is_known(self):
+        for gateway in self.each_release():
+            for told, expected in ((1764.5, 1764.5), (None, None), ("yesterday", None), (True, None)):
+                gateway.session(last_active=told)
+                self.assertEqual(self.row().get("last_active"), expected)
 
     def test_attached_is_told_first(self):
         for gateway in self.each_release():

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::kernels::{Kernel, Kernels};
 use super::trouble::{Trouble, is_page};
 use crate::domain::ids::{SessionId, WorkerKey};
-use crate::domain::table::{Session, Told, Transport, Turn};
+use crate::domain::table::{Session, Shown, Told, Transport, Turn};
 use crate::sources::gateway::json::{Object, Raw, string};
 use crate::text::excerpt;
 
@@ -22,6 +22,7 @@ pub(super) struct Row {
     pub(super) transport: Told<Transport>,
     pub(super) state: Told<Box<str>>,
     pub(super) activity: Option<Box<str>>,
+    pub(super) clients: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -99,7 +100,8 @@ impl RawRow<'_> {
             },
         };
         let activity = self.last_activity.and_then(string).map(Into::into);
-        Ok(Row { id: id.as_ref().into(), transport, state, activity })
+        let clients = self.connections.and_then(|count| count.get().parse().ok());
+        Ok(Row { id: id.as_ref().into(), transport, state, activity, clients })
     }
 }
 
@@ -135,6 +137,13 @@ impl Row {
             turn: self.turn(kernel, start_timeout),
             detached_for: None,
             idle_for: None,
+            shown: Shown {
+                clients: self.clients,
+                last_active: self
+                    .activity
+                    .as_deref()
+                    .and_then(|time| humantime::parse_rfc3339_weak(time).ok()),
+            },
             activity: self.activity,
             close_on_disconnect: Told::Absent,
             holds: Told::Absent,

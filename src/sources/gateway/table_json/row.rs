@@ -1,7 +1,7 @@
 //! One row of the table. Only a missing `id` can refuse it; what else isn't understood is kept as not understood, and keeps the session.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::error::{ID_SHOWN, TableError, VALUE_SHOWN};
 use super::pid;
 use crate::domain::ids::{Pid, WorkerKey};
-use crate::domain::table::{Session, Told, Transport, Turn};
+use crate::domain::table::{Session, Shown, Told, Transport, Turn};
 use crate::sources::gateway::json::{Raw, object, opaque, string};
 use crate::text::excerpt;
 
@@ -41,6 +41,11 @@ pub(super) struct RawRow<'a> {
     holds: Raw<'a>,
     #[serde(borrow, default, deserialize_with = "also_null")]
     worker: Option<&'a RawValue>,
+    /// Beyond the contract, like the next: a gateway may say it.
+    #[serde(borrow)]
+    clients: Raw<'a>,
+    #[serde(borrow)]
+    last_active: Raw<'a>,
 }
 
 /// A value that tells `null` from nothing at all.
@@ -68,6 +73,10 @@ impl RawRow<'_> {
             close_on_disconnect: told(self.close_on_disconnect, |raw| raw.get().parse().ok()),
             holds: told(self.holds, holds),
             worker,
+            shown: Shown {
+                clients: self.clients.and_then(|raw| raw.get().parse().ok()),
+                last_active: self.last_active.and_then(moment),
+            },
         })
     }
 }
@@ -110,6 +119,12 @@ fn turn(raw: &RawValue) -> Option<Turn> {
 fn seconds(raw: &RawValue) -> Option<Duration> {
     let seconds: f64 = raw.get().parse().ok()?;
     (0.0..=ABSURD_S).contains(&seconds).then(|| Duration::try_from_secs_f64(seconds).ok()).flatten()
+}
+
+/// Seconds since 1970, as programs count them.
+fn moment(raw: &RawValue) -> Option<SystemTime> {
+    let seconds: f64 = raw.get().parse().ok()?;
+    UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)
 }
 
 fn holds(raw: &RawValue) -> Option<Vec<Box<str>>> {

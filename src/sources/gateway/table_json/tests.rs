@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::parse;
 use crate::domain::ids::Pid;
-use crate::domain::table::{Session, Told, Transport, Turn};
+use crate::domain::table::{Session, Shown, Told, Transport, Turn};
 
 mod fields;
 mod properties;
@@ -55,6 +55,7 @@ fn the_example_of_the_contract_is_read_to_the_letter() {
         close_on_disconnect: Told::Known(false),
         holds: Told::Known(vec![]),
         worker: Told::Known(Some(pid(6627))),
+        shown: Shown::default(),
     };
     assert_eq!(table.sessions, [session]);
 }
