@@ -11,3 +11,4 @@ mod namespace_clients;
 mod package;
 mod service;
 mod timer;
+mod user;
