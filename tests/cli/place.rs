@@ -14,7 +14,7 @@ use crate::running::Running;
 pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
 
 /// Only a failing test waits that long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What the program said, all of it.
 #[derive(Debug)]

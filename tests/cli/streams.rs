@@ -118,10 +118,12 @@ fn pipes_get_no_colour_and_a_terminal_gets_it_unless_it_is_not_wanted() {
 /// Both ends of a terminal.
 pub(crate) fn terminal() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     use rustix::fs::{Mode, OFlags};
-    let master = rustix::fs::open("/dev/ptmx", OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    // No process that another test starts just now may get it: it would keep the terminal open.
+    let how = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let master = rustix::fs::open("/dev/ptmx", how, Mode::empty()).unwrap();
     rustix::pty::unlockpt(master.as_fd()).unwrap();
     let name = rustix::pty::ptsname(master.as_fd(), Vec::new()).unwrap();
-    let slave = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+    let slave = rustix::fs::open(name, how, Mode::empty()).unwrap();
     (master, slave)
 }
 
