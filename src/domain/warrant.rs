@@ -108,6 +108,11 @@ impl Warrant {
         self.session.as_ref()
     }
 
+    /// How often it failed before.
+    pub fn failures(&self) -> u32 {
+        self.failures.unwrap_or_default()
+    }
+
     /// How often its gateway said before that it closed the session, which it went on to list.
     pub fn closes_without_effect(&self) -> u32 {
         self.closes_without_effect

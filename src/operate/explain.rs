@@ -210,7 +210,8 @@ impl Story<'_> {
         let _ = writeln!(text, "  now: {}", self.in_words(now));
         let mut past: Vec<(&str, String)> = Vec::new();
         past.extend(self.events.iter().map(|event| (event.time.as_str(), changed(event, now))));
-        past.extend(self.acts.iter().map(|act| (act.time.as_str(), done(act))));
+        let acts = history::folded(self.acts.clone());
+        past.extend(acts.iter().map(|act| (act.time.as_str(), done(act, now))));
         past.sort_by_key(|(time, _)| *time);
         let left_out = past.len().saturating_sub(MOST_LINES);
         if left_out > 0 {
@@ -288,7 +289,7 @@ fn changed(event: &Event, now: SystemTime) -> String {
     plain(&format!("{from}{} -> {to}", since.unwrap_or_default()), 300)
 }
 
-fn done(act: &Act) -> String {
+fn done(act: &Act, now: SystemTime) -> String {
     let mut parts = vec![format!("{} for {}", act.orphan_kind, span(seconds_of(act.waited_s)))];
     parts.extend(act.looks.map(looks_in_words));
     parts.extend(act.memory_bytes.map(|memory| format!("{} of memory", bytes(memory))));
@@ -305,11 +306,18 @@ fn done(act: &Act) -> String {
     for more in [&act.why, &act.note].into_iter().flatten() {
         let _ = write!(end, ": {more}");
     }
-    if !act.survivors.is_empty() {
-        let _ = write!(end, "; left alive: {}", serde_json::Value::Array(act.survivors.clone()));
+    let survivors: Vec<String> = act.survivors.iter().map(survivor).collect();
+    if !survivors.is_empty() {
+        let _ = write!(end, "; left alive: {}", survivors.join("; "));
     }
-    chain.push(format!("{end} (run {})", act.run));
+    chain.push(format!("{end}{} (run {})", history::repeated(act, now), act.run));
     plain(&chain.join(" -> "), 500)
+}
+
+fn survivor(survivor: &serde_json::Value) -> String {
+    let pid = survivor.get("pid").map(ToString::to_string).unwrap_or_default();
+    let why = survivor.get("why").and_then(serde_json::Value::as_str).unwrap_or("?");
+    format!("{pid}, {why}")
 }
 
 #[cfg(test)]
@@ -393,6 +401,26 @@ mod tests {
             "\"abc\" begins several names: session abc-1 (k), session abc-2 (l); write more of the one that is meant"
         );
         assert!(two().find("zzz").unwrap_err().to_string().starts_with("nothing is known of \"zzz\""));
+    }
+
+    #[test]
+    fn what_failed_again_and_again_is_one_line_with_what_it_left_alive() {
+        let failed = |minute: u32| Act {
+            time: format!("1970-01-01T00:{minute}:00Z"),
+            outcome: "failed".into(),
+            why: Some("no answer".into()),
+            reclaimed_bytes: 0,
+            survivors: vec![
+                serde_json::json!({ "pid": 24126, "start_ticks": 1, "why": "its teardown failed" }),
+            ],
+            ..act("360e0f95", "talk-1", 24126)
+        };
+        let found = sources((10..50).map(failed).collect()).find("360").unwrap();
+        let told = anstream::adapter::strip_str(&found[0].render(UNIX_EPOCH + Duration::from_secs(3600)))
+            .to_string();
+        let expected =
+            "-> FAILED: no answer; left alive: 24126, its teardown failed (x40 until 11m ago) (run r1)";
+        assert!(told.matches("FAILED").count() == 1 && told.contains(expected), "{told}");
     }
 
     #[test]

@@ -223,10 +223,14 @@ fn story(act: &Act, now: SystemTime) -> String {
     if !act.survivors.is_empty() {
         parts.push(format!("{} left alive", act.survivors.len()));
     }
+    parts.join("  ") + &repeated(act, now)
+}
+
+/// How often the same happened, and until when.
+pub(crate) fn repeated(act: &Act, now: SystemTime) -> String {
     let until =
         act.until.as_deref().map(|until| format!(" until {}", when::ago(until, now))).unwrap_or_default();
-    let folded = if act.times > 1 { format!(" (x{}{until})", act.times) } else { String::new() };
-    parts.join("  ") + &folded
+    if act.times > 1 { format!(" (x{}{until})", act.times) } else { String::new() }
 }
 
 /// The sums in words.

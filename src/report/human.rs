@@ -241,7 +241,18 @@ fn story(line: &Line) -> (Style, &'static str, String) {
         (Verdict::Reap { warrant, waited }, end) => {
             let being = being(warrant.orphan(), *waited);
             match end {
-                None => (GOOD, "due", format!("{being}; the next run reaps it")),
+                None => match warrant.failures() {
+                    0 => (GOOD, "due", format!("{being}; the next run reaps it")),
+                    // The audit log has why, which a look doesn't read.
+                    failed => (
+                        BAD,
+                        "due",
+                        format!(
+                            "{being}; {} already, `explain` says why; the next run tries again",
+                            failed_so_often(failed)
+                        ),
+                    ),
+                },
                 Some(End::Told) => (GOOD, "due", format!("{being}; would be reaped")),
                 Some(End::Of(ending)) => {
                     let is_session = matches!(subject, Subject::Session { .. });
@@ -251,6 +262,10 @@ fn story(line: &Line) -> (Style, &'static str, String) {
             }
         }
     }
+}
+
+fn failed_so_often(failures: u32) -> String {
+    if failures == 1 { "failed once".to_owned() } else { format!("failed {failures} times") }
 }
 
 fn ended(ending: &Ending, is_session: bool) -> (Style, &'static str, String) {
