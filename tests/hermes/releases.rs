@@ -75,6 +75,11 @@ impl Release {
         self >= Self::V0_16_0
     }
 
+    /// Whether a session of the release has the time at which it was last active.
+    pub(crate) fn tells_when_active(self) -> bool {
+        self >= Self::V0_15_2
+    }
+
     /// Whether the release can say which sessions it has without the plugin.
     pub(crate) fn has_a_list(self) -> bool {
         self >= Self::V0_16_0

@@ -43,6 +43,12 @@ async fn story(release: Release) {
     let first = reaper.once().await;
     assert_eq!(first.exit, 0, "{}", first.stderr);
     assert_eq!(first.of(&attached), ("keep", "attached"));
+    let subject = first.subjects().iter().find(|subject| subject["id"] == attached.as_str()).unwrap();
+    assert_eq!(
+        (&subject["clients"], subject["last_active_ago_s"].is_f64()),
+        (&json!(1), release.tells_when_active()),
+        "{subject}"
+    );
     assert_eq!(first.of(&busy), ("keep", "mid-turn"));
     assert_eq!(first.of(&idle), ("wait", "orphaned"));
 

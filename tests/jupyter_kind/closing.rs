@@ -32,6 +32,8 @@ fn a_kernel_whose_tab_was_closed_goes_with_its_variables_and_one_in_use_stays() 
     let said = stage.looks_for(LONGER);
     assert_eq!(said.verdict(&reopened), ("keep".into(), "attached".into()));
     assert_eq!(said.verdict(&attached), ("keep".into(), "attached".into()));
+    let subject = said.subject(&attached).unwrap();
+    assert!(subject["clients"] == 1 && subject["last_active_ago_s"].is_f64(), "{subject}");
     assert_eq!(said.verdict(&busy), ("keep".into(), "mid-turn".into()));
     assert_eq!(said.verdict(&asking), ("keep".into(), "mid-turn".into()));
     assert!(!stage.lists("server", &closed) && !stage.lists("server", &never));
