@@ -4,9 +4,10 @@
 //! Only workers are looked at whose sessions nothing else keeps, and those that would be ended for doing nothing; of any other, until it was
 //! seen at rest: when its client leaves, a job that waits for an MCP server shows only by what it has more than then.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
 
-use crate::domain::activity::{Account, STARTING, Work};
+use crate::domain::activity::{Account, Activity, STARTING, Work};
 use crate::domain::decide::WORKER_BUSY;
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
@@ -18,7 +19,7 @@ use crate::domain::time::Awake;
 use crate::sources::activity::Activities;
 use crate::sources::clock;
 use crate::sources::processes::ProcessesError;
-use crate::sources::sockets;
+use crate::sources::sockets::connected::{Connected, Network};
 
 /// Whether its worker is at work can't be told.
 const UNKNOWN: &str = "unknown-worker-busy";
@@ -30,6 +31,17 @@ pub(super) struct AtWork {
     accounts: HashMap<ProcessIdentity, Account>,
     /// The workers of sessions that may be closed.
     workers: HashMap<(GatewayName, SessionId), Pid>,
+    depth: Depth,
+}
+
+/// How workers are looked at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Depth {
+    /// Whole, and nothing stays open: at the first look, which may be the only one, and wherever an act follows.
+    #[default]
+    Whole,
+    /// By little, where a worker was at rest.
+    Little,
 }
 
 /// What one look at a worker shows.
@@ -92,7 +104,23 @@ impl AtWork {
             }
         }
         self.accounts.retain(|worker, _| seen.contains(worker));
+        if let Some(activities) = &mut self.activities {
+            activities.keep(|worker| seen.contains(worker));
+        }
         view.accounts = self.accounts.iter().map(|(worker, account)| (*worker, *account)).collect();
+    }
+
+    /// Looks by little from here on, at what is at rest.
+    pub(super) fn look_by_little(&mut self) {
+        self.depth = Depth::Little;
+    }
+
+    /// Looks at everything whole from here on, and closes what it kept open: something is about to be ended.
+    pub(super) fn look_whole(&mut self) {
+        self.depth = Depth::Whole;
+        if let Some(activities) = &mut self.activities {
+            activities.keep(|_| false);
+        }
     }
 
     /// Looks at a worker that nothing can end now until it was seen at rest, and keeps what is known of it.
@@ -117,8 +145,7 @@ impl AtWork {
     }
 
     fn look(&mut self, worker: Pid, connected: &mut Connected) -> Shown {
-        let Some(connected) = connected.seen_by(worker) else { return Shown::Unknown };
-        let now = match self.activities().and_then(|activities| activities.read_pid(worker, connected)) {
+        let (identity, activity) = match self.read(worker, connected) {
             Ok(Some(now)) => now,
             Ok(None) => return Shown::Gone,
             Err(error) => {
@@ -126,7 +153,6 @@ impl AtWork {
                 return Shown::Unknown;
             }
         };
-        let (identity, activity) = now;
         let at = clock::awake_now();
         let work = match self.accounts.get_mut(&identity) {
             Some(account) => account.look(activity, at),
@@ -143,6 +169,31 @@ impl AtWork {
             tracing::debug!(%worker, ?work, "a worker is at work");
         }
         Shown::There(identity, work)
+    }
+
+    /// What it shows now, by little where that is enough.
+    fn read(
+        &mut self,
+        worker: Pid,
+        connected: &mut Connected,
+    ) -> Result<Option<(ProcessIdentity, Activity)>, ProcessesError> {
+        self.activities()?;
+        let Self { activities: Some(activities), accounts, depth, .. } = self else { return Ok(None) };
+        if let Some(seen) = activities.glance(worker, connected) {
+            return Ok(Some(seen));
+        }
+        let network = Network::of(worker);
+        let Some(inodes) = connected.seen_by(worker, network) else {
+            return Err(ProcessesError::Read {
+                what: "the connected sockets".into(),
+                source: io::ErrorKind::Other.into(),
+            });
+        };
+        let is_wanted = |identity: &ProcessIdentity| {
+            *depth == Depth::Little
+                && accounts.get(identity).is_some_and(|account| account.rests_since.is_some())
+        };
+        activities.read_and_keep(worker, (network, &inodes), is_wanted)
     }
 
     fn activities(&mut self) -> Result<&mut Activities, ProcessesError> {
@@ -168,30 +219,6 @@ impl Shown {
             Self::Gone => None,
             Self::Unknown => Some(UNKNOWN),
         }
-    }
-}
-
-/// The sockets that are connected, read once for all workers of one network namespace. `None`: they can't be known.
-#[derive(Debug, Default)]
-struct Connected(HashMap<Network, Option<HashSet<u64>>>);
-
-/// A network namespace.
-#[derive(Debug, PartialEq, Eq, Hash)]
-enum Network {
-    /// The reaper's.
-    Own,
-    /// Another one, by its inode.
-    Apart(u64),
-}
-
-impl Connected {
-    fn seen_by(&mut self, worker: Pid) -> Option<&HashSet<u64>> {
-        let network = sockets::namespace_apart(worker).map_or(Network::Own, Network::Apart);
-        let read = |network: &Network| match network {
-            Network::Own => sockets::connected_inodes().ok(),
-            Network::Apart(_) => sockets::connected_inodes_of(worker).ok(),
-        };
-        self.0.entry(network).or_insert_with_key(read).as_ref()
     }
 }
 

@@ -164,6 +164,7 @@ impl Sweep {
         store.notes().decided(&report, !orders.is_empty());
         let endings =
             if orders.is_empty() { Vec::new() } else { self.enforce(orders, unread, store, &report).await? };
+        self.at_work.get_mut().look_by_little();
         report.end(endings, clock::awake_now());
         store.notes().ended(&report);
         tracing::debug!(?next_due, took = ?clock::awake_now().since(now), acts = report.has_acts(), "run finished");
@@ -183,6 +184,8 @@ impl Sweep {
         let mut ledger = store.ledger().clone();
         let mut recorder = store.recorder(report);
         let given = orders.iter().map(|(_, warrant, waited)| (warrant.clone(), *waited)).collect();
+        // What is looked at before an act is looked at whole.
+        self.at_work.get_mut().look_whole();
         let endings = self.carry_out(given, &ledger, unread, &mut kernel, &mut recorder).await;
         let mut told = Vec::with_capacity(endings.len());
         for ((place, warrant, _), ending) in orders.iter().zip(endings) {

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, RawDir, openat, readlinkat, statat};
 
 use super::error::ProcessesError;
-use super::files::{DIRECTORY, LISTING, numbers, read_file, seen};
+use super::files::{DIRECTORY, LISTING, numbers, open_file, read_file, seen};
 use crate::domain::ids::Pid;
 
 /// The open directory of one process.
@@ -30,6 +30,16 @@ impl ProcessDir {
     /// The directory itself.
     pub(super) fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
         std::os::fd::AsFd::as_fd(&self.fd)
+    }
+
+    /// The number of its process, which is that of its main thread.
+    pub(crate) fn number(&self) -> u32 {
+        self.pid.get()
+    }
+
+    /// A file below it, to be read more than once. `None`: there is none, or the process is gone.
+    pub(crate) fn open(&self, path: &str) -> Result<Option<OwnedFd>, ProcessesError> {
+        seen(&format!("{}/{path}", self.pid), open_file(&self.fd, path))
     }
 
     /// What stands in a file below it. `None`: there is none, or the process is gone.

@@ -43,7 +43,7 @@ pub(super) fn sort<T>(what: &str, result: Result<T, Errno>) -> Result<Reading<T>
     }
 }
 
-fn open_file(at: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
+pub(super) fn open_file(at: impl AsFd, path: &str) -> Result<OwnedFd, Errno> {
     openat(at, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
 }
 
@@ -74,6 +74,15 @@ pub(super) fn read_file(
         }
     }
     Ok(false)
+}
+
+/// What stands now in a file that was opened before: one call. `None`: its process is gone, or it is longer than one call gives.
+pub(crate) fn read_again<'b>(file: &OwnedFd, buffer: &'b mut Vec<u8>) -> Option<&'b str> {
+    buffer.clear();
+    buffer.reserve(BUFFER);
+    let read = rustix::io::pread(file, rustix::buffer::spare_capacity(buffer), 0).ok()?;
+    // The kernel makes a page at a time.
+    std::str::from_utf8(buffer).ok().filter(|_| read < BUFFER / 2)
 }
 
 /// The entries of a directory that are numbers.

@@ -47,6 +47,7 @@ use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use adopters::Adopters;
 use argv::ArgvCache;
 pub(crate) use dir::ProcessDir;
+pub(crate) use files::read_again;
 use gathering::{Depth, Gathering};
 pub(crate) use kinship::full_scan;
 use kinship::{Kinship, by_parent};

@@ -1,6 +1,7 @@
 //! The TCP sockets of this machine and their users: from the kernel by `sock_diag`, and where that can't be asked (a sandbox without
 //! `AF_NETLINK`, a kernel without the module) from `/proc/net/tcp` and `tcp6`. Nothing here waits.
 
+pub(crate) mod connected;
 mod diag;
 pub mod holder;
 mod netlink;

@@ -1,22 +1,32 @@
 //! Reads what a process' own account shows of its work: its main thread, its threads, the connections that it holds.
 //!
-//! Everything is read below one open `/proc/PID`, and all of it is of the process that was meant, or of none.
+//! Everything is read below one open `/proc/PID`, and all of it is of the process that was meant, or of none. One that was at rest is looked
+//! at by little after that, see `resting`.
 
-use std::collections::HashSet;
+mod resting;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::processes::{Proc, ProcessDir, ProcessesError};
+use super::sockets::connected::{Connected, Network};
 use crate::domain::activity::{Activity, Later, MainThread};
 use crate::domain::ids::Pid;
 use crate::domain::process::ProcessIdentity;
+use resting::{Glance, Opened, Resting};
 
 /// Reads activities.
 #[derive(Debug)]
 pub struct Activities {
     proc: Proc,
     buffer: Vec<u8>,
+    resting: HashMap<Pid, Resting>,
+    /// How many descriptors may stay open: half of those that there may be.
+    room: usize,
 }
 
 impl Activities {
@@ -25,7 +35,9 @@ impl Activities {
     /// # Errors
     /// It isn't there, or of another PID namespace.
     pub fn open() -> Result<Self, ProcessesError> {
-        Ok(Self { proc: Proc::open()?, buffer: Vec::new() })
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let room = usize::try_from(limit / 2).unwrap_or(usize::MAX);
+        Ok(Self { proc: Proc::open()?, buffer: Vec::new(), resting: HashMap::new(), room })
     }
 
     /// What this process shows now. `connected`: the inodes of all sockets that are connected ([`connected_inodes`]), among which its own
@@ -56,12 +68,79 @@ impl Activities {
         let Some(dir) = self.proc.process(pid)? else { return Ok(None) };
         let Some(identity) = self.alive(&dir)? else { return Ok(None) };
         let read = self.read_below(&dir, pid, connected)?;
+        self.there(read, &dir).map(|read| read.map(|(activity, _)| (identity, activity)))
+    }
+
+    /// The same; of a process at rest as much stays open as the next look by little needs, if that is wanted.
+    pub(crate) fn read_and_keep(
+        &mut self,
+        pid: Pid,
+        (network, connected): (Network, &Arc<HashSet<u64>>),
+        is_wanted: impl FnOnce(&ProcessIdentity) -> bool,
+    ) -> Result<Option<(ProcessIdentity, Activity)>, ProcessesError> {
+        self.resting.remove(&pid);
+        let Some(dir) = self.proc.process(pid)? else { return Ok(None) };
+        let Some(identity) = self.alive(&dir)? else { return Ok(None) };
+        let kept: usize = self.resting.values().map(Resting::descriptors).sum();
+        // Before the look, so that nothing that changes during it goes unseen. Where it can't be, the next look is a whole one.
+        let opened = (kept < self.room && is_wanted(&identity)).then(|| Opened::of(&dir, &mut self.buffer));
+        let opened = opened.and_then(|opened| opened.ok().flatten());
+        let read = self.read_below(&dir, pid, connected)?;
+        let Some((activity, sockets)) = self.there(read, &dir)? else { return Ok(None) };
+        let opened = opened.filter(|opened| kept + opened.descriptors() <= self.room);
+        let resting =
+            opened.and_then(|opened| opened.seen(identity, (activity, sockets), (network, connected)));
+        self.resting.extend(resting.map(|resting| (pid, resting)));
+        Ok(Some((identity, activity)))
+    }
+
+    /// What a process that was at rest shows by little. `None`: it has to be looked at whole.
+    pub(crate) fn glance(
+        &mut self,
+        pid: Pid,
+        connected: &mut Connected,
+    ) -> Option<(ProcessIdentity, Activity)> {
+        let mut resting = self.resting.remove(&pid)?;
+        let now = connected.seen_by(pid, resting.network)?;
+        let ran = match resting.look(&mut self.buffer) {
+            Glance::Rests(ran) => ran,
+            Glance::Ran(ran) => {
+                if connected.has_new(&now, &resting.connected) {
+                    resting.sockets = self.sockets_of(&resting.identity)?;
+                }
+                ran
+            }
+            Glance::Differs => return None,
+        };
+        let connections = u32::try_from(resting.sockets.intersection(&now).count()).unwrap_or(u32::MAX);
+        resting.connected = now;
+        let (identity, activity) = (resting.identity, Activity { ran, connections, ..resting.last });
+        if activity.work_now().is_none() {
+            self.resting.insert(pid, resting);
+        }
+        Some((identity, activity))
+    }
+
+    /// The inodes of the sockets that this process has. `None`: it is gone, or they can't be read.
+    fn sockets_of(&mut self, identity: &ProcessIdentity) -> Option<HashSet<u64>> {
+        let dir = self.proc.process(identity.pid).ok()??;
+        let sockets = sockets(&dir).ok()??;
+        (self.alive(&dir).ok()?? == *identity).then_some(sockets)
+    }
+
+    /// Closes what is open of the processes that don't fit.
+    pub(crate) fn keep(&mut self, is_wanted: impl Fn(&ProcessIdentity) -> bool) {
+        self.resting.retain(|_, resting| is_wanted(&resting.identity));
+    }
+
+    /// What was read of a process that is there.
+    fn there<T>(&mut self, read: Option<T>, dir: &ProcessDir) -> Result<Option<T>, ProcessesError> {
         // What isn't there is of a process that went away meanwhile, or this kernel doesn't tell it.
-        if read.is_none() && self.alive(&dir)?.is_some() {
-            let what = format!("/proc/{pid}/task: what its threads did").into();
+        if read.is_none() && self.alive(dir)?.is_some() {
+            let what = format!("/proc/{}/task: what its threads did", dir.number()).into();
             return Err(ProcessesError::Read { what, source: Errno::NOENT.into() });
         }
-        Ok(read.map(|activity| (identity, activity)))
+        Ok(read)
     }
 
     /// How many threads and children this process has that began more than `after` after it did: not those that it started with, and maybe
@@ -102,11 +181,11 @@ impl Activities {
         dir: &ProcessDir,
         pid: Pid,
         connected: &HashSet<u64>,
-    ) -> Result<Option<Activity>, ProcessesError> {
+    ) -> Result<Option<(Activity, HashSet<u64>)>, ProcessesError> {
         let Some(status) = dir.text(&format!("task/{pid}/status"), &mut self.buffer)? else {
             return Ok(None);
         };
-        let Some((asleep, switches)) = main_thread(status) else { return Ok(None) };
+        let Some((asleep, switches, _)) = main_thread(status) else { return Ok(None) };
         let Some(threads) = dir.numbers("task")? else { return Ok(None) };
         let (mut ran, mut main_ran, mut count) = (Duration::ZERO, None, 0);
         for thread in threads {
@@ -121,14 +200,10 @@ impl Activities {
         }
         let Some(main_ran) = main_ran else { return Ok(None) };
         let (children, commands) = self.children(dir)?;
-        let Some(descriptors) = dir.numbers("fd")? else { return Ok(None) };
-        let mut connections = 0;
-        for descriptor in descriptors {
-            let socket = dir.link(&format!("fd/{descriptor}"))?.as_deref().and_then(socket);
-            connections += u32::from(socket.is_some_and(|inode| connected.contains(&inode)));
-        }
+        let Some(sockets) = sockets(dir)? else { return Ok(None) };
+        let connections = u32::try_from(sockets.intersection(connected).count()).unwrap_or(u32::MAX);
         let main = MainThread { asleep, ran: main_ran, switches };
-        Ok(Some(Activity { main, threads: count, ran, connections, children, commands }))
+        Ok(Some((Activity { main, threads: count, ran, connections, children, commands }, sockets)))
     }
 
     /// How many children it has, and how many of them are commands. What a worker starts as a server talks to it over a stdin of its own;
@@ -167,13 +242,23 @@ fn listens_elsewhere(parent: &ProcessDir, child: &ProcessDir) -> Result<bool, Pr
     Ok(false)
 }
 
+/// The inodes of the sockets that a process has. `None`: it is gone.
+fn sockets(dir: &ProcessDir) -> Result<Option<HashSet<u64>>, ProcessesError> {
+    let Some(descriptors) = dir.numbers("fd")? else { return Ok(None) };
+    let mut found = HashSet::new();
+    for descriptor in descriptors {
+        found.extend(dir.link(&format!("fd/{descriptor}"))?.as_deref().and_then(socket));
+    }
+    Ok(Some(found))
+}
+
 /// When it started, in clock ticks since boot: the 22nd field of `stat`. The name before it may hold anything.
 fn started(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// Whether it sleeps, and how often it was switched.
-fn main_thread(status: &str) -> Option<(bool, u64)> {
+/// Whether it sleeps, how often it was switched, and how many threads its process has.
+fn main_thread(status: &str) -> Option<(bool, u64, u32)> {
     let field = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         line.and_then(|line| line.split_ascii_whitespace().next())
@@ -181,7 +266,7 @@ fn main_thread(status: &str) -> Option<(bool, u64)> {
     let asleep = field("State")? == "S";
     let voluntary: u64 = field("voluntary_ctxt_switches")?.parse().ok()?;
     let involuntary: u64 = field("nonvoluntary_ctxt_switches")?.parse().ok()?;
-    Some((asleep, voluntary.wrapping_add(involuntary)))
+    Some((asleep, voluntary.wrapping_add(involuntary), field("Threads")?.parse().ok()?))
 }
 
 /// The first field of `schedstat`: nanoseconds on a processor.
@@ -208,8 +293,8 @@ mod tests {
     #[test]
     fn the_kernels_lines_are_read_as_they_are_written() {
         let status = "Name:\tpython\nState:\tS (sleeping)\nThreads:\t3\nvoluntary_ctxt_switches:\t88\nnonvoluntary_ctxt_switches:\t2\n";
-        assert_eq!(main_thread(status), Some((true, 90)));
-        assert_eq!(main_thread(&status.replace("S (sleeping)", "R (running)")), Some((false, 90)));
+        assert_eq!(main_thread(status), Some((true, 90, 3)));
+        assert_eq!(main_thread(&status.replace("S (sleeping)", "R (running)")), Some((false, 90, 3)));
         assert_eq!(main_thread("State:\tS (sleeping)\n"), None);
         assert_eq!(spent("700123456 1000 90\n"), Some(Duration::from_nanos(700_123_456)));
         assert_eq!(spent("\n"), None);
