@@ -17,8 +17,12 @@ const BUSY_PER_SECOND: Duration = Duration::from_millis(2);
 /// The same over a long time, in which single bursts of one at rest make no difference: a job that polls takes 1.7 ms.
 const BUSY_PER_SECOND_FOR_LONG: Duration = Duration::from_millis(1);
 const LONG: Duration = Duration::from_secs(30);
-/// A job that waits for so long is connected to its model or has a child; threads that only stay are a pool's.
-const QUIET_IS_REST: Duration = Duration::from_secs(600);
+/// A job that waits is connected to its model or has a command, but for one whose model told it to come back later: for that Hermes waits
+/// ten minutes at most. Threads that stay for much longer and do nothing are a pool's.
+const QUIET_IS_REST: Duration = Duration::from_secs(30 * 60);
+/// A job may also wait for a server of its worker, for as long as the server's configuration allows. Hermes itself gives up a session
+/// without a client after so long.
+const QUIET_WITH_SERVERS_IS_REST: Duration = Duration::from_secs(6 * 3600);
 
 /// One look at one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,8 +187,9 @@ impl Watched {
             threads: at_rest.threads.min(has.threads),
             children: at_rest.children.min(has.children),
         });
+        let is_rest = if has.children == 0 { QUIET_IS_REST } else { QUIET_WITH_SERVERS_IS_REST };
         // The newer releases keep the threads of a job that has ended.
-        let at_rest = if self.quiet_for >= QUIET_IS_REST { has } else { fewest };
+        let at_rest = if self.quiet_for >= is_rest { has } else { fewest };
         self.at_rest = Some(at_rest);
         has.more_than(at_rest)
     }
@@ -387,20 +392,29 @@ mod tests {
 
     #[test]
     fn threads_that_stay_and_do_nothing_for_long_are_its_own() {
-        let mut watched = watched();
-        let kept = Activity { threads: 8, ..at_rest() };
-        let more = Some(Work::MoreThreads { threads: 8, at_rest: 3 });
-        for _ in 0..10 {
-            assert_eq!(watched.look(kept, MINUTE), more);
-        }
-        assert_eq!(watched.look(kept, MINUTE), None, "ten minutes");
-        let again = Activity { threads: 9, ..kept };
-        assert_eq!(watched.look(again, MINUTE), Some(Work::MoreThreads { threads: 9, at_rest: 8 }));
-        // Anything it does in between starts the ten minutes again.
-        let mut watched = self::watched();
-        for look in 0..30_u32 {
-            let kept = Activity { connections: u32::from(look % 5 == 0), ..kept };
-            assert!(watched.look(kept, MINUTE).is_some());
+        // A server may be at work for them for longer than anything else.
+        for (children, minutes) in [(0, 30), (1, 360)] {
+            let at_rest = Activity { children, ..at_rest() };
+            let watched = || {
+                let mut watched = Watched::new(at_rest);
+                assert_eq!(watched.look(at_rest, MINUTE), None);
+                watched
+            };
+            let kept = Activity { threads: 8, ..at_rest };
+            let more = Some(Work::MoreThreads { threads: 8, at_rest: 3 });
+            let mut stays = watched();
+            for minute in 0..minutes {
+                assert_eq!(stays.look(kept, MINUTE), more, "minute {minute}");
+            }
+            assert_eq!(stays.look(kept, MINUTE), None, "for {minutes} minutes");
+            let again = Activity { threads: 9, ..kept };
+            assert_eq!(stays.look(again, MINUTE), Some(Work::MoreThreads { threads: 9, at_rest: 8 }));
+            // Anything it does in between starts that time again.
+            let mut works = watched();
+            for look in 0..2 * minutes {
+                let kept = Activity { connections: u32::from(look % 20 == 0), ..kept };
+                assert!(works.look(kept, MINUTE).is_some());
+            }
         }
     }
 
@@ -488,21 +502,22 @@ mod tests {
     fn what_it_began_later_is_no_rest_until_it_was_quiet_for_long() {
         let at = |minute: u64| Awake::from_nanos(0) + MINUTE * u32::try_from(minute).unwrap();
         let later = Later { threads: 2, children: 0 };
-        let mut account = Account::new(at_rest(), later, at(0));
+        let alone = Activity { children: 0, ..at_rest() };
+        let mut account = Account::new(alone, later, at(0));
         let more = Some(Work::MoreThreads { threads: 3, at_rest: 1 });
         assert_eq!((account.work_now(), account.rests_since), (more, None));
-        for minute in 1..10 {
-            assert_eq!((account.look(at_rest(), at(minute)), account.rests_since), (more, None));
+        for minute in 1..30 {
+            assert_eq!((account.look(alone, at(minute)), account.rests_since), (more, None));
         }
-        assert_eq!((account.look(at_rest(), at(10)), account.rests_since), (None, Some(at(10))));
+        assert_eq!((account.look(alone, at(30)), account.rests_since), (None, Some(at(30))));
         // A server that it started later.
         let server = Later { threads: 0, children: 1 };
         let mut account = Account::new(at_rest(), server, at(0));
         assert_eq!(account.work_now(), Some(Work::MoreChildren { children: 1, at_rest: 0 }));
-        for minute in 1..=10 {
-            assert_eq!(account.look(at_rest(), at(minute)).is_none(), minute == 10);
+        for minute in 1..=360 {
+            assert_eq!(account.look(at_rest(), at(minute)).is_none(), minute == 360);
         }
-        assert_eq!(account.rests_since, Some(at(10)));
+        assert_eq!(account.rests_since, Some(at(360)));
         // Without them it rests at once.
         let mut account = Account::new(at_rest(), later, at(0));
         let without = Activity { threads: 1, ..at_rest() };

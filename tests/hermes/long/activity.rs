@@ -100,7 +100,7 @@ async fn activity(release: Release) {
     gateway.model.release("job");
     until("it rests again", async || {
         pause().await;
-        // The newer releases keep the job's threads, which rest by themselves after ten minutes.
+        // The newer releases keep the job's threads, which rest by themselves after half an hour.
         let work = watch.look();
         let kept = release > Release::V0_19_0 && matches!(work, Some(Work::MoreThreads { .. }));
         (work.is_none() || kept).then_some(())

@@ -188,7 +188,7 @@ async fn all_end(reaper: &Reaper, all: &[Work], release: Release) {
     for work in all {
         work.end();
     }
-    // The newer releases keep a job's threads, which rest by themselves after ten minutes.
+    // The newer releases keep a job's threads, which rest by themselves after half an hour.
     let kept_for_longer = release > Release::V0_19_0;
     until("all are ended", async || {
         reaper.once_and_wait().await;

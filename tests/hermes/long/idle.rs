@@ -116,7 +116,7 @@ async fn job(release: Release) {
     drop(client);
     stays(&reaper, &gateway, "a job in the background").await;
     gateway.model.release("job");
-    // The newer releases keep the job's threads, which rest by themselves after ten minutes.
+    // The newer releases keep the job's threads, which rest by themselves after half an hour.
     if release <= Release::V0_19_0 {
         ended(&reaper, &worker, "unattended-worker").await;
     }

@@ -45,7 +45,7 @@ async fn command(release: Release) {
         tokio::time::sleep(Duration::from_millis(1200)).await;
     }
     sleep.signal(Signal::TERM).unwrap();
-    // The newer releases keep the job's threads, which rest by themselves after ten minutes.
+    // The newer releases keep the job's threads, which rest by themselves after half an hour.
     if release <= Release::V0_19_0 {
         ended(&reaper, &worker, "unattended-worker").await;
     }
