@@ -14,6 +14,7 @@
 
 mod beside;
 mod gateway;
+mod hand;
 mod install;
 mod long;
 mod model;

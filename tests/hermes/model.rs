@@ -187,7 +187,8 @@ fn decide(request: &Value, script: &Script) -> Answer {
         return Answer::Text;
     }
     // In the arguments of a tool it is for another turn.
-    if let Some(name) = word_after(&text, "HOLD:").filter(|_| !text.contains("TOOL:")) {
+    let own = text.split("TOOL:").next().unwrap_or_default();
+    if let Some(name) = word_after(own, "HOLD:") {
         let mut state = script.state.lock().unwrap();
         state.held.insert(name.to_owned());
         drop(state);

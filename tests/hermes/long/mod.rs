@@ -3,6 +3,7 @@
 mod activity;
 mod at_work;
 mod building;
+mod delegations;
 mod forty;
 mod gate;
 mod gateway_life;
@@ -13,4 +14,5 @@ mod newer;
 mod races;
 mod seen_late;
 mod states;
+mod without_plugin;
 mod workers;

@@ -80,6 +80,8 @@ async fn a_leaked_session_that_asked_to_end_with_its_connection_goes_at_first_si
         Some((leaked["id"].as_str().unwrap().to_owned(), normal))
     })
     .await;
+    // A worker that is still starting is at work.
+    gateway.settled(&short_lived).await;
     let first = reaper.once().await;
     assert_eq!(first.of(&short_lived), ("reap", "reaped"), "{}", first.report);
     let (verdict, why) = first.of(&normal);
