@@ -88,6 +88,12 @@ async fn story(release: Release) {
     assert_eq!(reaped.of(&busy), ("keep", "mid-turn"));
     assert_eq!(reaped.of(&attached), ("keep", "attached"));
     assert!(gateway.row(&idle).await.is_none());
+    if release >= Release::V0_17_0 {
+        // By the word of Hermes' own timer: what recovers sessions goes by it.
+        let key = key.as_str().unwrap();
+        let written = gateway.sql(release, &format!("SELECT end_reason FROM sessions WHERE id = '{key}'"));
+        assert_eq!(written, "[('ws_orphan_reap',)]");
+    }
     assert!(!idle_worker.alive() && busy_worker.alive() && bystander.alive());
     assert!(gateway.is_alive(), "the worker shares its gateway's process group before 0.19.0");
 
