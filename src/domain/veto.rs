@@ -57,6 +57,13 @@ impl Vetoes {
     }
 }
 
+impl Vetoes {
+    /// Why nothing may be done to any subject now.
+    pub fn pause(&self, now: SystemTime) -> Option<&Veto> {
+        self.0.iter().find(|veto| !veto.is_over(now) && veto.scope == Scope::All)
+    }
+}
+
 impl Veto {
     /// Whether its time is over.
     pub fn is_over(&self, now: SystemTime) -> bool {

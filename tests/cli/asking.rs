@@ -393,3 +393,23 @@ fn why_one_is_still_there_is_told_with_its_clients_its_last_activity_and_when_it
     assert_eq!(told["clients"], 2, "{told}");
     assert!(told["last_active_ago_s"].as_f64().unwrap() > 10_000.0 && told["since"].is_string(), "{told}");
 }
+
+#[test]
+fn a_pause_is_said_also_where_nothing_is_there_or_all_of_it_is_held() {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[]));
+    let place = Place::with(&config(&gateway));
+    assert_eq!(ask(&place, ["pause", "1h"]).code, Some(0));
+    let says_so = |ran: Ran| assert!(ran.out.contains("nothing is reaped: paused until 20"), "{ran:?}");
+    [place.status([]), place.once([])].into_iter().for_each(says_so);
+    gateway.publish(&table(None, &[orphan("abc-1")]));
+    assert_eq!(ask(&place, ["hold", "abc", "--for", "1h"]).code, Some(0));
+    [place.status([]), place.once([])].into_iter().for_each(says_so);
+    gateway.go_down();
+    [place.status([]), place.once([])].into_iter().for_each(says_so);
+    assert!(
+        ask(&place, ["--json", "status"]).json()["paused"].as_str().unwrap().starts_with("paused until 20")
+    );
+    let checks = ask(&place, ["doctor"]).out;
+    assert!(checks.contains("paused until 20"), "{checks}");
+}

@@ -75,6 +75,10 @@ impl Decision {
         if vetoes.0.is_empty() {
             return;
         }
+        // Also where nothing is there to be kept.
+        if let Some(pause) = vetoes.pause(now) {
+            self.paused.get_or_insert_with(|| pause.words.clone());
+        }
         for gateway in &mut self.gateways {
             let mut of_sessions = HashMap::new();
             for judged in &mut gateway.judged {
@@ -86,9 +90,7 @@ impl Decision {
                 // A session's worker may be listed besides, where it is idle: what covers the one covers the other.
                 let of_session = || worker.and_then(|worker| of_sessions.get(&worker).copied());
                 let Some(veto) = veto.or_else(of_session) else { continue };
-                if veto.scope == Scope::All {
-                    self.paused.get_or_insert_with(|| veto.words.clone());
-                } else {
+                if veto.scope != Scope::All {
                     judged.by_hand.get_or_insert_with(|| veto.words.clone());
                 }
                 if !matches!(judged.verdict, Verdict::Keep(_)) {
