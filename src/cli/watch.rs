@@ -29,7 +29,9 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let config_file = config.source.clone();
     tracing::info!(interval = %humantime::format_duration(watch.interval), config = %config.source.display(), "watching");
 
-    let listener = config.metrics.listen.map(|address| Listener::start(address, watch.interval)).transpose();
+    let counters = store.notes().last_run().counters.clone();
+    let listener =
+        config.metrics.listen.map(|address| Listener::start(address, watch.interval, &counters)).transpose();
     let listener = listener
         .map_err(|error| Failure::System("[metrics] listen: the address can't be listened at", error))?;
 

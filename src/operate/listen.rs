@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Semaphore;
 
+use super::counters::Counters;
 use super::last_run::LastRun;
 use super::{metrics, when};
 use crate::sources::clock;
@@ -39,17 +40,18 @@ struct Told {
 }
 
 impl Listener {
-    /// Listens from now on.
+    /// Listens from now on. `counters`: what is told before the first run is over; without them every counter would seem to begin again.
     ///
     /// # Errors
     /// The address can't be listened at.
-    pub fn start(address: SocketAddr, interval: Duration) -> io::Result<Self> {
+    pub fn start(address: SocketAddr, interval: Duration, counters: &Counters) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         // A run may take as long as a teardown of stubborn workers.
         let late = (interval * 3).max(Duration::from_secs(120));
-        let told = Arc::new(Told { last_run: Mutex::default(), late });
+        let last_run = LastRun { counters: counters.clone(), ..LastRun::none() };
+        let told = Arc::new(Told { last_run: Mutex::new(last_run), late });
         tokio::spawn(serve(listener, Arc::clone(&told)));
         Ok(Self { address, told })
     }

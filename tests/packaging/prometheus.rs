@@ -360,3 +360,26 @@ fn a_page_for_a_broken_table_comes_and_goes_through_a_real_prometheus_and_alertm
     }
     assert_eq!(dashboard["rules"].as_array().unwrap().len(), dashboard_queries().len());
 }
+
+/// Else each start of `watch` would look to Prometheus as if all had been counted again.
+#[test]
+fn before_its_first_run_is_over_a_watch_tells_what_was_counted_before() {
+    let gateway = Gateway::start();
+    let port = Port::reserve();
+    port.share();
+    let dir = gateway.place(&format!("[metrics]\nlisten = \"127.0.0.1:{}\"", port.number()));
+    assert!(reaper(dir.path(), &["once"]).output().unwrap().status.success());
+    // It takes connections and says nothing.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let config = fs::read_to_string(dir.path().join("reaper.toml")).unwrap();
+    let silent_port = silent.local_addr().unwrap().port().to_string();
+    let config = config.replace(&gateway.port.to_string(), &silent_port) + "timeout = \"10m\"\n";
+    fs::write(dir.path().join("reaper.toml"), config).unwrap();
+    let _watch = Running::start(&mut reaper(dir.path(), &["watch"]));
+    let scrape = || get(port.number(), "/metrics").unwrap_or_default();
+    eventually("watch answers", || scrape().contains("gateway_reaper_build_info"));
+    let told = scrape();
+    assert!(told.contains("gateway_reaper_runs_total{result=\"ok\"} 1\n"), "{told}");
+    assert!(!told.contains("gateway_reaper_last_run_timestamp_seconds"), "the run isn't over: {told}");
+    assert!(get(port.number(), "/healthz").unwrap().ends_with("ok\n"));
+}
