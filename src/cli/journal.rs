@@ -20,7 +20,7 @@ pub(super) fn is_at(output: &impl AsFd) -> bool {
 /// Tells the journal what was done in a run.
 ///
 /// # Errors
-/// It doesn't hear; some of it may be told already.
+/// It can't be reached, or takes no more; some of it may be told already.
 pub(super) fn tell(report: &Report) -> io::Result<()> {
     let entries = entries(report);
     if entries.is_empty() {

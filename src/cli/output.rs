@@ -51,7 +51,7 @@ fn leave_to_the_journal(args: &Args, report: &mut Report) {
     }
     match journal::tell(report) {
         Ok(()) => report.tell_no_more(|_, line| line.ending().is_some()),
-        Err(error) => tracing::debug!(%error, "the journal doesn't hear what was done; the report has it"),
+        Err(error) => tracing::debug!(%error, "the journal can't be told what was done; the report has it"),
     }
 }
 

@@ -41,7 +41,7 @@ impl Manager {
     fn tell(&self, text: &str) {
         let Some(address) = &self.address else { return };
         if let Err(error) = send(address, text) {
-            tracing::debug!(%error, "the service manager doesn't hear");
+            tracing::debug!(%error, "the service manager can't be told");
         }
     }
 }
