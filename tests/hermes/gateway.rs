@@ -1,8 +1,7 @@
 //! A real gateway in a home of its own, ended with everything that it started, also when the test fails.
 
 use std::fs::{self, File};
-use std::hash::{BuildHasher, RandomState};
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -18,6 +17,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::model::Model;
+use super::port::Port;
 use super::releases::{Release, With};
 use super::rpc::Client;
 use super::until;
@@ -28,6 +28,8 @@ pub(crate) struct Gateway {
     pub(crate) model: Model,
     home: TempDir,
     address: SocketAddrV4,
+    /// Kept also while the gateway is away.
+    _port: Port,
     release: Release,
     with: With,
     running: Option<Running>,
@@ -77,8 +79,9 @@ impl Gateway {
         let venv = release.venv_with(with)?;
         let home = tempfile::Builder::new().prefix("hermes-home-").tempdir().unwrap();
         let model = Model::start();
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, free_port());
-        let this = Self { model, home, address, release, with, running: None };
+        let port = Port::reserve();
+        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port.number());
+        let this = Self { model, home, address, _port: port, release, with, running: None };
         // The first thing that reads the configuration makes the home.
         let made = this.hermes(&venv).args(["config", "show"]).output().unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -324,16 +327,6 @@ impl Gateway {
         };
         self.family().into_iter().filter(is_worker).collect()
     }
-}
-
-/// One that stays free until the gateway listens there, also while it is away: not of those that the kernel chooses.
-fn free_port() -> u16 {
-    const LOWEST: u64 = 15_000;
-    const HOW_MANY: u64 = 15_000;
-    let random = || RandomState::new().hash_one(0);
-    let ports = std::iter::repeat_with(|| u16::try_from(LOWEST + random() % HOW_MANY).unwrap());
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    ports.take(1000).find(is_free).expect("a free port")
 }
 
 impl Drop for Gateway {

@@ -19,6 +19,9 @@ mod install;
 mod long;
 mod model;
 mod plugin_tests;
+#[allow(dead_code, reason = "shared with tests that listen themselves")]
+#[path = "../support/port.rs"]
+mod port;
 mod reaper;
 mod releases;
 mod returning;

@@ -265,7 +265,6 @@ fn a_page_for_a_broken_table_comes_and_goes_through_a_real_prometheus_and_alertm
     let Some(bin) = tools() else { return };
     let gateway = Gateway::start();
     let ports = [(); 4].map(|()| Port::reserve());
-    ports.iter().for_each(Port::share);
     let [listen, prometheus, exporter, alertmanager] = ports.each_ref().map(Port::number);
     let dir =
         gateway.place(&format!("[metrics]\nlisten = \"127.0.0.1:{listen}\"\ntextfile = \"reaper.prom\""));

@@ -26,7 +26,6 @@ impl Opencode {
     fn start(program: &Path, mcp: &Path) -> Self {
         let place = Place::new();
         let reserved = Port::reserve();
-        reserved.share();
         let port = reserved.number();
         let mcp = json!({ "mcp": { "everything": { "type": "local", "command": ["node", mcp], "enabled": true } } });
         place.write("project/opencode.json", mcp.to_string());

@@ -1,48 +1,49 @@
-//! Addresses on loopback at which nothing listens until a test, or a program of it, does.
+//! Addresses on loopback at which nothing listens until a test, or a program that it starts, does.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicU16, Ordering};
 
-use rustix::net;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
 
-/// Such an address. No other test gets it while this is there.
+/// From 32,768 on Linux gives ports away to those that don't ask for one.
+const LOWEST: u64 = 15_000;
+const HOW_MANY: u64 = 17_000;
+
+/// Such an address. While this is there no other test program gets it, of another checkout neither.
+#[derive(Debug)]
 pub(crate) struct Port {
     number: u16,
-    socket: OwnedFd,
+    /// A name in this network namespace, as the port is, which ends with this process.
+    _name: OwnedFd,
 }
 
 impl Port {
-    /// One of those that the kernel doesn't give away.
     pub(crate) fn reserve() -> Self {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let own = u16::try_from(std::process::id() % 97).unwrap() * 100;
-        let numbers =
-            std::iter::repeat_with(|| 20_000 + (own + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
-        numbers.take(10_000).find_map(|number| Self::at(number).ok()).unwrap()
+        let numbers = std::iter::repeat_with(|| LOWEST + RandomState::new().hash_one(0) % HOW_MANY);
+        let mut numbers = numbers.filter_map(|number| u16::try_from(number).ok());
+        numbers.find_map(Self::at).unwrap()
     }
 
-    fn at(number: u16) -> rustix::io::Result<Self> {
-        let (family, kind) = (net::AddressFamily::INET, net::SocketType::STREAM);
-        let socket = net::socket_with(family, kind, net::SocketFlags::CLOEXEC, None)?;
-        net::bind(&socket, &SocketAddrV4::new(Ipv4Addr::LOCALHOST, number))?;
-        Ok(Self { number, socket })
+    fn at(number: u16) -> Option<Self> {
+        let name = net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()?;
+        rustix::io::fcntl_setfd(&name, rustix::io::FdFlags::CLOEXEC).ok()?;
+        let own = SocketAddrUnix::new_abstract_name(format!("gateway-reaper-test-port-{number}").as_bytes());
+        net::bind(&name, &own.ok()?).ok()?;
+        // A listener, unlike a socket that is bound alone, would be there for as long as any copy of it.
+        let probe = net::socket(AddressFamily::INET, SocketType::STREAM, None).ok()?;
+        net::sockopt::set_socket_reuseaddr(&probe, true).ok()?;
+        net::bind(&probe, &std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, number)).ok()?;
+        Some(Self { number, _name: name })
     }
 
     pub(crate) fn number(&self) -> u16 {
         self.number
     }
 
-    /// Listens there. Only a socket that shares the address, as a listener does, lets it be listened at.
+    /// Listens there.
     pub(crate) fn listen(&self) -> std::io::Result<TcpListener> {
-        self.share();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.number));
-        net::sockopt::set_socket_reuseaddr(&self.socket, false)?;
-        listener
-    }
-
-    /// From now on a program may listen there that shares its addresses, as servers do.
-    pub(crate) fn share(&self) {
-        net::sockopt::set_socket_reuseaddr(&self.socket, true).unwrap();
+        TcpListener::bind((Ipv4Addr::LOCALHOST, self.number))
     }
 }
