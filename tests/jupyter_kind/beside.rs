@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::releases::Release;
-use crate::stage::{Stage, of_runtime};
+use crate::stage::{Stage, is_too_slow, of_runtime};
 
 #[test]
 #[ignore = "half a minute"]
@@ -43,7 +43,7 @@ fn its_own_culler_may_be_on_at_the_same_time() {
     }
     stage.eventually("all are gone", || {
         let said = stage.reaper(&["once"]);
-        assert!([0, 3].contains(&said.exit), "{}", said.text);
+        assert!([0, 3].contains(&said.exit) || said.subjects().any(is_too_slow), "{}", said.text);
         pids.iter().all(|pid| !stage.lives(*pid))
     });
 }
@@ -69,7 +69,8 @@ fn a_hundred_kernels_that_are_due_at_once_go() {
     );
     stage.eventually("all are gone", || {
         let said = stage.reaper(&["once", "--wait", "10s"]);
-        assert_eq!(said.report["totals"]["failed"], 0, "{}", said.text);
+        let mut failed = said.subjects().filter(|it| it["outcome"] == "failed");
+        assert!(failed.all(is_too_slow), "{}", said.text);
         stage.rest("server", "GET", "/api/kernels?no_track_activity=1").1 == json!([])
     });
     assert!(!stage.processes().iter().any(|it| it.argv.contains("ipykernel_launcher")));

@@ -105,7 +105,7 @@ def asked(method, url, token, body=None):
 def server_at(name, url, token):
     """Waits until it answers."""
     SERVERS[name] = (url, token)
-    until = time.monotonic() + 200
+    until = time.monotonic() + 580
     while time.monotonic() < until:
         if PROCESSES.get(name) and PROCESSES[name].poll() is not None:
             raise RuntimeError(f"{name} ended")

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::releases::Release;
 
 /// Longer than anything here takes on a busy machine; only a failing test waits that long.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(600);
 pub(crate) const TOKEN: &str = "a-token-that-is-never-shown";
 pub(crate) const EXE: &str = env!("CARGO_BIN_EXE_gateway-reaper");
 
@@ -261,6 +261,9 @@ impl Stage {
             let said = self.reaper(&["once"]);
             for (id, reaped) in ids.iter().zip(&mut reaped) {
                 if let Some(subject) = said.subject(id).filter(|subject| subject["verdict"] == "reap") {
+                    if is_too_slow(subject) {
+                        continue;
+                    }
                     assert_eq!(subject["outcome"], "reaped", "{subject}\n{}", said.text);
                     *reaped = subject.clone();
                 }
@@ -300,6 +303,11 @@ impl Said {
             .find(|gateway| gateway["name"] == name)
             .unwrap_or_else(|| panic!("no {name} in {}", self.text))
     }
+}
+
+/// On a busy machine a server's answers may be too old to close by; the next run tries again.
+pub(crate) fn is_too_slow(subject: &Value) -> bool {
+    subject["detail"].as_str().is_some_and(|why| why.contains("took longer than a second"))
 }
 
 impl Drop for Stage {

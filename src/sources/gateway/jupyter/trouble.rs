@@ -32,7 +32,7 @@ pub(super) enum Trouble {
     Page,
     #[error(
         "three answers in a row took longer than a second, and a client may have come back meanwhile: nothing was closed, and the next run \
-         tries again"
+         tries again; if that goes on, lower closes_at_once, or give the server more processor time"
     )]
     Slow,
     #[error("it answered {0}{1}")]
