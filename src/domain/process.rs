@@ -104,6 +104,8 @@ pub enum Stdin {
     Held,
     /// Nothing any more; but a client is connected to a socket on which its tree listens.
     Serving,
+    /// Nothing any more; but its command line says that it serves at a port, where it listens: a client may come at any time.
+    AtPort,
     /// There never is one: this, a file or a terminal, has no other end that could go.
     Other(Box<str>),
     /// Why it can't be known.

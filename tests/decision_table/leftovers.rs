@@ -65,6 +65,10 @@ fn each_other_end_but_one_that_is_gone_keeps_it() {
         (Stdin::Held, "a client is attached"),
         (Stdin::Serving, "a client is attached"),
         (
+            Stdin::AtPort,
+            "unknown state: the other end of its stdin is gone, but it listens at a port, as its command line says: it needs no host",
+        ),
+        (
             Stdin::Other("/dev/null".into()),
             "unknown state: its stdin is /dev/null, so nothing tells whether its host is there",
         ),

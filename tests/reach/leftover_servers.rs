@@ -137,6 +137,23 @@ fn mcp_ends_real_servers_whose_host_was_killed_in_the_middle_of_a_call() {
 }
 
 #[test]
+fn mcp_keeps_a_real_server_that_serves_at_a_port() {
+    let Some((stage, software)) = begins("mcp_keeps_a_real_server_that_serves_at_a_port") else { return };
+    stage.configure_preset("mcp");
+    let command = ["node", software.everything_server.to_str().unwrap(), "streamableHttp"];
+    let service = stage.hosted("service", "pipe", &json!([]), &command);
+    stage.eventually("it listens", || stage.place().read("service.err").contains("listening"));
+    stage.signal_pid(service.host, Signal::KILL);
+    stage.eventually("its host is gone", || !stage.runs(service.host));
+    stage.eventually("it is said why it is kept", || {
+        let said = Told(stage.once("state").json()).worker(service.server).clone();
+        said["detail"].as_str().is_some_and(|why| why.contains("it listens at a port"))
+    });
+    stage.is_spared(&[], 0);
+    assert!(stage.runs(service.server));
+}
+
+#[test]
 fn acp_ends_a_real_adapter_whose_host_was_killed() {
     let Some((stage, software)) = begins("acp_ends_a_real_adapter_whose_host_was_killed") else { return };
     stage.configure_preset("acp");

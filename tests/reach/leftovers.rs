@@ -200,6 +200,28 @@ fn a_server_that_listens_is_kept_while_it_has_a_client() {
     stage.once_until_ended("state", &["port", "socket", "helped", "helper"]);
 }
 
+/// As one that was started by `ssh HOST 'nohup SERVER --port N &'`.
+#[test]
+fn a_server_that_was_told_to_serve_at_a_port_and_does_needs_no_host() {
+    if !is_possible("a_server_that_was_told_to_serve_at_a_port_and_does_needs_no_host") {
+        return;
+    }
+    let stage = with_a_host();
+    for (name, word) in [("serves", "--transport=sse"), ("told", "--port"), ("listens", "--stdio")] {
+        stage.tell("host", &json!(["actor", name, ["reach-server", word], { "stdin": "pipe" }]));
+        stage.enters(name);
+    }
+    stage.tell("serves", &json!(["listen", 7104]));
+    stage.tell("listens", &json!(["listen", 7105]));
+    stage.kill("host");
+    stage.once_until_ended("state", &["told", "listens"]);
+    stage.is_spared(&["serves"], 0);
+    stage.eventually("it is said why", || {
+        let said = Told(stage.once("state").json()).worker(stage.pid("serves")).clone();
+        said["detail"].as_str().is_some_and(|why| why.contains("it listens at a port"))
+    });
+}
+
 #[test]
 fn another_users_and_another_namespaces_servers_are_kept() {
     if !is_possible("another_users_and_another_namespaces_servers_are_kept") {

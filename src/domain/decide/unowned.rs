@@ -73,6 +73,11 @@ pub(super) fn leftover(
     match world.view().stdin.get(&process.identity.pid) {
         Some(Stdin::Gone) => {}
         Some(Stdin::Held | Stdin::Serving) => return Err(Keep::Attached),
+        Some(Stdin::AtPort) => {
+            return kept(
+                "the other end of its stdin is gone, but it listens at a port, as its command line says: it needs no host",
+            );
+        }
         Some(Stdin::Other(what)) => {
             let why = format!("its stdin is {what}, so nothing tells whether its host is there");
             return Err(Keep::UnknownState(why.into()));

@@ -17,6 +17,21 @@ use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Process, ProcessView, Stdin};
 use crate::sources::sockets::{Filter, Socket, Sockets, State, unix};
 
+/// Words by which a server is told to serve at a port instead of over stdin. Such a one needs no host: started by `ssh HOST 'nohup SERVER &'`
+/// it has a stdin without another end, and init above it, for as long as it serves.
+const AT_A_PORT: [&str; 10] = [
+    "http",
+    "listen",
+    "port",
+    "serve",
+    "sse",
+    "streamable-http",
+    "streamable_http",
+    "streamablehttp",
+    "websocket",
+    "ws",
+];
+
 /// Adds to the view what is at the other end of stdin, of each process that may be a leftover.
 pub(super) fn look(proc: &mut Proc, view: &mut ProcessView, rules: &[Rules]) -> Result<(), ProcessesError> {
     let rules: Vec<&Rules> = rules.iter().filter(|rules| rules.workers == Workers::Leftovers).collect();
@@ -120,9 +135,9 @@ pub(super) fn look_for_clients(
             view.processes.values().filter(is_of_tree).map(|process| process.identity.pid).collect();
         let stdin = match sockets_of(proc, &tree, own_network.as_deref()) {
             Ok(inodes) if inodes.is_empty() => continue,
-            Ok(inodes) => match has_client(&inodes) {
-                Ok(false) => continue,
-                Ok(true) => Stdin::Serving,
+            Ok(inodes) => match use_of(&inodes, gone(&&root) && is_told_to_serve(view, root)) {
+                Ok(None) => continue,
+                Ok(Some(shown)) => shown,
                 Err(error) => {
                     Stdin::Unknown(format!("whether it has clients can't be known ({error})").into())
                 }
@@ -167,8 +182,15 @@ fn sockets_of(proc: &mut Proc, tree: &[Pid], own_network: Option<&str>) -> Resul
     Ok(inodes)
 }
 
-/// Whether a client is connected, or waits to be, at a listening socket among these. One that has its own end among these, too, is none.
-fn has_client(inodes: &HashSet<u32>) -> io::Result<bool> {
+fn is_told_to_serve(view: &ProcessView, root: Pid) -> bool {
+    let argv = view.get(root).and_then(|process| process.argv.as_deref()).unwrap_or_default();
+    let words = argv.split(' ').skip(1).flat_map(|word| word.trim_start_matches('-').split('='));
+    words.into_iter().any(|word| AT_A_PORT.iter().any(|known| known.eq_ignore_ascii_case(word)))
+}
+
+/// Whether a client is connected, or waits to be, at a listening socket among these; one that has its own end among these, too, is none.
+/// `is_told_to`: it listens at a port because it was told to.
+fn use_of(inodes: &HashSet<u32>, is_told_to: bool) -> io::Result<Option<Stdin>> {
     let tcp = Sockets::open().list(Filter::ALL)?;
     let listening =
         tcp.iter().filter(|socket| socket.state == State::Listen && inodes.contains(&socket.inode));
@@ -185,7 +207,10 @@ fn has_client(inodes: &HashSet<u32>) -> io::Result<bool> {
     let mut connected =
         tcp.iter().filter(|socket| is_client(socket.state) && ports.contains(&socket.local.port()));
     if connected.any(|socket| !is_own(socket)) {
-        return Ok(true);
+        return Ok(Some(Stdin::Serving));
+    }
+    if is_told_to && !ports.is_empty() {
+        return Ok(Some(Stdin::AtPort));
     }
     let unix = unix::all()?;
     let listening: Vec<_> =
@@ -196,5 +221,5 @@ fn has_client(inodes: &HashSet<u32>) -> io::Result<bool> {
         socket.peer == Some(unix::Peer::There)
             && socket.name.as_ref().is_some_and(|name| names.contains(name))
     });
-    Ok(waits || connected)
+    Ok((waits || connected).then_some(Stdin::Serving))
 }
