@@ -15,7 +15,7 @@ url = "http://127.0.0.1:PORT/sessions"
 data = None
 if sys.argv[1] == "reap":
     url, data = f"{url}/{sys.argv[2]}/reap", b"{}"
-print(urllib.request.urlopen(url, data).read().decode())
+print(urllib.request.urlopen(url, data, timeout=5).read().decode())
 "#;
 
 impl Stage {
@@ -30,7 +30,7 @@ impl Stage {
             |line: &&str| !["kind =", "url =", "timeout ="].iter().any(|key| line.starts_with(key));
         let lines: Vec<&str> = text.lines().filter(is_of_http).collect();
         let command = format!(
-            "name = \"desk\"\nkind = \"command\"\ntimeout = \"3s\"\ntable = [{ask:?}, \"table\"]\nreap = [{ask:?}, \"reap\"]"
+            "name = \"desk\"\nkind = \"command\"\ntimeout = \"30s\"\ntable = [{ask:?}, \"table\"]\nreap = [{ask:?}, \"reap\"]"
         );
         self.place().write("reaper.toml", lines.join("\n").replace("name = \"desk\"", &command));
     }
