@@ -134,7 +134,9 @@ impl LastRun {
     }
 
     pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
-        files::replace(&dir.join(NAME), &crate::text::to_json(self)?)
+        // A `watch` writes it at every poll.
+        let write = if self.interval_s.is_some() { files::replace_often } else { files::replace };
+        write(&dir.join(NAME), &crate::text::to_json(self)?)
     }
 
     /// Takes in a report.

@@ -10,6 +10,7 @@ use super::metrics;
 use super::seen::{self, Seen};
 use super::textfile;
 use crate::config::Config;
+use crate::domain::time::Awake;
 use crate::domain::verdict::Subject;
 use crate::report::{Report, json};
 use crate::sources::clock;
@@ -18,6 +19,9 @@ use crate::state::log::{Log, Rotation};
 
 /// At which run in a row that can't reach a gateway cron's mail says so.
 const TOLD_AT: u32 = 3;
+
+/// A look at which nothing but the number of looks changed is written down that late: a `watch` polls every few seconds, for weeks.
+const REWRITTEN_AFTER: Duration = Duration::from_secs(60);
 
 /// Who makes the runs.
 #[derive(Debug, Clone)]
@@ -53,6 +57,8 @@ impl Runner {
 pub struct Notebook {
     dir: PathBuf,
     seen: Seen,
+    /// When that was written last, by this process.
+    seen_written: Option<Awake>,
     last_run: LastRun,
     events: Log,
     /// Of the audit log.
@@ -71,6 +77,7 @@ impl Notebook {
         Self {
             dir: dir.to_owned(),
             seen: Seen::load(dir),
+            seen_written: None,
             last_run: LastRun::load(dir).unwrap_or_else(LastRun::none),
             events: Log::new(events::path(dir), events::ROTATION),
             rotation: Rotation::default(),
@@ -118,9 +125,7 @@ impl Notebook {
         let document = json::document(report);
         let at = humantime::format_rfc3339_millis(report.begun.started_at).to_string();
         let events = self.seen.take_in(&document, &at);
-        let written = self
-            .write_events(&events)
-            .and_then(|()| if self.seen == before { Ok(()) } else { self.seen.save(&self.dir) });
+        let written = self.write_events(&events).and_then(|()| self.write_seen(&before));
         self.tell(written);
         self.count_interrupted(&document, &at);
         if acts {
@@ -142,6 +147,17 @@ impl Notebook {
                 tracing::warn!(%error, "an outcome could not be written to the audit log");
             }
         }
+    }
+
+    fn write_seen(&mut self, before: &Seen) -> io::Result<()> {
+        let now = clock::awake_now();
+        let is_recent = self.seen_written.is_some_and(|written| now.since(written) < REWRITTEN_AFTER);
+        if self.seen == *before || (is_recent && !self.seen.is_news_after(before)) {
+            return Ok(());
+        }
+        self.seen.save(&self.dir)?;
+        self.seen_written = Some(now);
+        Ok(())
     }
 
     fn write_events(&mut self, events: &[Event]) -> io::Result<()> {

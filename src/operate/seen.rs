@@ -99,6 +99,26 @@ impl Seen {
         Some(Since { time, ago })
     }
 
+    /// Whether anything is otherwise than before but what moves at every look: how often an orphan was seen, and the words beside a reason.
+    pub(crate) fn is_news_after(&self, before: &Self) -> bool {
+        let same = |now: &SubjectSeen, before: &SubjectSeen| {
+            now.state.is_same(&before.state)
+                && (&now.since, &now.key, &now.due) == (&before.since, &before.key, &before.due)
+        };
+        let same_gateway = |now: &GatewaySeen, before: &GatewaySeen| {
+            (&now.table, &now.since) == (&before.table, &before.since)
+                && now.subjects.len() == before.subjects.len()
+                && now
+                    .subjects
+                    .iter()
+                    .all(|(name, now)| before.subjects.get(name).is_some_and(|before| same(now, before)))
+        };
+        let known = |(name, now): (&String, &GatewaySeen)| {
+            before.gateways.get(name).is_some_and(|before| same_gateway(now, before))
+        };
+        self.gateways.len() != before.gateways.len() || !self.gateways.iter().all(known)
+    }
+
     /// At how many looks in a row a subject was seen as an orphan, this one included.
     pub(crate) fn looks(&self, gateway: &str, name: &str) -> Option<u32> {
         let looks = self.gateways.get(gateway)?.subjects.get(name)?.looks;
@@ -222,6 +242,29 @@ mod tests {
         let events = seen.take_in(&report("ok", vec![entry("a", "keep", "mid-turn")]), "t2");
         assert_eq!(told(&events), ["t2 desk session a: keep attached (since t0) -> keep mid-turn"]);
         assert_eq!(seen.gateways["desk"].subjects["session a"].since, "t2");
+    }
+
+    #[test]
+    fn another_look_at_the_same_is_no_news_and_every_change_is() {
+        let report_of = |verdict, reason| report("ok", vec![entry("a", verdict, reason)]);
+        let mut seen = Seen::default();
+        let mut is_news = |report: &Document<'_>| {
+            let before = seen.clone();
+            seen.take_in(report, "t");
+            (seen.is_news_after(&before), seen != before)
+        };
+        assert_eq!(is_news(&report_of("wait", "orphaned")), (true, true));
+        assert_eq!(is_news(&report_of("wait", "orphaned")), (false, true), "it was seen once more");
+        assert_eq!(is_news(&report_of("reap", "orphaned")), (true, true), "it is due");
+        assert_eq!(is_news(&report_of("keep", "attached")), (true, true));
+        assert_eq!(is_news(&report_of("keep", "attached")), (false, false));
+        assert_eq!(is_news(&report("unreachable", vec![])), (true, true));
+        assert_eq!(is_news(&report("ok", vec![])), (true, true), "it is gone");
+        assert_eq!(
+            is_news(&Document::plain("run", vec![])),
+            (true, true),
+            "no gateway is configured any more"
+        );
     }
 
     #[test]

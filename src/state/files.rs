@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -75,22 +75,41 @@ fn read_at_most(most: u64, file: &File) -> io::Result<Vec<u8>> {
 ///
 /// Nothing is synced: after a power failure another boot begins, and every clock starts again.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let new = path.with_extension("new");
-    let written = open(options().write(true).create(true).truncate(true), &new)
-        .and_then(|mut file| file.write_all(bytes));
-    if let Err(error) = written.and_then(|()| put_in_place(&new, path)) {
-        // On a full disk half a file would take up space that is needed.
-        let _ = std::fs::remove_file(&new);
-        return Err(error);
+    replace_often(path, bytes)?;
+    match std::fs::remove_file(spare(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
-/// Where it can be, the two change places and the old one is removed: a rename over a file makes ext4 and btrfs write out what is in it
-/// first, and on a busy disk that takes as long as a sync.
+/// The same for a file that is written every few seconds: the old one is left beside it, and is the next new one. A file that is made and
+/// removed each time costs ext4 a search among all those that were removed in the last minutes, as much as a quarter of a poll.
+pub(crate) fn replace_often(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let new = spare(path);
+    write_new(&new, bytes).and_then(|()| put_in_place(&new, path)).inspect_err(|_| {
+        // On a full disk half a file would take up space that is needed.
+        let _ = std::fs::remove_file(&new);
+    })
+}
+
+fn spare(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+/// What was in it is written over and not cut off first: a file that was empty for a moment ext4 writes out at once.
+fn write_new(new: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = open(options().write(true).create(true).truncate(false), new)?;
+    let before = file.metadata()?.len();
+    let length = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+    file.write_all(bytes)?;
+    if before > length { file.set_len(length) } else { Ok(()) }
+}
+
+/// Where it can be, the two change places: a rename over a file makes ext4 and btrfs write out what is in it first, and on a busy disk that
+/// takes as long as a sync.
 fn put_in_place(new: &Path, path: &Path) -> io::Result<()> {
     match renameat_with(CWD, new, CWD, path, RenameFlags::EXCHANGE) {
-        Ok(()) => std::fs::remove_file(new),
+        Ok(()) => Ok(()),
         // There is no old one, or the file system or the kernel has no such exchange.
         Err(Errno::NOENT | Errno::INVAL | Errno::NOSYS | Errno::PERM) => std::fs::rename(new, path),
         Err(error) => Err(error.into()),
@@ -111,6 +130,24 @@ mod tests {
         replace(&path, b"what it says").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path).unwrap().as_deref(), Some(b"what it says".as_slice()));
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "nothing else is left");
+    }
+
+    #[test]
+    fn a_file_that_is_written_often_is_whole_each_time_and_needs_no_third_one() {
+        use std::os::unix::fs::MetadataExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file.json");
+        let mut inodes = std::collections::BTreeSet::new();
+        for text in ["what it said at first", "less", "something longer than what it said at first", ""] {
+            replace_often(&path, text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+            inodes.insert(std::fs::metadata(&path).unwrap().ino());
+        }
+        assert_eq!(inodes.len(), 2, "the two take turns");
+        replace(&path, b"the last").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "the last");
         assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1, "nothing else is left");
     }
 
