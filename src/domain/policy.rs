@@ -1,6 +1,8 @@
 //! What the operator wants, as values that are already checked.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::ids::GatewayName;
@@ -101,8 +103,26 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct WorkerMatch {
     /// Shared: a clone of a pattern of its own would compile its caches again, for every warrant.
-    pattern: Arc<regex_lite::Regex>,
+    pattern: Arc<Pattern>,
 }
+
+#[derive(Debug)]
+struct Pattern {
+    regex: regex_lite::Regex,
+    /// Each argv is tried several times in every poll, which cost more than the rest of a decision.
+    tried: Mutex<HashMap<Box<str>, Tried>>,
+}
+
+/// What came of trying an argv.
+#[derive(Debug, Clone)]
+enum Tried {
+    Other,
+    Worker { key: Option<Range<usize>> },
+}
+
+/// So many argv, each at most so long in bytes, are remembered.
+const MOST_TRIED: usize = 1_000;
+const LONGEST_TRIED: usize = 2_048;
 
 /// What a matching argv says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,13 +147,40 @@ impl WorkerMatch {
         // With `(?x)` a comment at its end goes to the end of the line.
         let anchored = anchored.or_else(|_| build(&format!("^(?:{pattern}\n)")));
         let pattern = anchored.map_err(|error| error.to_string())?;
-        Ok(Self { pattern: Arc::new(pattern) })
+        Ok(Self { pattern: Arc::new(Pattern { regex: pattern, tried: Mutex::default() }) })
     }
 
     /// Tries argv, joined by single spaces.
     pub fn matches<'a>(&self, argv: &'a str) -> Option<MatchedWorker<'a>> {
-        let captures = self.pattern.captures(argv)?;
-        Some(MatchedWorker { key: captures.name("session").map(|group| group.as_str()) })
+        match self.pattern.try_once(argv) {
+            Tried::Other => None,
+            Tried::Worker { key } => Some(MatchedWorker { key: key.and_then(|key| argv.get(key)) }),
+        }
+    }
+}
+
+impl Pattern {
+    fn try_once(&self, argv: &str) -> Tried {
+        if argv.len() > LONGEST_TRIED {
+            return self.try_now(argv);
+        }
+        let mut tried = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = tried.get(argv) {
+            return known.clone();
+        }
+        if tried.len() >= MOST_TRIED {
+            tried.clear();
+        }
+        let now = self.try_now(argv);
+        tried.insert(argv.into(), now.clone());
+        now
+    }
+
+    fn try_now(&self, argv: &str) -> Tried {
+        match self.regex.captures(argv) {
+            None => Tried::Other,
+            Some(captures) => Tried::Worker { key: captures.name("session").map(|key| key.range()) },
+        }
     }
 }
 
@@ -155,6 +202,23 @@ mod tests {
         assert_eq!(matched(r"worker (?P<session>\S+)", "vi worker a"), None);
         assert_eq!(matched("vi|worker", "tail worker"), None);
         assert_eq!(matched("worker(?: (?P<session>.))?", "worker"), with(None));
+    }
+
+    #[test]
+    fn an_argv_that_was_tried_before_says_the_same_again_however_many_others_were() {
+        let pattern = WorkerMatch::new(r"worker(?: (?P<session>\S+))?").unwrap();
+        let long = format!("worker {}", "k".repeat(LONGEST_TRIED));
+        for _ in 0..2 {
+            assert_eq!(pattern.matches("worker a b"), with("a"));
+            assert_eq!(pattern.matches("worker"), with(None));
+            assert_eq!(pattern.matches("vi worker"), None);
+            assert_eq!(pattern.matches(&long), with(&long["worker ".len()..]));
+            for other in 0..MOST_TRIED {
+                let argv = format!("worker {other}");
+                assert_eq!(pattern.matches(&argv), with(other.to_string().as_str()));
+            }
+        }
+        assert!(pattern.pattern.tried.lock().unwrap().len() <= MOST_TRIED);
     }
 
     #[test]

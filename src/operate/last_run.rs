@@ -134,9 +134,7 @@ impl LastRun {
     }
 
     pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
-        // A `watch` writes it at every poll.
-        let write = if self.interval_s.is_some() { files::replace_often } else { files::replace };
-        write(&dir.join(NAME), &crate::text::to_json(self)?)
+        files::replace_often(&dir.join(NAME), &crate::text::to_json(self)?)
     }
 
     /// Takes in a report.

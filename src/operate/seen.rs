@@ -83,7 +83,10 @@ impl Seen {
     /// # Errors
     /// It could not be written.
     pub fn save(&self, dir: &Path) -> io::Result<()> {
-        files::replace(&dir.join(NAME), &crate::text::to_json(&Self { version: VERSION, ..self.clone() })?)
+        files::replace_often(
+            &dir.join(NAME),
+            &crate::text::to_json(&Self { version: VERSION, ..self.clone() })?,
+        )
     }
 
     /// What is known of a subject, if its verdict has stayed what it was when it was noted last.
