@@ -123,9 +123,10 @@ fn children_of(
     adopter: ProcessIdentity,
     kinship: &Kinship,
 ) -> Result<Option<Vec<Pid>>, ProcessesError> {
-    let Some(dir) = gathering.proc.process(adopter.pid)? else { return Ok(None) };
-    match gathering.proc.describe(&dir)? {
-        Some((process, _)) if process.identity == adopter => kinship.adopted(gathering.proc, &dir).map(Some),
+    match gathering.describe(adopter.pid)? {
+        Some((dir, process, _)) if process.identity == adopter => {
+            kinship.adopted(gathering.proc, &dir).map(Some)
+        }
         _ => Ok(None),
     }
 }

@@ -7,6 +7,7 @@ use super::argv::{ArgvCache, Kept};
 use super::candidates::Candidates;
 use super::dir::ProcessDir;
 use super::error::ProcessesError;
+use super::held::{Described, HeldDirs};
 use super::kinship::Kinship;
 use super::proc::{Proc, exists};
 use super::stat::Work;
@@ -18,6 +19,7 @@ use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 pub(super) struct Gathering<'a> {
     pub(super) proc: &'a mut Proc,
     pub(super) argvs: &'a mut ArgvCache,
+    dirs: &'a mut HeldDirs,
     candidates: &'a Candidates,
     pub(super) view: ProcessView,
     /// Those that were asked for, as against those that only stand around them.
@@ -52,12 +54,14 @@ impl<'a> Gathering<'a> {
     pub(super) fn new(
         proc: &'a mut Proc,
         argvs: &'a mut ArgvCache,
+        dirs: &'a mut HeldDirs,
         candidates: &'a Candidates,
         view: ProcessView,
     ) -> Self {
         Self {
             proc,
             argvs,
+            dirs,
             candidates,
             view,
             asked: HashSet::new(),
@@ -128,6 +132,11 @@ impl<'a> Gathering<'a> {
         Ok(())
     }
 
+    /// The process that has this PID now. `None`: there is none, or it is hidden.
+    pub(super) fn describe(&mut self, pid: Pid) -> Result<Option<Described>, ProcessesError> {
+        self.dirs.describe(self.proc, pid)
+    }
+
     fn ask_with(
         &mut self,
         pid: Pid,
@@ -135,8 +144,7 @@ impl<'a> Gathering<'a> {
         children: impl FnOnce(&mut Proc, &ProcessDir, &Process) -> Result<Vec<Pid>, ProcessesError>,
     ) -> Result<Vec<Pid>, ProcessesError> {
         self.asked.insert(pid);
-        let Some(dir) = self.proc.process(pid)? else { return Ok(self.miss_asked(pid)) };
-        let Some((mut process, traces)) = self.proc.describe(&dir)? else { return Ok(self.miss_asked(pid)) };
+        let Some((dir, mut process, traces)) = self.describe(pid)? else { return Ok(self.miss_asked(pid)) };
         let exec = traces.exec;
         self.works.insert(pid, traces.work);
         let known = exec.and_then(|exec| self.argvs.get(process.identity, exec));
@@ -188,9 +196,10 @@ impl<'a> Gathering<'a> {
         who: &ProcessIdentity,
         kinship: &Kinship,
     ) -> Result<Option<Vec<Pid>>, ProcessesError> {
-        let Some(dir) = self.proc.process(who.pid)? else { return Ok(None) };
-        match self.proc.describe_as(&dir, who.inode)? {
-            Some((process, _)) if process.identity == *who => kinship.children(self.proc, &dir).map(Some),
+        match self.describe(who.pid)? {
+            Some((dir, process, _)) if process.identity == *who => {
+                kinship.children(self.proc, &dir).map(Some)
+            }
             _ => Ok(None),
         }
     }
@@ -224,12 +233,8 @@ impl<'a> Gathering<'a> {
     /// Adds a process that stands around others, without argv, unless it is there. `None`: no process has this PID, or it's hidden.
     pub(super) fn add(&mut self, pid: Pid) -> Result<Option<&Process>, ProcessesError> {
         if !self.view.processes.contains_key(&pid) && !self.missing.contains(&pid) {
-            let described = match self.proc.process(pid)? {
-                Some(dir) => self.proc.describe(&dir)?,
-                None => None,
-            };
-            match described {
-                Some((process, _)) => self.found(process),
+            match self.describe(pid)? {
+                Some((_, process, _)) => self.found(process),
                 None => drop(self.miss(pid)),
             }
         }

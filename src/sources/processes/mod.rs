@@ -23,6 +23,7 @@ mod dir;
 mod error;
 mod files;
 mod gathering;
+mod held;
 mod kinship;
 mod members;
 mod pidfd;
@@ -49,6 +50,7 @@ use argv::ArgvCache;
 pub(crate) use dir::ProcessDir;
 pub(crate) use files::read_again;
 use gathering::{Depth, Gathering};
+use held::HeldDirs;
 pub(crate) use kinship::full_scan;
 use kinship::{Kinship, by_parent};
 pub(crate) use pidfd::{Pidfds, open as open_pidfd};
@@ -78,6 +80,7 @@ pub struct Processes {
     proc: Proc,
     source: Source,
     argvs: ArgvCache,
+    dirs: HeldDirs,
     adopters: Adopters,
     candidates: Candidates,
     marks: bereft::Marks,
@@ -102,6 +105,7 @@ impl Processes {
             proc,
             source,
             argvs: ArgvCache::default(),
+            dirs: HeldDirs::default(),
             adopters: Adopters::default(),
             candidates: Candidates::default(),
             marks: bereft::Marks::default(),
@@ -212,7 +216,8 @@ impl Processes {
             init_is_init: self.proc.init_is_init(),
             ..ProcessView::default()
         };
-        let mut gathering = Gathering::new(&mut self.proc, &mut self.argvs, &self.candidates, view);
+        let mut gathering =
+            Gathering::new(&mut self.proc, &mut self.argvs, &mut self.dirs, &self.candidates, view);
         let own = Pid::new(std::process::id().into()).unwrap_or(Pid::INIT);
         gathering.add(own)?;
         for &gateway in roots.gateways {
@@ -237,6 +242,7 @@ impl Processes {
         gathering.view.own_line = gathering.line_of(own);
         let view = gathering.view;
         self.argvs.turn_over();
+        self.dirs.turn_over();
         Ok(view)
     }
 
@@ -245,8 +251,13 @@ impl Processes {
     /// # Errors
     /// As [`Processes::look`]; the view is then as good as before.
     pub fn look_at(&mut self, view: &mut ProcessView, pids: &[Pid]) -> Result<(), ProcessesError> {
-        let mut gathering =
-            Gathering::new(&mut self.proc, &mut self.argvs, &self.candidates, std::mem::take(view));
+        let mut gathering = Gathering::new(
+            &mut self.proc,
+            &mut self.argvs,
+            &mut self.dirs,
+            &self.candidates,
+            std::mem::take(view),
+        );
         let missing: Vec<Pid> = pids
             .iter()
             .copied()
@@ -267,8 +278,13 @@ impl Processes {
             Source::Kernel => Kinship::ChildrenFiles,
             Source::FullScan => Kinship::Table(full_scan()?),
         };
-        let mut gathering =
-            Gathering::new(&mut self.proc, &mut self.argvs, &self.candidates, std::mem::take(view));
+        let mut gathering = Gathering::new(
+            &mut self.proc,
+            &mut self.argvs,
+            &mut self.dirs,
+            &self.candidates,
+            std::mem::take(view),
+        );
         let result = pids.iter().try_for_each(|pid| gathering.ask_family(*pid, &kinship, Depth::All));
         let result = result.and_then(|()| gathering.finish());
         *view = gathering.view;
