@@ -106,11 +106,17 @@ pub struct WorkerMatch {
     pattern: Arc<Pattern>,
 }
 
-#[derive(Debug)]
 struct Pattern {
     regex: regex_lite::Regex,
     /// Each argv is tried several times in every poll, which cost more than the rest of a decision.
     tried: Mutex<HashMap<Box<str>, Tried>>,
+}
+
+/// What was tried doesn't show: two patterns with the same text are the same.
+impl std::fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.regex.fmt(f)
+    }
 }
 
 /// What came of trying an argv.

@@ -127,9 +127,11 @@ fn a_near_look_costs_the_same_whatever_else_runs_and_a_whole_one_stays_in_its_bu
     let gateway = tags.iter().fold(part("gateway"), |gateway, tag| gateway.child(part(tag)));
     let tags: Vec<&str> = tags.iter().map(String::as_str).chain(["gateway"]).collect();
     let family = gateway.start(&tags);
-    let alone = count(&family);
+    // What process 1 adopts meanwhile, of others, costs some calls more: the cheapest of three looks is one without that.
+    let cheapest = || (0..3).map(|_| count(&family)).min_by_key(|count| count.near).unwrap();
+    let alone = cheapest();
     let strangers = Strangers::start(STRANGERS);
-    let crowded = count(&family);
+    let crowded = cheapest();
     let processes = crowded.processes;
     drop(strangers);
     println!("near: {} system calls, with {STRANGERS} strangers {}", alone.near, crowded.near);
