@@ -365,7 +365,6 @@ fn a_page_for_a_broken_table_comes_and_goes_through_a_real_prometheus_and_alertm
 fn before_its_first_run_is_over_a_watch_tells_what_was_counted_before() {
     let gateway = Gateway::start();
     let port = Port::reserve();
-    port.share();
     let dir = gateway.place(&format!("[metrics]\nlisten = \"127.0.0.1:{}\"", port.number()));
     assert!(reaper(dir.path(), &["once"]).output().unwrap().status.success());
     // It takes connections and says nothing.
