@@ -10,7 +10,8 @@ use super::releases::Release;
 
 const NAME: &str = "hand-of-a-test";
 
-/// Gives every delegation that is under way this state, and returns the states that they had. A stalling one is given up two minutes later.
+/// Its first route gives every delegation that is under way this state, and returns the states that they had; a stalling one is given up two
+/// minutes later. The second tells when each session was last active, and which time the gateway took over from those that were closed.
 const API: &str = r#"
 import sys, time
 from fastapi import APIRouter
@@ -26,6 +27,12 @@ def delegations(state: str):
         for each in live:
             each.update(status=state, _interrupted_at=time.time())
     return before
+
+@router.get("/activity")
+def activity():
+    server, lifecycle = (sys.modules.get("tui_gateway." + name) for name in ("server", "session_lifecycle"))
+    closed = getattr(lifecycle, "_closed_session_activity", {})
+    return {"open": {sid: each.get("last_active") for sid, each in list(server._sessions.items())}, "closed": list(closed.values())}
 "#;
 
 /// A gateway with the plugin and with this hand.
@@ -51,6 +58,13 @@ pub(crate) async fn start(release: Release) -> Option<Gateway> {
 /// Gives every delegation that is under way this state; which ones they had.
 pub(crate) async fn delegations(gateway: &Gateway, state: &str) -> Value {
     let (status, body) = gateway.post(&format!("/api/plugins/{NAME}/delegations/{state}"), json!({})).await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
+}
+
+/// When each session was last active, and which time was taken over from those that were closed.
+pub(crate) async fn activity(gateway: &Gateway) -> Value {
+    let (status, body) = gateway.get(&format!("/api/plugins/{NAME}/activity")).await.expect("an answer");
     assert_eq!(status, 200, "{body}");
     serde_json::from_str(&body).unwrap()
 }

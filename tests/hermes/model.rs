@@ -35,7 +35,7 @@ impl Script {
     /// Until the test says so; a test that is over says nothing more.
     fn wait(&self, is_over: impl Fn(&State) -> bool) {
         let state = self.state.lock().unwrap();
-        let limit = Duration::from_secs(120);
+        let limit = Duration::from_secs(300);
         drop(self.changed.wait_timeout_while(state, limit, |state| !is_over(state)).unwrap());
     }
 }

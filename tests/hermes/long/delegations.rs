@@ -39,5 +39,10 @@ async fn delegation(release: Release) {
     }
     assert_eq!(hand::delegations(&gateway, "running").await, json!([before]));
     gateway.model.release("child");
+    gateway.settled(&session).await;
+    let last_active = hand::activity(&gateway).await["open"][&session].clone();
     goes(&gateway, &reaper, &session).await;
+    // Since 0.21.5 a session that is closed in the middle of a turn counts as active just then; this one wasn't.
+    let expected = if release >= Release::V0_21_5 { json!([last_active]) } else { json!([]) };
+    assert_eq!(hand::activity(&gateway).await["closed"], expected);
 }

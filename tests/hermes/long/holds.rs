@@ -137,6 +137,9 @@ async fn background(release: Release) {
 async fn delegation(release: Release) {
     let Some(gateway) = Gateway::start(release).await else { return };
     let reaper = Reaper::of(&gateway);
+    let mut client = gateway.client().await;
+    let other = client.create().await;
+    gateway.settled(&other).await;
     let prompt = tool("delegate_task", json!({ "goal": "HOLD:child and then say so" }));
     let session = left_with(&gateway, &prompt, async |_, session| {
         gateway
@@ -146,6 +149,10 @@ async fn delegation(release: Release) {
             .await;
     })
     .await;
+    // It is no other session's.
+    drop(client);
+    gateway.row_where(&other, "the client is gone", |row| row["transport"] == "detached").await;
+    goes(&gateway, &reaper, &other).await;
     // Before 0.18 a delegation is part of its turn.
     if release >= Release::V0_18_2 {
         gateway.row_where(&session, "the parent rests", |row| row["turn"] == "idle").await;
