@@ -247,6 +247,27 @@ impl Account {
         self.watched.last.work_now().or_else(|| has.more_than(self.watched.at_rest?))
     }
 
+    /// Whether nothing is known yet of what it has at rest.
+    pub fn knows_no_rest(&self) -> bool {
+        self.watched.at_rest.is_none()
+    }
+
+    /// It was seen at rest for the first time. `later`: what it has begun after its start, which may be of work that began since an earlier
+    /// look and goes on, until that has been quiet for long.
+    pub fn rests_with(&mut self, later: Later) -> Option<Work> {
+        let has = self.watched.last.has();
+        let at_rest = AtRest {
+            threads: has.threads.saturating_sub(later.threads),
+            children: has.children.saturating_sub(later.children),
+        };
+        let work = has.more_than(at_rest);
+        if work.is_some() {
+            (self.watched.at_rest, self.rests_since) = (Some(at_rest), None);
+            self.least_children = Some(at_rest.children);
+        }
+        work
+    }
+
     /// Whether it was seen at rest, so that the next look can tell what it has more than then.
     pub fn knows_rest(&self) -> bool {
         self.has_rested
@@ -496,6 +517,34 @@ mod tests {
             assert_eq!(rests.look(polling(second, 210), at(second)), None, "second {second}");
         }
         assert_eq!(rests.rests_since, Some(at(0)));
+    }
+
+    #[test]
+    fn what_it_began_after_a_look_that_saw_it_at_work_is_no_rest_either() {
+        let at = |minute: u64| Awake::from_nanos(0) + MINUTE * u32::try_from(minute).unwrap();
+        let ran = |switches: u64| Activity {
+            main: MainThread { switches, ..at_rest().main },
+            children: 0,
+            ..at_rest()
+        };
+        let mut account = Account::new(ran(1), NONE_LATER, at(0));
+        assert_eq!(account.look(ran(2), at(1)), Some(Work::MainThreadRan));
+        assert!(account.knows_no_rest());
+        let with_a_job = Activity { threads: 4, ..ran(2) };
+        assert_eq!(account.look(with_a_job, at(2)), None);
+        let more = Some(Work::MoreThreads { threads: 4, at_rest: 3 });
+        assert_eq!(account.rests_with(Later { threads: 1, children: 0 }), more);
+        assert!(!account.knows_no_rest() && account.rests_since.is_none());
+        for minute in 3..31 {
+            assert_eq!((account.look(with_a_job, at(minute)), account.rests_since), (more, None));
+        }
+        let mut rests = account;
+        assert_eq!(rests.look(ran(2), at(31)), None);
+        assert_eq!(rests.rests_since, Some(at(31)));
+        // Nothing that it began later: it just rests.
+        let mut account = Account::new(ran(1), NONE_LATER, at(0));
+        assert_eq!(account.look(ran(1), at(1)), None);
+        assert_eq!((account.rests_with(NONE_LATER), account.rests_since), (None, Some(at(0))));
     }
 
     #[test]

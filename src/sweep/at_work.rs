@@ -154,17 +154,23 @@ impl AtWork {
             }
         };
         let at = clock::awake_now();
-        let work = match self.accounts.get_mut(&identity) {
-            Some(account) => account.look(activity, at),
-            None => {
-                let begun = self.activities().and_then(|it| it.begun_later(&identity, STARTING));
-                let Ok(later) = begun else { return Shown::Unknown };
-                let Some(later) = later else { return Shown::Gone };
-                let account = Account::new(activity, later, at);
-                self.accounts.insert(identity, account);
-                account.work_now()
-            }
-        };
+        let mut work = None;
+        let known = self.accounts.get_mut(&identity).map(|account| {
+            let knew_no_rest = account.knows_no_rest();
+            work = account.look(activity, at);
+            !(knew_no_rest && work.is_none())
+        });
+        // At its first rest as at the first look: what it began after its start may be of work that goes on.
+        if known != Some(true) {
+            let begun = self.activities().and_then(|it| it.begun_later(&identity, STARTING));
+            let Ok(later) = begun else { return Shown::Unknown };
+            let Some(later) = later else { return Shown::Gone };
+            let account = self.accounts.entry(identity);
+            work = match known {
+                Some(_) => account.or_insert_with(|| Account::new(activity, later, at)).rests_with(later),
+                None => account.insert_entry(Account::new(activity, later, at)).get().work_now(),
+            };
+        }
         if let Some(work) = work {
             tracing::debug!(%worker, ?work, "a worker is at work");
         }
