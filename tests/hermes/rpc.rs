@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::error::{Error, ProtocolError};
 
 use super::{PATIENCE, until};
 
@@ -45,9 +46,16 @@ pub(crate) struct Refusal {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddrV4, credential: &str, lazy_workers: bool) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
         let url = format!("ws://{address}/api/ws?{credential}");
-        let (socket, _) = tokio_tungstenite::client_async(url, stream).await.unwrap();
+        // The first client has the gateway load its sessions' code. On a busy machine that takes longer than it waits for a handshake.
+        let (socket, _) = until("a WebSocket is open", async || {
+            let stream = TcpStream::connect(address).await.unwrap();
+            match tokio_tungstenite::client_async(&url, stream).await {
+                Err(Error::Protocol(ProtocolError::HandshakeIncomplete)) => None,
+                opened => Some(opened.unwrap()),
+            }
+        })
+        .await;
         let (sink, stream) = socket.split();
         let inbox = Arc::new(Mutex::new(Inbox::default()));
         let reader = tokio::spawn(read(stream, Arc::clone(&inbox)));

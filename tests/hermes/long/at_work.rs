@@ -124,6 +124,8 @@ async fn begin_all(gateway: &Gateway, reaper: &Reaper, client: &mut Client, rele
     if has_servers(release) {
         let call = format!("/background {}", tool("mcp__waits__work", json!({ "what": "call" })));
         let caller = with_worker(gateway, client).await;
+        servers(&caller.1, release).await;
+        rests(&caller.1).await;
         for _ in 0..4 {
             tokio::time::sleep(Duration::from_millis(700)).await;
             reaper.run(&["once", "--dry-run"]).await;
@@ -136,6 +138,18 @@ async fn begin_all(gateway: &Gateway, reaper: &Reaper, client: &mut Client, rele
         all.push(Work::begin(gateway, client, unseen, what, &command).await);
     }
     all
+}
+
+/// Until its main thread hasn't run for longer than between two of the looks that follow: on a busy machine it loads for long.
+async fn rests(worker: &Pinned) {
+    let task = format!("/proc/{}/task/{}/schedstat", worker.pid(), worker.pid());
+    let mut before = String::new();
+    until("the worker rests", async || {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let now = fs::read_to_string(&task).unwrap();
+        (std::mem::replace(&mut before, now.clone()) == now).then_some(())
+    })
+    .await;
 }
 
 /// Before 0.19.0 MCP servers are the gateway's only.
