@@ -77,7 +77,7 @@ impl Opencode {
 
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let mut stream = self.send(method, path, body);
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(240))).unwrap();
         let (mut said, mut part) = (Vec::new(), [0; 4096]);
         // Not to the end of the connection, which it may keep.
         loop {
