@@ -111,7 +111,7 @@ fn a_printed_token_is_an_ellipsis() {
 }
 
 #[test]
-fn a_token_file_that_everybody_can_read_is_warned_about_and_read() {
+fn a_token_file_that_all_users_can_read_is_warned_about_and_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("token");
     fs::write(&path, "hunter2").unwrap();

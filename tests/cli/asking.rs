@@ -134,7 +134,7 @@ fn last_run_json_is_written_by_every_run_whatever_it_found() {
 }
 
 #[test]
-fn status_counts_down_by_the_memory_of_whoever_looked_last() {
+fn status_counts_down_by_the_memory_of_the_run_that_looked_last() {
     let gateway = Gateway::start();
     gateway.publish(&table(None, &[orphan("a")]));
     let place = Place::with(&format!("[policy]\ngrace = \"1h\"\n{}", gateway.section("desk")));

@@ -75,12 +75,12 @@ async fn detach(gateway: &TestGateway, client: Client, families: &[Family]) {
 }
 
 fn alive(family: &Family) -> bool {
-    family.everybody().all(Pinned::alive)
+    family.processes().all(Pinned::alive)
 }
 
 /// Nothing of the family is left, not even what it forked on its way out.
 async fn all_gone(family: &Family, flavour: Flavour) {
-    for process in family.everybody() {
+    for process in family.processes() {
         gone(process).await;
     }
     let key = family.created.key.as_str();
@@ -154,7 +154,7 @@ async fn ownerless_and_superseded_workers_go_and_the_worker_in_use_stays() {
         (subject["orphan_kind"].as_str(), subject["outcome"].as_str()),
         (Some("superseded-worker"), Some("reaped"))
     );
-    for process in session.everybody() {
+    for process in session.processes() {
         gone(process).await;
     }
     assert!(in_use.alive() && Pinned::new(gateway.process.pid()).is_ok());

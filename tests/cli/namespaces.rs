@@ -163,7 +163,7 @@ fn workers_that_went_to_a_subreaper_are_parentless_once_they_were_seen_before() 
     namespace.tell(&format!("kill -9 {own}; echo"));
     let unseen =
         namespace.reaper(&place, ["once", "--json"]).env("STATE_DIRECTORY", place.path("fresh")).run();
-    assert_eq!(unseen.json()["totals"]["reap"], 0, "whoever remembers nothing can't tell: {unseen:?}");
+    assert_eq!(unseen.json()["totals"]["reap"], 0, "a run without memory can't tell: {unseen:?}");
     let ran = namespace.reaper(&place, ["once", "--json"]).run();
     assert_eq!(ran.subject(&worker.to_string())["outcome"], "reaped", "{ran:?}");
     assert!(!namespace.runs(worker) && namespace.runs(1));

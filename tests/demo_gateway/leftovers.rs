@@ -48,7 +48,7 @@ async fn when_its_launcher_lets_go_the_gateway_takes_everything_along() {
     let itself = Pinned::new(gateway.process.pid()).unwrap();
     drop(gateway);
     assert!(!itself.alive());
-    for process in families.iter().flat_map(Family::everybody) {
+    for process in families.iter().flat_map(Family::processes) {
         gone(process).await;
     }
     drop(client);
@@ -61,7 +61,7 @@ async fn sigterm_ends_the_gateway_with_its_workers() {
     let itself = Pinned::new(gateway.process.pid()).unwrap();
     itself.signal(Signal::TERM).unwrap();
     gone(&itself).await;
-    for process in families.iter().flat_map(Family::everybody) {
+    for process in families.iter().flat_map(Family::processes) {
         gone(process).await;
     }
     assert!(gateway.process.ended().unwrap());
@@ -77,10 +77,10 @@ async fn a_gateway_can_leave_its_workers_behind_and_the_lifeline_still_ends_them
     gone(&itself).await;
     gone(&obedient.worker).await;
     sleep(SHORTLY).await;
-    assert!(left.everybody().all(Pinned::alive));
+    assert!(left.processes().all(Pinned::alive));
     assert_ne!(stat(left.worker.pid(), 4), itself.pid().to_string());
     drop(gateway);
-    for process in left.everybody() {
+    for process in left.processes() {
         gone(process).await;
     }
 }
@@ -94,9 +94,9 @@ async fn after_a_crash_the_parentless_live_until_the_lifeline_ends() {
     assert!(gateway.request(Method::POST, "/admin", None, crash).await.is_err());
     gone(&itself).await;
     sleep(SHORTLY).await;
-    assert!(families.iter().flat_map(Family::everybody).all(Pinned::alive));
+    assert!(families.iter().flat_map(Family::processes).all(Pinned::alive));
     drop(gateway);
-    for process in families.iter().flat_map(Family::everybody) {
+    for process in families.iter().flat_map(Family::processes) {
         gone(process).await;
     }
 }
@@ -108,9 +108,9 @@ async fn without_a_lifeline_parentless_workers_end_at_their_greatest_age_and_no_
     let gateway = TestGateway::start(options);
     let (_client, family) = gateway.attached(lives_on(Flavour::StubbornFamily)).await;
     sleep(max_lifetime * 2).await;
-    assert!(family.everybody().all(Pinned::alive), "their gateway is there");
+    assert!(family.processes().all(Pinned::alive), "their gateway is there");
     Pinned::new(gateway.process.pid()).unwrap().signal(Signal::KILL).unwrap();
-    for process in family.everybody() {
+    for process in family.processes() {
         gone(process).await;
     }
 }
@@ -123,7 +123,7 @@ async fn a_stopped_gateway_is_ended_too() {
     itself.signal(Signal::STOP).unwrap();
     drop(gateway);
     assert!(!itself.alive());
-    for process in family.everybody() {
+    for process in family.processes() {
         gone(process).await;
     }
 }

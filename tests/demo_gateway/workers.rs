@@ -64,15 +64,15 @@ async fn stubborn_and_stopped_workers_outlive_sigterm_and_die_by_sigkill() {
     let mut client = gateway.client().await;
     for flavour in [Flavour::Stubborn, Flavour::StubbornFamily, Flavour::Stopped] {
         let family = Family::pin(client.create(of(flavour)).await.unwrap());
-        for process in family.everybody() {
+        for process in family.processes() {
             process.signal(Signal::TERM).unwrap();
         }
         sleep(SHORTLY).await;
-        assert!(family.everybody().all(Pinned::alive), "{flavour:?}");
+        assert!(family.processes().all(Pinned::alive), "{flavour:?}");
         if flavour == Flavour::Stopped {
             assert_eq!(stat(family.worker.pid(), 3), "T");
         }
-        for process in family.everybody() {
+        for process in family.processes() {
             process.signal(Signal::KILL).unwrap();
             gone(process).await;
         }

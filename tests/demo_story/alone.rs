@@ -23,7 +23,7 @@ async fn a_story_by_itself() {
     }
 }
 
-/// Starts the story, cuts it short with a signal when everybody is on stage, and returns what it still had to say.
+/// Starts the story, cuts it short with a signal when all are on stage, and returns what it still had to say.
 async fn cut_short(by: Signal) -> Vec<String> {
     let mut story = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "alone::a_story_by_itself", "--nocapture"])
@@ -34,12 +34,12 @@ async fn cut_short(by: Signal) -> Vec<String> {
     let mut lines = BufReader::new(story.stdout.take().unwrap()).lines().map(Result::unwrap);
     assert!(lines.any(|line| line.contains("opens desk")), "the last one to come on");
     let itself = Pinned::new(story.id()).unwrap();
-    let everybody = descendants(story.id());
+    let all = descendants(story.id());
     itself.signal(by).unwrap();
     let last = lines.collect();
     story.wait().unwrap();
-    assert_eq!(everybody.len(), 12, "a gateway, 8 workers, 3 descendants of one");
-    for process in &everybody {
+    assert_eq!(all.len(), 12, "a gateway, 8 workers, 3 descendants of one");
+    for process in &all {
         gone(process).await;
     }
     last

@@ -57,7 +57,7 @@ fn without_pidfds_no_process_is_signalled_and_the_remedy_is_told() {
         world.assert_sound(&victims, &memory, &inject);
         // The gateway closed its session, and its worker ended with its input.
         assert_eq!(
-            victims.everybody().filter(|process| process.alive()).count(),
+            victims.processes().filter(|process| process.alive()).count(),
             4,
             "{inject}\n{:?}",
             traced.ended
@@ -112,13 +112,13 @@ fn where_proc_hides_the_workers_none_is_signalled() {
     let world = World::new();
     let memory = world.memory("hidepid", Before::New);
     let victims = world.victims();
-    open_to_everybody(&memory.dir, &memory.config);
+    open_to_all(&memory.dir, &memory.config);
     let ended = run(&unshare, &memory.config, ONCE);
     assert_told(&ended, "hidepid");
     assert!(ended.stderr.contains("hidepid"), "{ended:?}");
     world.assert_spared("hidepid");
     // The gateway may close its session, and end that worker itself; nobody else is touched.
-    let alive = victims.everybody().filter(|process| process.alive()).count();
+    let alive = victims.processes().filter(|process| process.alive()).count();
     assert!(alive >= 4, "{ended:?}");
 }
 
@@ -129,7 +129,7 @@ fn works(before: &[&str]) -> bool {
 }
 
 /// The state directory becomes the other user's, and everything on the way to it can be passed.
-fn open_to_everybody(dir: &Path, config: &Path) {
+fn open_to_all(dir: &Path, config: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir_all(dir).unwrap();
     std::fs::set_permissions(dir, PermissionsExt::from_mode(0o700)).unwrap();

@@ -17,7 +17,7 @@ fn first(world: &World, signal: &str) -> Place {
 }
 
 fn stopped(victims: &Victims) -> Vec<u32> {
-    let pids = victims.everybody().filter(|process| process.alive()).map(|process| process.pid());
+    let pids = victims.processes().filter(|process| process.alive()).map(|process| process.pid());
     pids.filter(|pid| stat(*pid, 3) == "T").collect()
 }
 

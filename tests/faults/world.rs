@@ -113,7 +113,7 @@ impl World {
         })
     }
 
-    /// A state directory and its configuration, by which everybody is due at first sight.
+    /// A state directory and its configuration, by which all are due at first sight.
     pub(crate) fn memory(&self, name: &str, before: Before) -> Memory {
         self.memory_with(name, before, "5s")
     }
@@ -151,7 +151,7 @@ impl World {
         self.runtime.block_on(self.gateway.row(session))
     }
 
-    /// What holds after any run, however it ended: the wanted are spared, and whoever is gone was announced.
+    /// What holds after any run, however it ended: the wanted are spared, and what is gone was announced.
     pub(crate) fn assert_sound(&self, victims: &Victims, memory: &Memory, when: &str) {
         self.assert_spared(when);
         let audit = memory.audit();
@@ -164,7 +164,7 @@ impl World {
             asked || self.row(id).is_some(),
             "session {id} was closed, and the log doesn't say so: {when}"
         );
-        for process in victims.everybody().filter(|process| !process.alive()) {
+        for process in victims.processes().filter(|process| !process.alive()) {
             let pid = process.pid();
             let closed = asked && pid == victims.session.worker.pid();
             assert!(
@@ -178,7 +178,7 @@ impl World {
     pub(crate) fn assert_finishes(&self, victims: &Victims, memory: &Memory, when: &str) {
         let ended = run(&[], &memory.config, ONCE);
         assert_eq!(ended.code, Some(0), "the clean run after it: {when}\n{ended:?}");
-        for process in victims.everybody() {
+        for process in victims.processes() {
             assert!(!process.alive(), "process {process} is still there: {when}\n{ended:?}");
         }
         assert!(self.row(victims.session.id()).is_none(), "the session is still there: {when}\n{ended:?}");
@@ -199,16 +199,16 @@ impl Drop for World {
 }
 
 impl Victims {
-    pub(crate) fn everybody(&self) -> impl Iterator<Item = &Pinned> {
-        self.session.everybody().chain(self.ownerless.everybody())
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Pinned> {
+        self.session.processes().chain(self.ownerless.processes())
     }
 
     pub(crate) fn all_alive(&self) -> bool {
-        self.everybody().all(Pinned::alive)
+        self.processes().all(Pinned::alive)
     }
 
     pub(crate) fn all_gone(&self) -> bool {
-        !self.everybody().any(Pinned::alive)
+        !self.processes().any(Pinned::alive)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A client that comes back while the reaper is at work, in front of the whole of `once`: its turn is never lost, and its gateway never
 //! answers with a session that it just closed.
 //!
-//! There is no grace here, so that the first look already reaps. Each race is aimed by the one before it: whoever won is given a little
+//! There is no grace here, so that the first look already reaps. Each race is aimed by the one before it: the one that won is given a little
 //! less time in the next one, which leads to the very moment of the reap and keeps the races there.
 
 use std::time::Duration;

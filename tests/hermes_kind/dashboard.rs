@@ -42,7 +42,7 @@ impl Dashboard {
         self.script.lock().unwrap().answers.insert(path.to_owned(), (None, status, body.to_owned()));
     }
 
-    /// And 401 to whoever has another token.
+    /// And 401 to a request with another token.
     pub(crate) fn says_with_token(&self, path: &str, token: &str, status: u16, body: &str) {
         let answer = (Some(format!("Bearer {token}")), status, body.to_owned());
         self.script.lock().unwrap().answers.insert(path.to_owned(), answer);

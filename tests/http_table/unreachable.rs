@@ -5,7 +5,7 @@ use super::*;
 
 #[tokio::test]
 async fn nothing_listens() {
-    // Bound and not listening, so that nobody else can take the port meanwhile.
+    // Bound and not listening, so that no other socket can take the port meanwhile.
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
     let at = socket.local_addr().unwrap();

@@ -174,7 +174,7 @@ def spawn(name, command, options):
 
 
 def fork(name, twice):
-    """A copy of this process without exec; a second fork leaves it to whoever adopts orphans."""
+    """A copy of this process without exec; a second fork leaves it to what adopts orphans."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -36,7 +36,7 @@ fn run_inside(name: &str, unshare: &[&str], exe: &Path) {
         command
     };
     // Without a user namespace of its own a test of another user needs the machine's root.
-    let needs = if unshare.contains(&"--mount") { "root" } else { "root, or user namespaces for everybody" };
+    let needs = if unshare.contains(&"--mount") { "root" } else { "root, or user namespaces for all users" };
     let tried = unshare_with(&["--pid", "--fork", "--mount-proc", "true"]).status();
     if !tried.is_ok_and(|status| status.success()) || (needs == "root" && !root) {
         #[expect(clippy::disallowed_methods, reason = "in CI nothing may be left out")]

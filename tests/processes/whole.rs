@@ -97,7 +97,7 @@ fn after_a_whole_look_a_near_one_sees_what_a_known_subreaper_adopts() {
 }
 
 #[test]
-fn a_near_look_follows_a_known_worker_to_whoever_adopted_it() {
+fn a_near_look_follows_a_known_worker_to_what_adopted_it() {
     let workers = gateway().child(part("known")).child(part("unknown").then(Step::NewSession));
     let family = under("stranger", workers).start(&["adopter", "gateway", "known", "unknown"]);
     let mut processes = Processes::new().unwrap();

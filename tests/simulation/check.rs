@@ -162,7 +162,7 @@ impl World {
         }
     }
 
-    /// A session whose tree is in hand was due: whoever finishes that need not wait again.
+    /// A session whose tree is in hand was due: the run that finishes that need not wait again.
     pub(crate) fn note_condemned(&mut self, disk: usize, tree: &Unfinished) {
         let Some(id) = &tree.asked else { return };
         let rows = self.grips[disk].seen.iter();

@@ -94,7 +94,7 @@ pub(crate) enum Fate {
     Forks,
     /// Starts a process that leads a session of its own.
     ForksLeader,
-    /// A child of it forks and exits: its grandchild goes to whoever adopts.
+    /// A child of it forks and exits: its grandchild goes to what adopts.
     Daemonizes,
     ChildExits,
     ChildForks,

@@ -213,7 +213,7 @@ impl World {
         self.gateways[index].table_fault.filter(|(_, until)| self.now < *until).map(|(fault, _)| fault)
     }
 
-    /// What the gateway answers to whoever asks for its table now.
+    /// What the gateway answers to a request for its table now.
     pub(crate) fn table(&self, index: usize) -> TableView {
         let gateway = &self.gateways[index];
         let fault = self.table_fault(index);

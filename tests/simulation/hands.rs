@@ -173,7 +173,7 @@ impl Kernel for Hands<'_> {
             .unwrap_or_else(|| Err(Self::error("poll", Pid::INIT)))
     }
 
-    /// By PID, as the kernel's file is: whoever has that PID now.
+    /// By PID, as the kernel's file is: the process that has that PID now.
     fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
         self.call(|world| {
             world.race(of.get());
@@ -281,7 +281,7 @@ impl World {
         if self.setup.instant_calls { 0 } else { self.noise.between(0, most) }
     }
 
-    /// The worst moment to die: whoever has this PID crashes between two calls of the reaper, and the PID goes to a bystander with a child.
+    /// The worst moment to die: what has this PID crashes between two calls of the reaper, and the PID goes to a bystander with a child.
     pub(crate) fn race(&mut self, pid: u32) {
         let rough = self.now < self.setup.calm_at && self.setup.races > 0;
         if !rough || !self.noise.percent(self.setup.races) {
@@ -317,7 +317,7 @@ impl World {
         rough && self.noise.percent(self.setup.kernel_fails)
     }
 
-    /// The children of whoever has this PID now. Misses one now and then, and never the same one twice running.
+    /// The children of what has this PID now. Misses one now and then, and never the same one twice running.
     pub(crate) fn list_children(&mut self, pid: u32) -> Vec<Pid> {
         let children: Vec<Serial> = self.procs.children(pid).map(|child| child.serial).collect();
         let misses = self.setup.misses;

@@ -7,7 +7,7 @@
 //!   understood, or one that names a process which can't be its worker), that a row names although they, or who is under them, aren't
 //!   its own, or whose gateway tells nobody its process;
 //! - workers whose gateway died before any run that remembers had seen them under it and known it, or that a row of another gateway
-//!   named by mistake meanwhile, where whoever adopted them shows nothing of it;
+//!   named by mistake meanwhile, where what adopted them shows nothing of it;
 //! - what has strayed from its worker's tree before a run took the tree in hand, or whose run's journal was lost: nothing in the process
 //!   table leads from the one to the other;
 //! - another user's processes, and whatever is under them.

@@ -94,7 +94,7 @@ pub(crate) fn start(world: &mut World, disk: usize, number: u64, watcher: Watche
         leads_session: true,
         on_term: OnTerm::Ignores,
     })?;
-    // Killed before it began, or in the middle: whoever had announced it meant this run.
+    // Killed before it began, or in the middle: the run that announced it meant this one.
     let fuse = world.grips[disk].fuse.take();
     let base = world.disks[disk].sights.clone();
     let losses = world.disks[disk].losses;

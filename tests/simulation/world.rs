@@ -69,7 +69,7 @@ pub(crate) struct Toil {
     pub(crate) claimed: bool,
     /// It has led a session of its own from the beginning.
     pub(crate) leads: bool,
-    /// It was rightly condemned before: whoever finishes it need not wait again.
+    /// It was rightly condemned before: the run that finishes it need not wait again.
     pub(crate) condemned: bool,
     /// A run has seen it as a child of its gateway, and remembers.
     pub(crate) known_to: Vec<usize>,

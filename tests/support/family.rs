@@ -49,7 +49,7 @@ pub(crate) enum Step {
     Start(Part),
     /// The same from a thread that stays.
     StartFromThread(Part),
-    /// Lets some milliseconds pass, so that whoever starts next is seen to be younger.
+    /// Lets some milliseconds pass, so that what starts next is seen to be younger.
     Pause(u64),
     /// Ends at once, without having announced itself. Children stay.
     Exit,
@@ -128,7 +128,7 @@ impl Family {
         self.members.get(tag).unwrap_or_else(|| panic!("nobody called {tag} has announced itself")).0
     }
 
-    /// Sends a signal to a member, and to nobody else.
+    /// Sends a signal to a member, and to no other process.
     pub(crate) fn signal(&self, tag: &str, signal: Signal) {
         let (_, pidfd) = self.members.get(tag).unwrap_or_else(|| panic!("nobody called {tag}"));
         let _gone = pidfd_send_signal(pidfd, signal);
@@ -256,7 +256,7 @@ fn play(part: &Part) -> ! {
     stay()
 }
 
-/// Starts a child and lets it be: whoever waits for it, or doesn't, is the test's subject.
+/// Starts a child and lets it be: what waits for it, if anything does, is the subject of the test.
 fn start(part: &Part) {
     #[expect(clippy::zombie_processes, reason = "zombies are wanted")]
     let _child = command(part).spawn().expect("the test binary starts");

@@ -175,7 +175,7 @@ impl Family {
         self.created.session.as_str()
     }
 
-    pub(crate) fn everybody(&self) -> impl Iterator<Item = &Pinned> {
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Pinned> {
         std::iter::once(&self.worker).chain(&self.descendants)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, PipeWriter};
 use std::process::{Child, Command, Stdio};
 
-/// Idle processes. They all read one pipe; when its other end closes they end by themselves, whatever becomes of whoever started them.
+/// Idle processes. They all read one pipe; when its other end closes they end by themselves, whatever becomes of what started them.
 pub(crate) struct Strangers {
     lifeline: Option<PipeWriter>,
     children: Vec<Child>,

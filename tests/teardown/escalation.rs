@@ -53,7 +53,7 @@ fn a_worker_that_goes_late_leaves_the_rest_what_is_left_of_the_patience() {
 }
 
 #[test]
-fn everybody_is_stopped_before_anybody_is_killed_and_who_forked_meanwhile_is_found() {
+fn all_are_stopped_before_any_is_killed_and_what_was_forked_meanwhile_is_found() {
     let mut cast = Cast::new();
     cast.worker(200).manner = Manner::Deaf;
     cast.actor(201, 200, "child").manner = Manner::Deaf;
@@ -175,7 +175,7 @@ fn a_pid_that_another_process_has_by_now_is_not_signalled() {
 }
 
 #[test]
-fn whoever_is_still_there_is_waited_for() {
+fn what_is_still_there_is_waited_for() {
     let mut cast = Cast::new();
     for worker in [200, 300] {
         cast.worker(worker).manner = Manner::Deaf;

@@ -259,10 +259,10 @@ fn who_was_listed_as_a_child_and_has_another_parent_by_then_is_left_alone() {
 }
 
 #[test]
-fn the_children_of_whoever_has_a_dead_workers_number_by_now_are_not_its_own() {
+fn the_children_of_what_has_a_dead_workers_number_by_now_are_not_its_own() {
     let mut cast = Cast::new();
     cast.worker(200);
-    let child = cast.actor(301, 200, "of whoever is 200 by now").clone();
+    let child = cast.actor(301, 200, "of what is 200 by now").clone();
     let mut play = cast.rehearse();
     play.kernel.actors.remove(&301);
     let mut heir = play.kernel.actors[&200].clone();

@@ -45,7 +45,7 @@ pub(crate) struct FakeKernel {
     pub(crate) now: Awake,
     /// What writing took so far.
     pub(crate) lag: Rc<Cell<Duration>>,
-    /// What the start ticks of a process started now would be; everybody in the play has less.
+    /// What the start ticks of a process started now would be; all processes of the play have less.
     pub(crate) ticks: u64,
     pub(crate) actors: BTreeMap<u32, Actor>,
     /// Those who can't be held, can't be asked for their children, or can't be signalled.
@@ -114,7 +114,7 @@ impl FakeKernel {
         self.living().any(|process| process.identity == *who)
     }
 
-    /// The process is gone; its children go to init, and its number to whoever waits for it.
+    /// The process is gone; its children go to init, and its number to what waits for it.
     pub(crate) fn end(&mut self, pid: u32) {
         if let Some(actor) = self.actors.get_mut(&pid) {
             actor.alive = false;

@@ -69,7 +69,7 @@ async fn building(release: Release) {
     until("its worker is gone", async || (!worker.alive()).then_some(())).await;
 }
 
-/// By the reaper, and by its gateway, whoever asks.
+/// By the reaper, and by its gateway at any request.
 async fn is_kept(gateway: &Gateway, reaper: &Reaper, session: &str) {
     let said = reaper.once().await;
     assert_eq!(said.of(session), ("keep", "starting"), "{}", said.report);
