@@ -217,6 +217,9 @@ pub struct Account {
     /// It was seen at rest.
     #[serde(default)]
     has_rested: bool,
+    /// How many threads it had while something else than its main thread was at work, before it was seen at rest: a job's is among them.
+    #[serde(default)]
+    threads_at_work: Option<u32>,
 }
 
 impl Account {
@@ -238,6 +241,7 @@ impl Account {
             ran_at_rest: first.ran,
             is_aside: false,
             has_rested: false,
+            threads_at_work: None,
         }
     }
 
@@ -253,11 +257,12 @@ impl Account {
     }
 
     /// It was seen at rest for the first time. `later`: what it has begun after its start, which may be of work that began since an earlier
-    /// look and goes on, until that has been quiet for long.
+    /// look and goes on, until that has been quiet for long. So may the threads that it had when an earlier look saw a job at work.
     pub fn rests_with(&mut self, later: Later) -> Option<Work> {
         let has = self.watched.last.has();
+        let without_a_job = self.threads_at_work.map_or(has.threads, |threads| threads.saturating_sub(1));
         let at_rest = AtRest {
-            threads: has.threads.saturating_sub(later.threads),
+            threads: has.threads.saturating_sub(later.threads).min(without_a_job),
             children: has.children.saturating_sub(later.children),
         };
         let work = has.more_than(at_rest);
@@ -289,6 +294,10 @@ impl Account {
         if within > LOOKS_APART {
             self.looked_at_since = at;
         }
+        let is_job = now.main == self.watched.last.main && now.work_now().is_some();
+        if is_job && self.knows_no_rest() {
+            self.threads_at_work = Some(self.threads_at_work.unwrap_or(now.threads).max(now.threads));
+        }
         let work = self.watched.look(now, within).or_else(|| self.ran_for_long(now, at));
         if work.is_none() {
             self.has_rested = true;
@@ -318,7 +327,9 @@ impl Account {
             let last = account.watched.last;
             (last.main, last.threads, last.children, last.commands, last.connections, account.watched.at_rest)
         };
-        let known = |account: &Self| (account.rests_since, account.is_aside, account.has_rested);
+        let known = |account: &Self| {
+            (account.rests_since, account.is_aside, account.has_rested, account.threads_at_work)
+        };
         shown(self) == shown(other) && known(self) == known(other)
     }
 }
@@ -545,6 +556,30 @@ mod tests {
         let mut account = Account::new(ran(1), NONE_LATER, at(0));
         assert_eq!(account.look(ran(1), at(1)), None);
         assert_eq!((account.rests_with(NONE_LATER), account.rests_since), (None, Some(at(0))));
+    }
+
+    #[test]
+    fn a_job_that_was_seen_at_work_before_any_rest_is_no_rest_while_its_thread_is_there() {
+        let at = |minute: u64| Awake::from_nanos(0) + MINUTE * u32::try_from(minute).unwrap();
+        let with_a_job = Activity { threads: 4, ..at_rest() };
+        let at_its_model = Activity { connections: 1, ..with_a_job };
+        let connected = Some(Work::Connected { connections: 1 });
+        let mut account = Account::new(at_its_model, NONE_LATER, at(0));
+        assert_eq!(account.look(at_its_model, at(1)), connected);
+        // It has gone on to a server that takes its time.
+        assert!(account.knows_no_rest());
+        assert_eq!(account.look(with_a_job, at(2)), None);
+        let more = Some(Work::MoreThreads { threads: 4, at_rest: 3 });
+        assert_eq!((account.rests_with(NONE_LATER), account.rests_since), (more, None));
+        assert_eq!((account.look(with_a_job, at(3)), account.rests_since), (more, None));
+        assert_eq!(account.look(at_rest(), at(4)), None);
+        assert_eq!(account.rests_since, Some(at(4)));
+        // Its main thread's own connection is none of a job.
+        let main = MainThread { switches: 91, ..at_rest().main };
+        let mut account = Account::new(at_rest(), NONE_LATER, at(0));
+        assert_eq!(account.look(Activity { main, connections: 1, ..at_rest() }, at(1)), connected);
+        assert_eq!(account.look(Activity { main, ..at_rest() }, at(2)), None);
+        assert_eq!((account.rests_with(NONE_LATER), account.rests_since), (None, Some(at(2))));
     }
 
     #[test]
