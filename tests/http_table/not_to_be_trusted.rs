@@ -172,6 +172,19 @@ async fn a_compressed_table_is_refused() {
     assert_eq!(view, refused(&why));
 }
 
+/// A worker that its gateway started since would be in no row of it.
+#[tokio::test]
+async fn a_table_out_of_a_cache_is_refused() {
+    let (server, view) = self::view(with_status("200 OK", "Age: 61\r\n", TABLE)).await;
+    let why = format!(
+        "a cache before {} answered with what was 61 s ago: have it pass these requests on, or put the gateway's own address into url",
+        server.host_and_port()
+    );
+    assert_eq!(view, refused(&why));
+    let (_, passed_on) = self::view(with_status("200 OK", "Age: 0\r\n", TABLE)).await;
+    assert!(is_current(&passed_on));
+}
+
 #[tokio::test]
 async fn a_table_that_breaks_the_contract_is_refused_with_row_and_field() {
     let (_, view) = view(ok(r#"{"version":1,"sessions":[{"id":"a"},{"id":"a"}]}"#)).await;

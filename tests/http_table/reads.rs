@@ -13,7 +13,7 @@ async fn a_read_asks_for_the_table_and_nothing_else() {
     let mut gateway = gateway_at(&server.url("/api/table"), PATIENT);
     assert!(is_current(&gateway.read_table().await));
     let expected = format!(
-        "GET /api/table HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\n\r\n",
+        "GET /api/table HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\ncache-control: no-cache\r\n\r\n",
         server.host_and_port(),
         env!("CARGO_PKG_VERSION")
     );

@@ -44,7 +44,7 @@ async fn a_reap_posts_the_instance_it_saw_and_the_reason_and_no_more() {
     assert_eq!(said, CloseAnswer::Reaped);
     let body = r#"{"instance":"run \"1\"","reason":"orphaned"}"#;
     let expected = format!(
-        "POST /table/a%2Fb/reap HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\n\
+        "POST /table/a%2Fb/reap HTTP/1.1\r\nhost: {}\r\naccept: application/json\r\nuser-agent: gateway-reaper/{}\r\ncache-control: no-cache\r\n\
          authorization: Bearer s3cret\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
         server.host_and_port(),
         env!("CARGO_PKG_VERSION"),

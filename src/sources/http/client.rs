@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
+    ACCEPT, AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue,
+    USER_AGENT,
 };
 use hyper::{Method, Request, StatusCode};
 
@@ -24,6 +25,7 @@ use crate::domain::table::Listener;
 use crate::text::excerpt;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("gateway-reaper/", env!("CARGO_PKG_VERSION")));
 /// Memory that is reserved at once for a body that announces its length; a larger announcement reserves no more.
 const SET_ASIDE_BYTES: u64 = 1024 * 1024;
@@ -209,6 +211,7 @@ impl HttpClient {
         let (head, body) = answer.into_parts();
         let (listener, peer) = (connection.listener(), connection.peer());
         let body = if head.status.is_success() {
+            must_be_new(&head.headers)?;
             let body = deadline.within(Phase::Body, whole(body, limit)).await??;
             self.kept = Some(connection);
             body
@@ -260,6 +263,7 @@ impl HttpClient {
         headers.insert(HOST, host);
         headers.insert(ACCEPT, JSON);
         headers.insert(USER_AGENT, AGENT);
+        headers.insert(CACHE_CONTROL, NO_CACHE);
         if let Some(bearer) = &self.bearer {
             headers.insert(AUTHORIZATION, bearer.clone());
         }
@@ -268,6 +272,17 @@ impl HttpClient {
 
     pub(super) fn error(&self, problem: HttpProblem) -> HttpError {
         HttpError { at: self.address.at().into(), problem }
+    }
+}
+
+/// A cache on the way tells what was: a session or a worker that began since isn't in it. The answer of one that passes requests on has
+/// the age 0.
+pub(super) fn must_be_new(headers: &HeaderMap) -> Result<(), HttpProblem> {
+    match headers.get(AGE) {
+        Some(age) if age != "0" => {
+            Err(HttpProblem::Stale { age: excerpt(&String::from_utf8_lossy(age.as_bytes()), QUOTED) })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -42,6 +42,11 @@ pub enum HttpProblem {
     Unaskable,
     /// Not an HTTP/1 answer; the part that isn't.
     Malformed(Box<str>),
+    /// A cache answered with what was.
+    Stale {
+        /// The seconds that it gives as the answer's age.
+        age: Box<str>,
+    },
     /// The body ended early, or its framing was broken.
     CutShort {
         /// Bytes that came.
@@ -81,6 +86,7 @@ impl HttpError {
         match self.problem {
             HttpProblem::Unwelcome(_)
             | HttpProblem::Malformed(_)
+            | HttpProblem::Stale { .. }
             | HttpProblem::CutShort { .. }
             | HttpProblem::TooLarge { .. } => true,
             HttpProblem::Unresolved(_)
@@ -122,6 +128,10 @@ impl fmt::Display for HttpError {
             }
             HttpProblem::Closed => write!(f, "{at} closed the connection without an answer"),
             HttpProblem::Malformed(what) => write!(f, "{at} does not speak HTTP/1.1: {what}"),
+            HttpProblem::Stale { age } => write!(
+                f,
+                "a cache before {at} answered with what was {age} s ago: have it pass these requests on, or put the gateway's own address into url"
+            ),
             HttpProblem::CutShort { got } => {
                 write!(f, "the answer from {at} was cut short after {got} bytes")
             }

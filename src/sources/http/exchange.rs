@@ -6,7 +6,7 @@ use bytes::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::client::{HttpClient, Response, whole};
+use super::client::{HttpClient, Response, must_be_new, whole};
 use super::connection::Connection;
 use super::deadline::Deadline;
 use super::error::{HttpError, HttpProblem, Phase};
@@ -55,6 +55,7 @@ impl<'a> Exchange<'a> {
         request.headers_mut().extend(headers.iter().cloned().map(|(name, value)| (Some(name), value)));
         let answer = self.deadline.within(Phase::Answer, self.connection.send(request)).await??;
         let (head, body) = answer.into_parts();
+        must_be_new(&head.headers)?;
         let body = self.deadline.within(Phase::Body, whole(body, limit)).await??;
         let (listener, peer) = (self.connection.listener(), self.connection.peer());
         Ok(Response { status: head.status, headers: head.headers, body, listener, peer })
