@@ -2,7 +2,7 @@
 //!
 //! [`fields`]: what each field of a row does. [`owners`], [`marks`] and [`namespaces`]: who owns a worker. [`orphans`], [`parentless`] and [`leftovers`]: the kinds. [`grace`] and [`gateway_clocks`]: how long
 //! somebody has been one. [`protected`] and [`claims`]: whom nothing can condemn, and tables that lie. [`gateways`]: tables that can't be
-//! trusted, and gateways that come in numbers. [`quota`], [`memory`], [`remnants`], [`settled`]: what goes from one run to the next.
+//! trusted, and gateways that come in numbers; [`successors`]: several processes of one. [`quota`], [`memory`], [`remnants`], [`settled`]: what goes from one run to the next.
 #![expect(clippy::expect_used, clippy::panic, reason = "that is how a test fails")]
 
 #[path = "../support/world.rs"]
@@ -26,3 +26,4 @@ mod protected;
 mod quota;
 mod remnants;
 mod settled;
+mod successors;

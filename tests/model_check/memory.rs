@@ -68,6 +68,7 @@ impl Memory {
             claims_after: clock.claims_after.map(age),
             started: clock.started.map(age),
         };
+        assert!(memory.former.is_empty(), "a process that is gone is remembered: {:?}", memory.former);
         Self {
             process: memory.process.map(token_of),
             run: memory.run.as_ref().map(|known| match known {
@@ -109,6 +110,8 @@ impl Memory {
             // Whether a close had an effect changes what is told, and nothing that is done.
             closes: std::collections::BTreeMap::new(),
             process: self.process.map(gateway),
+            // A gateway begins again when its process is gone.
+            former: Vec::new(),
             run: self.run.map(|run| GatewayRun::Instance(run_name(run).into())),
             sessions: self.sessions.iter().map(clock).collect(),
             restart: self.restart.iter().map(|name| id(*name).into()).collect(),

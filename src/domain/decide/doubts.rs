@@ -16,7 +16,7 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
         ));
     }
     let mut gateways = may_have_started(world, process, position).into_iter();
-    gateways.find_map(|gateway| of(world, gateway, process)).or_else(|| former(world, process))
+    gateways.find_map(|gateway| of(world, gateway, process)).or_else(|| former(world, process, position))
 }
 
 /// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of
@@ -27,12 +27,23 @@ pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position
         let doubt = of(world, gateway, process);
         doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
     });
-    distrust.or_else(|| former(world, process))
+    distrust.or_else(|| former(world, process, position))
 }
 
-fn former(world: &World<'_>, process: &Process) -> Option<Keep> {
-    let former = world.forgotten_gateway_of(process);
-    former.map(|_| no_process())
+/// Whether a gateway's process that gives no table any more, and is there, may still want it: the one that it was seen below; where it was
+/// seen below none, any that is older.
+fn former(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    if world.forgotten_gateway_of(process).is_some() {
+        return Some(no_process());
+    }
+    if position.gateway().is_some() || world.seen_below(process).is_some() {
+        return None;
+    }
+    let gateways = may_have_started(world, process, position).into_iter();
+    let mut former = gateways.flat_map(|gateway| &world.gateways[gateway].former);
+    let it = former.find(|former| former.start_ticks <= process.identity.start_ticks)?;
+    let why = format!("process {}, which its gateway had before, is still there and may want it", it.pid);
+    Some(Keep::UnknownState(why.into()))
 }
 
 /// Without its gateway's process nothing tells whether a worker is wanted.

@@ -30,6 +30,8 @@ pub(super) struct Gateway<'a> {
     pub(super) process: Option<ProcessIdentity>,
     /// Where none is known in this run: the remembered one, if that very process is still there.
     pub(super) lost: Option<ProcessIdentity>,
+    /// Others that it had before and that aren't known to be gone.
+    pub(super) former: Vec<ProcessIdentity>,
     pub(super) standing: Standing<'a>,
     /// The rows of its current table.
     pub(super) rows: &'a [Session],
@@ -83,6 +85,7 @@ impl<'a> Gateway<'a> {
             memory,
             process,
             lost,
+            former: former(gateway, view, memory),
             standing,
             rows,
             contradiction: contradiction(gateway, process, view),
@@ -226,6 +229,26 @@ fn lost(
     view.alive(&remembered).map(|process| process.identity)
 }
 
+/// So many are remembered: those that answer in turn are a handful.
+const MOST_FORMER: usize = 64;
+
+/// The processes that a gateway had before another one was found, as far as they may be there. One that is only not in view may be.
+fn former(
+    gateway: &GatewayObservation,
+    view: &ProcessView,
+    memory: Option<&GatewayMemory>,
+) -> Vec<ProcessIdentity> {
+    let process = process_of(gateway, view);
+    let before = memory.and_then(|memory| memory.process).filter(|_| process.is_some());
+    let may_be_there = |it: &ProcessIdentity| match view.get(it.pid) {
+        Some(_) => view.alive(it).is_some(),
+        None => !view.gone.contains(&it.pid),
+    };
+    let earlier = memory.into_iter().flat_map(|memory| memory.former.iter().copied());
+    let had = before.into_iter().chain(earlier.filter(|it| Some(*it) != before));
+    had.filter(|it| Some(*it) != process && may_be_there(it)).take(MOST_FORMER).collect()
+}
+
 /// Whatever anything says is a gateway's process: never signalled.
 pub(super) fn may_be_gateways<'a>(
     seen: &Observation,
@@ -234,8 +257,10 @@ pub(super) fn may_be_gateways<'a>(
     let pids = |gateway: &GatewayObservation| {
         let found = gateway.process.map(|process| process.pid);
         let said = gateway.table.current().and_then(|table| table.gateway_pid);
-        let lost = lost(gateway, &seen.processes, memory(&gateway.name)).map(|process| process.pid);
-        [found, said, lost]
+        let memory = memory(&gateway.name);
+        let lost = lost(gateway, &seen.processes, memory).map(|process| process.pid);
+        let former = former(gateway, &seen.processes, memory).into_iter().map(|process| process.pid);
+        [found, said, lost].into_iter().flatten().chain(former).collect::<Vec<_>>()
     };
-    seen.gateways.iter().flat_map(pids).flatten().collect()
+    seen.gateways.iter().flat_map(pids).collect()
 }

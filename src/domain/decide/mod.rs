@@ -189,6 +189,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let is_current = gateway.distrust().is_none();
         let mut remembered = GatewayMemory {
             process: gateway.process.or_else(|| gateway.memory?.process),
+            former: gateway.former.clone(),
             run: gateway.remembered_run().cloned().filter(|_| !is_current).or_else(|| gateway.run()),
             // Of a look that was stopped in the middle, its table may have waited to be read.
             looked: is_current

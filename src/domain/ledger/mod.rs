@@ -43,6 +43,9 @@ pub struct Ledger {
 pub struct GatewayMemory {
     /// Its process.
     pub process: Option<ProcessIdentity>,
+    /// Processes that it had before and that may still be there: each goes on with the sessions that it has, or answers in turn with others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<ProcessIdentity>,
     /// The run of the gateway in which the sessions were seen: its instance, else its process identity.
     pub run: Option<GatewayRun>,
     /// Grace clocks of detached sessions.
@@ -80,7 +83,8 @@ impl GatewayMemory {
             (now, then) => now.is_some() != then.is_some(),
         };
         (self.in_use.is_empty() || !apart)
-            && (&self.process, &self.run, &self.sessions) == (&other.process, &other.run, &other.sessions)
+            && (&self.process, &self.former) == (&other.process, &other.former)
+            && (&self.run, &self.sessions) == (&other.run, &other.sessions)
             && (&self.restart, &self.in_use) == (&other.restart, &other.in_use)
             && self.workers.len() == other.workers.len()
             && self.workers.iter().zip(&other.workers).all(|(now, before)| now.is_told_by(before))

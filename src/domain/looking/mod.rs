@@ -214,7 +214,8 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         let families = families.map(|family| family.worker);
         let unfinished = memory.unfinished.iter();
         let begun = unfinished.flat_map(|begun| begun.members.iter().chain([&begun.worker]).copied());
-        workers.chain(families).chain(begun).collect::<BTreeSet<_>>().into_iter().collect()
+        let former = memory.gateways.values().flat_map(|gateway| gateway.former.iter().copied());
+        workers.chain(families).chain(begun).chain(former).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Ends the run: when every process was last looked at, and whose loss needs no further whole look.

@@ -172,13 +172,17 @@ impl<'a> Oracle<'a> {
             world.seen.gateways[gateway].process.is_some_and(|process| process.pid == pid)
                 || said == Some(pid)
         };
-        // One that was found again may be another process by now, and what it was before is none any more.
+        // One that was found again may be another process by now; what it was before may go on with its sessions.
+        let is_former = |gateway: usize| self.formers(gateway).iter().any(|former| former.pid == pid);
         let lost = self.count().filter(|gateway| self.gateway(*gateway).is_none());
         let memories = lost.filter_map(|gateway| self.memory(gateway));
         let was_gateway = memories.filter_map(|memory| memory.process).any(|process| {
             process.pid == pid && self.find(pid).is_some_and(|found| found.identity == process)
         });
-        [1, 80, 90].contains(&pid.get()) || self.count().any(is_gateway) || was_gateway
+        [1, 80, 90].contains(&pid.get())
+            || self.count().any(is_gateway)
+            || self.count().any(is_former)
+            || was_gateway
     }
 
     fn is_protected(&self, gateway: usize, process: &Process) -> bool {

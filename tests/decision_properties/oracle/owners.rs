@@ -166,7 +166,7 @@ impl<'a> Oracle<'a> {
         if self.may_have_started(process, place).iter().any(may_still_have_it) {
             return NOT_TRUSTED;
         }
-        if self.was_below_a_forgotten_gateway(process) {
+        if self.is_of_a_former_gateway(process, place) {
             return UNKNOWN;
         }
         match place {
@@ -181,7 +181,17 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// It was seen below a process that is there, and that is and was none of the configured gateways.
+    /// A process that gives no table, of a gateway that may have started it, may be there: one that it was seen below, and that is and was
+    /// none of the configured gateways; or, of one that was seen below none and is below none, any that is older than it.
+    fn is_of_a_former_gateway(&self, process: &'a Process, place: Place) -> bool {
+        let is_apart =
+            !matches!(place, Place::Child(_) | Place::Below(_)) && self.seen_below(process).is_none();
+        let is_older = |former: &ProcessIdentity| former.start_ticks <= process.identity.start_ticks;
+        let may_want_it = |gateway: usize| self.formers(gateway).iter().any(is_older);
+        self.was_below_a_forgotten_gateway(process)
+            || (is_apart && self.may_have_started(process, place).into_iter().any(may_want_it))
+    }
+
     fn was_below_a_forgotten_gateway(&self, process: &Process) -> bool {
         let was = self
             .seen_below(process)
@@ -211,7 +221,7 @@ impl<'a> Oracle<'a> {
                 return UNKNOWN;
             }
         }
-        if self.was_below_a_forgotten_gateway(process) {
+        if self.is_of_a_former_gateway(process, place) {
             return UNKNOWN;
         }
         match place {
@@ -364,6 +374,23 @@ impl<'a> Oracle<'a> {
     pub(super) fn lost(&self, gateway: usize) -> Option<ProcessIdentity> {
         let was = self.memory(gateway)?.process.filter(|_| self.gateway(gateway).is_none())?;
         self.find(was.pid).map(|found| found.identity).filter(|found| *found == was)
+    }
+
+    /// What it had before another process was found, unless that is known to be gone.
+    pub(super) fn formers(&self, gateway: usize) -> Vec<ProcessIdentity> {
+        let Some(memory) = self.memory(gateway) else { return Vec::new() };
+        let view = &self.0.world.seen.processes;
+        let mut formers = memory.former.clone();
+        if self.gateway(gateway).is_some() {
+            formers.extend(memory.process);
+        }
+        formers.retain(|former| Some(*former) != self.gateway(gateway));
+        formers.retain(|former| {
+            let is_another =
+                view.get(former.pid).is_some_and(|found| found.zombie || found.identity != *former);
+            !is_another && !view.gone.contains(&former.pid)
+        });
+        formers
     }
 
     fn all_rows(&self) -> impl Iterator<Item = RowId> {

@@ -52,6 +52,7 @@ fn worker_memory() -> impl Strategy<Value = RandomWorker> {
 #[derive(Debug, Clone)]
 pub(super) struct RandomMemory {
     process: Option<u32>,
+    former: Vec<u32>,
     run: Option<&'static str>,
     sessions: Vec<Option<SessionClock>>,
     restart: Vec<&'static str>,
@@ -64,13 +65,16 @@ pub(super) fn memory(own: u32) -> impl Strategy<Value = RandomMemory> {
     let run =
         option::weighted(0.9, prop_oneof![8 => Just("run 1"), 1 => Just("run 2"), 1 => Just("process")]);
     let process = option::weighted(0.8, select(vec![own, own, 120]));
+    let former = prop_oneof![3 => Just(Vec::new()), 1 => subsequence(vec![61, 70, 75, 100, 110], 1..3)];
+    let process = (process, former);
     let sessions = vec(option::weighted(0.7, session_clock()), IDS.len());
     let workers = vec(option::weighted(0.5, worker_memory()), WORKERS.len());
     let restart = subsequence(IDS.to_vec(), 0..IDS.len());
     let in_use = (subsequence(IDS.to_vec(), 0..IDS.len()), option::weighted(0.8, moment()));
     (process, run, sessions, restart, in_use, workers).prop_map(
-        |(process, run, sessions, restart, (in_use, looked), workers)| RandomMemory {
+        |((process, former), run, sessions, restart, (in_use, looked), workers)| RandomMemory {
             process,
+            former,
             run,
             sessions,
             restart,
@@ -94,6 +98,7 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
         });
         let mut remembered = GatewayMemory {
             process: memory.process.map(identity),
+            former: memory.former.into_iter().map(identity).collect(),
             run,
             looked: memory.looked,
             ..GatewayMemory::default()
