@@ -126,6 +126,8 @@ pub(crate) enum Turnabout {
     Starts,
     /// Another run in the same process (exec): PID and start ticks stay, the instance doesn't.
     Execs,
+    /// Another process takes over; the old one goes on for so long with the sessions in use.
+    Drains(u64),
     /// Answers nothing for so long.
     Hangs(u64),
     /// The table is like that for so long.

@@ -87,7 +87,7 @@ fn trouble(rng: &mut Rng, setup: &Setup, events: &mut Vec<(u64, Event)>, at: u64
     if rng.percent(30) {
         events.push((at, Event::Reaper(reaper, Mishap::LosesState)));
     }
-    match rng.below(9) {
+    match rng.below(10) {
         0..=1 => events.push((at, table(TableFault::Unauthorized, span))),
         2 => events.push((at, table(TableFault::Listed, span))),
         3 => events.push((at, table(TableFault::Closed, blink))),
@@ -98,6 +98,7 @@ fn trouble(rng: &mut Rng, setup: &Setup, events: &mut Vec<(u64, Event)>, at: u64
             events.push((at, Event::Reaper(reaper, Mishap::Frozen(span))));
             events.push((at, Event::Gateway(gateway, Turnabout::Hangs(span))));
         }
+        8 => events.push((at, Event::Gateway(gateway, Turnabout::Drains(rng.between(1, 300) * 1000)))),
         _ => {
             events.push((at, Event::Gateway(gateway, Turnabout::Crashes)));
             events.push((at + rng.between(100, 30_000), Event::Gateway(gateway, Turnabout::Starts)));

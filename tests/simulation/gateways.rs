@@ -133,6 +133,7 @@ impl World {
         for session in self.sessions.iter_mut().filter(|session| session.gateway == index) {
             session.life = match session.life {
                 Life::Live if takes_back => Life::Suspended,
+                Life::Draining => Life::Draining,
                 _ => Life::Closed,
             };
             session.settles(now);

@@ -386,6 +386,7 @@ impl World {
                 }
             }
             Turnabout::Starts => self.start_gateway(index),
+            Turnabout::Drains(span) => self.replace_gateway(index, span),
             Turnabout::Execs => {
                 if self.gateways[index].process.is_some() {
                     self.gateways[index].run += 1;
@@ -402,6 +403,9 @@ impl World {
                     && std::mem::replace(&mut toil.blurred, true)
                 {
                     return;
+                }
+                if fault == TableFault::Anonymous {
+                    self.end_draining(index);
                 }
                 let is_late = fault == TableFault::Closed && self.gateways[index].blinked;
                 self.gateways[index].blinked |= fault == TableFault::Closed;
@@ -425,7 +429,7 @@ impl World {
 
     fn reboot(&mut self) {
         for index in 0..self.gateways.len() {
-            self.gateways[index].process = None;
+            (self.gateways[index].process, self.gateways[index].draining) = (None, None);
             self.lose_sessions(index);
         }
         self.foreign = None;

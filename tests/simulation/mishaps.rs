@@ -33,6 +33,9 @@ impl World {
                 toil.known_to.retain(|known| *known != disk);
             }
             self.inventory.clear();
+            for index in 0..self.gateways.len() {
+                self.end_draining(index);
+            }
         }
     }
 
@@ -45,6 +48,7 @@ impl World {
             gateway.hangs_until = now;
             gateway.table_fault = None;
             gateway.close_fault = None;
+            self.end_draining(index);
             self.start_gateway(index);
         }
         for disk in 0..self.disks.len() {

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod disk;
+pub(crate) mod drains;
 pub(crate) mod event;
 pub(crate) mod field;
 pub(crate) mod gateways;

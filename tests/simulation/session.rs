@@ -16,6 +16,8 @@ pub(crate) enum Life {
     /// Its worker is there before its row is.
     Unlisted,
     Live,
+    /// Its gateway's process gives no table any more, and goes on with it.
+    Draining,
     /// Its gateway is down; the next run takes it back.
     Suspended,
     /// Its gateway closed it.

@@ -41,6 +41,8 @@ pub(crate) enum Happening {
 pub(crate) struct Gateway {
     /// Its process, while it runs.
     pub(crate) process: Option<Serial>,
+    /// One that was replaced and goes on with sessions.
+    pub(crate) draining: Option<Serial>,
     /// Counts its runs.
     pub(crate) run: u64,
     pub(crate) hangs_until: u64,
@@ -132,6 +134,7 @@ impl World {
     pub(crate) fn new(setup: Setup, seed: u64, told: bool) -> Self {
         let gateways = setup.gateways.iter().map(|gateway| Gateway {
             process: None,
+            draining: None,
             run: 0,
             hangs_until: 0,
             table_fault: None,
@@ -316,6 +319,7 @@ impl World {
         }
         if let Kind::Gateway(index) = kind {
             self.gateway_died(index, serial);
+            self.drained(index, serial);
         } else if kind == Kind::ForeignGateway {
             self.foreign = None;
         }
