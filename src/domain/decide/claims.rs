@@ -64,10 +64,8 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
         Some(Ok(worker)) => worker,
         None => None,
     };
-    // The worker of a shell that the row names may carry the key of another row.
-    let worker = worker.filter(|worker| {
-        Some(worker.identity.pid) == named || is_of_row_alone(owners, row, worker.identity.pid)
-    });
+    // The worker of a shell that the row names may carry the key of another gateway's row.
+    let worker = worker.filter(|worker| is_of_row_alone(owners, row, worker.identity.pid));
     let foreign = |process: &&Process| {
         let pid = process.identity.pid;
         owners.foreign_below(pid).map(|other| Protection::Above { pid, other })
