@@ -525,6 +525,41 @@ fn a_wrapper_that_its_row_names_stands_for_the_one_worker_in_it() {
     assert_eq!(fate(world, rows), "keep: protected", "it carries another row's key");
 }
 
+/// A restarted gateway took it back: the shell was adopted, and no look saw what is in it.
+#[test]
+fn where_a_row_names_a_shell_its_worker_is_looked_for_in_that_shell() {
+    let mut world = World::new();
+    world.process(60, 1, "a program that adopts");
+    world.process(199, 60, "sh -c python3 -m worker --session-key b; true");
+    world.worker(201, "x", 100);
+    world.rows([with_worker(attached("b"), 199)]);
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(201), UNKNOWN);
+    assert_eq!(looked.0.to_look_below(), [199, 201].map(pid));
+    world.worker(200, "b", 199);
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(201), OWNERLESS);
+    assert_eq!(looked.0.to_look_below(), []);
+}
+
+#[test]
+fn the_worker_in_a_shell_that_a_row_names_is_not_ended_with_it_where_another_gateways_row_has_its_key() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.process(199, 100, "sh -c python3 -m worker --session-key a; true");
+    world.worker(200, "a", 199);
+    assert_eq!(goes_with_a(&mut world.clone(), with_worker(detached("a"), 199)), [200]);
+    world.table("other").sessions = vec![attached("a")];
+    world.rows([with_worker(detached("a"), 199)]).look();
+    let looked = world.look_after(3_600);
+    let gw = &looked.0.gateways[0];
+    let warrants: Vec<_> =
+        looked.0.warrants().filter(|(_, warrant, _)| *warrant.gateway() == gw.name).collect();
+    for (_, warrant, _) in warrants {
+        assert_eq!((warrant.worker(), warrant.remnants()), (None, &[][..]));
+    }
+}
+
 #[test]
 fn every_process_that_matches_and_is_not_judged_with_its_session_is_listed() {
     let mut world = World::new();

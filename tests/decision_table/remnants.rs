@@ -36,6 +36,19 @@ fn what_is_left_of_a_dead_workers_tree_is_ended_at_once() {
 }
 
 #[test]
+fn a_copy_of_a_worker_that_is_kept_again_is_listed_with_it() {
+    let mut world = interrupted();
+    world.worker(200, "x", 100);
+    world.worker(300, "x", 1);
+    let looked = world.rows([attached("b")]).look();
+    assert_eq!(looked.fate_of_worker(200), "keep: unknown-state", "it may be the worker of b");
+    assert_eq!(looked.why_worker(300), looked.why_worker(200));
+    let looked = world.rows([]).look();
+    assert_eq!(looked.fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
+    assert_eq!(looked.fate_of_worker(300), "not judged", "it goes with that");
+}
+
+#[test]
 fn once_nothing_is_left_it_is_forgotten() {
     let mut world = interrupted();
     world.die(300, 1);

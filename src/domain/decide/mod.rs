@@ -41,7 +41,7 @@ use super::orphan::OrphanKind;
 use super::outside::LOOK_EVERY;
 use super::policy::Rules;
 use super::process::ProcessIdentity;
-use super::table::{Told, Transport};
+use super::table::{Session, Told, Transport};
 use super::time::Awake;
 use super::verdict::{Judged, Keep, Subject, Verdict};
 use super::veto::{Scope, Vetoes};
@@ -56,7 +56,7 @@ pub struct Decision {
     pub ledger: Ledger,
     /// That an operator forbids everything now, and until when.
     pub paused: Option<Box<str>>,
-    /// Workers below which the missing worker of a row may run, where another worker is kept because it may be that one.
+    /// Workers and shells below which the missing worker of a row may run, where another worker is kept because it may be that one.
     unsearched: Vec<Pid>,
 }
 
@@ -132,7 +132,7 @@ impl Decision {
     }
 
     /// The processes below which has to be looked before anything is done, and then decided once more: those that are due to be ended, because
-    /// another session's worker may be in there; and where a row's worker isn't found, all workers of its gateway.
+    /// another session's worker may be in there; and where a row's worker isn't found, all workers of its gateway and the shells that rows name.
     pub fn to_look_below(&self) -> Vec<Pid> {
         let judged = self.gateways.iter().flat_map(|gateway| &gateway.judged);
         let due = judged.filter_map(|judged| match &judged.verdict {
@@ -206,7 +206,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         found.extend(workers.into_iter().chain(idle));
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
-        ledger.unfinished.extend(remnants::judge(&world, index, unfinished, &mut found));
+        ledger.unfinished.extend(remnants::judge(&world, &owners, index, unfinished, &mut found));
         quota::defer(gateway.rules.policy.max_reaps, &mut found);
         gateways.push(GatewayPlan {
             name: name.clone(),
@@ -225,7 +225,14 @@ fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
     let missing = (0..world.gateways.len()).filter(|index| world.row_without_worker(*index).is_some());
     let gateways = missing.map(|index| &world.gateways[index]);
     let asked = gateways.filter(|gateway| gateway.workers().any(in_doubt));
-    asked.flat_map(Gateway::workers).collect::<BTreeSet<_>>().into_iter().collect()
+    // Its row may name the shell that it runs in, wherever that is.
+    let shells = |gateway: &Gateway<'_>| {
+        let named = gateway.rows.iter().filter_map(Session::named_worker);
+        let shells = named.filter(|pid| !gateway.takes(*pid) && world.alive(*pid).is_some());
+        shells.collect::<Vec<_>>()
+    };
+    let roots: BTreeSet<Pid> = asked.flat_map(|gateway| gateway.workers().chain(shells(gateway))).collect();
+    roots.into_iter().collect()
 }
 
 /// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::owners::{Owner, Owners};
 use super::position::Position;
-use super::world::World;
+use super::world::{Gateway, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::Unfinished;
-use crate::domain::process::ProcessIdentity;
+use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
 use crate::domain::warrant::Warrant;
 
@@ -57,6 +57,7 @@ fn is_left(
 /// Adds what is left to what was found, and returns the teardowns that are still unfinished.
 pub(super) fn judge(
     world: &World<'_>,
+    owners: &Owners<'_>,
     index: usize,
     left: Vec<Unfinished>,
     found: &mut Vec<Judged>,
@@ -65,7 +66,7 @@ pub(super) fn judge(
         return left;
     }
     let places = Places::new(found);
-    left.into_iter().filter(|left| goes_on(world, index, left, &places, found)).collect()
+    left.into_iter().filter(|left| goes_on(world, owners, index, left, &places, found)).collect()
 }
 
 /// Where sessions and workers are in what was found.
@@ -92,6 +93,7 @@ impl Places {
 /// Has what is left end with whatever it belongs to, and says whether the teardown is still unfinished.
 fn goes_on(
     world: &World<'_>,
+    owners: &Owners<'_>,
     index: usize,
     left: &Unfinished,
     places: &Places,
@@ -101,7 +103,11 @@ fn goes_on(
     let session = left.asked.as_ref().and_then(|session| places.sessions.get(session));
     let place = if worker_lives { places.workers.get(&left.worker.pid).or(session) } else { session };
     match (place, world.gateways[index].distrust()) {
-        (Some(&index), _) => add(left, worker_lives, &mut found[index].verdict),
+        (Some(&place), _) => {
+            let is_unfinished = add(left, worker_lives, &mut found[place].verdict);
+            list_copies(owners.told_by(index), &world.gateways[index], left, place, found);
+            is_unfinished
+        }
         // Whether the gateway closed the session, or refused to, is for its table to say.
         (None, Some(why)) if !worker_lives && left.asked.is_some() => {
             let keep = Keep::TableNotTrusted(why.into());
@@ -120,6 +126,28 @@ fn goes_on(
         }
         // The worker lives and isn't judged: it belongs to a session of the table, unless there is no table to say so.
         (None, distrust) => distrust.is_some(),
+    }
+}
+
+/// Lists the copies of a worker that is kept, with its reason: they look like workers, and go with no session.
+fn list_copies(
+    told: &[&Process],
+    gateway: &Gateway<'_>,
+    left: &Unfinished,
+    place: usize,
+    found: &mut Vec<Judged>,
+) {
+    let (Subject::Worker { .. }, Verdict::Keep(keep)) = (&found[place].subject, &found[place].verdict) else {
+        return;
+    };
+    let keep = keep.clone();
+    for copy in told.iter().filter(|worker| left.members.contains(&worker.identity)) {
+        let identity = copy.identity;
+        if found.iter().any(|judged| judged.subject.worker_pid() == Some(identity.pid)) {
+            continue;
+        }
+        let key = gateway.key_of(identity.pid).map(Into::into);
+        found.push(Judged::keep(Subject::Worker { key, identity }, copy.rss_bytes, keep.clone()));
     }
 }
 
