@@ -234,7 +234,13 @@ impl Sweep {
         Ok((seen, decision, now))
     }
 
-    /// Decides; where what is below a process matters, once more with all of that in view.
+    /// Decides; where something is due, once more on fresher processes.
+    ///
+    /// The interface has everything that a decision rested on, and that can be read without the gateway, read again before the first signal.
+    /// This is where it is: the first decision only says what is due, so that a poll at which nothing is due reads nothing twice. What is due,
+    /// what is below it and what is marked as its own is then read again, and only the second decision makes the warrants that are used. It
+    /// is the same function, so nothing that it asks can be left out the second time. From there to a signal `recheck` does the same once
+    /// [`GOOD_FOR`](crate::domain::warrant::GOOD_FOR) has passed, then with the tables, and each process is compared once more when it is held.
     fn decide(
         &mut self,
         seen: &mut Observation,
