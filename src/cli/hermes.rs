@@ -42,7 +42,7 @@ fn install(args: &Args, home_args: &HomeArgs) -> Result<Exit, Failure> {
         });
         output::print_raw(&format!("{report}\n"))?;
     } else {
-        output::print_raw(&tell_installed(&home, &installed))?;
+        output::print_text(args, &tell_installed(&home, &installed))?;
     }
     if let Some(why) = by_hand {
         tell_lines(&home, why, "add these lines to it, or to the lists that are there:");
@@ -140,7 +140,7 @@ fn uninstall(args: &Args, home_args: &HomeArgs) -> Result<Exit, Failure> {
         });
         output::print_raw(&format!("{report}\n"))?;
     } else {
-        output::print_raw(&tell_uninstalled(&home, &uninstalled))?;
+        output::print_text(args, &tell_uninstalled(&home, &uninstalled))?;
     }
     if let Some(why) = by_hand {
         tell_lines(&home, why, "take this name out of it:");

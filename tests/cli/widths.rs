@@ -39,7 +39,12 @@ fn scene() -> (Gateway, Place) {
 fn every_output_fits_80_and_40_columns_and_is_whole_in_a_file() {
     let (_gateway, place) = scene();
     assert_eq!(place.once([]).code, Some(3));
-    let commands: [&[&str]; 12] = [
+    let home = place.path("hermes");
+    for folder in ["cron", "logs", "memories", "sessions"] {
+        std::fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    let home = home.to_str().unwrap();
+    let commands: [&[&str]; 16] = [
         &["status"],
         &["status", "--due", "2h"],
         &["once", "--dry-run"],
@@ -52,6 +57,10 @@ fn every_output_fits_80_and_40_columns_and_is_whole_in_a_file() {
         &["status"],
         &["doctor"],
         &["check"],
+        &["hermes", "status", "--home", home],
+        &["hermes", "install", "--home", home],
+        &["hermes", "status", "--home", home],
+        &["hermes", "uninstall", "--home", home],
     ];
     for columns in [80, 40] {
         for command in commands {

@@ -13,7 +13,7 @@ use crate::hermes::{self, Home, Loaded, PluginState, Running, Status, plugin};
 pub(super) fn run(args: &Args, home: &Home) -> Result<Exit, Failure> {
     let status = hermes::status(home)?;
     let text = if args.json { format!("{}\n", report(home, &status)) } else { tell(home, &status) };
-    output::print_raw(&text)?;
+    output::print_text(args, &text)?;
     Ok(if status.is_complete() { Exit::Done } else { Exit::NotReaped })
 }
 
