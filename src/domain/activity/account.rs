@@ -35,7 +35,7 @@ pub struct Account {
     /// It was seen at rest.
     #[serde(default)]
     has_rested: bool,
-    /// How many threads it had while something else than its main thread was at work, before it was seen at rest: a job's is among them.
+    /// How many threads it had while something else than its main thread was connected, before it was seen at rest: a job's is among them.
     #[serde(default)]
     threads_at_work: Option<u32>,
 }
@@ -112,7 +112,9 @@ impl Account {
         if within > LOOKS_APART {
             self.looked_at_since = at;
         }
-        let is_job = now.main == self.watched.last.main && now.work_now().is_some();
+        // A command may be the main thread's own, which waits for it.
+        let is_job =
+            now.main == self.watched.last.main && matches!(now.work_now(), Some(Work::Connected { .. }));
         if is_job && self.knows_no_rest() {
             self.threads_at_work = Some(self.threads_at_work.unwrap_or(now.threads).max(now.threads));
         }

@@ -190,8 +190,11 @@ async fn job(release: Release) {
     assert_eq!(said.of(&session), ("keep", "held"), "{}", said.report);
     assert!(said.report.to_string().contains("worker-busy") && worker.alive(), "{}", said.report);
     gateway.model.release("job");
-    goes(&gateway, &reaper, &session).await;
-    assert!(!worker.alive());
+    // The newer releases keep the job's threads, which rest by themselves after half an hour.
+    if release <= Release::V0_19_0 {
+        goes(&gateway, &reaper, &session).await;
+        assert!(!worker.alive());
+    }
 }
 
 async fn platform(release: Release) {
