@@ -124,3 +124,40 @@ fn what_bears_the_mark_of_two_workers_goes_with_neither() {
         assert_eq!(looked.warrant_for(worker).remnants(), []);
     }
 }
+
+/// A worker that was forked twice is under init, and its row isn't there any more.
+fn marked_by_gateway(gateway: &str, marked: u32) -> World {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "x", 1);
+    let mark = Mark::Gateway { gateway: gateway.into(), pid: pid(marked) };
+    world.seen.processes.marks.insert(pid(200), vec![mark]);
+    world
+}
+
+#[test]
+fn a_worker_whose_mark_names_a_gateway_that_is_there_is_kept() {
+    const PARENTLESS: &str = "wait: parentless-worker, 0s of 60s";
+    for (gateway, process) in [("gw", 100), ("other", 110)] {
+        let looked = marked_by_gateway(gateway, process).look();
+        assert_eq!(looked.fate_of_worker(200), "keep: unknown-state", "{gateway}");
+        let why = format!("its mark names gateway {gateway}, which is there");
+        assert!(looked.why_worker(200).contains(&why), "{}", looked.why_worker(200));
+    }
+    assert_eq!(
+        marked_by_gateway("gw", 110).fate_of_worker(200),
+        PARENTLESS,
+        "that is no process of this gateway"
+    );
+    assert_eq!(marked_by_gateway("third", 100).fate_of_worker(200), PARENTLESS, "that is no gateway");
+    let mut reused = marked_by_gateway("gw", 100);
+    reused.seen.processes.processes.get_mut(&pid(200)).expect("a worker").identity.start_ticks = 999;
+    assert_eq!(reused.fate_of_worker(200), PARENTLESS, "what started it was another process with that PID");
+    let mut child = marked_by_gateway("gw", 100);
+    child.seen.processes.processes.get_mut(&pid(200)).expect("a worker").parent = Some(pid(100));
+    assert_eq!(
+        child.fate_of_worker(200),
+        "wait: ownerless-worker, 0s of 60s",
+        "its table says that it is of none"
+    );
+}
