@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use crate::releases::Release;
 use crate::stage::{Stage, is_too_slow, of_runtime};
 
@@ -72,11 +70,20 @@ fn a_hundred_kernels_that_are_due_at_once_go() {
         "grace = \"1s\"\nstart_timeout = \"1s\"\nclose_timeout = \"120s\"",
         &of_runtime(&stage.path("runtime")),
     );
-    stage.eventually("all are gone", || {
-        let said = stage.reaper(&["once", "--wait", "10s"]);
-        let mut failed = said.subjects().filter(|it| it["outcome"] == "failed");
-        assert!(failed.all(is_too_slow), "{}", said.text);
-        stage.rest("server", "GET", "/api/kernels?no_track_activity=1").1 == json!([])
-    });
+    let listed = || {
+        let (_, listed) = stage.rest("server", "GET", "/api/kernels?no_track_activity=1");
+        listed.as_array().unwrap().len()
+    };
+    // All in one run, but for those that a busy machine is too slow for.
+    let mut before = listed();
+    while before > 0 {
+        stage.eventually("more of them are gone", || {
+            let said = stage.reaper(&["once", "--wait", "10s"]);
+            let mut failed = said.subjects().filter(|it| it["outcome"] == "failed");
+            assert!(failed.all(is_too_slow), "{}", said.text);
+            listed() < before
+        });
+        before = listed();
+    }
     assert!(!stage.processes().iter().any(|it| it.argv.contains("ipykernel_launcher")));
 }
