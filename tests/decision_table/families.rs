@@ -322,3 +322,88 @@ fn what_is_left_of_a_parentless_worker_has_the_longest_grace_of_all_gateways() {
     world.die(200, 1);
     assert_eq!(world.look().fate_of_worker(300), "wait: parentless-worker, 0s of 60s");
 }
+
+/// A worker that became something else is a worker no more, and lives.
+#[test]
+fn while_a_worker_that_does_not_look_like_one_any_more_lives_its_helpers_wait() {
+    let mut world = seen(attached("a"));
+    world.process(200, 100, "idle");
+    world.process(300, 1, "node mcp.js");
+    world.rows([]).look();
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+}
+
+#[test]
+fn a_worker_is_gone_that_is_dead_and_not_yet_waited_for_or_whose_pid_another_process_has() {
+    let mut dead = seen(attached("a"));
+    dead.worker(200, "a", 100).zombie = true;
+    let mut another = seen(attached("a"));
+    another.process(200, 100, "vi notes").identity.start_ticks += 1;
+    for mut world in [dead, another] {
+        world.process(300, 1, "node mcp.js");
+        world.rows([]).look();
+        assert_eq!(world.look_after(60).fate_of_worker(300), "reap: ownerless-worker, after 60s");
+    }
+}
+
+#[test]
+fn a_kernel_thread_is_no_helper() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.process(300, 200, "kworker").kernel = true;
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.die(200, 1);
+    assert_eq!(world.rows([]).look().fate_of_worker(300), "not judged");
+}
+
+#[test]
+fn what_is_not_in_view_is_remembered() {
+    let mut world = seen(attached("a"));
+    world.end(300);
+    world.look();
+    world.die(200, 1);
+    world.look();
+    world.process(300, 1, "node mcp.js");
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: ownerless-worker, after 60s");
+}
+
+#[test]
+fn what_is_left_of_a_sessions_worker_is_none_of_another_gateways_session_with_the_same_key() {
+    let mut world = left(attached("a"));
+    world.gateway("other", 110);
+    world.table("other").sessions = vec![without_worker(attached("a"))];
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: ownerless-worker, after 60s");
+}
+
+/// The key of its conversation is another by then: nothing but memory tells whose it is.
+#[test]
+fn what_is_left_of_a_worker_of_a_gateway_that_was_down_is_still_of_the_session_that_its_last_table_told() {
+    let mut world = World::new();
+    world.worker(200, "older", 100);
+    world.process(300, 200, "node mcp.js");
+    let row = || with_worker(attached("a"), 200);
+    world.rows([row()]).look();
+    world.unreachable("gw").die(100, 1);
+    assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+    world.die(200, 1);
+    world.look();
+    let gateway = world.process(100, 1, "gatewayd").identity;
+    world.of("gw").process = Some(gateway);
+    world.rows([without_worker(attached("a"))]);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+}
+
+#[test]
+fn what_is_left_of_a_worker_that_no_gateway_was_there_to_tell_of_is_kept_and_named() {
+    let mut world = World::new();
+    world.unreachable("gw").die(100, 1);
+    world.worker(200, "a", 1);
+    world.process(300, 200, "node mcp.js");
+    assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+    world.die(200, 1);
+    world.look();
+    let why = "unknown state: it was below worker 200, which is gone, and whose that was isn't known";
+    assert_eq!(world.look_after(3_600).why_worker(300), why);
+}

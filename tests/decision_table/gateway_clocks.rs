@@ -188,3 +188,19 @@ fn while_a_session_is_kept_for_its_worker_they_may_not_grow_faster_than_time_pas
     world.rows([row]);
     assert_eq!(world.look_after(10).fate("a"), "wait: detached-session, 12s of 20s");
 }
+
+/// An answer's way takes its time.
+#[test]
+fn a_tenth_of_a_second_more_than_the_time_that_passed_is_no_client_that_came_back() {
+    for (less, waited) in [(100, "10s"), (500, "9.5s")] {
+        let mut world = World::new();
+        let claims = |millis| std::time::Duration::from_millis(millis);
+        let row = |claim| Session { detached_for: Some(claim), idle_for: Some(claim), ..detached("a") };
+        world.rows([row(claims(0))]).look();
+        world.rows([row(claims(10_000 - less))]);
+        world.look_after(10);
+        world.rows([row(claims(20_000))]);
+        let fate = world.look_after(0).fate("a");
+        assert_eq!(fate, format!("wait: detached-session, {waited} of 20s"), "{less} ms less");
+    }
+}

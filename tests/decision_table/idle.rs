@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_reaper::domain::activity::{Account, Activity, Later, MainThread};
-use gateway_reaper::domain::outside::{Clients, Outside};
+use gateway_reaper::domain::outside::{Clients, LOOK_EVERY, Outside};
 use gateway_reaper::domain::policy::WithoutTable;
 use gateway_reaper::domain::table::{Answer, NoTable, Session, TableView, Told, Turn};
 use gateway_reaper::domain::time::Awake;
@@ -291,4 +291,28 @@ fn where_only_processor_time_tells_the_grace_clock_tells_for_how_long() {
     assert_eq!(world.fate_of_worker(200), "not judged");
     world.seen.processes.resting.insert(pid(200));
     assert_eq!(world.look_after(1).fate_of_worker(200), "wait: idle-worker, 0s of 60s");
+}
+
+#[test]
+fn one_that_could_not_be_ended_queues_behind_another() {
+    let mut world = attended();
+    world.policy().max_reaps = 1;
+    world.worker(201, "b", 100);
+    world.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 201)]);
+    rests(&mut world, 201);
+    world.look();
+    world.pass(60);
+    rests(&mut world, 200);
+    rests(&mut world, 201);
+    assert_eq!(world.look().fate_of_worker(200), "reap: idle-worker, after 60s");
+    world.ledger.failed(&"gw".into(), None, Some(identity(200)));
+    let looked = world.look();
+    assert_eq!(looked.fate_of_worker(200), "deferred: idle-worker, after 60s");
+    assert_eq!(looked.fate_of_worker(201), "reap: idle-worker, after 60s");
+}
+
+#[test]
+fn what_rests_on_looks_is_looked_at_again_soon() {
+    assert_eq!(unattended().look().0.next_look(), Some(LOOK_EVERY));
+    assert_eq!(attended().look().0.next_look(), None, "this one counts by itself");
 }

@@ -110,3 +110,23 @@ fn leftovers_leave_no_doubt_at_the_process_of_a_gateway() {
     world.worker(200, "a", 1);
     assert_eq!(world.fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
 }
+
+#[test]
+fn what_is_below_a_gateway_is_none() {
+    let mut world = left_over();
+    world.gateway("other", 110);
+    world.rules[1].worker_match = None;
+    world.process(200, 110, "python3 -m worker --session-key a");
+    let why = world.look().why_worker(200);
+    assert!(why.contains("it is below a gateway"), "{why}");
+}
+
+#[test]
+fn what_may_be_a_worker_of_a_server_that_leaves_things_on_purpose_is_judged_as_that() {
+    let mut world = left_over();
+    world.gateway("server", 110);
+    world.rules[1].workers = Workers::LeadersOfGone;
+    world.worker(200, "a", 1).session = 200;
+    let why = world.look().why_worker(200);
+    assert!(why.contains("another program may have started it"), "{why}");
+}

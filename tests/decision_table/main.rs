@@ -20,6 +20,7 @@ mod marks;
 mod memory;
 mod namespaces;
 mod orphans;
+mod outcome;
 mod owners;
 mod parentless;
 mod protected;

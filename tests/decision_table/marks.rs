@@ -161,3 +161,46 @@ fn a_worker_whose_mark_names_a_gateway_that_is_there_is_kept() {
         "its table says that it is of none"
     );
 }
+
+#[test]
+fn a_mark_of_another_gateways_session_or_of_a_dead_process_says_nothing() {
+    const MARKED: &str = "not judged";
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "x", 1);
+    world.rows([without_worker(attached("a"))]);
+    mark(&mut world, 200, "a");
+    assert_eq!(world.clone().fate_of_worker(200), MARKED);
+    let others = Mark::Session { gateway: "other".into(), key: "a".into() };
+    world.seen.processes.marks.insert(pid(200), vec![others]);
+    assert_eq!(world.fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+
+    let mut dead = World::new();
+    dead.worker(200, "x", 100).zombie = true;
+    dead.worker(201, "y", 100);
+    dead.rows([attached("a")]);
+    mark(&mut dead, 200, "a");
+    assert_eq!(dead.fate_of_worker(201), "keep: unknown-state", "the worker of a isn't known");
+}
+
+#[test]
+fn a_worker_whose_mark_says_that_its_gateway_is_gone_is_parentless_wherever_it_was_adopted() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.worker(200, "x", 60);
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+    world.seen.processes.bereft.insert(pid(200));
+    assert_eq!(world.fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+}
+
+#[test]
+fn where_another_program_may_have_started_a_worker_only_its_mark_tells_that_its_server_is_gone() {
+    let mut world = World::new();
+    world.rules[0].workers = gateway_reaper::domain::policy::Workers::LeadersOfGone;
+    world.worker(200, "x", 1).session = 200;
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+    world.seen.processes.bereft.insert(pid(200));
+    assert_eq!(world.fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+    world.seen.processes.processes.get_mut(&pid(200)).expect("a worker").parent = Some(pid(100));
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "it is a child of the server that is there");
+}

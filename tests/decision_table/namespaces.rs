@@ -104,3 +104,11 @@ fn a_gateway_whose_pid_namespace_cant_be_read_is_taken_for_one_of_the_reapers() 
     );
     assert_eq!(looked.0.gateways[0].contradiction, None);
 }
+
+#[test]
+fn a_worker_that_was_told_of_and_is_found_in_another_pid_namespace_is_not_considered() {
+    let mut world = beside_a_container();
+    assert_eq!(world.fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+    world.elsewhere(200, Some(ELSEWHERE));
+    assert_eq!(world.fate_of_worker(200), "not judged");
+}

@@ -185,3 +185,13 @@ fn a_worker_as_old_as_the_one_its_row_names_is_not_superseded_but_the_sessions()
     world.worker(201, "a", 100).identity.start_ticks = identity(200).start_ticks;
     assert_eq!(fate(world.rows([with_worker(attached("a"), 201)])), "not judged");
 }
+
+/// The gateway above it adopted it, and its table is current: it isn't asked whose it was.
+#[test]
+fn a_superseded_worker_of_an_earlier_run_below_a_gateway_is_still_superseded() {
+    let mut world = World::new();
+    world.worker(99, "a", 100);
+    world.worker(201, "a", 100);
+    let fate = world.rows([with_worker(attached("a"), 201)]).fate_of_worker(99);
+    assert_eq!(fate, "wait: superseded-worker, 0s of 60s");
+}

@@ -153,6 +153,36 @@ fn of_two_rows_with_one_key_that_name_an_absent_process_and_a_kernel_thread_one_
     assert_eq!((looked.fate_of_worker(200), looked.fate_of_worker(201)), (OWNED.into(), OWNED.into()));
 }
 
+/// It is told so by nothing but its age, so that has to be certain.
+#[test]
+fn a_worker_that_is_as_old_as_the_one_that_its_row_names_is_not_superseded() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    for key in ["a", "older"] {
+        world.worker(201, key, 100).identity.start_ticks = identity(200).start_ticks;
+        let fate = world.rows([with_worker(attached("a"), 201)]).fate_of_worker(200);
+        assert_eq!(fate, OWNED, "201 carries {key}");
+    }
+}
+
+#[test]
+fn a_copy_of_a_worker_that_carries_another_key_than_its_row_says_is_not_ended_with_that() {
+    let mut world = World::new();
+    world.worker(200, "older", 100);
+    world.worker(201, "older", 1);
+    assert_eq!(goes_with_a(&mut world, with_worker(detached("a"), 200)), [200]);
+}
+
+#[test]
+fn a_copy_of_a_worker_that_is_gone_is_ended_with_its_session() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "a", 100);
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.die(200, 1);
+    assert_eq!(goes_with_a(&mut world, with_worker(detached("a"), 200)), [201]);
+}
+
 // Carries the key of a listed row of any current table.
 
 #[test]
@@ -226,6 +256,49 @@ fn a_tree_with_another_owners_worker_in_it_is_never_ended() {
             world.rows([nested.clone()]).look();
             assert_eq!(world.look_after(60).why_worker(200), why, "nor when it is nobody's");
         }
+    }
+}
+
+#[test]
+fn a_worker_below_whatever_a_row_names_is_that_rows() {
+    for parent in [100, 1] {
+        let mut world = World::new();
+        world.process(200, parent, "node agent.js");
+        world.worker(201, "x", 200);
+        assert_eq!(
+            world.rows([with_worker(attached("a"), 200)]).fate_of_worker(201),
+            OWNED,
+            "under {parent}"
+        );
+    }
+}
+
+/// Else one wrong row would own every worker of the machine.
+#[test]
+fn what_is_above_a_gateway_or_the_reaper_owns_nothing_though_a_row_names_it() {
+    let mut world = World::new();
+    world.process(60, 1, "supervisord");
+    world.seen.processes.processes.get_mut(&pid(100)).expect("the gateway").parent = Some(pid(60));
+    world.worker(201, "x", 60);
+    world.worker(202, "x", 80);
+    for named in [60, 80, 1] {
+        let looked = world.rows([with_worker(attached("a"), named)]).look();
+        assert_eq!([looked.fate_of_worker(201), looked.fate_of_worker(202)], [UNKNOWN, UNKNOWN], "{named}");
+    }
+}
+
+#[test]
+fn a_tree_with_workers_of_two_sessions_is_ended_with_neither() {
+    for (own, other) in [(201, 202), (202, 201)] {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(own, "a", 200);
+        world.worker(other, "b", 200);
+        world.rows([with_worker(detached("a"), 200), attached("b")]).look();
+        let why = format!(
+            "protected: process 200 has process {other} under it, a gateway or a listed session's worker"
+        );
+        assert_eq!(world.look_after(3_600).why("a"), why);
     }
 }
 
@@ -431,6 +504,35 @@ fn a_row_that_is_not_understood_makes_every_ownerless_worker_a_doubt() {
         world.worker(201, "a", 100);
         assert_eq!(world.rows([row]).fate_of_worker(200), UNKNOWN);
     }
+}
+
+#[test]
+fn a_row_that_names_what_can_not_be_its_worker_makes_every_ownerless_worker_a_doubt() {
+    let mut world = World::new();
+    world.worker(200, "x", 100);
+    world.process(201, 100, "vi notes");
+    world.process(202, 100, "sh -c python3 -m worker --session-key z; true");
+    world.worker(203, "z", 202);
+    world.process(204, 100, "vi notes").uid = 0;
+    world.worker(205, "y", 100);
+    let mut fate = |rows: &[Session]| world.rows(rows.to_vec()).look().fate_of_worker(200);
+    let names = |raw| with_worker(attached("a"), raw);
+    for never in [201, 100, 90, 1] {
+        assert_eq!(fate(&[names(never)]), UNKNOWN, "{never}");
+    }
+    assert_eq!(fate(&[names(205), with_worker(attached("b"), 205)]), UNKNOWN, "another row names it, too");
+    for (may_be, why) in [
+        (202, "its worker runs in that shell"),
+        (204, "its argv is hidden"),
+        (205, "it is one"),
+        (300, "it is gone"),
+    ] {
+        assert_eq!(fate(&[names(may_be)]), OWNERLESS, "{why}");
+    }
+    let by_key = [with_key(names(201), "y")];
+    assert_eq!(fate(&by_key), OWNERLESS, "it is found by its key");
+    let twice = [with_key(names(205), "y"), with_worker(without_worker(attached("b")), 205)];
+    assert_eq!(fate(&twice), UNKNOWN, "205 says that it is of a, and b has another");
 }
 
 #[test]

@@ -399,3 +399,18 @@ fn what_was_seen_below_a_gateway_that_is_there_and_forgotten_may_be_wanted() {
     world.die(100, 1);
     assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
 }
+
+/// In a container what was put there from outside has no parent in view; that is all there is.
+#[test]
+fn seen_reparented_below_the_top_of_what_can_be_seen() {
+    let mut world = orphaned(60);
+    world.process(60, 0, "supervisord");
+    assert_eq!(world.fate_of_worker(200), WAIT);
+}
+
+#[test]
+fn with_a_parent_above_it_hidden_nothing_says_that_it_lost_its_gateway() {
+    let mut world = orphaned(60);
+    world.process(60, 59, "supervisord");
+    assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
+}

@@ -1,0 +1,167 @@
+//! What a decision says of itself besides verdicts: what may be ended, what an operator forbids, when something is due, and where to look
+//! once more before anything is done.
+
+use std::time::{Duration, SystemTime};
+
+use gateway_reaper::domain::orphan::OrphanKind;
+use gateway_reaper::domain::table::{Session, TableView};
+use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
+
+use crate::world::*;
+
+const BY_HAND: &str = "keep: held";
+
+/// Sessions `a` and `b` are due, each with a worker of its own.
+fn two_due() -> World {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "b", 100);
+    world.rows([with_worker(detached("a"), 200), with_worker(detached("b"), 201)]).look();
+    world.pass(20);
+    world
+}
+
+fn forbids(scope: Scope) -> Vetoes {
+    Vetoes(vec![Veto { scope, until: None, words: "for now".into() }])
+}
+
+fn session(name: &str) -> Vetoes {
+    forbids(Scope::One { gateway: "gw".into(), name: name.into() })
+}
+
+fn heeded(world: &World, vetoes: &Vetoes) -> Looked {
+    let mut looked = world.peek();
+    looked.0.heed(vetoes, SystemTime::UNIX_EPOCH);
+    looked
+}
+
+fn by_hand(looked: &Looked) -> Vec<(String, Option<&str>)> {
+    let judged = looked.0.gateways.iter().flat_map(|gateway| &gateway.judged);
+    judged.map(|judged| (judged.subject.id(), judged.by_hand.as_deref())).collect()
+}
+
+#[test]
+fn what_an_operator_forbids_is_kept_and_nothing_else() {
+    let looked = heeded(&two_due(), &session("a"));
+    assert_eq!((looked.fate("a"), looked.why("a")), (BY_HAND.into(), "by hand: for now".into()));
+    assert_eq!(looked.reaped(), ["b"]);
+    assert_eq!(by_hand(&looked), [("a".into(), Some("for now")), ("b".into(), None)]);
+    assert_eq!(looked.0.paused, None);
+    assert_eq!(heeded(&two_due(), &Vetoes::default()).reaped(), ["a", "b"]);
+}
+
+#[test]
+fn a_pause_keeps_everything_and_is_told_once() {
+    let looked = heeded(&two_due(), &forbids(Scope::All));
+    assert_eq!([looked.fate("a"), looked.fate("b")], [BY_HAND, BY_HAND]);
+    assert_eq!(looked.0.paused.as_deref(), Some("for now"));
+    assert_eq!(by_hand(&looked), [("a".into(), None), ("b".into(), None)], "it is of neither alone");
+}
+
+#[test]
+fn what_is_kept_anyway_says_its_own_reason() {
+    let mut world = two_due();
+    world.rows([attached("a")]);
+    let looked = heeded(&world, &session("a"));
+    assert_eq!(looked.fate("a"), "keep: attached");
+    assert!(by_hand(&looked).contains(&("a".into(), Some("for now"))));
+}
+
+/// The worker may be listed besides its session, under its own key.
+#[test]
+fn what_keeps_a_session_keeps_its_idle_worker() {
+    let mut world = World::new();
+    world.policy().idle_worker = Some(secs(60));
+    for (raw, key) in [(200, "a"), (201, "b")] {
+        world.worker(raw, key, 100);
+        world.seen.processes.resting.insert(pid(raw));
+    }
+    let row = |id, raw| with_key(with_worker(attached(id), raw), if raw == 200 { "a" } else { "b" });
+    world.rows([row("first", 200), row("second", 201)]).look();
+    world.pass(60);
+    assert_eq!(heeded(&world, &Vetoes::default()).reaped().len(), 2);
+    let looked = heeded(&world, &session("first"));
+    assert_eq!(looked.fate_of_worker(200), BY_HAND);
+    assert_eq!(looked.fate_of_worker(201), "reap: idle-worker, after 60s");
+}
+
+#[test]
+fn there_is_one_warrant_for_each_that_is_due_and_it_says_where_that_is() {
+    let mut world = two_due();
+    world.table("gw").sessions.insert(0, attached("c"));
+    let looked = world.peek();
+    let places: Vec<_> =
+        looked.0.warrants().map(|(at, it, waited)| (at.gateway, at.subject, it.orphan(), waited)).collect();
+    let due = |subject| (0, subject, OrphanKind::DetachedSession, secs(20));
+    assert_eq!(places, [due(1), due(2)]);
+    let named = looked.0.warrants().map(|(at, warrant, _)| {
+        let judged = &looked.0.gateways[at.gateway].judged[at.subject];
+        (judged.subject.worker_pid(), warrant.worker().map(|worker| worker.pid))
+    });
+    for (listed, warranted) in named {
+        assert_eq!(listed, warranted);
+    }
+}
+
+#[test]
+fn the_next_that_is_due_is_the_one_that_has_to_wait_least() {
+    let mut world = World::new();
+    world.rows([attached("a")]);
+    assert_eq!(world.look().0.next_due(), None, "nothing waits");
+    world.worker(200, "x", 100);
+    world.rows([without_worker(detached("a"))]).look();
+    assert_eq!(world.look_after(5).0.next_due(), Some(secs(15)), "before the worker's 55 s");
+    assert_eq!(world.look_after(15).0.next_due(), Some(secs(40)), "what is due by now doesn't wait");
+}
+
+#[test]
+fn before_a_worker_is_ended_it_is_looked_below_it() {
+    let looked = two_due().peek();
+    assert_eq!(looked.0.to_look_below(), [200, 201].map(pid));
+    let mut waits = two_due();
+    waits.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 201)]);
+    assert_eq!(waits.peek().0.to_look_below(), [], "nothing is due");
+    assert_eq!(waits.peek().0.next_due(), None::<Duration>);
+}
+
+/// What isn't in view may have another session's worker below it by now.
+#[test]
+fn before_a_worker_or_a_session_is_ended_it_is_looked_below_what_was_seen_below_it() {
+    let below = |row: fn(Session) -> Vec<Session>, dies: bool| {
+        let mut world = World::new();
+        for (worker, helper) in [(200, 300), (201, 301)] {
+            world.worker(worker, if worker == 200 { "a" } else { "b" }, 100);
+            world.process(helper, worker, "node mcp.js");
+        }
+        world.rows([attached("b")].into_iter().chain(row(attached("a")))).look();
+        for helper in [300, 301] {
+            world.end(helper);
+        }
+        if dies {
+            world.die(200, 1);
+        }
+        world.rows([attached("b")].into_iter().chain(row(without_worker(detached("a"))))).look();
+        let looked = world.look_after(60);
+        assert_eq!(looked.reaped(), ["a"]);
+        looked.0.to_look_below()
+    };
+    for below in [below(|row| vec![row], true), below(|_| Vec::new(), false)] {
+        assert!(below.contains(&pid(300)), "{below:?}");
+        assert!(!below.contains(&pid(301)), "that is of a session that stays: {below:?}");
+    }
+}
+
+#[test]
+fn a_session_is_listed_with_its_key_and_with_how_often_a_close_of_it_had_no_effect() {
+    let mut world = World::new();
+    world.rows([with_key(attached("a"), "talk"), with_key(detached("b"), "b"), detached("c")]).look();
+    let memory = world.ledger.gateways.get_mut(&"gw".into()).expect("memory");
+    memory.closes = [(id("b"), 2)].into();
+    let listed = |looked: &Looked| {
+        let judged = looked.0.gateways[0].judged.iter();
+        judged.map(|it| (it.key.as_deref().map(str::to_owned), it.closes_without_effect)).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(&world.peek()), [(Some("talk".into()), 0), (None, 2), (None, 0)]);
+    world.of("gw").table = TableView::listed([id("a"), id("b")], "no table");
+    assert_eq!(listed(&world.peek()), [(None, 0), (None, 2)], "also while there is no table");
+}
