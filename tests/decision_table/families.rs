@@ -83,6 +83,11 @@ fn what_is_left_of_a_worker_that_nobody_owned_is_ended_after_a_grace_of_its_own(
     assert_eq!(looked.fate_of_worker(300), "reap: ownerless-worker, after 60s");
     let warrant = looked.warrant_for(300);
     assert_eq!((warrant.worker(), warrant.remnants()), (None, &[identity(300)][..]));
+    assert_eq!((warrant.remnants_of(), warrant.failures()), (Some(identity(200)), 0));
+    for family in &mut world.ledger.gateways.get_mut(&"gw".into()).expect("memory").families {
+        family.clock.as_mut().expect("a clock").failures = 2;
+    }
+    assert_eq!(world.look().warrant_for(300).failures(), 2);
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod gateways;
 mod grace;
 mod idle;
 mod leftovers;
+mod looks;
 mod marks;
 mod memory;
 mod namespaces;

@@ -532,7 +532,8 @@ fn a_row_that_names_what_can_not_be_its_worker_makes_every_ownerless_worker_a_do
     let by_key = [with_key(names(201), "y")];
     assert_eq!(fate(&by_key), OWNERLESS, "it is found by its key");
     let twice = [with_key(names(205), "y"), with_worker(without_worker(attached("b")), 205)];
-    assert_eq!(fate(&twice), UNKNOWN, "205 says that it is of a, and b has another");
+    let why = world.rows(twice).look().why_worker(200);
+    assert!(why.contains("session \"b\""), "205 says that it is of a, and b has another: {why}");
 }
 
 #[test]
