@@ -635,7 +635,8 @@ fn where_a_row_names_a_shell_its_worker_is_looked_for_in_that_shell() {
     world.process(60, 1, "a program that adopts");
     world.process(199, 60, "sh -c python3 -m worker --session-key b; true");
     world.worker(201, "x", 100);
-    world.rows([with_worker(attached("b"), 199)]);
+    // What another names is gone: nothing is to be looked at there.
+    world.rows([with_worker(attached("b"), 199), with_worker(attached("c"), 300)]);
     let looked = world.look();
     assert_eq!(looked.fate_of_worker(201), UNKNOWN);
     assert_eq!(looked.0.to_look_below(), [199, 201].map(pid));

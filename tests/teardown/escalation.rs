@@ -111,6 +111,31 @@ fn what_outlives_sigkill_is_told_and_stays_in_hand() {
 }
 
 #[test]
+fn what_went_without_a_word_is_not_named_among_what_is_left() {
+    let mut cast = Cast::new();
+    for (raw, parent) in [(201, 200), (202, 200)] {
+        cast.actor(raw, parent, "child").manner = Manner::Stuck;
+    }
+    cast.worker(200).manner = Manner::Stuck;
+    let mut play = cast.begin();
+    play.pass(ms(9_999)).done();
+    play.kernel.end(202);
+    play.pass(ms(1)).done();
+    let ending = play.ending();
+    assert_eq!(ending.survivors.iter().map(|left| left.process.pid.get()).collect::<Vec<_>>(), [200, 201]);
+}
+
+#[test]
+fn each_victim_is_looked_at_again_by_its_own_warrant() {
+    let mut cast = Cast::new();
+    for raw in [200, 300] {
+        cast.worker(raw).manner = Manner::Deaf;
+    }
+    let play = cast.begin();
+    assert_eq!([0, 1, 2].map(|victim| play.condemned(victim)), [Some(200), Some(300), None]);
+}
+
+#[test]
 fn who_dies_of_sigkill_late_is_reaped_all_the_same() {
     let mut cast = Cast::new();
     cast.worker(200).manner = Manner::Stuck;

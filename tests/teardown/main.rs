@@ -7,6 +7,7 @@ mod family;
 mod play;
 mod read_again;
 mod records;
+mod release;
 mod stage;
 mod system;
 mod told_to_end;

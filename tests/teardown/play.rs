@@ -308,6 +308,12 @@ impl Play {
         [of_all, self.waits.iter().filter(|place| place.victim == victim).map(pid_of).collect()]
     }
 
+    /// The worker of the warrant of a victim.
+    pub(crate) fn condemned(&self, victim: usize) -> Option<u32> {
+        let warrant = self.teardown.as_ref().unwrap().warrant(victim)?;
+        warrant.worker().map(|worker| worker.pid.get())
+    }
+
     pub(crate) fn is_over(&self) -> bool {
         self.then == Then::Done
     }
