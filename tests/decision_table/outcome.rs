@@ -4,7 +4,8 @@
 use std::time::{Duration, SystemTime};
 
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::table::{Session, TableView};
+use gateway_reaper::domain::table::{Session, TableView, Told};
+use gateway_reaper::domain::verdict::LastActive;
 use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
 
 use crate::world::*;
@@ -164,4 +165,24 @@ fn a_session_is_listed_with_its_key_and_with_how_often_a_close_of_it_had_no_effe
     assert_eq!(listed(&world.peek()), [(Some("talk".into()), 0), (None, 2), (None, 0)]);
     world.of("gw").table = TableView::listed([id("a"), id("b")], "no table");
     assert_eq!(listed(&world.peek()), [(None, 0), (None, 2)], "also while there is no table");
+}
+
+#[test]
+fn a_session_is_listed_with_its_grace_its_clients_and_when_it_was_last_active() {
+    let mut world = World::new();
+    let idle = Session { idle_for: Some(secs(7)), ..attached("a") };
+    world.rows([idle, Session { close_on_disconnect: Told::Known(true), ..detached("b") }]);
+    let looked = world.peek();
+    let about: Vec<_> =
+        looked.0.gateways[0].judged.iter().map(|it| (it.about.grace, it.about.last_active)).collect();
+    assert_eq!(about, [(Some(secs(20)), Some(LastActive::Ago(secs(7)))), (Some(secs(0)), None)]);
+}
+
+/// It is not believed a second time.
+#[test]
+fn a_warrant_says_how_often_a_close_had_no_effect() {
+    let mut world = two_due();
+    world.ledger.gateways.get_mut(&"gw".into()).expect("memory").closes = [(id("b"), 2)].into();
+    let looked = world.peek();
+    assert_eq!(["a", "b"].map(|session| looked.warrant(session).closes_without_effect()), [0, 2]);
 }

@@ -2,7 +2,7 @@
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::process::{PidfdInode, ProcessIdentity};
-use gateway_reaper::reap::kernel::{Delivery, Kernel, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Kernel, Reread, Signal};
 use gateway_reaper::reap::linux::{LinuxKernel, raise_descriptor_limit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -116,4 +116,46 @@ fn the_descriptor_limit_is_raised_as_far_as_it_goes() {
     raise_descriptor_limit().unwrap();
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     assert_eq!(limit.current, limit.maximum);
+}
+
+#[test]
+fn a_held_process_is_read_again_until_it_ends_and_its_memory_is_its_own() {
+    let family = part("victim").argv(["victim"]).start(&["victim"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    let who = identity(&family, "victim");
+    let (held, _) = kernel.hold(who).unwrap().unwrap();
+    let again = kernel.reread(&held, Reread::UserAndArgv).unwrap().unwrap();
+    assert_eq!(again.identity, who);
+    assert!(again.argv.unwrap().starts_with("victim "));
+    assert_eq!(kernel.reread(&held, Reread::User).unwrap().unwrap().identity, who);
+    assert!(kernel.memory(who).unwrap() > 4096);
+    let earlier = ProcessIdentity { start_ticks: who.start_ticks - 1, ..who };
+    assert_eq!(kernel.memory(earlier), None, "that was another process");
+    assert!(kernel.ticks() >= who.start_ticks);
+    family.kill("victim");
+    assert!(kernel.reread(&held, Reread::User).unwrap().is_none());
+}
+
+/// It left the session, and its parent is gone: nothing but the mark leads to it.
+#[test]
+fn what_a_marked_process_starts_as_it_dies_is_found_by_its_mark_and_nothing_else_is() {
+    let daemon = part("daemon").then(Step::NewSession);
+    let victim = part("victim").then(Step::ForkWhileDying(daemon, 200));
+    let family = part("top").then(Step::Subreaper).child(victim).child(part("bystander"));
+    let mut family = family.start(&["top", "victim", "bystander"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    assert_eq!(kernel.marked().unwrap().len(), 0, "no mark was given yet");
+    let marks = [kernel.new_mark().unwrap(), kernel.new_mark().unwrap()];
+    assert_ne!(marks[0], marks[1]);
+    let (held, _) = kernel.hold(identity(&family, "victim")).unwrap().unwrap();
+    let before = kernel.mark(&held, marks[0]).unwrap();
+    assert!(!marks.contains(&before), "that is one that no process had");
+    assert_eq!(kernel.mark(&held, marks[1]), Some(marks[0]));
+    kernel.signal(&held, Signal::Term).unwrap();
+    family.await_all(&["daemon"]);
+    eventually("it is dead", || kernel.exited(&held).unwrap());
+    let marked = kernel.marked().unwrap();
+    let marked: Vec<_> = marked.iter().map(|(mark, process)| (*mark, process.identity.pid)).collect();
+    assert_eq!(marked, [(marks[1], family.pid("daemon"))]);
+    assert_eq!(kernel.mark(&held, before), None, "its PID may be another's by now");
 }
