@@ -78,7 +78,9 @@ impl Account {
     /// look and goes on, until that has been quiet for long. So may the threads that it had when an earlier look saw a job at work.
     pub fn rests_with(&mut self, later: Later) -> Option<Work> {
         let has = self.watched.last.has();
-        let without_a_job = self.threads_at_work.map_or(has.threads, |threads| threads.saturating_sub(1));
+        // A job has a thread of its own. What has none but its main thread was connected by that.
+        let without_a_job =
+            self.threads_at_work.map_or(has.threads, |threads| threads.saturating_sub(1).max(1));
         let at_rest = AtRest {
             threads: has.threads.saturating_sub(later.threads).min(without_a_job),
             children: has.children.saturating_sub(later.children),
@@ -286,6 +288,13 @@ mod tests {
         assert_eq!((account.look(with_a_job, at(3)), account.rests_since), (more, None));
         assert_eq!(account.look(at_rest(), at(4)), None);
         assert_eq!(account.rests_since, Some(at(4)));
+        // What has no other thread rests with the main one.
+        let alone = Activity { threads: 1, ..at_rest() };
+        let at_its_model = Activity { connections: 1, ..alone };
+        let mut account = Account::new(at_its_model, NONE_LATER, at(0));
+        assert_eq!(account.look(at_its_model, at(1)), connected);
+        assert_eq!(account.look(alone, at(2)), None);
+        assert_eq!((account.rests_with(NONE_LATER), account.rests_since), (None, Some(at(2))));
         // Its main thread's own connection is none of a job.
         let main = MainThread { switches: 91, ..at_rest().main };
         let mut account = Account::new(at_rest(), NONE_LATER, at(0));
