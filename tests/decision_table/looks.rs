@@ -198,5 +198,5 @@ fn everything_that_memory_speaks_of_is_asked_after() {
     }];
     memory(&mut world).families[0].worker = identity(201);
     let known: Vec<ProcessIdentity> = another(&world).known();
-    assert_eq!(known, [101, 200, 201, 500, 501].map(identity));
+    assert_eq!(known, [100, 101, 200, 201, 500, 501].map(identity));
 }

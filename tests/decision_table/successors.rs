@@ -65,6 +65,8 @@ fn a_worker_under_init_is_kept_while_a_gateway_process_that_was_replaced_may_hav
 fn what_is_older_than_the_process_that_was_replaced_or_a_child_of_its_successor_is_not_kept_for_it() {
     let mut world = replaced(1);
     world.worker(99, "b", 1);
+    assert_eq!(world.fate_of_worker(99), UNKNOWN, "that process may have taken it back");
+    world.rules[0].takes_workers_back = false;
     assert_eq!(world.fate_of_worker(99), PARENTLESS);
     world.worker(301, "c", 300);
     assert_eq!(world.fate_of_worker(301), "wait: ownerless-worker, 0s of 60s");
@@ -99,4 +101,38 @@ fn of_processes_that_answer_in_turn_each_ones_workers_are_kept_while_another_ans
             }
         }
     }
+}
+
+#[test]
+fn a_worker_that_the_replaced_process_had_taken_back_from_an_earlier_one_is_kept_for_it() {
+    let mut world = World::new();
+    world.worker(60, "a", 50);
+    answers(&mut world, 50, [with_worker(attached("a"), 60)]);
+    world.look();
+    world.die(50, 1);
+    world.worker(60, "a", 1);
+    answers(&mut world, 100, [with_worker(attached("a"), 60)]);
+    world.look();
+    answers(&mut world, 300, []);
+    assert_eq!(world.look().fate_of_worker(60), UNKNOWN);
+    assert_eq!(world.look_after(3_600).reaped(), [""; 0]);
+    world.die(100, 1);
+    world.look();
+    assert_eq!(world.look_after(60).reaped(), ["a"]);
+}
+
+#[test]
+fn what_is_left_of_a_worker_is_kept_while_the_replaced_process_may_still_have_its_session() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.process(310, 200, "node mcp.js");
+    answers(&mut world, 100, [with_worker(attached("a"), 200)]);
+    world.look();
+    world.die(200, 1);
+    answers(&mut world, 300, []);
+    assert_eq!(world.look().fate_of_worker(310), UNKNOWN);
+    assert_eq!(world.look_after(3_600).fate_of_worker(310), UNKNOWN);
+    world.die(100, 1);
+    assert_eq!(world.look().fate_of_worker(310), "wait: ownerless-worker, 0s of 60s");
+    assert_eq!(world.look_after(60).fate_of_worker(310), "reap: ownerless-worker, after 60s");
 }

@@ -2,7 +2,7 @@
 
 use super::position::Position;
 use super::world::{Standing, World};
-use crate::domain::process::Process;
+use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Keep;
 
 /// Why one of the gateways that may have started this worker may still want it.
@@ -31,19 +31,34 @@ pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position
 }
 
 /// Whether a gateway's process that gives no table any more, and is there, may still want it: the one that it was seen below; where it was
-/// seen below none, any that is older.
+/// seen below none, any that is older. Any at all may have taken it back, where the kind does that.
 fn former(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
     if world.forgotten_gateway_of(process).is_some() {
         return Some(no_process());
     }
-    if position.gateway().is_some() || world.seen_below(process).is_some() {
+    if position.gateway().is_some() {
         return None;
     }
-    let gateways = may_have_started(world, process, position).into_iter();
-    let mut former = gateways.flat_map(|gateway| &world.gateways[gateway].former);
-    let it = former.find(|former| former.start_ticks <= process.identity.start_ticks)?;
-    let why = format!("process {}, which its gateway had before, is still there and may want it", it.pid);
-    Some(Keep::UnknownState(why.into()))
+    let was_seen_below_one = world.seen_below(process).is_some();
+    let of_gateway = |gateway: usize| {
+        let gateway = &world.gateways[gateway];
+        let may_want_it = |former: &&ProcessIdentity| {
+            let is_older = former.start_ticks <= process.identity.start_ticks;
+            gateway.rules.takes_workers_back || (is_older && !was_seen_below_one)
+        };
+        gateway.former.iter().find(may_want_it)
+    };
+    may_have_started(world, process, position).into_iter().find_map(of_gateway).map(may_want)
+}
+
+/// Why what was of the session of a gateway may still be wanted: that gateway's process was replaced, and is there.
+pub(super) fn of_replaced(world: &World<'_>, index: usize) -> Option<Keep> {
+    world.gateways[index].former.first().map(may_want)
+}
+
+fn may_want(former: &ProcessIdentity) -> Keep {
+    let why = format!("process {}, which its gateway had before, is still there and may want it", former.pid);
+    Keep::UnknownState(why.into())
 }
 
 /// Without its gateway's process nothing tells whether a worker is wanted.

@@ -214,8 +214,11 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         let families = families.map(|family| family.worker);
         let unfinished = memory.unfinished.iter();
         let begun = unfinished.flat_map(|begun| begun.members.iter().chain([&begun.worker]).copied());
-        let former = memory.gateways.values().flat_map(|gateway| gateway.former.iter().copied());
-        workers.chain(families).chain(begun).chain(former).collect::<BTreeSet<_>>().into_iter().collect()
+        let had = memory
+            .gateways
+            .values()
+            .flat_map(|gateway| gateway.process.into_iter().chain(gateway.former.iter().copied()));
+        workers.chain(families).chain(begun).chain(had).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Ends the run: when every process was last looked at, and whose loss needs no further whole look.

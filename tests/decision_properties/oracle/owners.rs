@@ -182,12 +182,16 @@ impl<'a> Oracle<'a> {
     }
 
     /// A process that gives no table, of a gateway that may have started it, may be there: one that it was seen below, and that is and was
-    /// none of the configured gateways; or, of one that was seen below none and is below none, any that is older than it.
+    /// none of the configured gateways; or, of one that is below none, any where the kind takes workers back, and else, where it was seen
+    /// below none, any that is older than it.
     fn is_of_a_former_gateway(&self, process: &'a Process, place: Place) -> bool {
-        let is_apart =
-            !matches!(place, Place::Child(_) | Place::Below(_)) && self.seen_below(process).is_none();
+        let is_apart = !matches!(place, Place::Child(_) | Place::Below(_));
+        let is_unseen = self.seen_below(process).is_none();
         let is_older = |former: &ProcessIdentity| former.start_ticks <= process.identity.start_ticks;
-        let may_want_it = |gateway: usize| self.formers(gateway).iter().any(is_older);
+        let may_want_it = |gateway: usize| {
+            let takes_back = self.0.world.rules[gateway].takes_workers_back;
+            self.formers(gateway).iter().any(|former| takes_back || (is_unseen && is_older(former)))
+        };
         self.was_below_a_forgotten_gateway(process)
             || (is_apart && self.may_have_started(process, place).into_iter().any(may_want_it))
     }

@@ -154,6 +154,8 @@ impl<'a> Families<'_, 'a> {
             let is_known = !family.sessions.is_empty() || family.orphan.is_some();
             (!is_known).then(|| Keep::UnknownState(why.into()))
         };
+        // Its session may be one of a process that gives no table any more.
+        let replaced = || family.orphan.is_none().then(|| doubts::of_replaced(self.world, index)).flatten();
         let before = family.memory.and_then(|memory| memory.clock);
         let clock = clock::of_family(self.world, gateway, before, kind);
         let grace = self.grace(index, kind);
@@ -165,6 +167,7 @@ impl<'a> Families<'_, 'a> {
             if let Some(keep) = keep
                 .or_else(unknown)
                 .or_else(elsewhere)
+                .or_else(replaced)
                 .or_else(|| self.may_be_wanted(index, root))
                 .or_else(|| doubts::of(self.world, index, root))
             {
