@@ -42,7 +42,9 @@ fn a_worker_that_became_something_else_is_left_alone_and_told_of() {
     let mut play = play.begin();
     assert_eq!(play.done(), "kept");
     let why = "process 200 is named as its worker but doesn't match worker.match";
-    assert_eq!(play.ending().outcome, Outcome::Spared { why: why.into() });
+    let ending = play.ending();
+    assert_eq!(ending.outcome, Outcome::Spared { why: why.into() });
+    assert_eq!(ending.survivors.len(), 0, "nothing was done that could have ended them");
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
 }
 
