@@ -136,3 +136,12 @@ fn what_is_left_of_a_worker_is_kept_while_the_replaced_process_may_still_have_it
     assert_eq!(world.look().fate_of_worker(310), "wait: ownerless-worker, 0s of 60s");
     assert_eq!(world.look_after(60).fate_of_worker(310), "reap: ownerless-worker, after 60s");
 }
+
+#[test]
+fn of_a_kind_that_takes_no_worker_back_what_was_seen_below_no_gateway_may_be_of_an_earlier_process() {
+    let mut world = replaced(1);
+    world.rules[0].takes_workers_back = false;
+    assert_eq!(world.look_after(3_600).fate_of_worker(200), UNKNOWN);
+    world.worker(99, "b", 1);
+    assert_eq!(world.fate_of_worker(99), PARENTLESS, "it is older than that process");
+}
