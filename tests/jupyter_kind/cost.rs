@@ -87,5 +87,6 @@ fn a_look_reads_the_servers_descriptors_once_and_a_resting_one_no_descriptor_at_
     assert_eq!(requests, 1, "{rest:#?}");
     assert!(rest.len() <= CALLS * kernels, "{} calls: {rest:#?}", rest.len());
     let log = fs::read_to_string(stage.path("server.log")).unwrap();
-    assert!(!log.contains("404"), "what it is asked is nothing that it warns of: {log}");
+    // The ids of kernels may hold the number, too.
+    assert!(!log.contains("] 404 "), "what it is asked is nothing that it warns of: {log}");
 }
