@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::dir::ProcessDir;
 use super::error::ProcessesError;
 use super::proc::Proc;
@@ -13,15 +15,18 @@ use crate::domain::process::{PidfdInode, Process};
 
 /// No more are held: each takes up a descriptor. The others are opened at each look.
 const MOST: usize = 256;
+/// Nor more than this part of the descriptors that there may be: the processes that are ended take up one each.
+const PART: u64 = 16;
 
 /// The directory of a process, and what `stat` said through it.
 pub(super) type Described = (Arc<ProcessDir>, Process, Traces);
 
 /// The directories of the last look, and of this one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct HeldDirs {
     last: HashMap<Pid, Held>,
     now: HashMap<Pid, Held>,
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -31,6 +36,12 @@ struct Held {
 }
 
 impl HeldDirs {
+    pub(super) fn new() -> Self {
+        let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(limit / PART).unwrap_or(MOST).min(MOST);
+        Self { last: HashMap::new(), now: HashMap::new(), most }
+    }
+
     /// Ends a look: what it didn't see is closed.
     pub(super) fn turn_over(&mut self) {
         self.last = std::mem::take(&mut self.now);
@@ -53,7 +64,7 @@ impl HeldDirs {
         let Some(dir) = proc.process(pid)? else { return Ok(None) };
         let Some((process, traces)) = proc.describe(&dir)? else { return Ok(None) };
         let (dir, inode) = (Arc::new(dir), process.identity.inode);
-        if self.last.len() + self.now.len() < MOST {
+        if self.last.len() + self.now.len() < self.most {
             self.now.insert(pid, Held { dir: Arc::clone(&dir), inode });
         }
         Ok(Some((dir, process, traces)))
@@ -75,7 +86,7 @@ mod tests {
 
     #[test]
     fn a_process_is_read_through_the_same_directory_until_it_is_gone() {
-        let (mut proc, mut dirs) = (Proc::open().unwrap(), HeldDirs::default());
+        let (mut proc, mut dirs) = (Proc::open().unwrap(), HeldDirs::new());
         let mut child = sleeper();
         let pid = pid(child.id());
         let (first, process, _) = dirs.describe(&mut proc, pid).unwrap().unwrap();
@@ -91,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_pid_that_is_anothers_by_now_is_read_as_that() {
-        let (mut proc, mut dirs) = (Proc::open().unwrap(), HeldDirs::default());
+        let (mut proc, mut dirs) = (Proc::open().unwrap(), HeldDirs::new());
         let mut child = sleeper();
         let own = pid(std::process::id());
         // As if this process had got the PID of the child.
@@ -105,16 +116,17 @@ mod tests {
 
     #[test]
     fn what_a_look_did_not_see_is_closed_and_no_more_are_held_than_may_be() {
-        let (mut proc, mut dirs) = (Proc::open().unwrap(), HeldDirs::default());
+        let (mut proc, mut dirs) = (Proc::open().unwrap(), HeldDirs::new());
         dirs.describe(&mut proc, pid(std::process::id())).unwrap().unwrap();
         dirs.turn_over();
         dirs.turn_over();
         assert!(dirs.last.is_empty());
-        let mut children: Vec<_> = (0..=MOST).map(|_| sleeper()).collect();
+        dirs.most = 20;
+        let mut children: Vec<_> = (0..=dirs.most).map(|_| sleeper()).collect();
         for child in &children {
             assert!(dirs.describe(&mut proc, pid(child.id())).unwrap().is_some());
         }
-        assert_eq!(dirs.now.len(), MOST);
+        assert_eq!(dirs.now.len(), dirs.most);
         for child in &mut children {
             child.kill().unwrap();
             child.wait().unwrap();

@@ -105,7 +105,7 @@ impl Processes {
             proc,
             source,
             argvs: ArgvCache::default(),
-            dirs: HeldDirs::default(),
+            dirs: HeldDirs::new(),
             adopters: Adopters::default(),
             candidates: Candidates::default(),
             marks: bereft::Marks::default(),
