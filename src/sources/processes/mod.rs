@@ -251,22 +251,11 @@ impl Processes {
     /// # Errors
     /// As [`Processes::look`]; the view is then as good as before.
     pub fn look_at(&mut self, view: &mut ProcessView, pids: &[Pid]) -> Result<(), ProcessesError> {
-        let mut gathering = Gathering::new(
-            &mut self.proc,
-            &mut self.argvs,
-            &mut self.dirs,
-            &self.candidates,
-            std::mem::take(view),
-        );
-        let missing: Vec<Pid> = pids
-            .iter()
-            .copied()
-            .filter(|&pid| gathering.view.get(pid).is_none_or(|p| p.argv.is_none()))
-            .collect();
-        let result = missing.into_iter().try_for_each(|pid| gathering.ask(pid));
-        let result = result.and_then(|()| gathering.finish());
-        *view = gathering.view;
-        result
+        self.extend(view, |gathering| {
+            let is_missing = |pid: &Pid| gathering.view.get(*pid).is_none_or(|p| p.argv.is_none());
+            let missing: Vec<Pid> = pids.iter().copied().filter(is_missing).collect();
+            missing.into_iter().try_for_each(|pid| gathering.ask(pid))
+        })
     }
 
     /// Adds to a view everything that is below these processes: before their trees are ended, all that is in them has to be known.
@@ -278,6 +267,17 @@ impl Processes {
             Source::Kernel => Kinship::ChildrenFiles,
             Source::FullScan => Kinship::Table(full_scan()?),
         };
+        self.extend(view, |gathering| {
+            pids.iter().try_for_each(|pid| gathering.ask_family(*pid, &kinship, Depth::All))
+        })
+    }
+
+    /// Asks for more processes than are in a view, and adds them with what stands around them. Where that fails the view is as good as before.
+    fn extend(
+        &mut self,
+        view: &mut ProcessView,
+        ask: impl FnOnce(&mut Gathering<'_>) -> Result<(), ProcessesError>,
+    ) -> Result<(), ProcessesError> {
         let mut gathering = Gathering::new(
             &mut self.proc,
             &mut self.argvs,
@@ -285,8 +285,7 @@ impl Processes {
             &self.candidates,
             std::mem::take(view),
         );
-        let result = pids.iter().try_for_each(|pid| gathering.ask_family(*pid, &kinship, Depth::All));
-        let result = result.and_then(|()| gathering.finish());
+        let result = ask(&mut gathering).and_then(|()| gathering.finish());
         *view = gathering.view;
         result
     }
