@@ -266,9 +266,8 @@ fn in_doubt_it_is_still_of_the_session_that_the_last_table_told() {
     assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
 }
 
-#[test]
-fn what_is_left_of_a_worker_is_its_sessions_still_when_a_restarted_gateway_goes_on_with_that() {
-    let mut world = seen(attached("a"));
+/// The gateway is down while worker 200 of session `a` ends, and goes on with that session afterwards.
+fn assert_goes_on_with_what_is_left(world: &mut World) {
     world.unreachable("gw").die(100, 1);
     assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
     world.die(200, 1);
@@ -277,6 +276,12 @@ fn what_is_left_of_a_worker_is_its_sessions_still_when_a_restarted_gateway_goes_
     world.of("gw").process = Some(gateway);
     world.rows([without_worker(attached("a"))]);
     assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+}
+
+#[test]
+fn what_is_left_of_a_worker_is_its_sessions_still_when_a_restarted_gateway_goes_on_with_that() {
+    let mut world = seen(attached("a"));
+    assert_goes_on_with_what_is_left(&mut world);
 }
 
 #[test]
@@ -390,14 +395,7 @@ fn what_is_left_of_a_worker_of_a_gateway_that_was_down_is_still_of_the_session_t
     world.process(300, 200, "node mcp.js");
     let row = || with_worker(attached("a"), 200);
     world.rows([row()]).look();
-    world.unreachable("gw").die(100, 1);
-    assert_eq!(world.look().fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
-    world.die(200, 1);
-    world.look();
-    let gateway = world.process(100, 1, "gatewayd").identity;
-    world.of("gw").process = Some(gateway);
-    world.rows([without_worker(attached("a"))]);
-    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    assert_goes_on_with_what_is_left(&mut world);
 }
 
 #[test]
