@@ -14,7 +14,6 @@ use crate::sources::gateway::command;
 #[command(
     name = "gateway-reaper",
     version = VERSION,
-    term_width = 80,
     after_help = EXAMPLES,
     after_long_help = LONG_HELP
 )]
@@ -56,11 +55,11 @@ const REASONS: [&str; 9] = [
     "orphaned",
 ];
 
-const EXAMPLES: &str = "Examples:
+pub(super) const EXAMPLES: &str = "Examples:
   gateway-reaper once --dry-run   what would be reaped now, and why the rest is kept
   gateway-reaper watch            reap from now on, until it is told to stop";
 
-const LONG_HELP: &str = "Examples:
+pub(super) const LONG_HELP: &str = "Examples:
   gateway-reaper once --dry-run   what would be reaped now, and why the rest is kept
   gateway-reaper watch            reap from now on, until it is told to stop
   gateway-reaper explain 360e     all about the session whose id begins so

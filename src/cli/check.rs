@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::args::Args;
 use super::exit::{Exit, Failure};
-use super::{environment, output};
+use super::{environment, output, terminal};
 use crate::config::effective::{self, Origin, Settings};
+use crate::report::layout;
 use crate::report::text::plain;
 use crate::sources::clock;
 
@@ -35,13 +36,18 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         )
     } else {
         let notes = notes.iter().map(|note| format!("{WARN}{}{WARN:#}\n", plain(note, 200)));
-        render(&file, &dir.display().to_string(), &settings) + &notes.collect::<String>()
+        render(&file, &dir.display().to_string(), &settings, terminal::width()) + &notes.collect::<String>()
     };
     output::print_text(args, &text)?;
     Ok(Exit::Done)
 }
 
-fn render(file: &str, dir: &str, all: &[Settings]) -> String {
+fn render(file: &str, dir: &str, all: &[Settings], width: Option<usize>) -> String {
+    // Columns need room: without it a value stands right after its key.
+    let (keys, values, gap) = match width {
+        Some(..layout::NARROW) => (0, 0, "  "),
+        _ => (26, 24, " "),
+    };
     let mut text = format!("configuration {file}\nstate         {dir}\n");
     for settings in all {
         match &settings.gateway {
@@ -60,7 +66,7 @@ fn render(file: &str, dir: &str, all: &[Settings]) -> String {
                 Origin::Kind => "built into the kind".to_owned(),
             };
             let (key, value) = (&setting.key, &setting.value);
-            let _ = writeln!(text, "  {key:<26} {value:<24} {QUIET}{origin}{QUIET:#}");
+            let _ = writeln!(text, "  {key:<keys$}{gap}{value:<values$}{gap}{QUIET}{origin}{QUIET:#}");
         }
     }
     text
@@ -86,7 +92,6 @@ fn as_json(settings: &Settings) -> serde_json::Value {
 mod tests {
     use super::*;
     use crate::config::effective::Setting;
-    use crate::report::layout;
 
     #[test]
     fn each_key_is_a_line_with_its_value_and_origin_at_80_and_40_columns() {
@@ -107,12 +112,14 @@ mod tests {
                 ],
             },
         ];
-        let text = render("/etc/gateway-reaper/reaper.toml", "/var/lib/gateway-reaper", &all);
-        let text = anstream::adapter::strip_str(&text).to_string();
-        let shown = |width| layout::wrap(&text, width);
+        let text = |width| {
+            let text = render("/etc/gateway-reaper/reaper.toml", "/var/lib/gateway-reaper", &all, width);
+            anstream::adapter::strip_str(&text).to_string()
+        };
+        let shown = |width| layout::wrap(&text(Some(width)), width);
         for width in [80, 40] {
             assert!(shown(width).lines().all(|line| line.chars().count() <= width));
         }
-        insta::assert_snapshot!(format!("{text}\n{}\n{}", shown(80), shown(40)));
+        insta::assert_snapshot!(format!("{}\n{}\n{}", text(None), shown(80), shown(40)));
     }
 }

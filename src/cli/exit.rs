@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
+use super::terminal;
 use crate::config::ConfigError;
 use crate::hermes::HermesError;
 use crate::operate::explain::NotOne;
-use crate::report::Report;
+use crate::report::{Report, layout};
 use crate::state::StateError;
 use crate::sweep::{SetupError, SweepError};
 use crate::text::in_full;
@@ -147,9 +148,27 @@ impl fmt::Display for Failure {
     }
 }
 
+/// What was not understood on the command line, or the help that was asked for.
+pub(super) fn tell_usage(error: &clap::Error) {
+    let mut text = error.render().ansi().to_string();
+    let is_error = error.use_stderr();
+    if let Some(width) = if is_error { terminal::error_width() } else { terminal::width() } {
+        text = layout::wrap(&text, width);
+    }
+    let _ = match is_error {
+        true => anstream::stderr().write_all(text.as_bytes()),
+        false => anstream::stdout().write_all(text.as_bytes()),
+    };
+}
+
 /// Says it on stderr. `eprintln!` would panic where stderr is closed, and the exit code has to be right even then.
 fn say(text: &str) {
-    let _ = writeln!(anstream::stderr(), "gateway-reaper: {text}");
+    let text = format!("gateway-reaper: {text}\n");
+    let text = match terminal::error_width() {
+        Some(width) => layout::wrap(&text, width),
+        None => text,
+    };
+    let _ = anstream::stderr().write_all(text.as_bytes());
 }
 
 impl From<ConfigError> for Failure {

@@ -81,10 +81,10 @@ pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
     match ended.as_slice() {
         [] => {
             let held = match names(&left).as_slice() {
-                [] => "nothing is".to_owned(),
-                names => names.join(", "),
+                [] => "nothing else is held".to_owned(),
+                names => format!("held: {}", names.join(", ")),
             };
-            Err(Failure::Asked(format!("nothing is held by the name {named:?}; held: {held}")))
+            Err(Failure::Asked(format!("nothing is held by the name {named:?}; {held}")))
         }
         [_, _, ..] if !any_exact => {
             Err(NotOne::Several { named: named.to_owned(), names: names(&ended) }.into())

@@ -29,12 +29,13 @@ mod watch;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 
 use args::{Args, Command};
 use exit::{Exit, Failure};
 
 use crate::demo::{gateway, worker};
+use crate::report::layout;
 use crate::sources::gateway::command;
 
 /// The command line itself, for what is generated from it: the manual page and the completions of a package.
@@ -44,10 +45,10 @@ pub fn command() -> clap::Command {
 
 /// Runs the command that the arguments ask for.
 pub fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match parse() {
         Ok(args) => args,
         Err(error) if !error.use_stderr() => {
-            let _ = error.print();
+            exit::tell_usage(&error);
             return Exit::Done.into();
         }
         // What was asked for can't be told, but in which form can.
@@ -57,7 +58,7 @@ pub fn main() -> ExitCode {
             return Exit::Usage.into();
         }
         Err(error) => {
-            let _ = error.print();
+            exit::tell_usage(&error);
             return Exit::Usage.into();
         }
     };
@@ -78,6 +79,19 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+/// Help is as wide as the terminal, and never wider than a page.
+fn parse() -> Result<Args, clap::Error> {
+    let width = terminal::width().map_or(PAGE, |width| width.clamp(PAGE / 4, PAGE));
+    let command = command()
+        .term_width(width)
+        .after_help(layout::wrap(args::EXAMPLES, width))
+        .after_long_help(layout::wrap(args::LONG_HELP, width));
+    let matches = command.try_get_matches()?;
+    Args::from_arg_matches(&matches)
+}
+
+const PAGE: usize = 80;
 
 fn run(args: Args) -> Result<Exit, Failure> {
     // A worker has no runtime: there may be many of them, and each is weighed.

@@ -37,8 +37,15 @@ pub(super) fn print_timed(args: &Args, mut report: Report, detail: Detail) -> Re
     if args.json || journal::is_at(&std::io::stdout()) {
         return print_as(args, &report, detail, args.verbose > 0);
     }
-    let time = format!("{}  ", humantime::format_rfc3339_seconds(report.begun.started_at));
-    let width = terminal::width().map(|width| width.saturating_sub(time.len()).max(layout::NARROW / 2));
+    let columns = terminal::width();
+    let mut time = format!("{}  ", humantime::format_rfc3339_seconds(report.begun.started_at));
+    // A narrow terminal has no room for the date.
+    if columns.is_some_and(|columns| columns < layout::NARROW)
+        && let Some(at) = time.find('T')
+    {
+        time.drain(..=at);
+    }
+    let width = columns.map(|width| width.saturating_sub(time.len()).max(layout::NARROW / 3));
     let text = human::render(&report, Manner { detail, width, one_by_one: args.verbose > 0 });
     let lines: String = text.lines().map(|line| format!("{time}{line}\n")).collect();
     print_raw(&lines)

@@ -149,10 +149,16 @@ fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usi
         // What is cut off is the rest of why, and not when.
         if let Verdict::Wait { orphan, waited, remaining } = line.judged.verdict {
             story = format!("due in {}; {}", span(remaining), being(orphan, waited));
+        } else if let Some(End::Of(ending)) = &line.end {
+            story = ended(ending, matches!(line.judged.subject, Subject::Session { .. })).2;
         }
         // As much of the id as `explain` and `hold` need.
         let id = plain(&id, 14);
-        let told = layout::cut(&format!("{id}  {story}"), width.saturating_sub(11));
+        let mut told = format!("{id}  {story}");
+        // Why something could not be reaped is told whole.
+        if !line.has_failed() {
+            told = layout::cut(&told, width.saturating_sub(11));
+        }
         let _ = writeln!(text, "  {style}{word:<8}{style:#} {told}");
         return;
     }

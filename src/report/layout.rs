@@ -28,11 +28,14 @@ fn wrap_line(out: &mut String, line: &str, width: usize) {
         let end = rest[spaces..].find(' ').map_or(rest.len(), |end| spaces + end);
         let (gap, mut word) = (&rest[..spaces], &rest[spaces..end]);
         rest = &rest[end..];
+        // A path or an address is whole where less of an indent makes room for it.
+        let room = width.saturating_sub(columns(word)).max(2);
         if is_begun && used + spaces + columns(word) > width {
-            begin_row(out, indent);
-            used = indent;
+            used = indent.min(room);
+            begin_row(out, used);
         } else {
-            let gap = &gap[..spaces.min(width / 2)];
+            let most = if is_begun { width / 2 } else { room.min(width / 2) };
+            let gap = &gap[..spaces.min(most)];
             out.push_str(gap);
             used += gap.len();
         }
@@ -126,6 +129,9 @@ mod tests {
              \x20          gateway: delegation, approval\n"
         );
         assert_eq!(wrap("a\nb\n", 1), "a\nb\n");
+        let path = "/etc/gateway-reaper/reaper.toml";
+        assert_eq!(wrap(&format!("✓ config      {path}"), 34), format!("✓ config\n   {path}"));
+        assert_eq!(wrap(&format!("          {path}]"), 34), format!("  {path}]"));
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Line {
         !self.is_told && matches!(self.judged.verdict, Verdict::Reap { .. } | Verdict::Deferred { .. })
     }
 
+    /// Whether it was due and could not be reaped.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.ending().is_some_and(|ending| matches!(ending.outcome, Outcome::Failed { .. }))
+    }
+
     /// How its teardown ended.
     pub(crate) fn ending(&self) -> Option<&Ending> {
         match &self.end {
@@ -273,8 +278,7 @@ impl Report {
 
     /// Whether something due could not be reaped.
     pub fn has_failures(&self) -> bool {
-        let endings = self.lines().filter_map(Line::ending);
-        endings.map(|ending| &ending.outcome).any(|outcome| matches!(outcome, Outcome::Failed { .. }))
+        self.lines().any(Line::has_failed)
     }
 
     /// Whether some table could not be read or trusted.

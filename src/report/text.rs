@@ -16,7 +16,7 @@ pub(crate) fn span(span: Duration) -> String {
         millis if coarse < Duration::from_secs(10) && millis % 1000 != 0 => {
             format!("{:.1}s", coarse.as_secs_f64())
         }
-        _ => humantime::format_duration(coarse).to_string(),
+        _ => humantime::format_duration(coarse).to_string().replace("days", "d").replace("day", "d"),
     }
 }
 
@@ -63,6 +63,7 @@ mod tests {
         assert_eq!(said(2_000), "2s");
         assert_eq!(said(12_900), "12s");
         assert_eq!(said(62_000), "1m 2s");
+        assert_eq!((said(86_400_000).as_str(), said(176_400_000).as_str()), ("1d", "2d 1h"));
     }
 
     #[test]

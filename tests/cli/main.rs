@@ -34,6 +34,8 @@ mod privileges;
 mod questions;
 mod report;
 mod running;
+mod screen;
+mod screens;
 mod serial;
 mod service;
 mod signals;

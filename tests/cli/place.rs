@@ -73,6 +73,14 @@ impl Place {
         place
     }
 
+    /// The same where its path is always as long: lines that have it in them break at the same place.
+    pub(crate) fn in_tmp(config: &str) -> Self {
+        let place = Self { dir: tempfile::tempdir_in("/tmp").unwrap() };
+        fs::create_dir(place.path("home")).unwrap();
+        place.write("reaper.toml", config);
+        place
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }

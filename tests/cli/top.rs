@@ -49,7 +49,7 @@ impl Live {
     }
 
     /// The last whole screen, without colours.
-    fn screen(&self) -> String {
+    pub(crate) fn screen(&self) -> String {
         let written = self.written.lock().unwrap().clone();
         let frames: Vec<&str> = written.split("\u{1b}[H").collect();
         let whole = frames.iter().rev().find(|frame| frame.contains("\u{1b}[J")).copied().unwrap_or_default();
