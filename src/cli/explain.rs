@@ -9,7 +9,7 @@ use super::look::look;
 use super::{environment, output};
 use crate::operate::explain::Sources;
 use crate::operate::seen::Seen;
-use crate::operate::{events, history};
+use crate::operate::{acts, events};
 use crate::report::json;
 use crate::sources::clock;
 use crate::state::audit;
@@ -25,15 +25,15 @@ pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failu
             None
         }
     };
-    let acts = audit::read(&dir, |_| true);
+    let lines = audit::read(&dir, |_| true);
     let events = events::read(&dir, |_| true);
-    tell_damage(&acts);
+    tell_damage(&lines);
     tell_damage(&events);
     let sources = Sources {
         now: report.as_ref().map(json::document),
         seen: Seen::load(&dir),
         events: events.lines,
-        acts: history::acts(acts.lines),
+        acts: acts::of_lines(lines.lines),
     };
     let stories = sources.find(&wanted.id)?;
     let now = clock::wall_now();

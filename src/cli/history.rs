@@ -7,7 +7,7 @@ use serde_json::json;
 use super::args::{Args, HistoryArgs};
 use super::exit::{Exit, Failure};
 use super::{environment, output, terminal};
-use crate::operate::{history, when};
+use crate::operate::{acts, history, when};
 use crate::sources::clock;
 use crate::state::audit::{self, Entry};
 use crate::state::log::Lines;
@@ -23,8 +23,8 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
         // What is in the log may be of a gateway that isn't configured any more.
         environment::known_gateway(&config, &name.into())?;
     }
-    let acts = history::acts(lines.lines);
-    let acts = history::folded(acts);
+    let acts = acts::of_lines(lines.lines);
+    let acts = acts::folded(acts);
     let text = if args.json {
         let sums = history::sums(&acts);
         let since = since.map(|since| humantime::format_rfc3339_seconds(since).to_string());

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::history::{Act, UNFINISHED};
+use super::acts::{Act, UNFINISHED};
 use crate::report::json::Document;
 
 /// The counters, by the values of their labels. They are kept with the last run, and written in one step. A kill at any moment leaves the

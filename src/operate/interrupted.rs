@@ -6,8 +6,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::acts::{self, Who};
 use super::counters::Counters;
-use super::history::{self, Who};
 use crate::report::json::{Document, Gateway};
 use crate::state::audit::{self, Entry};
 
@@ -35,12 +35,12 @@ impl Interrupted {
         let mut without_end: HashMap<Who, &Entry> = HashMap::new();
         for line in &lines {
             match line.outcome {
-                Some(_) => without_end.remove(&history::who(line)),
-                None => without_end.insert(history::who(line), line),
+                Some(_) => without_end.remove(&acts::who(line)),
+                None => without_end.insert(acts::who(line), line),
             };
         }
         self.acts.extend(without_end.into_values().cloned());
-        counters.interrupted_run(&history::acts(lines));
+        counters.interrupted_run(&acts::of_lines(lines));
     }
 
     /// What had no end and is gone now, as a line of its end each. What is still there is judged again, and its end is counted with that; of

@@ -3,6 +3,7 @@
 //! Everything here is made of the report's own words ([`crate::report::json`]) and kept in the state directory beside the ledger. None of
 //! it decides anything: losing all of it changes no verdict.
 
+pub mod acts;
 pub mod counters;
 pub mod events;
 pub mod explain;

@@ -1,0 +1,192 @@
+//! `explain`: all that is known of one session or worker is put together here, from what is there now, the notes and the audit log; how it is
+//! told is in `told`.
+
+mod told;
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::acts::Act;
+use super::events::Event;
+use super::seen::{Seen, SubjectSeen};
+use crate::report::json::{Document, Entry};
+use crate::report::text::plain;
+
+/// What there is to search in.
+#[derive(Debug)]
+pub(crate) struct Sources<'a> {
+    /// What is there now, if it could be looked at.
+    pub(crate) now: Option<Document<'a>>,
+    /// Since when each verdict holds.
+    pub(crate) seen: Seen,
+    /// Changes of verdict, oldest first.
+    pub(crate) events: Vec<Event>,
+    /// Acts, oldest first.
+    pub(crate) acts: Vec<Act>,
+}
+
+/// All that is known of one subject.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Story<'a> {
+    gateway: String,
+    kind: String,
+    id: String,
+    key: Option<String>,
+    worker_pid: Option<u32>,
+    now: Option<Now<'a>>,
+    /// What held before its gateway's table could not be read any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_seen: Option<SubjectSeen>,
+    events: Vec<Event>,
+    acts: Vec<Act>,
+}
+
+#[derive(Debug, Serialize)]
+struct Now<'a> {
+    #[serde(flatten)]
+    entry: Entry<'a>,
+    since: Option<String>,
+    looks: Option<u32>,
+}
+
+/// Several subjects, or none, begin with what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum NotOne {
+    /// None.
+    #[error(
+        "nothing is known of {0:?}; `gateway-reaper status` lists what is there, `gateway-reaper history` what was reaped"
+    )]
+    Unknown(String),
+    /// A gateway.
+    #[error(
+        "process {pid} is the gateway {name}, which is never signalled; `gateway-reaper status --gateway {name}` tells of its sessions"
+    )]
+    Gateway {
+        /// Its process.
+        pid: u32,
+        /// Its name.
+        name: String,
+    },
+    /// Several.
+    #[error("{named:?} begins several names: {}; write more of the one that is meant", .names.join(", "))]
+    Several {
+        /// What was asked for.
+        named: String,
+        /// What begins so.
+        names: Vec<String>,
+    },
+}
+
+/// A subject where several are named: people know a conversation by its key.
+pub(crate) fn named_with_key(kind: &str, id: &str, key: Option<&str>) -> String {
+    let key = key.filter(|key| *key != id).map(|key| format!(" ({})", plain(key, 64))).unwrap_or_default();
+    format!("{kind} {}{key}", plain(id, 64))
+}
+
+/// Who a subject is: its gateway, kind, and id.
+type Who = (String, String, String);
+
+impl<'a> Sources<'a> {
+    /// All that is known of the subject that this names: an id, a conversation key, the PID of a worker, or the unique beginning of one.
+    ///
+    /// # Errors
+    /// It names none, or the beginnings of several.
+    pub(crate) fn find(self, named: &str) -> Result<Vec<Story<'a>>, NotOne> {
+        let gateways = self.now.iter().flat_map(|document| &document.gateways);
+        let mut gateways = gateways.filter_map(|gateway| Some((gateway.pid?, gateway.name)));
+        let gateway = gateways.find(|(pid, _)| pid.to_string() == named);
+        let mut stories = self.stories();
+        let is_exact = |story: &Story<'_>| {
+            story.id == named
+                || story.key.as_deref() == Some(named)
+                || story.worker_pid.is_some_and(|pid| pid.to_string() == named)
+                || story.acts.iter().any(|act| act.worker_pid.is_some_and(|pid| pid.to_string() == named))
+        };
+        let begins = |story: &Story<'_>| {
+            story.id.starts_with(named) || story.key.as_ref().is_some_and(|key| key.starts_with(named))
+        };
+        if stories.iter().any(is_exact) {
+            stories.retain(is_exact);
+            return Ok(stories);
+        }
+        if let Some((pid, name)) = gateway {
+            return Err(NotOne::Gateway { pid, name: name.to_owned() });
+        }
+        stories.retain(begins);
+        match stories.as_slice() {
+            [] => Err(NotOne::Unknown(named.to_owned())),
+            [_] => Ok(stories),
+            several => {
+                let names = several
+                    .iter()
+                    .take(10)
+                    .map(|story| named_with_key(&story.kind, &story.id, story.key.as_deref()));
+                Err(NotOne::Several { named: named.to_owned(), names: names.collect() })
+            }
+        }
+    }
+
+    fn stories(self) -> Vec<Story<'a>> {
+        let mut stories: BTreeMap<Who, Story<'a>> = BTreeMap::new();
+        for gateway in self.now.into_iter().flat_map(|document| document.gateways) {
+            for entry in gateway.subjects {
+                // What was noted last may be older than what was seen just now.
+                let holds = self.seen.known(gateway.name, &entry);
+                let story = story_of(&mut stories, gateway.name, entry.kind, &entry.id);
+                story.key = entry.key.map(Into::into);
+                story.worker_pid = entry.worker_pid;
+                story.now = Some(Now {
+                    since: holds.map(|known| known.since.clone()),
+                    looks: holds.map(|known| known.looks).filter(|looks| *looks > 0),
+                    entry,
+                });
+            }
+        }
+        let unread = self.seen.gateways.into_iter().filter(|(_, gateway)| gateway.table != "ok");
+        for (gateway, seen) in unread {
+            for (name, subject) in seen.subjects {
+                let Some(id) = name.strip_prefix("session ") else { continue };
+                let story = story_of(&mut stories, &gateway, "session", id);
+                if story.now.is_none() {
+                    story.key = subject.key.clone();
+                    story.last_seen = Some(subject);
+                }
+            }
+        }
+        for act in self.acts {
+            let story = story_of(&mut stories, &act.gateway, &act.kind, &act.id);
+            story.key = story.key.take().or_else(|| act.key.clone());
+            story.worker_pid = story.worker_pid.or(act.worker_pid);
+            story.acts.push(act);
+        }
+        for event in self.events {
+            let Some((kind, name)) = event.subject.split_once(' ') else { continue };
+            // A worker's name ends with its PID, because several may carry one key.
+            let id = if kind == "worker" { name.rsplit_once(' ').map_or(name, |(id, _)| id) } else { name };
+            let story = story_of(&mut stories, &event.gateway, kind, id);
+            story.key = story.key.take().or_else(|| event.key.clone());
+            story.worker_pid = story.worker_pid.or(event.worker_pid);
+            story.events.push(event);
+        }
+        stories.into_values().collect()
+    }
+}
+
+fn story_of<'s, 'a>(
+    stories: &'s mut BTreeMap<Who, Story<'a>>,
+    gateway: &str,
+    kind: &str,
+    id: &str,
+) -> &'s mut Story<'a> {
+    let who = (gateway.to_owned(), kind.to_owned(), id.to_owned());
+    stories.entry(who).or_insert_with(|| Story {
+        gateway: gateway.to_owned(),
+        kind: kind.to_owned(),
+        id: id.to_owned(),
+        ..Story::default()
+    })
+}
+
+#[cfg(test)]
+mod tests;
