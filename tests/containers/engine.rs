@@ -15,8 +15,14 @@ const PACKAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/package/conta
 const CONTAINERFILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/container/Containerfile");
 pub(crate) const IMAGE: &str = "localhost/gateway-reaper";
 
-/// Podman's own are higher than a machine may allow even root.
-const LIMITS: &str = "[containers]\ndefault_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]\n";
+/// Podman's own limits are higher than a machine may allow even root. What clears up after a command in a container comes minutes later by
+/// itself, when all of this is gone.
+const LIMITS: &str = "\
+[containers]
+default_ulimits = [\"nofile=1024:1024\", \"nproc=4096:4096\"]
+[engine]
+exit_command_delay = 3
+";
 
 /// Dropping it ends its containers.
 pub(crate) struct Engine {
