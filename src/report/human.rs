@@ -71,7 +71,7 @@ pub fn render(report: &Report, manner: Manner) -> String {
         has_lines || gateway.error.is_some()
     };
     for gateway in report.gateways.iter().filter(is_asked_for) {
-        render_gateway(&mut text, gateway, manner);
+        render_gateway(&mut text, gateway, report.paused.as_deref(), manner);
     }
     let _ = writeln!(text, "{}", summary(report));
     if manner.detail == Detail::Status {
@@ -83,7 +83,7 @@ pub fn render(report: &Report, manner: Manner) -> String {
     }
 }
 
-fn render_gateway(text: &mut String, gateway: &GatewayReport, manner: Manner) {
+fn render_gateway(text: &mut String, gateway: &GatewayReport, paused: Option<&str>, manner: Manner) {
     let process = gateway.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
     let name = plain(gateway.name.as_str(), 64);
     let _ = write!(text, "{HEAD}{name}{HEAD:#}{process}: ");
@@ -125,21 +125,32 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, manner: Manner) {
     // A file gets columns that don't move from run to run.
     let longest = lines.iter().map(|line| layout::columns(&plain(&line.judged.subject.id(), 24))).max();
     let ids = if manner.width.is_some() { longest.unwrap_or_default() } else { 24 };
+    let said = Said { error: gateway.error.as_deref(), paused };
     for line in lines {
-        render_line(text, gateway, line, ids, manner);
+        render_line(text, said, line, ids, manner);
     }
     for sum in sums {
         let _ = writeln!(text, "  {QUIET}{:<8}{QUIET:#} {}", sum.word, sum.told());
     }
 }
 
-fn render_line(text: &mut String, gateway: &GatewayReport, line: &Line, ids: usize, manner: Manner) {
+/// What lines above have said.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    error: Option<&'a str>,
+    paused: Option<&'a str>,
+}
+
+fn render_line(text: &mut String, said: Said<'_>, line: &Line, ids: usize, manner: Manner) {
     let (style, word, mut story) = story(line);
-    // The gateway's own line has said it.
-    if let Verdict::Keep(Keep::TableNotTrusted(why)) = &line.judged.verdict
-        && gateway.error.as_deref().is_some_and(|error| *error == **why)
-    {
-        story = "its gateway's table can't be trusted now".to_owned();
+    match &line.judged.verdict {
+        Verdict::Keep(Keep::TableNotTrusted(why)) if said.error == Some(&**why) => {
+            story = "its gateway's table can't be trusted now".to_owned();
+        }
+        Verdict::Keep(Keep::ByHand(why)) if said.paused == Some(&**why) => {
+            story = "paused by hand".to_owned();
+        }
+        _ => {}
     }
     if manner.detail == Detail::Status {
         story = with_more(line, &story);
