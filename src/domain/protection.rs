@@ -44,6 +44,13 @@ pub enum Protection {
         /// The one under it.
         other: Pid,
     },
+    /// A process that has a worker in its tree of which it isn't known whose it is.
+    AboveUnknown {
+        /// The process.
+        pid: Pid,
+        /// The one under it.
+        other: Pid,
+    },
 }
 
 impl fmt::Display for Protection {
@@ -74,6 +81,9 @@ impl fmt::Display for Protection {
                     f,
                     "process {pid} has process {other} under it, a gateway or a listed session's worker"
                 )
+            }
+            Self::AboveUnknown { pid, other } => {
+                write!(f, "process {pid} has process {other} under it, which may be another session's worker")
             }
         }
     }

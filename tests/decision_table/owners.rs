@@ -311,6 +311,63 @@ fn a_worker_below_one_that_nobody_owns_goes_with_it() {
     assert_eq!([looked.fate_of_worker(200), looked.fate_of_worker(201)], [OWNERLESS, OWNED]);
 }
 
+/// Its worker may be the one below, and nothing else tells which it is.
+#[test]
+fn a_worker_below_one_that_nobody_owns_may_be_that_of_a_row_whose_worker_isnt_known() {
+    let why = "protected: process 99 has process 200 under it, which may be another session's worker";
+    for below in [99, 150] {
+        let mut world = World::new();
+        world.worker(99, "x", 1);
+        world.process(150, 99, "sh -c hermes");
+        world.worker(200, "y", below);
+        world.rows([without_worker(attached("b"))]).look();
+        assert_eq!(
+            world.look_after(60).fate_of_worker(99),
+            "reap: parentless-worker, after 60s",
+            "b has none"
+        );
+        world.rows([attached("b")]).look();
+        let looked = world.look_after(3_600);
+        assert_eq!((looked.fate_of_worker(200), looked.why_worker(99)), (UNKNOWN.into(), why.into()));
+        // What is older than the gateway isn't the worker of any row of it that carries another key.
+        world.worker(98, "y", below);
+        world.end(200);
+        assert_eq!(world.look().fate_of_worker(98), OWNED);
+    }
+}
+
+#[test]
+fn a_worker_below_anothers_may_be_of_a_gateway_whose_table_isnt_current() {
+    let why = "protected: process 200 has process 201 under it, which may be another session's worker";
+    for no_table in no_tables() {
+        for row in [detached("d"), with_worker(detached("d"), 200)] {
+            let mut world = World::new();
+            world.gateway("other", 110);
+            world.worker(200, "d", 100);
+            world.worker(201, "y", 200);
+            world.rows([row]).look();
+            assert_eq!(world.look_after(60).goes_along("d"), Some(200), "the other one's table has no row");
+            world.of("other").table = no_table.clone();
+            let looked = world.look();
+            assert_eq!((looked.fate_of_worker(201), looked.why("d")), (NOT_TRUSTED.into(), why.into()));
+            // A copy of the worker is nobody else's.
+            world.worker(201, "d", 200);
+            assert_eq!(world.look_after(60).fate_of_worker(201), OWNED);
+        }
+    }
+}
+
+#[test]
+fn a_superseded_worker_below_one_with_an_owner_goes_with_that() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "b", 200);
+    world.worker(210, "b", 100);
+    world.rows([with_worker(detached("a"), 200), with_worker(attached("b"), 210)]).look();
+    let looked = world.look_after(3_600);
+    assert_eq!((looked.fate_of_worker(201), looked.goes_along("a")), (OWNED.into(), Some(200)));
+}
+
 #[test]
 fn what_a_gateway_started_below_a_worker_is_the_gateways() {
     let mut world = World::new();

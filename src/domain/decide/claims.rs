@@ -66,10 +66,7 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
     };
     // The worker of a shell that the row names may carry the key of another gateway's row.
     let worker = worker.filter(|worker| is_of_row_alone(owners, row, worker.identity.pid));
-    let foreign = |process: &&Process| {
-        let pid = process.identity.pid;
-        owners.foreign_below(pid).map(|other| Protection::Above { pid, other })
-    };
+    let foreign = |process: &&Process| owners.foreign_below(process.identity.pid);
     // Several carry its key, and it names none of them: where another row's worker isn't known, one of them may be that one's.
     let is_ambiguous = named.is_none()
         && owners.processes_of(row).nth(1).is_some()

@@ -1,7 +1,8 @@
 //! Why a worker that no table names may be wanted all the same.
 
 use super::position::Position;
-use super::world::{Standing, World};
+use super::world::{RowId, Standing, World};
+use crate::domain::policy::Workers;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Keep;
 
@@ -17,6 +18,30 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
     }
     let mut gateways = may_have_started(world, process, position).into_iter();
     gateways.find_map(|gateway| of(world, gateway, process)).or_else(|| former(world, process, position))
+}
+
+/// Why one of the gateways whose sessions a table tells of may want this worker, which is in the tree of a worker without an owner.
+pub(super) fn of_nested(world: &World<'_>, process: &Process) -> Option<Keep> {
+    let mut gateways = with_sessions(world, process);
+    gateways.find_map(|gateway| of(world, gateway, process))
+}
+
+/// Why a gateway without a current table may want this worker, which is in the tree of a worker of these sessions. One that carries the
+/// same key as the worker of a session is a copy of that.
+pub(super) fn of_nested_elsewhere(world: &World<'_>, process: &Process, rows: &[RowId]) -> Option<Keep> {
+    let is_anothers = |gateway: &usize| rows.iter().all(|row| row.gateway != *gateway);
+    let mut gateways = with_sessions(world, process).filter(is_anothers);
+    let doubt = gateways.find_map(|gateway| {
+        let doubt = of(world, gateway, process);
+        doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
+    });
+    doubt.filter(|_| world.rows_of_copied(process).is_empty())
+}
+
+/// The gateways whose workers this may be one of, wherever it stands.
+fn with_sessions(world: &World<'_>, process: &Process) -> impl Iterator<Item = usize> {
+    let is_any = |gateway: &usize| world.gateways[*gateway].rules.workers == Workers::Matching;
+    world.matching(process.identity.pid).filter(is_any)
 }
 
 /// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of

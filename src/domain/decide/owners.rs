@@ -12,7 +12,7 @@ use crate::domain::ids::Pid;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Workers;
 use crate::domain::process::Process;
-use crate::domain::verdict::Keep;
+use crate::domain::verdict::{Keep, Protection};
 
 /// The owner of a worker process.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub(super) struct Owners<'a> {
     told_by: Vec<Vec<&'a Process>>,
     /// The processes of each session, by row and PID.
     of_row: Vec<(RowId, &'a Process)>,
-    /// For each process what stands below it: a gateway, or a worker of some session, at most two that differ.
+    /// For each process what stands below it: a gateway, a worker of some session, or one that may be of any; at most three that differ.
     below: HashMap<Pid, Vec<(Whose, Pid)>>,
 }
 
@@ -88,6 +88,8 @@ pub(super) struct Owners<'a> {
 enum Whose {
     Gateway,
     Sessions(Rows),
+    /// Not known.
+    Any,
 }
 
 impl<'a> Owners<'a> {
@@ -147,13 +149,31 @@ impl<'a> Owners<'a> {
         self.of_row[begin..].iter().take_while(move |(other, _)| *other == row).map(|(_, process)| *process)
     }
 
-    /// A gateway, or a worker of another owner, somewhere below this process: a tree with one in it is never ended.
-    pub(super) fn foreign_below(&self, pid: Pid) -> Option<Pid> {
+    /// A gateway, or a worker that is or may be another owner's, is somewhere below this process: a tree with one in it is never ended.
+    pub(super) fn foreign_below(&self, pid: Pid) -> Option<Protection> {
+        if let Some(other) = self.listed_below(pid) {
+            return Some(Protection::Above { pid, other });
+        }
+        // What is below one in doubt is in doubt with it.
+        let mut below = match self.of(pid) {
+            Some(Owner::Doubt(_)) => return None,
+            _ => self.below.get(&pid)?.iter(),
+        };
+        let (_, other) = below.find(|(whose, _)| *whose == Whose::Any)?;
+        Some(Protection::AboveUnknown { pid, other: *other })
+    }
+
+    /// A gateway, or a worker of another owner that is known, somewhere below this process.
+    pub(super) fn listed_below(&self, pid: Pid) -> Option<Pid> {
         let own = match self.of(pid) {
             Some(Owner::Sessions(rows)) => Some(rows),
             _ => None,
         };
-        let is_foreign = |whose: &Whose| !matches!(whose, Whose::Sessions(rows) if Some(rows) == own);
+        let is_foreign = |whose: &Whose| match whose {
+            Whose::Gateway => true,
+            Whose::Sessions(rows) => Some(rows) != own,
+            Whose::Any => false,
+        };
         self.below.get(&pid)?.iter().find(|(whose, _)| is_foreign(whose)).map(|(_, pid)| *pid)
     }
 }
@@ -205,10 +225,12 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         ByKey::Owned(rows) => return Owner::Sessions(rows),
         ByKey::Superseded => {
             let position = position();
-            return match doubts::distrust(world, process, &position) {
-                Some(doubt) => Owner::Doubt(doubt),
-                None => unowned::nobody(world, process, position, OrphanKind::SupersededWorker).into(),
-            };
+            if let Some(doubt) = doubts::distrust(world, process, &position) {
+                return Owner::Doubt(doubt);
+            }
+            let superseded = unowned::nobody(world, process, position, OrphanKind::SupersededWorker);
+            let mut above = || superseded.is_err().then(|| by_ancestor(world, at, known, process)).flatten();
+            return above().unwrap_or_else(|| superseded.clone().into());
         }
         ByKey::None => {}
     }
@@ -287,7 +309,8 @@ fn supersedes(world: &World<'_>, row: RowId, process: &Process) -> bool {
     named.is_some_and(|named| named.identity.start_ticks > process.identity.start_ticks)
 }
 
-/// What is below a worker is of its tree: a helper, a copy, a nested session that no table lists. A gateway's children are its own.
+/// What is below a worker is of its tree: a helper, a copy, a nested session that no table lists; unless it may be of a session that is
+/// listed, or that a table would list which can't be read. A gateway's children are its own.
 fn by_ancestor(
     world: &World<'_>,
     at: &Positions,
@@ -302,9 +325,16 @@ fn by_ancestor(
         if ancestor.zombie || !is_worker(world, pid) {
             continue;
         }
-        return Some(match answer(world, at, known, pid) {
-            Owner::Nobody(_) | Owner::Tree => Owner::Tree,
-            owner => owner,
+        let above = answer(world, at, known, pid);
+        let doubt = match &above {
+            Owner::Nobody(_) | Owner::Tree => doubts::of_nested(world, process),
+            Owner::Sessions(rows) => doubts::of_nested_elsewhere(world, process, rows.as_slice()),
+            Owner::Doubt(_) => None,
+        };
+        return Some(match (doubt, above) {
+            (Some(doubt), _) => Owner::Doubt(doubt),
+            (None, Owner::Nobody(_) | Owner::Tree) => Owner::Tree,
+            (None, owner) => owner,
         });
     }
     None
@@ -321,21 +351,22 @@ fn is_worker(world: &World<'_>, pid: Pid) -> bool {
     world.matching(pid).next().is_some() || is_named()
 }
 
-/// What stands below each process: gateways, and workers of sessions.
+/// What stands below each process: gateways, workers of sessions, and what may be one.
 fn below(world: &World<'_>, owners: &BTreeMap<Pid, Owner>) -> HashMap<Pid, Vec<(Whose, Pid)>> {
     let gateways = world.gateways.iter().filter_map(|gateway| gateway.process);
     let gateways = gateways.map(|process| (Whose::Gateway, process.pid));
     let sessions = owners.iter().filter_map(|(pid, owner)| match owner {
         Owner::Sessions(rows) => Some((Whose::Sessions(rows.clone()), *pid)),
-        _ => None,
+        Owner::Doubt(_) => Some((Whose::Any, *pid)),
+        Owner::Tree | Owner::Nobody(_) => None,
     });
     let mut below: HashMap<Pid, Vec<(Whose, Pid)>> = HashMap::new();
     for (whose, pid) in gateways.chain(sessions) {
         let Some(process) = world.alive(pid) else { continue };
         for ancestor in world.ancestors(process) {
             let found = below.entry(ancestor.identity.pid).or_default();
-            // Further up, this one or two others have been everywhere.
-            if found.len() > 1 || found.iter().any(|(known, _)| *known == whose) {
+            // Further up, this one or three others have been everywhere.
+            if found.len() > 2 || found.iter().any(|(known, _)| *known == whose) {
                 break;
             }
             found.push((whose.clone(), pid));

@@ -50,7 +50,7 @@ fn is_left(
     let is_judged = owners.of(member.pid).is_some()
         && (matches!(owners.position_of(member.pid), Position::Child(_)) || is_let_be());
     let is_owned = matches!(owners.of(member.pid), Some(Owner::Sessions(_)));
-    let is_wanted = is_judged || is_owned || owners.foreign_below(member.pid).is_some();
+    let is_wanted = is_judged || is_owned || owners.listed_below(member.pid).is_some();
     !is_wanted && limits.protects(process).is_none()
 }
 

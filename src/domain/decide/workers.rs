@@ -15,7 +15,7 @@ use crate::domain::ids::Pid;
 use crate::domain::ledger::{Bond, GatewayMemory, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::verdict::{Judged, Keep, Protection, Subject};
+use crate::domain::verdict::{Judged, Keep, Subject};
 use crate::domain::warrant::Warrant;
 
 /// Judges the workers that this gateway tells of, and remembers all of them: where they stand now says later whether they lost their
@@ -81,11 +81,7 @@ fn judge_one(
     let bond = bond(world, owners.position_of(identity.pid), process);
     let account = world.account(process);
     let mut remember = |clock| remembered.workers.push(WorkerMemory { identity, bond, clock, account });
-    let above = || {
-        let (pid, other) = (identity.pid, owners.foreign_below(identity.pid)?);
-        Some(Protection::Above { pid, other })
-    };
-    let protection = || gateway.limits.protects(process).or_else(above);
+    let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
     let keep = match owners.of(identity.pid)? {
         Owner::Sessions(_) | Owner::Tree => {
             remember(None);

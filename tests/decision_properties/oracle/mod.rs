@@ -15,6 +15,7 @@ use gateway_reaper::domain::process::{PidNamespace, Process, ProcessIdentity};
 use gateway_reaper::domain::table::{Session, SessionTable};
 use gateway_reaper::domain::time::Awake;
 
+use self::owners::Owner;
 use crate::random::{Pattern, Random};
 use crate::world::*;
 
@@ -190,13 +191,20 @@ impl<'a> Oracle<'a> {
         self.is_protected_pid(process.identity.pid) || process.kernel || process.uid != allowed
     }
 
-    /// A gateway or a worker of other sessions than these is below it.
-    fn is_above_anothers(&self, process: &Process, own: &[RowId]) -> bool {
-        let pid = process.identity.pid;
-        let processes = self.0.world.seen.processes.processes.values();
-        processes.filter(|below| !below.zombie && self.line(below).contains(&pid)).any(|below| {
+    /// A gateway or a worker of other sessions than these is below it, or may be.
+    fn is_above_anothers(&self, process: &'a Process, own: &[RowId]) -> bool {
+        let is_in_doubt = matches!(self.owner(process), Some(Owner::Doubt(_)));
+        let mut below = self.all_below(process.identity.pid);
+        below.any(|below| {
             let owners = self.rows_of_its_own(below);
-            !self.gateways_at(below.identity.pid).is_empty() || (!owners.is_empty() && owners != own)
+            let may_be_anothers = || !is_in_doubt && matches!(self.owner(below), Some(Owner::Doubt(_)));
+            let is_gateway = !self.gateways_at(below.identity.pid).is_empty();
+            is_gateway || (!owners.is_empty() && owners != own) || may_be_anothers()
         })
+    }
+
+    fn all_below(&self, pid: Pid) -> impl Iterator<Item = &'a Process> {
+        let processes = self.0.world.seen.processes.processes.values();
+        processes.filter(move |below| !below.zombie && self.line(below).contains(&pid))
     }
 }

@@ -37,40 +37,56 @@ const UNKNOWN: Owner = Owner::Doubt("unknown-state");
 impl<'a> Oracle<'a> {
     /// `None`: not considered.
     pub(super) fn owner(&self, process: &'a Process) -> Option<Owner> {
-        if !self.count().any(|gateway| self.is_worker(gateway, process)) {
-            return None;
-        }
+        let is_considered = self.count().any(|gateway| self.is_worker(gateway, process));
+        is_considered.then(|| self.owner_of(process))
+    }
+
+    fn owner_of(&self, process: &'a Process) -> Owner {
         let own = self.rows_of_its_own(process);
         if !own.is_empty() {
-            return Some(Owner::Rows(own));
+            return Owner::Rows(own);
         }
-        if self.is_superseded(process) {
-            return Some(self.superseded(process));
+        let superseded = self.is_superseded(process).then(|| self.superseded(process));
+        if let Some(NOT_TRUSTED | Owner::Nobody(_)) = superseded {
+            return superseded.expect("it is one");
         }
-        let above = self.line_below_the_gateway(process);
-        let owned = above.iter().map(|above| match self.may_be_a_worker(above) {
-            true => self.rows_of_its_own(above),
-            false => Vec::new(),
+        let line = self.line_below_the_gateway(process);
+        let above = line.into_iter().find(|above| {
+            self.count().any(|gateway| self.is_worker(gateway, above))
+                || (self.may_be_a_worker(above) && !self.rows_of_its_own(above).is_empty())
         });
-        let owned = owned.into_iter().find(|rows| !rows.is_empty());
-        if let Some(rows) = owned {
-            return Some(Owner::Rows(rows));
-        }
-        let copied = |process: &'a Process| self.rows_naming_what_it_is_a_copy_of(process);
-        // From the top down: what is below a worker that nobody owns goes with it, and what is below one in doubt is in doubt.
-        let workers =
-            above.iter().rev().filter(|above| self.count().any(|gateway| self.is_worker(gateway, above)));
-        let mut inherited: Option<Owner> = None;
-        for above in workers {
-            let alone = if self.is_superseded(above) { Some(self.superseded(above)) } else { None };
-            let copied = Some(copied(above)).filter(|rows| !rows.is_empty()).map(Owner::Rows);
-            inherited = match alone.or(inherited).or(copied).unwrap_or_else(|| self.unowned(above)) {
-                Owner::Nobody(_) => Some(Owner::Above),
-                owner => Some(owner),
-            };
-        }
-        let copied = Some(copied(process)).filter(|rows| !rows.is_empty()).map(Owner::Rows);
-        Some(inherited.or(copied).unwrap_or_else(|| self.unowned(process)))
+        let inherited = above.map(|above| match self.owner_of(above) {
+            Owner::Nobody(_) | Owner::Above => self.nested(process).unwrap_or(Owner::Above),
+            Owner::Rows(rows) => self.nested_elsewhere(process, &rows).unwrap_or(Owner::Rows(rows)),
+            doubt @ Owner::Doubt(_) => doubt,
+        });
+        let copied = Some(self.rows_naming_what_it_is_a_copy_of(process)).filter(|rows| !rows.is_empty());
+        let copied = copied.map(Owner::Rows);
+        inherited.or(superseded).or(copied).unwrap_or_else(|| self.unowned(process))
+    }
+
+    /// In the tree of a worker that nobody owns, it may be of a gateway's session of which the worker isn't known, or of a gateway whose
+    /// table isn't.
+    fn nested(&self, process: &'a Process) -> Option<Owner> {
+        let takes = |gateway: &usize| self.is_worker(*gateway, process);
+        self.count().filter(takes).find_map(|gateway| {
+            if !self.is_to_be_trusted(gateway) {
+                return (!self.is_excused(gateway, process)).then_some(NOT_TRUSTED);
+            }
+            let may_be_its =
+                self.has_row_without_worker(gateway) && !self.is_of_an_earlier_run(gateway, process);
+            may_be_its.then_some(UNKNOWN)
+        })
+    }
+
+    /// In the tree of a worker of these sessions, it may be of another gateway whose table isn't known, unless it is a copy of a worker.
+    fn nested_elsewhere(&self, process: &'a Process, rows: &[RowId]) -> Option<Owner> {
+        let takes = |gateway: &usize| self.is_worker(*gateway, process);
+        let mut others =
+            self.count().filter(takes).filter(|gateway| rows.iter().all(|row| row.0 != *gateway));
+        let may_be_its = |gateway| !self.is_to_be_trusted(gateway) && !self.is_excused(gateway, process);
+        let is_copy = !self.rows_naming_what_it_is_a_copy_of(process).is_empty();
+        (!is_copy && others.any(may_be_its)).then_some(NOT_TRUSTED)
     }
 
     /// The rows that name a worker, or the shell around it, that is no younger and carries the same key, whatever key the row says: its

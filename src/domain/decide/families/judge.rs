@@ -49,7 +49,7 @@ impl<'a> Families<'_, 'a> {
     /// Why this member is not ended.
     fn protects(&self, gateway: usize, member: &Process) -> Option<Keep> {
         let pid = member.identity.pid;
-        let above = || self.owners.foreign_below(pid).map(|other| Protection::Above { pid, other });
+        let above = || self.owners.listed_below(pid).map(|other| Protection::Above { pid, other });
         let protection = self.world.gateways[gateway].limits.protects(member).or_else(above);
         let is_above_worker = self.above_workers.contains(&pid);
         protection.map(Keep::Protected).or_else(|| {
