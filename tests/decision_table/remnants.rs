@@ -131,6 +131,37 @@ fn while_the_worker_lives_and_may_be_one_of_two_sessions_the_rest_is_wanted() {
     assert!(world.ledger.unfinished.is_empty());
 }
 
+/// The reaper was killed before it signalled what was left of a dead worker; its gateway is back, and goes on with the session.
+#[test]
+fn what_a_gateway_that_is_back_goes_on_with_is_wanted() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.process(300, 200, "node mcp.js");
+    world.rows([attached("a")]).look();
+    world.die(200, 1);
+    world.ledger.unfinished = interrupted().ledger.unfinished;
+    assert_eq!(world.look().reaped(), [""; 0]);
+    assert!(world.ledger.unfinished.is_empty());
+    assert_eq!(world.rows([]).look_after(60).fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+}
+
+#[test]
+fn what_strayed_from_a_worker_that_is_wanted_again_goes_with_it_later() {
+    let mut world = interrupted();
+    world.worker(200, "a", 100);
+    world.rows([with_worker(attached("a"), 200)]).look();
+    assert!(world.ledger.unfinished.is_empty());
+    world.process(300, 200, "node mcp.js");
+    world.look();
+    world.ledger.unfinished = interrupted().ledger.unfinished;
+    world.process(300, 1, "node mcp.js");
+    assert_eq!(world.look().reaped(), [""; 0]);
+    assert!(world.ledger.unfinished.is_empty());
+    world.die(200, 1);
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: ownerless-worker, after 60s");
+}
+
 #[test]
 fn once_its_session_is_wanted_again_so_is_the_rest() {
     let mut world = interrupted();

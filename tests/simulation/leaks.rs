@@ -156,7 +156,13 @@ impl World {
             let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
             let live = session.filter(|session| session.life == Life::Live);
             let is_copy = proc.kind == Kind::Child && proc.looks_like_worker();
+            // Its worker was a copy of a twin's, as long as it lived, and what is left goes with that one's session.
+            let is_twin = |session: &Sess| {
+                self.sessions.iter().any(|other| other.life == Life::Live && other.key == session.key)
+            };
+            let is_twins = live.is_none() && session.is_some_and(is_twin);
             return live.is_none_or(|live| self.is_knowable_session(live))
+                && !is_twins
                 && !(is_copy && self.may_be_of_any(proc))
                 && worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }

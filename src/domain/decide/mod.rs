@@ -198,12 +198,13 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
             ..GatewayMemory::default()
         };
         let unfinished = memory.unfinished.iter().filter(|begun| begun.gateway == *name);
-        let unfinished = remnants::left(&world, &owners, index, unfinished);
+        let unfinished = remnants::left(&world, &owners, &families, index, unfinished);
         let elsewhere = remnants::members(&unfinished);
         let mut found = sessions::judge(&world, &owners, &families, index, &mut remembered);
         let workers = workers::judge(&world, &owners, &families, index, &elsewhere, &mut remembered);
         let idle = idle::judge(&world, &owners, index, &found, &mut remembered);
         found.extend(workers.into_iter().chain(idle));
+        let elsewhere = remnants::members_of_gone(&world, &unfinished);
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, &owners, index, unfinished, &mut found));

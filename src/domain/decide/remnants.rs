@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::families::Families;
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::world::{Gateway, World};
@@ -17,10 +18,17 @@ use crate::domain::warrant::Warrant;
 pub(super) fn left<'u>(
     world: &World<'_>,
     owners: &Owners<'_>,
+    families: &Families<'_, '_>,
     index: usize,
     unfinished: impl Iterator<Item = &'u Unfinished>,
 ) -> Vec<Unfinished> {
+    // Its gateway is back, and goes on with the session.
+    let is_given_up =
+        |begun: &Unfinished| begun.asked.is_none() && families.is_of_a_listed_session(index, &begun.worker);
     let left = |begun: &Unfinished| {
+        if is_given_up(begun) {
+            return None;
+        }
         let is_left = |member: &ProcessIdentity| is_left(world, owners, index, begun, member);
         let members: Vec<_> = begun.members.iter().copied().filter(is_left).collect();
         (!members.is_empty()).then(|| Unfinished { members, ..begun.clone() })
@@ -28,11 +36,20 @@ pub(super) fn left<'u>(
     unfinished.filter_map(left).collect()
 }
 
-/// The processes in it whose worker is gone: they are judged here and nowhere else.
+/// The processes in it but the workers: none of them is judged as a worker by itself.
 pub(super) fn members(unfinished: &[Unfinished]) -> HashSet<Pid> {
-    let members =
-        unfinished.iter().flat_map(|left| left.members.iter().filter(|member| **member != left.worker));
-    members.map(|member| member.pid).collect()
+    unfinished.iter().flat_map(but_the_worker).collect()
+}
+
+/// Those whose worker is gone: they are judged here and nowhere else. What is below one that lives is still of its family, also once the
+/// teardown is given up.
+pub(super) fn members_of_gone(world: &World<'_>, unfinished: &[Unfinished]) -> HashSet<Pid> {
+    let of_gone = unfinished.iter().filter(|left| world.view().alive(&left.worker).is_none());
+    of_gone.flat_map(but_the_worker).collect()
+}
+
+fn but_the_worker(left: &Unfinished) -> impl Iterator<Item = Pid> {
+    left.members.iter().filter(|member| **member != left.worker).map(|member| member.pid)
 }
 
 fn is_left(
@@ -161,7 +178,9 @@ fn add(left: &Unfinished, worker_lives: bool, verdict: &mut Verdict) -> bool {
     match verdict {
         Verdict::Reap { warrant, .. } => {
             if !worker_lives || warrant.worker == Some(left.worker) {
-                warrant.remnants.extend(&left.members);
+                let is_news = |member: &&ProcessIdentity| !warrant.remnants.contains(member);
+                let news: Vec<_> = left.members.iter().filter(is_news).copied().collect();
+                warrant.remnants.extend(news);
                 warrant.remnants_of = warrant.remnants_of.or((!worker_lives).then_some(left.worker));
             }
             true

@@ -28,6 +28,19 @@ impl<'a> Families<'_, 'a> {
         may_go.map(|stray| stray.identity).collect()
     }
 
+    /// Whether this worker isn't there any more, and was of a session that is listed.
+    pub(in crate::domain::decide) fn is_of_a_listed_session(
+        &self,
+        gateway: usize,
+        worker: &ProcessIdentity,
+    ) -> bool {
+        let family = self.by_worker.get(worker).map(|place| &self.all[*place]);
+        let rows = self.world.gateways[gateway].rows;
+        let is_listed = |session: &&SessionId| rows.iter().any(|row| row.id == **session);
+        self.world.view().alive(worker).is_none()
+            && family.is_some_and(|family| family.sessions.iter().any(is_listed))
+    }
+
     /// What goes with this session, of workers that are gone; and one of those.
     pub(in crate::domain::decide) fn left_of(
         &self,
@@ -87,7 +100,7 @@ impl<'a> Families<'_, 'a> {
     }
 
     /// Judges what is left of workers that are gone, of no session that is listed; and remembers all families. `elsewhere`: processes that
-    /// are judged with an unfinished teardown.
+    /// are judged with an unfinished teardown of a worker that is gone.
     pub(in crate::domain::decide) fn judge(
         &self,
         index: usize,
