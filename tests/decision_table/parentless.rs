@@ -1,6 +1,6 @@
 //! `parentless-worker`: a worker whose gateway process is gone; seen reparented, or now under init or a subreaper that is not a gateway.
 
-use gateway_reaper::domain::table::{Session, Told};
+use gateway_reaper::domain::table::{Session, TableView, Told};
 
 use crate::world::*;
 
@@ -245,14 +245,41 @@ fn it_needs_no_table_where_nothing_listens_at_every_look_of_the_grace() {
     assert_eq!(world.look_after(60).fate_of_worker(200), REAP);
 }
 
+/// One that takes workers back needs its time for it, and its first table may lack them.
 #[test]
-fn a_new_gateway_doesnt_start_its_grace_again() {
-    let mut world = orphaned(1);
-    world.look();
-    world.process(300, 1, "gatewayd");
-    world.table("gw").instance = Some("gw run 2".into());
-    world.of("gw").process = Some(identity(300));
-    assert_eq!(world.look_after(60).fate_of_worker(200), REAP);
+fn a_new_gateway_starts_its_grace_again_where_it_may_take_it_back() {
+    for takes_back in [true, false] {
+        let mut world = orphaned(1);
+        world.rules[0].takes_workers_back = takes_back;
+        world.look();
+        world.process(300, 1, "gatewayd");
+        world.table("gw").instance = Some("gw run 2".into());
+        world.of("gw").process = Some(identity(300));
+        let expected = if takes_back { WAIT } else { REAP };
+        assert_eq!(world.look_after(60).fate_of_worker(200), expected);
+        assert!(world.look_after(60).fate_of_worker(200).starts_with("reap: parentless"), "once");
+    }
+}
+
+/// Its process isn't known, so that where nothing listens it seems to be gone.
+#[test]
+fn where_the_same_run_of_its_gateway_answers_again_it_was_there_and_the_grace_starts_again() {
+    for (takes_back, instance) in [(true, "gw run 1"), (false, "gw run 1"), (false, "gw run 2")] {
+        let mut world = World::new();
+        world.rules[0].takes_workers_back = takes_back;
+        world.table("gw").instance = Some("gw run 1".into());
+        world.of("gw").process = None;
+        let before = world.of("gw").table.clone();
+        world.worker(200, "x", 1);
+        world.look();
+        world.of("gw").table = TableView::nothing_listens("connection refused");
+        assert_eq!(world.look_after(1).fate_of_worker(200), "wait: parentless-worker, 1s of 60s");
+        world.of("gw").table = before;
+        world.table("gw").instance = Some(instance.into());
+        let expected = if instance == "gw run 1" { WAIT } else { REAP };
+        assert_eq!(world.look_after(59).fate_of_worker(200), expected, "{takes_back}, {instance}");
+        assert!(world.look_after(60).fate_of_worker(200).starts_with("reap: parentless"), "once");
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(crate) struct Memory {
     pub(crate) restart: Vec<Name>,
     /// In use at the last look at a table, which was so long ago.
     pub(crate) in_use: Vec<Name>,
+    /// At the last look nothing was there of it.
+    pub(crate) gone: bool,
     pub(crate) looked: Option<Age>,
     /// When the gateway's own clocks started at the latest, since there is no table any more that says so.
     pub(crate) started: Vec<(Name, Age)>,
@@ -80,6 +82,7 @@ impl Memory {
             sessions: memory.sessions.iter().map(clock).collect(),
             restart: memory.restart.iter().map(|id| name(id.as_str())).collect(),
             in_use: memory.in_use.iter().map(|id| name(id.as_str())).collect(),
+            gone: memory.gone,
             looked: memory.looked.map(age),
             started: memory.started.iter().map(|(id, at)| (name(id.as_str()), age(*at))).collect(),
             workers: memory.workers.iter().map(known).collect(),
@@ -116,6 +119,7 @@ impl Memory {
             sessions: self.sessions.iter().map(clock).collect(),
             restart: self.restart.iter().map(|name| id(*name).into()).collect(),
             in_use: self.in_use.iter().map(|name| id(*name).into()).collect(),
+            gone: self.gone,
             looked: self.looked.map(ago),
             started: self.started.iter().map(|(name, since)| (id(*name).into(), ago(*since))).collect(),
             workers: self.workers.iter().map(known).collect(),

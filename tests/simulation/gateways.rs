@@ -76,7 +76,10 @@ impl World {
         let gateway = self.spawn(birth(first, Kind::Bystander, "hermes", argv));
         let gateway = gateway.and_then(|serial| self.procs.by_serial(serial)).map(|proc| proc.pid);
         let mine = self.noise.percent(50);
-        for (parent, key) in [(gateway, if mine { "key-a0" } else { "x" }), (Some(first), "key-b1")] {
+        // Beside a gateway of ours in the same container, nothing says whose daemon it is.
+        let is_ours_there = self.setup.gateways.iter().any(|gateway| gateway.contained);
+        let daemon = (Some(first).filter(|_| !is_ours_there), "key-b1");
+        for (parent, key) in [(gateway, if mine { "key-a0" } else { "x" }), daemon] {
             let Some(parent) = parent else { continue };
             if let Some(worker) = self.spawn(birth(parent, Kind::Worker, "python", worker_argv(key))) {
                 self.toils.insert(worker, Toil { is_elsewhere: true, ..Toil::new(None, 0) });

@@ -43,6 +43,8 @@ pub(crate) struct Sim {
     steps: BTreeMap<(u64, u64), (usize, u64, Option<Step>)>,
     count: u64,
     number: u64,
+    /// No more faults.
+    is_calm: bool,
     rhythm: Rng,
 }
 
@@ -79,6 +81,7 @@ impl Sim {
             steps: BTreeMap::new(),
             count: 0,
             number: 0,
+            is_calm: false,
             rhythm: Rng::new(plan.seed, 3),
         };
         for disk in 0..reapers {
@@ -117,10 +120,12 @@ impl Sim {
                 self.world.borrow_mut().pass_until(end);
                 return;
             };
+            // A step may take its time, and end after that.
             let now = self.world.borrow().now;
-            if now < calm_at && at >= calm_at {
-                self.world.borrow_mut().pass_until(calm_at);
+            if !self.is_calm && at >= calm_at {
+                self.world.borrow_mut().pass_until(calm_at.max(now));
                 self.world.borrow_mut().calm();
+                self.is_calm = true;
                 continue;
             }
             if event.is_some_and(|event| step.is_none_or(|step| event <= step)) {

@@ -128,7 +128,20 @@ pub(super) fn of_worker(
     kind: OrphanKind,
 ) -> WorkerClock {
     let known = world.known.get(identity).and_then(|(name, worker)| Some((*name, worker.clock?)));
-    going_on(world, gateway, known, kind)
+    let starts_again = kind == OrphanKind::ParentlessWorker && is_its_gateway_back(world, identity);
+    going_on(world, gateway, known.filter(|_| !starts_again), kind)
+}
+
+/// Whether a gateway that may have started this worker, or takes it back, seemed to be gone at the last look and answers now. One that the
+/// worker was seen below and that is gone doesn't come back.
+fn is_its_gateway_back(world: &World<'_>, worker: &ProcessIdentity) -> bool {
+    let is_alive = |gateway: &ProcessIdentity| world.view().alive(gateway).is_some();
+    let seen_below = world.view().alive(worker).and_then(|worker| world.seen_below(worker));
+    let has_lost_one = seen_below.is_some_and(|gateway| !is_alive(&gateway));
+    world
+        .matching(worker.pid)
+        .map(|index| &world.gateways[index])
+        .any(|gateway| gateway.is_back() && (gateway.rules.takes_workers_back || !has_lost_one))
 }
 
 /// The clock of what is left of a worker that this gateway remembers.
@@ -138,6 +151,7 @@ pub(super) fn of_family(
     before: Option<WorkerClock>,
     kind: OrphanKind,
 ) -> WorkerClock {
+    let before = before.filter(|_| kind != OrphanKind::ParentlessWorker || !gateway.is_back());
     going_on(world, gateway, before.map(|clock| (&gateway.seen.name, clock)), kind)
 }
 

@@ -147,6 +147,15 @@ impl<'a> Gateway<'a> {
         self.memory.and_then(|memory| memory.run.as_ref())
     }
 
+    /// It seemed to be gone at the last look, and has a table now. What looked like an orphan's since then may have been its own all the
+    /// while; or it takes that back, and needs its time for it.
+    pub(super) fn is_back(&self) -> bool {
+        let is_another = self.remembered_run().zip(self.run()).is_some_and(|(before, now)| *before != now);
+        self.standing == Standing::Current
+            && self.memory.is_some_and(|memory| memory.gone)
+            && (self.rules.takes_workers_back || !is_another)
+    }
+
     /// Why the table isn't current.
     pub(super) fn distrust(&self) -> Option<&'a str> {
         self.seen.table.missing().map(|missing| &*missing.why)

@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 use families::Families;
 pub use idle::WORKER_BUSY;
 use owners::{Owner, Owners};
-use world::{Gateway, World};
+use world::{Gateway, Standing, World};
 
 use super::ids::{GatewayName, Pid, SessionId};
 use super::ledger::{FamilyMemory, GatewayMemory, Ledger};
@@ -194,6 +194,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
             // Of a look that was stopped in the middle, its table may have waited to be read.
             looked: is_current
                 .then_some((gateway.seen.asked + seen.unobserved).min(now.max(gateway.seen.asked))),
+            gone: gateway.standing == Standing::Gone,
             closes: closes_without_effect(gateway),
             ..GatewayMemory::default()
         };

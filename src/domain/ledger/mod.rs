@@ -65,6 +65,9 @@ pub struct GatewayMemory {
     /// Sessions that it said it had closed and lists all the same, with how often it said so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub closes: BTreeMap<SessionId, u32>,
+    /// At the last look nothing listened at its address, and no process of its was known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
     /// When its table was last asked for and was current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Awake>,
@@ -84,7 +87,7 @@ impl GatewayMemory {
         };
         (self.in_use.is_empty() || !apart)
             && (&self.process, &self.former) == (&other.process, &other.former)
-            && (&self.run, &self.sessions) == (&other.run, &other.sessions)
+            && (&self.run, &self.sessions, self.gone) == (&other.run, &other.sessions, other.gone)
             && (&self.restart, &self.in_use) == (&other.restart, &other.in_use)
             && self.workers.len() == other.workers.len()
             && self.workers.iter().zip(&other.workers).all(|(now, before)| now.is_told_by(before))

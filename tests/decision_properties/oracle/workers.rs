@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_reaper::domain::orphan::OrphanKind;
-use gateway_reaper::domain::process::Process;
+use gateway_reaper::domain::process::{Process, ProcessIdentity};
 
 use super::owners::{Owner, Place};
 use super::{Fate, Oracle};
@@ -48,12 +48,27 @@ impl<'a> Oracle<'a> {
         any.expect("it is considered")
     }
 
+    /// A gateway that nothing was there of at the last look answers, and this worker wasn't seen below one that ended, or may be taken back.
+    fn is_its_gateway_back(&self, process: &'a Process) -> bool {
+        let was_below = self.seen_below(process);
+        let is_there = |was: ProcessIdentity| self.find(was.pid).is_some_and(|found| found.identity == was);
+        let has_lost_one = was_below.is_some_and(|was| !is_there(was));
+        self.count().filter(|gateway| self.is_worker(*gateway, process)).any(|gateway| {
+            let was_gone = self.memory(gateway).is_some_and(|memory| memory.gone);
+            let takes_back = self.0.world.rules[gateway].takes_workers_back;
+            let before = self.memory(gateway).and_then(|memory| memory.run.clone());
+            let is_another = before.is_some() && self.run(gateway).is_some() && before != self.run(gateway);
+            was_gone && self.table(gateway).is_some() && (takes_back || (!is_another && !has_lost_one))
+        })
+    }
+
     fn orphan(&self, gateway: usize, process: &'a Process, kind: OrphanKind) -> Fate {
         let now = self.0.world.now;
         let clock = self.remembered(process).and_then(|(by, worker)| {
             let is_same =
                 kind == OrphanKind::ParentlessWorker || (by == gateway && self.is_same_run(gateway));
-            worker.clock.filter(|clock| clock.kind == kind && clock.since <= now && is_same)
+            let starts_again = kind == OrphanKind::ParentlessWorker && self.is_its_gateway_back(process);
+            worker.clock.filter(|clock| clock.kind == kind && clock.since <= now && is_same && !starts_again)
         });
         let waited = clock.map_or(Duration::ZERO, |clock| self.observed_since(clock.since));
         let grace_of = |gateway: usize| self.0.world.rules[gateway].policy.worker_grace;

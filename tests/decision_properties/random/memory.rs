@@ -57,6 +57,7 @@ pub(super) struct RandomMemory {
     sessions: Vec<Option<SessionClock>>,
     restart: Vec<&'static str>,
     in_use: Vec<&'static str>,
+    gone: bool,
     looked: Option<Awake>,
     workers: Vec<Option<RandomWorker>>,
 }
@@ -66,19 +67,20 @@ pub(super) fn memory(own: u32) -> impl Strategy<Value = RandomMemory> {
         option::weighted(0.9, prop_oneof![8 => Just("run 1"), 1 => Just("run 2"), 1 => Just("process")]);
     let process = option::weighted(0.8, select(vec![own, own, 120]));
     let former = prop_oneof![3 => Just(Vec::new()), 1 => subsequence(vec![61, 70, 75, 100, 110], 1..3)];
-    let process = (process, former);
+    let process = (process, former, prop::bool::weighted(0.3));
     let sessions = vec(option::weighted(0.7, session_clock()), IDS.len());
     let workers = vec(option::weighted(0.5, worker_memory()), WORKERS.len());
     let restart = subsequence(IDS.to_vec(), 0..IDS.len());
     let in_use = (subsequence(IDS.to_vec(), 0..IDS.len()), option::weighted(0.8, moment()));
     (process, run, sessions, restart, in_use, workers).prop_map(
-        |((process, former), run, sessions, restart, (in_use, looked), workers)| RandomMemory {
+        |((process, former, gone), run, sessions, restart, (in_use, looked), workers)| RandomMemory {
             process,
             former,
             run,
             sessions,
             restart,
             in_use,
+            gone,
             looked,
             workers,
         },
@@ -100,6 +102,7 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
             process: memory.process.map(identity),
             former: memory.former.into_iter().map(identity).collect(),
             run,
+            gone: memory.gone,
             looked: memory.looked,
             ..GatewayMemory::default()
         };
