@@ -140,8 +140,11 @@ fn what_a_gateway_that_is_back_goes_on_with_is_wanted() {
     world.rows([attached("a")]).look();
     world.die(200, 1);
     world.ledger.unfinished = interrupted().ledger.unfinished;
+    let mut begun_with_the_worker = world.clone();
     assert_eq!(world.look().reaped(), [""; 0]);
     assert!(world.ledger.unfinished.is_empty());
+    begun_with_the_worker.ledger.unfinished[0].members.push(identity(200));
+    assert_eq!(remnants(&begun_with_the_worker.look(), 200), [300]);
     assert_eq!(world.rows([]).look_after(60).fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
 }
 

@@ -32,7 +32,13 @@ impl World {
         let mut left: Vec<String> = sessions.map(|session| format!("session {}", session.id)).collect();
         for (serial, toil) in &self.toils {
             // While a row with its key lists no worker, it may be that row's.
-            let hidden_until = self.sessions.iter().filter(|session| self.shares_key(toil, session));
+            // Nor while the worker of any row isn't known: then it may be that one's.
+            let may_hide = |session: &&Sess| {
+                let setup = &self.setup.gateways[session.gateway];
+                let is_unknown = setup.hides_keys || session.told_key() != session.key;
+                self.shares_key(toil, session) || (is_unknown && !setup.tells.worker_pids)
+            };
+            let hidden_until = self.sessions.iter().filter(may_hide);
             let hidden_until = hidden_until.filter_map(|session| session.closed_at).max().unwrap_or(0);
             if !toil.orphan_since.is_some_and(|since| overdue(since.max(hidden_until))) {
                 continue;
@@ -213,7 +219,13 @@ impl World {
     /// Below a worker it goes with that, and above another's it is never ended.
     fn is_among_workers(&self, worker: &Proc) -> bool {
         let is_below = |proc: &&Proc| self.ancestors(proc).any(|ancestor| ancestor.serial == worker.serial);
-        let below = self.procs.iter().filter(|proc| proc.looks_like_worker()).filter(is_below);
+        // Also one that became another user's, whose row names it.
+        let is_listed = |proc: &Proc| {
+            let mut rows = self.sessions.iter().filter(|row| row.life == Life::Live);
+            rows.any(|row| self.named_by(row) == Some(proc.pid))
+        };
+        let is_one = |proc: &&Proc| proc.looks_like_worker() || is_listed(proc);
+        let below = self.procs.iter().filter(is_one).filter(is_below);
         let mut below = below.filter(|proc| proc.root != worker.root || proc.key() != worker.key());
         self.ancestors(worker).any(Proc::looks_like_worker) || below.next().is_some()
     }

@@ -22,9 +22,11 @@ pub(super) fn left<'u>(
     index: usize,
     unfinished: impl Iterator<Item = &'u Unfinished>,
 ) -> Vec<Unfinished> {
-    // Its gateway is back, and goes on with the session.
-    let is_given_up =
-        |begun: &Unfinished| begun.asked.is_none() && families.is_of_a_listed_session(index, &begun.worker);
+    // Its worker was gone before; its gateway is back, and goes on with the session.
+    let is_given_up = |begun: &Unfinished| {
+        let is_of_leftovers = begun.asked.is_none() && !begun.members.contains(&begun.worker);
+        is_of_leftovers && families.is_of_a_listed_session(index, &begun.worker)
+    };
     let left = |begun: &Unfinished| {
         if is_given_up(begun) {
             return None;
