@@ -240,6 +240,12 @@ impl World {
             let named = |survivor: &Survivor| survivor.process == self.procs.identity(proc);
             self.is_under_another_user(proc) && ending.survivors.iter().any(named)
         };
+        // Nor is anything searched that strayed from it and was never seen below it.
+        let root_is_let_be = self.procs.alive(root).is_some_and(|root| root.uid != USER)
+            && ending.survivors.iter().any(|survivor| survivor.process == worker);
+        if root_is_let_be && !ending.steps.iter().any(|step| matches!(step, Step::Term | Step::Kill)) {
+            return;
+        }
         let is_left = |proc: &Proc| !is_said(proc) && !is_let_be(proc);
         let found = left.find(|proc| (led(proc.group) || led(proc.session)) && is_left(proc));
         let what = found.map(|proc| format!("{:?} {} is still there", proc.kind, proc.pid));

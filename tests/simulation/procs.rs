@@ -142,6 +142,8 @@ impl Procs {
         self.by_pid.clear();
         self.by_serial.clear();
         self.next_pid = 1;
+        // Ticks begin again, too.
+        self.in_this_tick.1.clear();
     }
 
     pub(crate) fn get(&self, pid: u32) -> Option<&Proc> {
