@@ -329,6 +329,9 @@ fn a_worker_below_one_that_nobody_owns_may_be_that_of_a_row_whose_worker_isnt_kn
         world.rows([attached("b")]).look();
         let looked = world.look_after(3_600);
         assert_eq!((looked.fate_of_worker(200), looked.why_worker(99)), (UNKNOWN.into(), why.into()));
+        // A copy of it, also what it is just about to execute, is of its tree.
+        world.worker(200, "x", below);
+        assert_eq!(world.look().fate_of_worker(200), OWNED);
         // What is older than the gateway isn't the worker of any row of it that carries another key.
         world.worker(98, "y", below);
         world.end(200);

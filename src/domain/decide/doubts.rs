@@ -20,9 +20,17 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
     gateways.find_map(|gateway| of(world, gateway, process)).or_else(|| former(world, process, position))
 }
 
-/// Why one of the gateways whose sessions a table tells of may want this worker, which is in the tree of a worker without an owner.
-pub(super) fn of_nested(world: &World<'_>, process: &Process) -> Option<Keep> {
+/// Why one of the gateways whose sessions a table tells of may want this worker, which is below one without an owner. One that carries the
+/// same key as that is a copy of it: also a process that it is just starting, until that calls `exec`.
+pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -> Option<Keep> {
     let mut gateways = with_sessions(world, process);
+    let is_copy = |gateway: &usize| {
+        let key = world.gateways[*gateway].key_of(process.identity.pid);
+        key.is_some() && key == world.gateways[*gateway].key_of(above.identity.pid)
+    };
+    if gateways.clone().any(|gateway| is_copy(&gateway)) {
+        return None;
+    }
     gateways.find_map(|gateway| of(world, gateway, process))
 }
 
@@ -39,9 +47,13 @@ pub(super) fn of_nested_elsewhere(world: &World<'_>, process: &Process, rows: &[
 }
 
 /// The gateways whose workers this may be one of, wherever it stands.
-fn with_sessions(world: &World<'_>, process: &Process) -> impl Iterator<Item = usize> {
-    let is_any = |gateway: &usize| world.gateways[*gateway].rules.workers == Workers::Matching;
-    world.matching(process.identity.pid).filter(is_any)
+fn with_sessions(world: &World<'_>, process: &Process) -> impl Iterator<Item = usize> + Clone {
+    let pid = process.identity.pid;
+    let is_any = move |gateway: &usize| {
+        let gateway = &world.gateways[*gateway];
+        gateway.takes(pid) && gateway.rules.workers == Workers::Matching
+    };
+    (0..world.gateways.len()).filter(is_any)
 }
 
 /// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of

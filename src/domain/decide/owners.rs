@@ -327,7 +327,7 @@ fn by_ancestor(
         }
         let above = answer(world, at, known, pid);
         let doubt = match &above {
-            Owner::Nobody(_) | Owner::Tree => doubts::of_nested(world, process),
+            Owner::Nobody(_) | Owner::Tree => doubts::of_nested(world, process, ancestor),
             Owner::Sessions(rows) => doubts::of_nested_elsewhere(world, process, rows.as_slice()),
             Owner::Doubt(_) => None,
         };

@@ -56,7 +56,7 @@ impl<'a> Oracle<'a> {
                 || (self.may_be_a_worker(above) && !self.rows_of_its_own(above).is_empty())
         });
         let inherited = above.map(|above| match self.owner_of(above) {
-            Owner::Nobody(_) | Owner::Above => self.nested(process).unwrap_or(Owner::Above),
+            Owner::Nobody(_) | Owner::Above => self.nested(process, above).unwrap_or(Owner::Above),
             Owner::Rows(rows) => self.nested_elsewhere(process, &rows).unwrap_or(Owner::Rows(rows)),
             doubt @ Owner::Doubt(_) => doubt,
         });
@@ -65,10 +65,17 @@ impl<'a> Oracle<'a> {
         inherited.or(superseded).or(copied).unwrap_or_else(|| self.unowned(process))
     }
 
-    /// In the tree of a worker that nobody owns, it may be of a gateway's session of which the worker isn't known, or of a gateway whose
-    /// table isn't.
-    fn nested(&self, process: &'a Process) -> Option<Owner> {
+    /// Below a worker that nobody owns, it may be of a gateway's session of which the worker isn't known, or of a gateway whose table isn't;
+    /// unless it carries the key of that worker.
+    fn nested(&self, process: &'a Process, above: &'a Process) -> Option<Owner> {
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
+        let is_copy = |gateway: usize| {
+            let key = self.key(gateway, process).flatten();
+            key.is_some() && self.is_worker(gateway, above) && key == self.key(gateway, above).flatten()
+        };
+        if self.count().filter(takes).any(is_copy) {
+            return None;
+        }
         self.count().filter(takes).find_map(|gateway| {
             if !self.is_to_be_trusted(gateway) {
                 return (!self.is_excused(gateway, process)).then_some(NOT_TRUSTED);
