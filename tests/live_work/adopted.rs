@@ -51,6 +51,30 @@ fn a_worker_that_a_restarted_gateway_took_back_is_kept() {
 }
 
 #[test]
+fn a_gateway_that_is_back_after_the_grace_has_its_time_to_take_a_worker_back() {
+    let test = "a_gateway_that_is_back_after_the_grace_has_its_time_to_take_a_worker_back";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "worker", "k");
+        let busy = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("gateway", &[by.row(stage, "k", "worker", &busy)]);
+        assert_eq!(stage.once("seen").code, Some(0));
+        stage.kill("gateway");
+        let gone = stage.once("seen");
+        assert_eq!(gone.json()["totals"]["reap"], 0, "its grace begins: {gone:#?}");
+        std::thread::sleep(BEYOND_THE_GRACE);
+        stage.gateway("again");
+        stage.publish("again", &[]);
+        let back = stage.once("seen");
+        assert_eq!(back.json()["totals"]["reap"], 0, "it lists nothing yet: {back:#?}");
+        stage.publish("again", &[by.row(stage, "k", "worker", &busy)]);
+        assert_eq!(stage.once("seen").code, Some(0));
+        assert!(stage.lives("worker"));
+    });
+}
+
+#[test]
 fn a_worker_that_was_taken_back_goes_with_its_session() {
     by_pid_and_by_key("a_worker_that_was_taken_back_goes_with_its_session", |stage, by| {
         restarted(stage, by);

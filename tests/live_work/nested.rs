@@ -44,6 +44,29 @@ fn another_gateways_session_below_an_ownerless_worker_is_kept() {
     });
 }
 
+/// Whose it is, is for the table to say that can't be read just now.
+#[test]
+fn a_session_below_anothers_worker_is_kept_while_its_own_gateway_gives_no_table() {
+    let test = "a_session_below_anothers_worker_is_kept_while_its_own_gateway_gives_no_table";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure_two(POLICY);
+        stage.gateway("gateway");
+        stage.gateway_at("other", OTHER_PORT);
+        stage.worker("gateway", "outer", "outer");
+        stage.worker("outer", "inner", "inner");
+        let running = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("other", &[by.row(stage, "inner", "inner", &running)]);
+        stage.manner("other", "refuses");
+        stage.publish("gateway", &[by.row(stage, "outer", "outer", &json!({}))]);
+        let told = stage.is_spared(&["outer", "inner"], 3);
+        assert_eq!(told.worker(stage.pid("inner"))["reason"], "table-not-trusted", "{told:#?}");
+        assert!(stage.asked("gateway").is_empty(), "a close would end them both");
+
+        stage.publish("gateway", &[]);
+        stage.is_spared(&["outer", "inner"], 3);
+    });
+}
+
 /// gascity #5837: a terminal multiplexer that one session's worker started, and in which the workers of all sessions run.
 #[test]
 fn a_server_that_a_due_session_started_is_kept_while_other_sessions_run_in_it() {
