@@ -261,6 +261,24 @@ fn a_new_gateway_starts_its_grace_again_where_it_may_take_it_back() {
     }
 }
 
+/// It can't be one of that gateway's.
+#[test]
+fn another_gateway_that_comes_and_goes_doesnt_start_the_grace_of_a_worker_again() {
+    let mut world = orphaned(1);
+    world.gateway("other", 110);
+    let (process, table) = (world.of("other").process, world.of("other").table.clone());
+    for seconds in [0, 20, 20] {
+        world.of("other").process = None;
+        world.of("other").table = TableView::nothing_listens("connection refused");
+        world.end(110);
+        world.look_after(seconds);
+        world.process(110, 1, "gatewayd");
+        (world.of("other").process, world.of("other").table) = (process, table.clone());
+        world.look();
+    }
+    assert_eq!(world.look_after(20).fate_of_worker(200), REAP);
+}
+
 /// Its process isn't known, so that where nothing listens it seems to be gone.
 #[test]
 fn where_the_same_run_of_its_gateway_answers_again_it_was_there_and_the_grace_starts_again() {

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::doubts;
 use super::world::{Gateway, World};
 use crate::domain::ids::GatewayName;
 use crate::domain::ledger::{GatewayMemory, SessionClock, WorkerClock};
@@ -132,16 +133,17 @@ pub(super) fn of_worker(
     going_on(world, gateway, known.filter(|_| !starts_again), kind)
 }
 
-/// Whether a gateway that may have started this worker, or takes it back, seemed to be gone at the last look and answers now. One that the
-/// worker was seen below and that is gone doesn't come back.
+/// Whether a gateway that may have started this worker seemed to be gone at the last look and answers now. One that the worker was seen
+/// below and that is gone doesn't come back, but its successor may take the worker back.
 fn is_its_gateway_back(world: &World<'_>, worker: &ProcessIdentity) -> bool {
+    let Some(process) = world.view().alive(worker) else { return false };
     let is_alive = |gateway: &ProcessIdentity| world.view().alive(gateway).is_some();
-    let seen_below = world.view().alive(worker).and_then(|worker| world.seen_below(worker));
-    let has_lost_one = seen_below.is_some_and(|gateway| !is_alive(&gateway));
-    world
-        .matching(worker.pid)
-        .map(|index| &world.gateways[index])
-        .any(|gateway| gateway.is_back() && (gateway.rules.takes_workers_back || !has_lost_one))
+    let has_lost_one = world.seen_below(process).is_some_and(|gateway| !is_alive(&gateway));
+    let mut gateways = doubts::may_have_started(world, process, &world.position(process)).into_iter();
+    gateways.any(|index| {
+        let gateway = &world.gateways[index];
+        gateway.is_back() && (gateway.rules.takes_workers_back || !has_lost_one)
+    })
 }
 
 /// The clock of what is left of a worker that this gateway remembers.

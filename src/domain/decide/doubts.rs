@@ -103,7 +103,8 @@ pub(super) fn no_process() -> Keep {
     Keep::UnknownState("its gateway's process isn't known in this run".into())
 }
 
-fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {
+/// The gateways that may have started this worker: the one that it is or was below, and the one that told of it at the last look; else any.
+pub(super) fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {
     let (own, pid) = (position.gateway(), process.identity.pid);
     let seen_below = world.seen_below(process);
     let remembered = world.known.get(&process.identity).map(|(name, _)| *name);

@@ -262,7 +262,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// The gateways that may have started it: the one that it is or was seen below, and the one that told of it at the last look; else any.
-    fn may_have_started(&self, process: &'a Process, place: Place) -> Vec<usize> {
+    pub(super) fn may_have_started(&self, process: &'a Process, place: Place) -> Vec<usize> {
         let remembers = |gateway: usize| self.remembered(process).is_some_and(|(by, _)| by == gateway);
         let is_above = |gateway: usize| match (place, self.seen_below(process)) {
             (Place::Child(above) | Place::Below(above), _) => above == gateway,

@@ -53,7 +53,7 @@ impl<'a> Oracle<'a> {
         let was_below = self.seen_below(process);
         let is_there = |was: ProcessIdentity| self.find(was.pid).is_some_and(|found| found.identity == was);
         let has_lost_one = was_below.is_some_and(|was| !is_there(was));
-        self.count().filter(|gateway| self.is_worker(*gateway, process)).any(|gateway| {
+        self.may_have_started(process, self.place(process)).into_iter().any(|gateway| {
             let was_gone = self.memory(gateway).is_some_and(|memory| memory.gone);
             let takes_back = self.0.world.rules[gateway].takes_workers_back;
             let before = self.memory(gateway).and_then(|memory| memory.run.clone());
