@@ -4,6 +4,7 @@
 use gateway_reaper::domain::table::{Session, TableView};
 
 use crate::world::*;
+use gateway_reaper::domain::policy::Workers;
 
 /// The worker is judged with its session, and not by itself.
 const OWNED: &str = "not judged";
@@ -357,6 +358,56 @@ fn a_worker_below_anothers_may_be_of_a_gateway_whose_table_isnt_current() {
             world.worker(201, "d", 200);
             assert_eq!(world.look_after(60).fate_of_worker(201), OWNED);
         }
+    }
+}
+
+#[test]
+fn a_worker_below_a_copy_of_one_that_nobody_owns_may_be_that_of_a_row_too() {
+    let mut world = World::new();
+    world.worker(99, "x", 1);
+    world.worker(200, "x", 99);
+    world.worker(201, "y", 200);
+    let looked = world.rows([attached("b")]).look();
+    assert_eq!([looked.fate_of_worker(200), looked.fate_of_worker(201)], [OWNED, UNKNOWN]);
+}
+
+#[test]
+fn without_keys_nothing_says_that_a_worker_below_another_is_a_copy_of_it() {
+    let mut world = World::new();
+    world.process(99, 1, "python3 -m worker");
+    world.process(200, 99, "python3 -m worker");
+    assert_eq!(world.rows([attached("b")]).fate_of_worker(200), UNKNOWN);
+}
+
+#[test]
+fn what_is_below_a_sessions_worker_is_that_sessions_where_no_other_table_is_missing() {
+    let inside = || {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "d", 100);
+        world.worker(201, "y", 200);
+        world.rows([with_worker(attached("d"), 200)]);
+        world
+    };
+    let mut contradicted = inside();
+    contradicted.table("gw").gateway_pid = Some(pid(101));
+    let mut of_both = inside();
+    of_both.table("other").sessions = vec![with_worker(attached("e"), 200)];
+    of_both.table("other").gateway_pid = Some(pid(101));
+    let mut unknown = inside();
+    unknown.table("other").sessions = vec![attached("e")];
+    let mut rotated = inside();
+    rotated.worker(201, "d", 200);
+    rotated.rows([with_worker(with_key(attached("d"), "rotated"), 200)]).refused("other");
+    let mut leftovers = inside();
+    leftovers.rules[1].workers = Workers::Leftovers;
+    leftovers.refused("other");
+    let mut another_pattern = inside();
+    another_pattern.rules[1].worker_match = None;
+    another_pattern.refused("other");
+    let worlds = [contradicted, of_both, unknown, rotated, leftovers, another_pattern];
+    for (index, mut world) in worlds.into_iter().enumerate() {
+        assert_eq!(world.fate_of_worker(201), OWNED, "{index}");
     }
 }
 

@@ -261,6 +261,15 @@ fn a_new_gateway_starts_its_grace_again_where_it_may_take_it_back() {
     }
 }
 
+#[test]
+fn where_its_gateways_process_ended_and_no_worker_is_taken_back_an_answer_says_nothing_new() {
+    let mut world = orphaned(1);
+    world.rules[0].takes_workers_back = false;
+    world.look();
+    world.table("gw").instance = None;
+    assert_eq!(world.look_after(60).fate_of_worker(200), REAP);
+}
+
 /// It can't be one of that gateway's.
 #[test]
 fn another_gateway_that_comes_and_goes_doesnt_start_the_grace_of_a_worker_again() {

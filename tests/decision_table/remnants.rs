@@ -49,6 +49,19 @@ fn a_copy_of_a_worker_that_is_kept_again_is_listed_with_it() {
 }
 
 #[test]
+fn what_has_a_worker_below_it_that_may_be_anothers_is_no_remnant_unless_that_was_in_hand_too() {
+    let mut world = interrupted();
+    world.worker(301, "y", 300);
+    world.rows([attached("b")]);
+    assert_eq!(remnants(&world.look(), 200), [300, 301]);
+    let mut fresh = interrupted();
+    fresh.worker(302, "y", 300);
+    let looked = fresh.rows([attached("b")]).look();
+    let fates = [200, 302].map(|raw| looked.fate_of_worker(raw));
+    assert_eq!(fates, ["not judged", "keep: unknown-state"]);
+}
+
+#[test]
 fn once_nothing_is_left_it_is_forgotten() {
     let mut world = interrupted();
     world.die(300, 1);
@@ -105,10 +118,21 @@ fn nobody_who_is_wanted_or_protected_is_a_remnant() {
 fn while_the_worker_lives_and_is_an_orphan_the_rest_goes_with_it() {
     let mut world = interrupted();
     world.worker(200, "a", 100);
+    world.ledger.unfinished[0].members.push(identity(200));
     assert_eq!(world.fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
     let looked = world.look_after(60);
     assert_eq!(remnants(&looked, 200), [300]);
     assert_eq!(looked.warrant_for(200).remnants_of(), None, "the worker itself goes first");
+}
+
+#[test]
+fn what_is_both_seen_below_the_worker_and_left_of_its_teardown_goes_once() {
+    let mut world = interrupted();
+    world.worker(200, "a", 100);
+    world.process(300, 200, "node mcp.js");
+    world.look();
+    world.process(300, 1, "node mcp.js");
+    assert_eq!(remnants(&world.look_after(60), 200), [300]);
 }
 
 #[test]
@@ -140,6 +164,9 @@ fn what_a_gateway_that_is_back_goes_on_with_is_wanted() {
     world.rows([attached("a")]).look();
     world.die(200, 1);
     world.ledger.unfinished = interrupted().ledger.unfinished;
+    let mut closed = world.clone();
+    let looked = closed.rows([]).look();
+    assert_eq!((remnants(&looked, 200), looked.fate_of_worker(300)), (vec![300], "not judged".into()));
     let mut begun_with_the_worker = world.clone();
     assert_eq!(world.look().reaped(), [""; 0]);
     assert!(world.ledger.unfinished.is_empty());

@@ -153,7 +153,6 @@ pub(super) fn of_family(
     before: Option<WorkerClock>,
     kind: OrphanKind,
 ) -> WorkerClock {
-    let before = before.filter(|_| kind != OrphanKind::ParentlessWorker || !gateway.is_back());
     going_on(world, gateway, before.map(|clock| (&gateway.seen.name, clock)), kind)
 }
 

@@ -11,7 +11,7 @@ use super::world::{Gateway, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
+use crate::domain::verdict::{Judged, Keep, Protection, Subject, Verdict};
 use crate::domain::warrant::Warrant;
 
 /// What is still there of the unfinished teardowns of a gateway.
@@ -69,7 +69,12 @@ fn is_left(
     let is_judged = owners.of(member.pid).is_some()
         && (matches!(owners.position_of(member.pid), Position::Child(_)) || is_let_be());
     let is_owned = matches!(owners.of(member.pid), Some(Owner::Sessions(_)));
-    let is_wanted = is_judged || is_owned || owners.listed_below(member.pid).is_some();
+    // What was in hand with it is no reason, whosever it may be.
+    let is_above_others = owners.foreign_below(member.pid).is_some_and(|protection| match protection {
+        Protection::AboveUnknown { other, .. } => !begun.members.iter().any(|member| member.pid == other),
+        _ => true,
+    });
+    let is_wanted = is_judged || is_owned || is_above_others;
     !is_wanted && limits.protects(process).is_none()
 }
 

@@ -28,7 +28,7 @@ impl<'a> Families<'_, 'a> {
         may_go.map(|stray| stray.identity).collect()
     }
 
-    /// Whether this worker isn't there any more, and was of a session that is listed.
+    /// Whether this worker was of a session that is listed.
     pub(in crate::domain::decide) fn is_of_a_listed_session(
         &self,
         gateway: usize,
@@ -37,8 +37,7 @@ impl<'a> Families<'_, 'a> {
         let family = self.by_worker.get(worker).map(|place| &self.all[*place]);
         let rows = self.world.gateways[gateway].rows;
         let is_listed = |session: &&SessionId| rows.iter().any(|row| row.id == **session);
-        self.world.view().alive(worker).is_none()
-            && family.is_some_and(|family| family.sessions.iter().any(is_listed))
+        family.is_some_and(|family| family.sessions.iter().any(is_listed))
     }
 
     /// What goes with this session, of workers that are gone; and one of those.
