@@ -423,6 +423,21 @@ fn a_superseded_worker_below_one_with_an_owner_goes_with_that() {
 }
 
 #[test]
+fn a_superseded_worker_that_lost_its_gateway_is_nobodys_wherever_it_is() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "b", 200);
+    world.look();
+    world.die(100, 1);
+    world.process(300, 1, "gatewayd");
+    world.of("gw").process = Some(identity(300));
+    world.worker(310, "b", 300);
+    world.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 310)]);
+    world.table("gw").gateway_pid = Some(pid(300));
+    assert_eq!(world.fate_of_worker(201), PARENTLESS);
+}
+
+#[test]
 fn what_a_gateway_started_below_a_worker_is_the_gateways() {
     let mut world = World::new();
     world.worker(200, "a", 100);

@@ -126,6 +126,14 @@ fn while_the_worker_lives_and_is_an_orphan_the_rest_goes_with_it() {
 }
 
 #[test]
+fn a_worker_that_is_in_hand_is_judged_though_no_gateway_is_above_it() {
+    let mut world = interrupted();
+    world.worker(200, "a", 1);
+    world.ledger.unfinished[0].members.push(identity(200));
+    assert_eq!(world.fate_of_worker(200), "wait: parentless-worker, 0s of 60s");
+}
+
+#[test]
 fn what_is_both_seen_below_the_worker_and_left_of_its_teardown_goes_once() {
     let mut world = interrupted();
     world.worker(200, "a", 100);
