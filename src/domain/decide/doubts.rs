@@ -23,15 +23,14 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
 /// Why one of the gateways whose sessions a table tells of may want this worker, which is below one without an owner. One that carries the
 /// same key as that is a copy of it: also a process that it is just starting, until that calls `exec`.
 pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -> Option<Keep> {
-    let mut gateways = with_sessions(world, process);
-    let is_copy = |gateway: &usize| {
-        let key = world.gateways[*gateway].key_of(process.identity.pid);
-        key.is_some() && key == world.gateways[*gateway].key_of(above.identity.pid)
+    let is_copy = |gateway: usize| {
+        let key = world.gateways[gateway].key_of(process.identity.pid);
+        key.is_some() && key == world.gateways[gateway].key_of(above.identity.pid)
     };
-    if gateways.clone().any(|gateway| is_copy(&gateway)) {
+    if with_sessions(world, process).any(is_copy) {
         return None;
     }
-    gateways.find_map(|gateway| of(world, gateway, process))
+    with_sessions(world, process).find_map(|gateway| of(world, gateway, process))
 }
 
 /// Why a gateway without a current table may want this worker, which is in the tree of a worker of these sessions. One that carries the
@@ -39,31 +38,26 @@ pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -
 pub(super) fn of_nested_elsewhere(world: &World<'_>, process: &Process, rows: &[RowId]) -> Option<Keep> {
     let is_anothers = |gateway: &usize| rows.iter().all(|row| row.gateway != *gateway);
     let mut gateways = with_sessions(world, process).filter(is_anothers);
-    let doubt = gateways.find_map(|gateway| {
-        let doubt = of(world, gateway, process);
-        doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
-    });
+    let doubt = gateways.find_map(|gateway| of_its_table(world, gateway, process));
     doubt.filter(|_| world.rows_of_copied(process).is_empty())
 }
 
 /// The gateways whose workers this may be one of, wherever it stands.
-fn with_sessions(world: &World<'_>, process: &Process) -> impl Iterator<Item = usize> + Clone {
-    let pid = process.identity.pid;
-    let is_any = move |gateway: &usize| {
-        let gateway = &world.gateways[*gateway];
-        gateway.takes(pid) && gateway.rules.workers == Workers::Matching
-    };
-    (0..world.gateways.len()).filter(is_any)
+fn with_sessions(world: &World<'_>, process: &Process) -> impl Iterator<Item = usize> {
+    let is_any = |gateway: &usize| world.gateways[*gateway].rules.workers == Workers::Matching;
+    world.matching(process.identity.pid).filter(is_any)
+}
+
+/// Why the table of this gateway can't be relied on for this worker.
+fn of_its_table(world: &World<'_>, index: usize, process: &Process) -> Option<Keep> {
+    of(world, index, process).filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
 }
 
 /// Why the table of one of the gateways that may have started this worker can't be relied on: it may still have it, whatever the table of
 /// another says.
 pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
     let mut gateways = may_have_started(world, process, position).into_iter();
-    let distrust = gateways.find_map(|gateway| {
-        let doubt = of(world, gateway, process);
-        doubt.filter(|doubt| matches!(doubt, Keep::TableNotTrusted(_)))
-    });
+    let distrust = gateways.find_map(|gateway| of_its_table(world, gateway, process));
     distrust.or_else(|| former(world, process, position))
 }
 

@@ -228,9 +228,10 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
             if let Some(doubt) = doubts::distrust(world, process, &position) {
                 return Owner::Doubt(doubt);
             }
-            let superseded = unowned::nobody(world, process, position, OrphanKind::SupersededWorker);
-            let mut above = || superseded.is_err().then(|| by_ancestor(world, at, known, process)).flatten();
-            return above().unwrap_or_else(|| superseded.clone().into());
+            return match unowned::nobody(world, process, position, OrphanKind::SupersededWorker) {
+                Ok(kind) => Owner::Nobody(kind),
+                Err(doubt) => by_ancestor(world, at, known, process).unwrap_or(Owner::Doubt(doubt)),
+            };
         }
         ByKey::None => {}
     }
