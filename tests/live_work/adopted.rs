@@ -6,8 +6,8 @@ use crate::place::Ran;
 use crate::reapers::{BEYOND_THE_GRACE, By, POLICY, Told, by_pid_and_by_key};
 use crate::stage::Stage;
 
-/// A worker whose gateway was killed while a reaper remembered both; the gateway's successor is called `again`.
-fn restarted(stage: &Stage, by: By) {
+/// A worker whose gateway was killed while a reaper remembered both.
+fn bereft(stage: &Stage, by: By) {
     stage.configure(POLICY);
     stage.gateway("gateway");
     stage.worker("gateway", "worker", "k");
@@ -15,6 +15,11 @@ fn restarted(stage: &Stage, by: By) {
     stage.publish("gateway", &[by.row(stage, "k", "worker", &busy)]);
     assert_eq!(stage.once("seen").code, Some(0));
     stage.kill("gateway");
+}
+
+/// The same; the gateway's successor is called `again`.
+fn restarted(stage: &Stage, by: By) {
+    bereft(stage, by);
     stage.gateway("again");
 }
 
@@ -54,13 +59,7 @@ fn a_worker_that_a_restarted_gateway_took_back_is_kept() {
 fn a_gateway_that_is_back_after_the_grace_has_its_time_to_take_a_worker_back() {
     let test = "a_gateway_that_is_back_after_the_grace_has_its_time_to_take_a_worker_back";
     by_pid_and_by_key(test, |stage, by| {
-        stage.configure(POLICY);
-        stage.gateway("gateway");
-        stage.worker("gateway", "worker", "k");
-        let busy = json!({ "transport": "attached", "turn": "running" });
-        stage.publish("gateway", &[by.row(stage, "k", "worker", &busy)]);
-        assert_eq!(stage.once("seen").code, Some(0));
-        stage.kill("gateway");
+        bereft(stage, by);
         let gone = stage.once("seen");
         assert_eq!(gone.json()["totals"]["reap"], 0, "its grace begins: {gone:#?}");
         std::thread::sleep(BEYOND_THE_GRACE);
@@ -68,6 +67,7 @@ fn a_gateway_that_is_back_after_the_grace_has_its_time_to_take_a_worker_back() {
         stage.publish("again", &[]);
         let back = stage.once("seen");
         assert_eq!(back.json()["totals"]["reap"], 0, "it lists nothing yet: {back:#?}");
+        let busy = json!({ "transport": "attached", "turn": "running" });
         stage.publish("again", &[by.row(stage, "k", "worker", &busy)]);
         assert_eq!(stage.once("seen").code, Some(0));
         assert!(stage.lives("worker"));
