@@ -227,7 +227,7 @@ impl<H> Victim<H> {
             Outcome::Failed { .. } => "its teardown failed",
             // Nothing was done to it that could have ended it, or it may be another session's by now.
             Outcome::Kept { .. } | Outcome::Gone => return Vec::new(),
-            Outcome::Spared { .. } if !self.signalled && !self.was_closed => return Vec::new(),
+            Outcome::Spared { .. } if !self.signalled => return Vec::new(),
             Outcome::Spared { .. } => "its worker changed, and it was let be with that",
         };
         self.tree.survivors(world, left)

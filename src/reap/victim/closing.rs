@@ -21,7 +21,6 @@ impl<H> Victim<H> {
                 return;
             }
         };
-        self.was_closed = closed == Closed::ByUs;
         // Closed for certain: from here on what is left of its tree is ours to end, also for the next run.
         if closed == Closed::ByUs && !self.note_begun(world, false) {
             return;

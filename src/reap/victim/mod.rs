@@ -93,8 +93,6 @@ pub(super) struct Victim<H> {
     stop_by: Option<Awake>,
     /// The root of the tree that was written down as begun.
     noted: Option<ProcessIdentity>,
-    /// Its gateway closed its session.
-    was_closed: bool,
     note: Option<Box<str>>,
 }
 
@@ -121,7 +119,6 @@ impl<H> Victim<H> {
             rechecks: 0,
             stop_by: None,
             noted: None,
-            was_closed: false,
             note: None,
         }
     }
