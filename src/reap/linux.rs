@@ -88,22 +88,22 @@ impl LinuxKernel {
         let Some(marks) = self.marks.as_ref().filter(|marks| marks.are_given()) else {
             return Ok(Scan::Settled);
         };
-        let (mut pids, mut over) = (Vec::new(), 0);
-        let counted = self.proc.scan_and_count(|pid, stat| {
+        let (mut pids, mut is_moving) = (Vec::new(), false);
+        let vanished = self.proc.scan_and_count(|pid, stat| {
             if stat.start_ticks() < marks.since {
             } else if stat.is_over() {
-                over += 1;
+                is_moving = true;
             } else {
                 pids.push(pid);
             }
         });
-        over += counted.map_err(|error| unreadable(Pid::INIT, error))?;
+        is_moving |= vanished.map_err(|error| unreadable(Pid::INIT, error))? > 0;
         for pid in pids {
             // The process first: what holds it afterwards knows that the mark was its own.
             let Some(process) =
                 read(&mut self.proc, pid, Detail::Bare).map_err(|error| unreadable(pid, error))?
             else {
-                over += 1;
+                is_moving = true;
                 continue;
             };
             match marks.borne(&mut self.proc, pid) {
@@ -112,7 +112,7 @@ impl LinuxKernel {
                 None => {}
             }
         }
-        Ok(if over == 0 { Scan::Settled } else { Scan::Moving })
+        Ok(if is_moving { Scan::Moving } else { Scan::Settled })
     }
 
     /// A pidfd of this very process, and the process as it is after that was opened. `None`: it is gone.
@@ -315,4 +315,22 @@ fn hidden(pid: Pid) -> KernelError {
 
 fn unreadable(pid: Pid, error: ProcessesError) -> KernelError {
     KernelError { what: "a look in /proc", pid, source: io::Error::other(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_by_the_system_is_told_with_its_remedy() {
+        for (errno, remedy) in [
+            (Errno::NOSYS, "expected Linux 5.3 or later"),
+            (Errno::PERM, "run as the user the process belongs to"),
+            (Errno::MFILE, "raise `ulimit -n`"),
+            (Errno::NFILE, "raise `ulimit -n`"),
+        ] {
+            let told = refused("pidfd_open", Pid::INIT, errno).source.to_string();
+            assert!(told.contains(remedy), "{errno}: {told}");
+        }
+    }
 }

@@ -159,3 +159,77 @@ fn what_proc_hides_is_absent_but_not_said_to_be_gone() {
     let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     assert!(argv_of(&view, &family, "worker").is_some(), "one's own are seen");
 }
+
+/// How many times this thread asked the system to read so far. To read that takes as many each time.
+fn reads() -> u64 {
+    let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
+    io.lines().find_map(|line| line.strip_prefix("syscr: ")).unwrap().parse().unwrap()
+}
+
+fn reads_of(mut act: impl FnMut()) -> u64 {
+    let nothing = reads().abs_diff(reads());
+    let before = reads();
+    act();
+    reads() - before - nothing
+}
+
+#[expect(clippy::disallowed_methods, reason = "a process that nobody waits for yet")]
+fn zombie() -> std::process::Child {
+    let child = Command::new("true").spawn().unwrap();
+    let stat = format!("/proc/{}/stat", child.id());
+    eventually("it is a zombie", || std::fs::read_to_string(&stat).unwrap().contains(") Z "));
+    child
+}
+
+/// What ends while the processes are listed may have started another one that wasn't there to be listed.
+#[test]
+fn what_ends_while_it_is_searched_for_marks_lets_it_be_searched_four_times_and_not_twice() {
+    if !is_inside() {
+        let name = "what_ends_while_it_is_searched_for_marks_lets_it_be_searched_four_times_and_not_twice";
+        return run_inside(name, &OWN_PROC, &own_exe());
+    }
+    let mut kernel = LinuxKernel::new().unwrap();
+    let mut earlier = zombie();
+    let tick = kernel.ticks();
+    eventually("a later hundredth of a second", || kernel.ticks() > tick);
+    kernel.new_mark().unwrap();
+    let mut search = || reads_of(|| assert_eq!(kernel.marked().unwrap(), []));
+    let twice = search();
+    assert!(twice > 0 && twice % 2 == 0, "{twice} reads in two scans");
+    let mut later = zombie();
+    assert_eq!(search(), 2 * twice + 4, "four scans, each of which reads one process more");
+    later.wait().unwrap();
+    earlier.wait().unwrap();
+    assert_eq!(search(), twice - 2, "two scans, each of which reads one process less than at first");
+}
+
+#[test]
+fn what_starts_in_the_hundredth_of_a_second_of_the_first_mark_is_found_by_its_mark() {
+    if !is_inside() {
+        let name = "what_starts_in_the_hundredth_of_a_second_of_the_first_mark_is_found_by_its_mark";
+        return run_inside(name, &OWN_PROC, &own_exe());
+    }
+    for _ in 0..1_000 {
+        let mut kernel = LinuxKernel::new().unwrap();
+        let tick = kernel.ticks();
+        let mark = kernel.new_mark().unwrap();
+        let is_known = kernel.ticks() == tick;
+        #[expect(clippy::disallowed_methods, reason = "a process that starts at this very moment")]
+        let mut child = Command::new("cat").stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let process = kernel.look(Pid::new(child.id().into()).unwrap()).unwrap().unwrap();
+        let is_at_once = is_known && process.identity.start_ticks == tick;
+        if is_at_once {
+            let (held, _) = kernel.hold(process.identity).unwrap().unwrap();
+            kernel.mark(&held, mark).unwrap();
+            let found = kernel.marked().unwrap();
+            let found: Vec<_> = found.iter().map(|(mark, process)| (*mark, process.identity)).collect();
+            assert_eq!(found, [(mark, process.identity)]);
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        if is_at_once {
+            return;
+        }
+    }
+    panic!("no process started within a hundredth of a second");
+}
