@@ -172,6 +172,16 @@ fn a_session_that_is_still_in_the_table_after_a_close_without_an_answer_is_a_fai
 }
 
 #[test]
+fn of_a_failed_teardown_only_what_is_there_still_is_named() {
+    let mut play = unanswered();
+    play.kernel.end(201);
+    let until = play.kernel.now;
+    play.recheck(Recheck::Stands { until });
+    let named: Vec<_> = play.ending().survivors.iter().map(|left| left.process.pid.get()).collect();
+    assert_eq!(named, [200]);
+}
+
+#[test]
 fn a_session_that_is_gone_from_the_table_after_a_close_without_an_answer_is_a_success() {
     let mut play = unanswered();
     assert_eq!(play.recheck(Recheck::Gone).done(), "", "its worker has its time to exit");

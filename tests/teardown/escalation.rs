@@ -259,3 +259,43 @@ fn what_workers_share_is_counted_once_because_all_are_measured_before_the_first_
     let play = &mut play.begin();
     assert_eq!(play.endings().iter().map(|ending| ending.reclaimed_bytes).sum::<u64>(), 500);
 }
+
+#[test]
+fn what_the_writing_of_the_rests_lines_takes_is_not_taken_from_their_patience() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    let mut play = cast.begin();
+    play.pass(ms(2_499)).done();
+    play.record.takes = ms(300);
+    assert_eq!(play.pass(ms(1)).done(), "announce SIGTERM 201, Term 201");
+    play.record.takes = ms(0);
+    assert_eq!(play.pass(ms(2_500) + ms(299)).done(), "");
+    assert!(play.pass(ms(1)).done().contains("Kill 200"));
+}
+
+#[test]
+fn what_is_about_to_be_killed_is_listed_twice_and_not_more_often_while_nothing_is_found() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let mut play = cast.begin();
+    play.pass(ms(4_999));
+    let before = play.kernel.listed;
+    play.pass(ms(1));
+    assert_eq!(play.kernel.listed - before, 2);
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+#[test]
+fn a_child_that_the_first_listing_of_what_is_stopped_misses_is_found_by_the_second() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let late = cast.actor(201, 200, "born late").clone();
+    let mut play = cast.rehearse();
+    play.kernel.actors.remove(&201);
+    let mut play = play.begin();
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.insert(201, late);
+    play.kernel.overlooked.insert(200, 1);
+    assert!(play.pass(ms(1)).done().ends_with("Kill 200, Kill 201, reaped, put 200"));
+}

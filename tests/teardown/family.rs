@@ -402,3 +402,19 @@ fn what_bears_the_mark_of_another_victim_is_left_to_that() {
     assert_eq!(outcomes.iter().filter(|outcome| **outcome == Outcome::Reaped).count(), 1, "{outcomes:?}");
     assert!(play.kernel.is_alive(301));
 }
+
+#[test]
+fn processes_are_searched_for_a_mark_only_where_a_tree_that_is_searched_for_has_one() {
+    for (free_marks, searched) in [(0, 0), (1, 1)] {
+        let mut cast = Cast::new();
+        cast.worker(200);
+        cast.worker(300).process.session = 300;
+        cast.actor(301, 1, "a daemon's child").process.session = 300;
+        let mut play = cast.rehearse();
+        play.kernel.free_marks = free_marks;
+        // All are searched for once, and the second, which has no mark, once more.
+        let mut play = play.begin();
+        assert!(play.endings().iter().all(|ending| ending.outcome == Outcome::Reaped));
+        assert_eq!((play.kernel.searched, play.kernel.searched_for_marks), (2, searched));
+    }
+}

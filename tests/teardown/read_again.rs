@@ -1,5 +1,7 @@
 //! What is read again before a signal: the process before each, the table before the first where it got old.
 
+use std::time::Duration;
+
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::reap::event::Recheck;
 use gateway_reaper::reap::outcome::{Outcome, Step};
@@ -72,6 +74,16 @@ fn a_child_that_becomes_root_s_between_sigstop_and_sigkill_is_let_go() {
 }
 
 #[test]
+fn a_worker_that_becomes_root_s_between_sigstop_and_sigkill_is_let_go_with_all_that_is_below_it() {
+    let mut play = stubborn();
+    play.pass(ms(4_999)).done();
+    play.kernel.seizes = Some(200);
+    let done = play.pass(ms(1)).done();
+    assert!(done.ends_with("Stop 201, Continue 200, Continue 201, kept, put 200"), "{done}");
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
 fn a_worker_that_is_exiting_and_has_no_argv_any_more_is_still_itself() {
     let mut play = stubborn();
     play.pass(ms(4_999)).done();
@@ -113,6 +125,19 @@ fn where_two_seconds_passed_since_the_table_was_read_nothing_is_signalled_before
     assert_eq!(play.pass(ms(60_000)).done(), "");
     assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "Term 200, reaped, put 200");
     assert_eq!(play.ending().steps, [Step::Term], "announced once");
+}
+
+#[test]
+fn a_look_is_good_for_two_seconds_and_not_for_a_nanosecond_more() {
+    for (over, rechecks) in [(0, 0), (1, 1)] {
+        let mut cast = Cast::new();
+        cast.worker(200);
+        let mut play = cast.rehearse();
+        // The table was asked for at the first nanosecond.
+        let good_until = Awake::from_nanos(1) + ms(2_000);
+        play.record.takes = good_until.since(play.kernel.now) + Duration::from_nanos(over);
+        assert_eq!(play.begin().rechecks.len(), rechecks, "{over} ns");
+    }
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub(crate) struct FakeKernel {
     /// Those whose children are missed by so many listings.
     pub(crate) overlooked: BTreeMap<u32, usize>,
     pub(crate) unsignallable: BTreeSet<u32>,
+    /// Those for whom SIGKILL alone is refused.
+    pub(crate) unkillable: BTreeSet<u32>,
     /// Those whose end can't be told.
     pub(crate) unaskable: BTreeSet<u32>,
     /// Once the first is gone, the second's share of memory doubles.
@@ -68,7 +70,11 @@ pub(crate) struct FakeKernel {
     /// How the system refuses.
     pub(crate) refusal: io::ErrorKind,
     pub(crate) searched: usize,
+    /// How many marks there are.
+    pub(crate) free_marks: u16,
     marks: u16,
+    /// How often it was searched for marks.
+    pub(crate) searched_for_marks: usize,
     pub(crate) looked: usize,
     pub(crate) listed: usize,
     /// Those whom actors that fork will start.
@@ -91,13 +97,16 @@ impl FakeKernel {
             mislisted: BTreeMap::new(),
             overlooked: BTreeMap::new(),
             unsignallable: BTreeSet::new(),
+            unkillable: BTreeSet::new(),
             unaskable: BTreeSet::new(),
             shares: None,
             seizes: None,
             blind: false,
             refusal: io::ErrorKind::PermissionDenied,
             searched: 0,
+            free_marks: u16::MAX,
             marks: 0,
+            searched_for_marks: 0,
             looked: 0,
             listed: 0,
             unborn: BTreeMap::new(),
@@ -167,7 +176,7 @@ impl Kernel for FakeKernel {
 
     fn new_mark(&mut self) -> Option<Mark> {
         self.marks += 1;
-        Some(Mark(self.marks))
+        (self.marks <= self.free_marks).then_some(Mark(self.marks))
     }
 
     fn mark(&mut self, held: &ProcessIdentity, mark: Mark) -> Option<Mark> {
@@ -176,6 +185,7 @@ impl Kernel for FakeKernel {
     }
 
     fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
+        self.searched_for_marks += 1;
         let alive = self.actors.values().filter(|actor| actor.alive);
         Ok(alive.filter_map(|actor| Some((actor.mark?, actor.process.clone()))).collect())
     }
@@ -188,7 +198,7 @@ impl Kernel for FakeKernel {
 
     fn signal(&mut self, held: &ProcessIdentity, signal: Signal) -> Result<Delivery, KernelError> {
         let pid = held.pid.get();
-        if self.unsignallable.contains(&pid) {
+        if self.unsignallable.contains(&pid) || (signal == Signal::Kill && self.unkillable.contains(&pid)) {
             return Err(self.refused("pidfd_send_signal", held.pid));
         }
         if !self.is_there(held) {

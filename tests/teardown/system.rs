@@ -6,7 +6,7 @@ use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, Play};
-use crate::stage::{Manner, ms};
+use crate::stage::{Manner, ms, pid};
 
 const NO_HOLD: &str = "pidfd_open of process 200 failed: permission denied";
 
@@ -105,6 +105,33 @@ fn a_signal_that_is_refused_ends_it() {
     let ending = play.ending();
     assert_eq!(ending.steps, [Step::Term]);
     assert!(play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_sigterm_that_is_refused_ends_it_for_the_rest_of_the_tree_too() {
+    let mut play = play(worker(), |play| {
+        let sibling = play.kernel.actors[&201].clone();
+        play.kernel.actors.insert(202, sibling);
+        play.kernel.actors.get_mut(&202).unwrap().process.identity.pid = pid(202);
+        play.kernel.unsignallable.insert(201);
+    });
+    play.done();
+    assert_eq!(play.pass(ms(2_500)).done(), "announce SIGTERM 201, failed");
+    assert_eq!(play.failure(), "pidfd_send_signal of process 201 failed: permission denied");
+    assert!(play.kernel.is_alive(202));
+}
+
+#[test]
+fn a_sigkill_that_is_refused_is_told_and_the_rest_which_is_stopped_is_killed() {
+    let mut play = play(worker(), |play| _ = play.kernel.unkillable.insert(200));
+    play.kernel.actors.get_mut(&201).unwrap().manner = Manner::Deaf;
+    play.pass(ms(4_999)).done();
+    let done = play.pass(ms(1)).done();
+    assert!(
+        done.ends_with("Stop 200, announce SIGKILL 201, Stop 201, Kill 201, Continue 200, failed"),
+        "{done}"
+    );
+    assert_eq!(play.failure(), "pidfd_send_signal of process 200 failed: permission denied");
 }
 
 #[test]
