@@ -11,7 +11,7 @@ use std::process::Command;
 use gateway_reaper::domain::adoption::{AdoptionSign, sign};
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::looking::Extent;
-use gateway_reaper::domain::process::Process;
+use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::reap::kernel::Kernel;
 use gateway_reaper::reap::linux::LinuxKernel;
 use gateway_reaper::sources::processes::{Processes, ProcessesError, Roots};
@@ -155,6 +155,12 @@ fn what_proc_hides_is_absent_but_not_said_to_be_gone() {
     let view = processes.look(Extent::Whole, &roots).unwrap();
     assert_eq!(view.get(Pid::INIT), None);
     assert!(!view.gone.contains(&Pid::INIT), "it's hidden, not gone");
+    let mut kernel = LinuxKernel::new().unwrap();
+    let init = ProcessIdentity { pid: Pid::INIT, start_ticks: 1, inode: None };
+    for refusal in [kernel.hold(init).map(drop), kernel.family(Pid::INIT).map(drop)] {
+        let told = refusal.unwrap_err().source.to_string();
+        assert!(told.contains("hidepid"), "{told}");
+    }
     let family = part("gateway").child(part("worker")).start(&["gateway", "worker"]);
     let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     assert!(argv_of(&view, &family, "worker").is_some(), "one's own are seen");

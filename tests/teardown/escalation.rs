@@ -299,3 +299,18 @@ fn a_child_that_the_first_listing_of_what_is_stopped_misses_is_found_by_the_seco
     play.kernel.overlooked.insert(200, 1);
     assert!(play.pass(ms(1)).done().ends_with("Kill 200, Kill 201, reaped, put 200"));
 }
+
+#[test]
+fn what_is_stopped_is_listed_until_nothing_new_is_found() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    let late = [(201, 200), (202, 201)].map(|(raw, parent)| cast.actor(raw, parent, "born late").clone());
+    let mut play = cast.rehearse();
+    play.kernel.actors.retain(|raw, _| *raw < 201);
+    let mut play = play.begin();
+    play.pass(ms(4_999)).done();
+    play.kernel.actors.extend([201, 202].into_iter().zip(late));
+    // The first is found by the second listing, and its child, which that misses, by a third.
+    play.kernel.overlooked.extend([(200, 1), (201, 1)]);
+    assert!(play.pass(ms(1)).done().ends_with("Kill 200, Kill 201, Kill 202, reaped, put 200"));
+}

@@ -190,6 +190,15 @@ impl Cast {
         }
     }
 
+    /// The victims of another gateway come after these.
+    pub(crate) fn rehearse_with(self, other: Self) -> Play {
+        let warrants = other.warrants();
+        let mut play = self.rehearse();
+        play.kernel.actors.extend(other.actors);
+        play.warrants.extend(warrants);
+        play
+    }
+
     /// The curtain rises.
     pub(crate) fn begin(self) -> Play {
         self.rehearse().begin()

@@ -76,3 +76,20 @@ fn what_was_not_begun_is_not_begun() {
     assert_eq!(play.done(), "failed, failed");
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(300));
 }
+
+#[test]
+fn what_is_gone_and_waits_for_the_search_is_not_woken_until_the_patience_with_another_gateway_s_is_over() {
+    let mut cast = Cast::new();
+    cast.worker(200).process.session = 200;
+    let mut other = Cast::new();
+    other.policy.term_timeout = ms(60_000);
+    other.worker(300).manner = Manner::Stuck;
+    let mut play = cast.rehearse_with(other).begin();
+    play.tell(Event::Stop);
+    // A deadline that is met and stays would wake the driver again and again.
+    play.pass(ms(5_500) + ms(1)).done();
+    assert!(play.deadline().is_some_and(|deadline| deadline > play.kernel.now));
+    play.pass(ms(60_000));
+    let outcomes: Vec<_> = play.endings().into_iter().map(|ending| ending.outcome.as_str()).collect();
+    assert_eq!(outcomes, ["reaped", "failed"]);
+}
