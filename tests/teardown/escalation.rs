@@ -314,3 +314,13 @@ fn what_is_stopped_is_listed_until_nothing_new_is_found() {
     play.kernel.overlooked.extend([(200, 1), (201, 1)]);
     assert!(play.pass(ms(1)).done().ends_with("Kill 200, Kill 201, Kill 202, reaped, put 200"));
 }
+
+#[test]
+fn what_comes_back_is_a_process_s_share_and_not_what_is_resident() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    let mut play = cast.rehearse();
+    // Its share is twice what is resident, so that it can be told from that.
+    play.kernel.shares = Some((999, 200));
+    assert_eq!(play.begin().ending().reclaimed_bytes, 400);
+}

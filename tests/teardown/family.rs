@@ -332,22 +332,28 @@ fn a_group_s_number_in_use_again_condemns_no_process_of_the_gateway_s_session() 
 /// A worker that starts a daemon as it dies: the daemon's parent calls `setsid` and is gone before the next look.
 #[test]
 fn a_daemon_of_a_dying_worker_is_found_by_the_session_that_its_parent_led() {
-    let mut cast = Cast::new();
-    cast.worker(200).manner = Manner::Deaf;
-    let parent = cast.actor(201, 200, "of the gateway's group and session").clone();
-    let daemon = cast.actor(202, 1, "daemon");
-    (daemon.process.group, daemon.process.session) = (201, 201);
-    let daemon = daemon.clone();
-    let mut play = cast.rehearse();
-    play.kernel.actors.remove(&201);
-    play.kernel.actors.remove(&202);
-    let mut play = play.begin();
-    play.kernel.actors.insert(201, parent);
-    play.pass(ms(2)).kernel.ticks = 300;
-    play.kernel.actors.insert(202, daemon);
-    play.exits(201).exits(200);
-    assert_eq!(play.ending().outcome, Outcome::Reaped);
-    assert!(!play.kernel.is_alive(202));
+    for its_session_was_closed in [false, true] {
+        let mut cast = Cast::new();
+        let worker = if its_session_was_closed { cast.session("s", 200) } else { cast.worker(200) };
+        worker.manner = Manner::Deaf;
+        let parent = cast.actor(201, 200, "of the gateway's group and session").clone();
+        let daemon = cast.actor(202, 1, "daemon");
+        (daemon.process.group, daemon.process.session) = (201, 201);
+        let daemon = daemon.clone();
+        let mut play = cast.rehearse();
+        play.kernel.actors.remove(&201);
+        play.kernel.actors.remove(&202);
+        let mut play = play.begin();
+        if its_session_was_closed {
+            play.answer(CloseAnswer::Reaped);
+        }
+        play.kernel.actors.insert(201, parent);
+        play.pass(ms(2)).kernel.ticks = 300;
+        play.kernel.actors.insert(202, daemon);
+        play.exits(201).exits(200);
+        assert_eq!(play.ending().outcome, Outcome::Reaped);
+        assert!(!play.kernel.is_alive(202));
+    }
 }
 
 /// A worker that starts a daemon and is gone at once: init has the daemon before any look, in a group and a session that tell nothing.

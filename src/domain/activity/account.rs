@@ -180,6 +180,11 @@ mod tests {
         assert_eq!(account.look(used(1), at(200)), None);
         assert_eq!((account.rests_since, account.looked_at_since), (Some(at(0)), at(200)));
         assert!(account.is_told_by(&first));
+        let (mut aside, mut has_less) = (account, account);
+        aside.put_aside();
+        assert_eq!(has_less.look(Activity { threads: 2, ..used(1) }, at(205)), None);
+        assert_eq!(has_less.rests_since, account.rests_since);
+        assert!(!aside.is_told_by(&account) && !has_less.is_told_by(&account));
         assert_eq!(account.look(used(2), at(210)), Some(Work::MainThreadRan));
         assert_eq!((account.rests_since, account.looked_at_since), (None, at(200)));
         assert!(!account.is_told_by(&first));
@@ -216,12 +221,18 @@ mod tests {
         let mut account = Account::new(at_rest(), NONE_LATER, at(0));
         assert_eq!(account.look(at_rest(), at(60)), None);
         let with_a_command = Activity { children: 2, ..at_rest() };
-        for minute in 2..40 {
+        // Also once threads and children that stay and do nothing are taken for its own.
+        for minute in 2..400 {
             let work = account.look(with_a_command, at(minute * 60));
-            assert_eq!(account.rests_since, None, "minute {minute}: {work:?}");
+            assert_eq!(
+                (account.rests_since, work.is_none()),
+                (None, minute >= 362),
+                "minute {minute}: {work:?}"
+            );
         }
-        assert_eq!(account.look(at_rest(), at(2400)), None);
-        assert_eq!(account.rests_since, Some(at(2400)));
+        let end = at(400 * 60);
+        assert_eq!(account.look(at_rest(), end), None);
+        assert_eq!(account.rests_since, Some(end));
     }
 
     #[test]
@@ -233,6 +244,7 @@ mod tests {
         };
         let mut polls = Account::new(polling(0, 1700), NONE_LATER, at(0));
         let mut rests = Account::new(polling(0, 210), NONE_LATER, at(0));
+        let mut most = Account::new(polling(0, 1000), NONE_LATER, at(0));
         let half_a_minute = Duration::from_secs(30);
         for second in (5..600).step_by(5) {
             let shown = polls.look(polling(second, 1700), at(second));
@@ -240,6 +252,11 @@ mod tests {
             assert!(second != 30 || shown == Some(busy), "{shown:?}");
             assert!(polls.rests_since.is_none_or(|since| at(second).since(since) < half_a_minute));
             assert_eq!(rests.look(polling(second, 210), at(second)), None, "second {second}");
+            assert_eq!(
+                most.look(polling(second, 1000), at(second)),
+                None,
+                "a millisecond in each is allowed"
+            );
         }
         assert_eq!(rests.rests_since, Some(at(0)));
     }
