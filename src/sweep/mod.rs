@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::domain::decide::{Decision, Place, decide};
+use crate::domain::decide::{Decision, Place, decide_closely};
 use crate::domain::ids::{BootId, Pid};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Looked, Series};
@@ -234,11 +234,11 @@ impl Sweep {
         Ok((seen, decision, now))
     }
 
-    /// Decides; where something is due, once more on fresher processes.
+    /// Decides; where something is due, again on fresher processes.
     ///
     /// The interface has everything that a decision rested on, and that can be read without the gateway, read again before the first signal.
     /// This is where it is: the first decision only says what is due, so that a poll at which nothing is due reads nothing twice. What is due,
-    /// what is below it and what is marked as its own is then read again, and only the second decision makes the warrants that are used. It
+    /// what is below it and what is marked as its own is then read again, and only the last decision makes the warrants that are used. It
     /// is the same function, so nothing that it asks can be left out the second time. From there to a signal `recheck` does the same once
     /// [`GOOD_FOR`](crate::domain::warrant::GOOD_FOR) has passed, then with the tables, and each process is compared once more when it is held.
     fn decide(
@@ -247,33 +247,16 @@ impl Sweep {
         memory: &Ledger,
         now: Awake,
     ) -> Result<Decision, ProcessesError> {
-        let decision = decide(seen, memory, &self.rules, now);
-        let roots = decision.to_look_below();
-        // A session that is due may have no worker, and processes that only their marks tie to it.
-        if roots.is_empty() && decision.warrants().next().is_none() {
-            return Ok(decision);
-        }
-        // A list of children that is read while others exit may lack one.
-        for _ in 0..2 {
-            self.processes.look_below(&mut seen.processes, &roots)?;
-        }
-        let left = self.left_of_the_dead(&decision);
-        self.processes.look_for_clients(&mut seen.processes, &roots, &left)?;
-        self.processes.look_for_members(&mut seen.processes)?;
-        Ok(decide(seen, memory, &self.rules, now))
-    }
-
-    /// What is due because its gateway is gone, of kinds whose workers have clients of their own: of a kernel its console.
-    fn left_of_the_dead(&self, decision: &Decision) -> Vec<Pid> {
-        let is_of_kind = |warrant: &&Warrant| {
-            let rules = self.rules.iter().find(|rules| rules.gateway == *warrant.gateway());
-            warrant.session().is_none() && rules.is_some_and(|rules| rules.workers == Workers::LeadersOfGone)
-        };
-        let warrants = decision.warrants().map(|(_, warrant, _)| warrant).filter(is_of_kind);
-        warrants
-            .flat_map(|warrant| warrant.worker().into_iter().chain(warrant.remnants().iter().copied()))
-            .map(|who| who.pid)
-            .collect()
+        let (rules, processes) = (&self.rules, &mut self.processes);
+        decide_closely(seen, memory, rules, now, |seen, decision, roots| {
+            // A list of children that is read while others exit may lack one.
+            for _ in 0..2 {
+                processes.look_below(&mut seen.processes, roots)?;
+            }
+            let left = left_of_the_dead(rules, decision);
+            processes.look_for_clients(&mut seen.processes, roots, &left)?;
+            processes.look_for_members(&mut seen.processes)
+        })
     }
 
     fn mode_of(&self, warrant: &Warrant, asked: Mode) -> Mode {
@@ -284,4 +267,17 @@ impl Sweep {
         let is_dry = rules.is_some_and(|rules| rules.policy.dry_run);
         if is_dry || is_only_told { Mode::DryRun } else { asked }
     }
+}
+
+/// What is due because its gateway is gone, of kinds whose workers have clients of their own: of a kernel its console.
+fn left_of_the_dead(rules: &[Rules], decision: &Decision) -> Vec<Pid> {
+    let is_of_kind = |warrant: &&Warrant| {
+        let rules = rules.iter().find(|rules| rules.gateway == *warrant.gateway());
+        warrant.session().is_none() && rules.is_some_and(|rules| rules.workers == Workers::LeadersOfGone)
+    };
+    let warrants = decision.warrants().map(|(_, warrant, _)| warrant).filter(is_of_kind);
+    warrants
+        .flat_map(|warrant| warrant.worker().into_iter().chain(warrant.remnants().iter().copied()))
+        .map(|who| who.pid)
+        .collect()
 }

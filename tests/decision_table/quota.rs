@@ -1,5 +1,9 @@
 //! `max_reaps`: per run and gateway; the rest is listed as deferred.
 
+use std::convert::Infallible;
+
+use gateway_reaper::domain::decide::decide_closely;
+use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::table::Session;
 
 use crate::world::*;
@@ -106,4 +110,34 @@ fn a_worker_that_could_not_be_reaped_queues_behind_too() {
     assert_eq!(world.look_after(60).reaped(), ["x"]);
     world.ledger.failed(&"gw".into(), None, Some(identity(200)));
     assert_eq!(world.look_after(1).reaped(), ["y"]);
+}
+
+/// Below the worker of each of two due sessions runs that of an attached one, which only a closer look finds.
+#[test]
+fn what_takes_the_place_of_a_session_that_is_wanted_after_all_is_looked_at_as_closely() {
+    let mut world = World::new();
+    world.policy().max_reaps = 1;
+    for (raw, key, parent) in [(200, "a", 100), (201, "b", 100), (300, "x", 200), (301, "y", 201)] {
+        world.worker(raw, key, parent);
+    }
+    let whole = world.seen.processes.clone();
+    world.end(300);
+    world.end(301);
+    world.rows([detached("a"), detached("b"), attached("x"), attached("y")]).look();
+    world.pass(20);
+    let mut seen = world.seen.clone();
+    seen.gateways[0].asked = world.now;
+    let mut looked_below: Vec<Vec<Pid>> = Vec::new();
+    let decision =
+        decide_closely::<Infallible>(&mut seen, &world.ledger, &world.rules, world.now, |seen, _, roots| {
+            looked_below.push(roots.to_vec());
+            let below = whole.processes.values().filter(|it| it.parent.is_some_and(|it| roots.contains(&it)));
+            seen.processes.processes.extend(below.map(|process| (process.identity.pid, process.clone())));
+            Ok(())
+        });
+    let looked = Looked(decision.expect("nothing fails"));
+    assert_eq!((looked.reaped(), looked_below.len()), (vec![], 2), "{looked_below:?}");
+    for session in ["a", "b"] {
+        assert!(looked.fate(session).starts_with("keep: protected"), "{}", looked.fate(session));
+    }
 }

@@ -1,11 +1,12 @@
 //! A run of the reaper as production does it, step by step in simulated time: lock, load, look, ask, decide, save, tear down, settle,
 //! save. Killed anywhere, it simply stops there.
 
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gateway_reaper::domain::decide::{Decision, decide};
+use gateway_reaper::domain::decide::{Decision, decide_closely};
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Ledger;
 use gateway_reaper::domain::looking::{self, Looked, Planner, Series};
@@ -269,7 +270,7 @@ impl Sim {
             unobserved,
         };
         let now = world.awake();
-        let decision = decide_twice(&mut world, &mut seen, &run.memory, now);
+        let decision = decide_as_a_run(&mut world, &mut seen, &run.memory, now);
         world.count_sights(disk, &seen);
         world.note_listed(disk, &decision.gateways);
         let mut warrants = Vec::new();
@@ -352,7 +353,7 @@ impl Sim {
         let mut seen =
             Observation { boot: world.boot_id(), processes: view, gateways, unobserved: Duration::ZERO };
         let now = world.awake();
-        let decision = decide_twice(&mut world, &mut seen, &run.memory, now);
+        let decision = decide_as_a_run(&mut world, &mut seen, &run.memory, now);
         let verdict = judge(&run.warrants[victim], &seen, &decision);
         world.say(|_| format!("    reaper: another look says {verdict:?}"));
         verdict
@@ -521,17 +522,17 @@ impl Sim {
     }
 }
 
-/// Decides; where what is below a process matters, once more with all of that in view.
-fn decide_twice(world: &mut World, seen: &mut Observation, memory: &Ledger, now: Awake) -> Decision {
-    let decision = decide(seen, memory, &world.rules, now);
-    let roots = decision.to_look_below();
-    if roots.is_empty() {
-        return decision;
-    }
-    for _ in 0..2 {
-        world.look_below(&roots, &mut seen.processes);
-    }
-    decide(seen, memory, &world.rules, now)
+/// Decides, as the product does: what is due is looked at closely.
+fn decide_as_a_run(world: &mut World, seen: &mut Observation, memory: &Ledger, now: Awake) -> Decision {
+    let rules = world.rules.clone();
+    let decision = decide_closely::<Infallible>(seen, memory, &rules, now, |seen, _, roots| {
+        for _ in 0..2 {
+            world.look_below(roots, &mut seen.processes);
+        }
+        Ok(())
+    });
+    let Ok(decision) = decision;
+    decision
 }
 
 /// The reaper's own process goes with its run.

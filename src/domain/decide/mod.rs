@@ -221,6 +221,36 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
     Decision { gateways, ledger, paused: None, unsearched: unsearched(&world, &owners) }
 }
 
+/// Decides; and where something is due, again on processes that are looked at for it, until a decision names nothing that wasn't looked at.
+/// Once more isn't enough where an operator limits how many are ended in a run: what is found to be wanted leaves its place to another.
+///
+/// `look` gets what was decided and below what has to be looked ([`Decision::to_look_below`]).
+///
+/// # Errors
+/// Those of `look`.
+pub fn decide_closely<E>(
+    seen: &mut Observation,
+    memory: &Ledger,
+    rules: &[Rules],
+    now: Awake,
+    mut look: impl FnMut(&mut Observation, &Decision, &[Pid]) -> Result<(), E>,
+) -> Result<Decision, E> {
+    let (mut below, mut sessions) = (HashSet::new(), HashSet::new());
+    loop {
+        let decision = decide(seen, memory, rules, now);
+        let roots = decision.to_look_below();
+        let known = below.len() + sessions.len();
+        below.extend(roots.iter().copied());
+        // A session that is due may have no worker, and processes that only their marks tie to it.
+        let due = decision.warrants().filter_map(|(_, warrant, _)| Some((warrant, warrant.session()?)));
+        sessions.extend(due.map(|(warrant, order)| (warrant.gateway().clone(), order.id.clone())));
+        if below.len() + sessions.len() == known {
+            return Ok(decision);
+        }
+        look(seen, &decision, &roots)?;
+    }
+}
+
 /// A session that runs below another's worker isn't seen from above: as long as its worker isn't, each without an owner may be it.
 fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
     let in_doubt = |pid| matches!(owners.of(pid), Some(Owner::Doubt(Keep::UnknownState(_))));
