@@ -222,6 +222,46 @@ fn a_worker_that_the_gateway_took_back_is_ended_with_its_session() {
     assert_eq!(goes_with_a(&mut world, detached("a")), [99]);
 }
 
+/// A worker without a gateway that sessions of two gateways may have: an attached one of `other`, and a due one of `gw`.
+fn of_two() -> World {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 1);
+    world.table("other").sessions = vec![with_key(attached("x"), "a")];
+    world.rows([detached("a")]).look();
+    assert_eq!(world.look_after(20).goes_along("a"), None, "both may have it");
+    world
+}
+
+#[test]
+fn a_worker_that_another_gateway_may_want_whose_table_is_missing_is_not_ended_with_the_session() {
+    let mut world = of_two();
+    world.refused("other");
+    let looked = world.look_after(1);
+    assert_eq!((looked.reaped(), looked.goes_along("a")), (vec!["a".into()], None));
+    world.rows([]);
+    assert_eq!(world.fate_of_worker(200), NOT_TRUSTED, "and is kept after it");
+    world.rules[1].takes_workers_back = false;
+    world.worker(109, "b", 1);
+    world.rows([detached("b")]).look();
+    assert_eq!(world.look_after(20).goes_along("b"), Some(109), "older than that, and never taken back");
+}
+
+#[test]
+fn a_worker_that_was_of_a_gateway_that_is_gone_and_takes_workers_back_is_not_ended_with_another_ones_session()
+{
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 110);
+    world.table("other").sessions = vec![with_key(attached("x"), "a")];
+    world.rows([detached("a")]).look();
+    world.unreachable("other").die(110, 1);
+    let looked = world.look_after(20);
+    assert_eq!((looked.reaped(), looked.goes_along("a")), (vec!["a".into()], None));
+    world.rules[1].takes_workers_back = false;
+    assert_eq!(world.peek().goes_along("a"), Some(200), "nobody takes it back");
+}
+
 #[test]
 fn a_worker_of_the_same_key_below_another_gateway_is_not_ended_with_the_session() {
     let mut world = World::new();

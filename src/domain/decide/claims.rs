@@ -1,5 +1,6 @@
 //! What a row's claim on processes is worth: which of the processes that it owns may be ended with its session.
 
+use super::doubts;
 use super::named::by_pid;
 use super::owners::{Owner, Owners};
 use super::position::Position;
@@ -100,7 +101,7 @@ pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Clai
 
 /// Whether a process that carries the row's key may be ended with its session. The same key twice is no proof of anything (Hermes 0.13: two
 /// live sessions may carry one key), and another gateway may serve a session of the same key: it has to be below this gateway, or to have
-/// lost the one that it had.
+/// lost the one that it had, and no gateway of which no table tells may want it.
 fn may_go(
     world: &World<'_>,
     gateway: &Gateway<'_>,
@@ -114,7 +115,9 @@ fn may_go(
     let says_so = is_marked || gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
     let is_here = || match owners.position_of(pid) {
         Position::Child(at) | Position::Below(at) => *at == row.gateway,
-        Position::Lost => true,
+        position @ Position::Lost => {
+            is_marked || !doubts::may_be_of_another(world, row.gateway, process, position)
+        }
         Position::BelowFormer(_) | Position::Unclear(_) => false,
     };
     owned_alone

@@ -61,6 +61,31 @@ pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position
     distrust.or_else(|| former(world, process, position))
 }
 
+/// Whether this worker, which has lost its gateway, may be of another one than `own`, of which no table tells now: it may serve a session of
+/// the same key. One that is gone may take back what was its own.
+pub(super) fn may_be_of_another(
+    world: &World<'_>,
+    own: usize,
+    process: &Process,
+    position: &Position,
+) -> bool {
+    let seen_below = world.seen_below(process);
+    let teller = world.known.get(&process.identity).map(|(name, _)| *name);
+    let was_its = |index: usize| {
+        let gateway = &world.gateways[index];
+        let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
+        teller == Some(&gateway.seen.name) || (seen_below.is_some() && had_it)
+    };
+    may_have_started(world, process, position).into_iter().filter(|index| *index != own).any(|index| {
+        let gateway = &world.gateways[index];
+        match gateway.standing {
+            Standing::Current => false,
+            Standing::NotTrusted(_) => of(world, index, process).is_some(),
+            Standing::Gone => gateway.rules.takes_workers_back && was_its(index),
+        }
+    })
+}
+
 /// Whether a gateway's process that gives no table any more, and is there, may still want it: the one that it was seen below; where it was
 /// seen below none, any that is older. Any at all may have taken it back, where the kind does that.
 fn former(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {

@@ -283,13 +283,13 @@ impl<'a> Oracle<'a> {
     }
 
     /// There is no table, and none is needed: this kind never takes back the worker of an earlier run.
-    fn is_excused(&self, gateway: usize, process: &Process) -> bool {
+    pub(super) fn is_excused(&self, gateway: usize, process: &Process) -> bool {
         let never_takes_it_back = !self.0.world.rules[gateway].takes_workers_back;
         self.is_of_an_earlier_run(gateway, process) && never_takes_it_back && self.table(gateway).is_none()
     }
 
     /// Its table is current and speaks of the processes that are seen, or it is gone.
-    fn is_to_be_trusted(&self, gateway: usize) -> bool {
+    pub(super) fn is_to_be_trusted(&self, gateway: usize) -> bool {
         match &self.0.world.seen.gateways[gateway].table {
             TableView::Current(_) => !self.contradicts(gateway) && !self.shares_process(gateway),
             TableView::Not(missing) => {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::ledger::GatewayRun;
+use gateway_reaper::domain::ledger::{GatewayMemory, GatewayRun};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::Process;
 use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
@@ -119,7 +119,7 @@ impl<'a> Oracle<'a> {
             let place = self.place(process);
             let is_here = match place {
                 Place::Child(at) | Place::Below(at) => at == gateway,
-                Place::Lost => true,
+                Place::Lost => !self.may_be_of_another(gateway, process),
                 Place::BelowFormer(_) | Place::Unclear => false,
             };
             self.owner(process) == Some(Owner::Rows(vec![row]))
@@ -154,6 +154,21 @@ impl<'a> Oracle<'a> {
             return Vec::new();
         }
         processes.filter(may_go).collect()
+    }
+
+    /// Another gateway that may have started it gives no table, and may serve a session of the same key; or is gone, and takes back what it had.
+    fn may_be_of_another(&self, own: usize, process: &'a Process) -> bool {
+        let others = self.may_have_started(process, self.place(process)).into_iter();
+        others.filter(|other| *other != own && self.table(*other).is_none()).any(|other| {
+            let told_of_it = self.remembered(process).is_some_and(|(by, _)| by == other);
+            let was_above = |memory: &GatewayMemory| {
+                memory.process.is_some() && memory.process == self.seen_below(process)
+            };
+            let had_it = told_of_it || self.memory(other).is_some_and(was_above);
+            let takes_back = self.0.world.rules[other].takes_workers_back;
+            let is_gone = self.is_to_be_trusted(other);
+            if is_gone { takes_back && had_it } else { !self.is_excused(other, process) }
+        })
     }
 
     /// Between it and its gateway is a worker with its key that is another row's, or more rows' than this one.
