@@ -15,8 +15,10 @@ pub enum Scope {
     One {
         /// Which gateway.
         gateway: GatewayName,
-        /// The id of the report, or the conversation key.
+        /// The id of the report, the conversation key, or the PID of its worker.
         name: Box<str>,
+        /// The conversation key, where it isn't that: its worker is listed by it once the session isn't any more.
+        key: Option<Box<str>>,
     },
     /// All that fits everything that is given.
     Like {
@@ -75,7 +77,11 @@ impl Scope {
     fn covers(&self, of: &GatewayName, subject: &Subject, key: Option<&str>) -> bool {
         match self {
             Self::All => true,
-            Self::One { gateway, name } => gateway == of && (**name == *subject.id() || key == Some(&**name)),
+            Self::One { gateway, name, key: held } => {
+                let is_it = |name: &str| *name == *subject.id() || key == Some(name);
+                let is_its_worker = || subject.worker_pid().is_some_and(|pid| pid.to_string() == **name);
+                gateway == of && (is_it(name) || held.as_deref().is_some_and(is_it) || is_its_worker())
+            }
             Self::Like { gateway, session, key: like } => {
                 let fits = |glob: &Option<Glob>, text: Option<&str>| {
                     glob.as_ref().is_none_or(|glob| text.is_some_and(|text| glob.matches(text)))
@@ -105,7 +111,7 @@ mod tests {
         let subject = Subject::Session { id: "a".into(), worker: None };
         let (desk, other) = (GatewayName::from("desk"), GatewayName::from("other"));
         for name in ["a", "talk"] {
-            let scope = Scope::One { gateway: desk.clone(), name: name.into() };
+            let scope = Scope::One { gateway: desk.clone(), name: name.into(), key: None };
             let vetoes = Vetoes(vec![Veto { scope, until: Some(at(10)), words: "why".into() }]);
             let forbid = |gateway, subject, seconds| {
                 vetoes.forbid(gateway, subject, Some("talk"), at(seconds)).map(|veto| &*veto.words)

@@ -75,7 +75,11 @@ fn veto(hold: Hold) -> Veto {
     let why = hold.why.map(|why| format!(": {why}")).unwrap_or_default();
     let until = humantime::format_rfc3339_seconds(hold.until);
     let (scope, what) = match (hold.gateway, hold.name) {
-        (Some(gateway), Some(name)) => (Scope::One { gateway: gateway.into(), name: name.into() }, "held"),
+        (Some(gateway), Some(name)) => {
+            let scope =
+                Scope::One { gateway: gateway.into(), name: name.into(), key: hold.key.map(Into::into) };
+            (scope, "held")
+        }
         _ => (Scope::All, "paused"),
     };
     Veto { scope, until: Some(hold.until), words: format!("{what} until {until}{why}").into() }

@@ -27,7 +27,7 @@ fn forbids(scope: Scope) -> Vetoes {
 }
 
 fn session(name: &str) -> Vetoes {
-    forbids(Scope::One { gateway: "gw".into(), name: name.into() })
+    forbids(Scope::One { gateway: "gw".into(), name: name.into(), key: None })
 }
 
 fn heeded(world: &World, vetoes: &Vetoes) -> Looked {
@@ -84,6 +84,33 @@ fn what_keeps_a_session_keeps_its_idle_worker() {
     let looked = heeded(&world, &session("first"));
     assert_eq!(looked.fate_of_worker(200), BY_HAND);
     assert_eq!(looked.fate_of_worker(201), "reap: idle-worker, after 60s");
+}
+
+#[test]
+fn what_keeps_a_session_keeps_its_worker_once_the_gateway_is_gone() {
+    let mut world = World::new();
+    world.worker(200, "talk", 100);
+    world.rows([with_key(detached("a"), "talk")]).look();
+    world.unreachable("gw").die(100, 1);
+    world.look();
+    world.pass(60);
+    assert_eq!(world.peek().fate_of_worker(200), "reap: parentless-worker, after 60s");
+    let held = |name: &str, key: Option<&str>| {
+        forbids(Scope::One { gateway: "gw".into(), name: name.into(), key: key.map(Into::into) })
+    };
+    for veto in [held("a", Some("talk")), held("talk", None), held("200", None)] {
+        assert_eq!(heeded(&world, &veto).fate_of_worker(200), BY_HAND, "{veto:?}");
+    }
+    assert_eq!(heeded(&world, &held("a", Some("other"))).reaped(), ["talk"]);
+}
+
+/// Without a key it was listed by its PID.
+#[test]
+fn what_keeps_a_worker_keeps_the_session_that_names_it_later() {
+    let mut world = two_due();
+    assert_eq!(heeded(&world, &session("200")).reaped(), ["b"]);
+    world.rows([with_worker(attached("a"), 200)]);
+    assert_eq!(heeded(&world, &session("200")).fate("a"), "keep: attached");
 }
 
 #[test]
