@@ -185,4 +185,10 @@ impl ProcessView {
     pub fn alive(&self, identity: &ProcessIdentity) -> Option<&Process> {
         self.get(identity.pid).filter(|process| process.identity == *identity && !process.zombie)
     }
+
+    /// Whether a gateway is known to run in another PID namespace than the reaper.
+    pub fn is_elsewhere(&self, gateway: ProcessIdentity) -> bool {
+        let namespace = self.get(gateway.pid).and_then(|process| process.namespace);
+        namespace.is_some() && namespace != self.own_namespace
+    }
 }

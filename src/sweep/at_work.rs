@@ -74,7 +74,17 @@ impl AtWork {
         let mut seen = BTreeSet::new();
         self.workers.clear();
         for (gateway, rules) in gateways {
+            // There its pids mean other processes.
+            let is_elsewhere = gateway.process.is_some_and(|process| view.is_elsewhere(process));
             match &mut gateway.table {
+                TableView::Current(table) if is_elsewhere => {
+                    for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle())
+                    {
+                        if session.named_worker().is_some() {
+                            session.holds = Told::Known(vec![UNKNOWN.into()]);
+                        }
+                    }
+                }
                 TableView::Current(table) => {
                     let idle_matters = rules.policy.idle_worker.is_some();
                     for session in &mut table.sessions {

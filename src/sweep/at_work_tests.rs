@@ -13,6 +13,7 @@ use crate::config::defaults;
 use crate::domain::ledger::{Bond, GatewayMemory, WorkerMemory};
 use crate::domain::outside::{Clients, Outside};
 use crate::domain::policy::{Policy, WorkerMatch, Workers};
+use crate::domain::process::PidNamespace;
 use crate::domain::table::{Answer, NoTable, SessionTable};
 use crate::sources::gateway::table_json;
 
@@ -202,6 +203,33 @@ fn what_is_kept_anyway_is_not_looked_at_and_one_that_has_ended_holds_nothing() {
     gone.0.wait().unwrap();
     assert!(holds(&mut at_work, &row(pid, "idle", "[]")).is_empty());
     assert_eq!(holds_now(&mut at_work, "another"), None);
+}
+
+/// There its pid means another process, or none.
+#[test]
+fn what_a_worker_in_another_pid_namespace_does_cant_be_known() {
+    let gateway = ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 0, inode: None };
+    let holds_in = |namespace: u64, row: &str| {
+        let (here, there) = (PidNamespace::Inode(1), PidNamespace::Inode(namespace));
+        let process = Process { namespace: Some(there), ..process(gateway) };
+        let mut view = ProcessView {
+            processes: [(gateway.pid, process)].into(),
+            own_namespace: Some(here),
+            ..ProcessView::default()
+        };
+        let mut observed = GatewayObservation {
+            name: "gw".into(),
+            table: TableView::Current(table(row)),
+            process: Some(gateway),
+            asked: clock::awake_now(),
+        };
+        AtWork::default().look_at_all(std::iter::once((&mut observed, &rules(None))), &mut view);
+        observed.table.current().unwrap().sessions[0].holds.known().cloned().unwrap_or_default()
+    };
+    let gone = row(u32::from(i16::MAX.unsigned_abs()) * 100, "idle", "[]");
+    assert_eq!((holds_in(1, &gone), holds_in(2, &gone)), (vec![], vec![UNKNOWN.into()]));
+    let of_none = gone.split(r#","worker""#).next().unwrap().to_owned() + "}";
+    assert_eq!(holds_in(2, &of_none), [], "it has none");
 }
 
 #[test]

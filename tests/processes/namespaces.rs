@@ -3,6 +3,7 @@
 //! Each test starts this binary again inside, through `unshare`. That needs root, or user namespaces for all users; where there is neither,
 //! it says so, and under `CI` it fails.
 
+use std::collections::HashSet;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use gateway_reaper::domain::looking::Extent;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::reap::kernel::Kernel;
 use gateway_reaper::reap::linux::LinuxKernel;
+use gateway_reaper::sources::activity::Activities;
 use gateway_reaper::sources::processes::{Processes, ProcessesError, Roots};
 
 use crate::support::family::{Step, eventually, part};
@@ -161,6 +163,8 @@ fn what_proc_hides_is_absent_but_not_said_to_be_gone() {
         let told = refusal.unwrap_err().source.to_string();
         assert!(told.contains("hidepid"), "{told}");
     }
+    let shown = Activities::open().unwrap().read_pid(Pid::INIT, &HashSet::new());
+    assert!(shown.is_err(), "what it does can't be known: {shown:?}");
     let family = part("gateway").child(part("worker")).start(&["gateway", "worker"]);
     let view = look(&mut processes, Extent::Near, &family, &["gateway"], &[]);
     assert!(argv_of(&view, &family, "worker").is_some(), "one's own are seen");

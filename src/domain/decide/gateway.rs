@@ -89,7 +89,7 @@ impl<'a> Gateway<'a> {
             standing,
             rows,
             contradiction: contradiction(gateway, process, view),
-            is_elsewhere: process.is_some_and(|process| is_elsewhere(process, view)),
+            is_elsewhere: process.is_some_and(|process| view.is_elsewhere(process)),
             shares_process: gateway.process.is_some() && seen.gateways.iter().any(twin),
             limits,
             workers,
@@ -204,19 +204,13 @@ fn contradiction(
 ) -> Option<String> {
     let said = gateway.table.current()?.gateway_pid;
     let found = process?;
-    if is_elsewhere(found, view) {
+    if view.is_elsewhere(found) {
         let what =
             "its gateway runs in another PID namespace, where the pids of its table mean other processes";
         return Some(what.into());
     }
     let said = said.filter(|said| *said != found.pid)?;
     Some(format!("it says that its gateway is process {said}, and [gateway.process] finds {}", found.pid))
-}
-
-/// Whether a gateway is known to run in another PID namespace than the reaper.
-fn is_elsewhere(gateway: ProcessIdentity, view: &ProcessView) -> bool {
-    let namespace = view.get(gateway.pid).and_then(|process| process.namespace);
-    namespace.is_some() && namespace != view.own_namespace
 }
 
 /// A table may name any process as its gateway. Init is none, nor is the reaper, nor the dead.

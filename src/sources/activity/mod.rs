@@ -12,7 +12,7 @@ use std::time::Duration;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-use super::processes::{Proc, ProcessDir, ProcessesError};
+use super::processes::{Proc, ProcessDir, ProcessesError, exists};
 use super::sockets::connected::{Connected, Network};
 use crate::domain::activity::{Activity, Later, MainThread};
 use crate::domain::ids::Pid;
@@ -65,10 +65,21 @@ impl Activities {
         pid: Pid,
         connected: &HashSet<u64>,
     ) -> Result<Option<(ProcessIdentity, Activity)>, ProcessesError> {
-        let Some(dir) = self.proc.process(pid)? else { return Ok(None) };
+        let Some(dir) = self.dir_of(pid)? else { return Ok(None) };
         let Some(identity) = self.alive(&dir)? else { return Ok(None) };
         let read = self.read_below(&dir, pid, connected)?;
         self.there(read, &dir).map(|read| read.map(|(activity, _)| (identity, activity)))
+    }
+
+    /// `None`: it is gone. What `/proc` hides isn't, and may be at work.
+    fn dir_of(&mut self, pid: Pid) -> Result<Option<ProcessDir>, ProcessesError> {
+        match self.proc.process(pid)? {
+            None if exists(pid) => {
+                let what = format!("/proc/{pid}, which is hidden (hidepid)").into();
+                Err(ProcessesError::Read { what, source: Errno::ACCESS.into() })
+            }
+            found => Ok(found),
+        }
     }
 
     /// The same; of a process at rest as much stays open as the next look by little needs, if that is wanted.
@@ -79,7 +90,7 @@ impl Activities {
         is_wanted: impl FnOnce(&ProcessIdentity) -> bool,
     ) -> Result<Option<(ProcessIdentity, Activity)>, ProcessesError> {
         self.resting.remove(&pid);
-        let Some(dir) = self.proc.process(pid)? else { return Ok(None) };
+        let Some(dir) = self.dir_of(pid)? else { return Ok(None) };
         let Some(identity) = self.alive(&dir)? else { return Ok(None) };
         let kept: usize = self.resting.values().map(Resting::descriptors).sum();
         // Before the look, so that nothing that changes during it goes unseen. Where it can't be, the next look is a whole one.
