@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::ids::GatewayName;
+use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
 use crate::domain::warrant::CloseOrder;
@@ -61,6 +62,11 @@ pub enum Recheck {
     },
     /// The table is current and its session is not in it.
     Gone,
+    /// Its session is closed, and whose what is left of it is can't be known: the next run goes on.
+    Unknown {
+        /// Why.
+        why: Box<str>,
+    },
 }
 
 /// What to do next.
@@ -70,12 +76,22 @@ pub struct Next {
     pub close: Option<CloseRequest>,
     /// Processes whose exit is to be waited for, in addition to those named before.
     pub wait_for: Vec<Place>,
-    /// Victims for which the tables and processes are to be looked at and judged again, before anything is done to them.
-    pub recheck: Vec<usize>,
+    /// What is to be looked at and judged again before anything is done to it.
+    pub recheck: Vec<Question>,
     /// When to tell of a [`Event::Tick`] at the latest.
     pub deadline: Option<Awake>,
     /// How to go on.
     pub then: Then,
+}
+
+/// For which victim the tables and processes are to be looked at again, and what that is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// Which one.
+    pub victim: usize,
+    /// Of a session that is closed: the processes that are to be ended now, if none of them is another session's. `None`: whether the
+    /// warrant stands.
+    pub closed: Option<Vec<ProcessIdentity>>,
 }
 
 /// How a driver goes on.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::domain::ids::Pid;
 use crate::domain::warrant::Warrant;
 
-use super::event::{CloseRequest, Event, Next, Place, Then};
+use super::event::{CloseRequest, Event, Next, Place, Question, Then};
 use super::outcome::Ending;
 use super::victim::Victim;
 use super::world::World;
@@ -137,7 +137,7 @@ impl<H> Teardown<H> {
             }
             done = false;
             deadline = deadline.into_iter().chain(victim.deadline()).min();
-            recheck.extend(victim.asks_for_recheck().then_some(index));
+            recheck.extend(victim.question().map(|closed| Question { victim: index, closed }));
             wait_for.extend(victim.not_waited_for().map(|member| Place { victim: index, member }));
         }
         let then = if done {

@@ -13,7 +13,7 @@ use super::exits::{Exits, all_exited, exit_of};
 use super::recheck::Unread;
 use crate::domain::ledger::Ledger;
 use crate::domain::warrant::Warrant;
-use crate::reap::event::{Event, Recheck, Then};
+use crate::reap::event::{Event, Question, Recheck, Then};
 use crate::reap::kernel::Kernel;
 use crate::reap::linux::LinuxKernel;
 use crate::reap::outcome::{Ending, Outcome};
@@ -56,7 +56,8 @@ impl Sweep {
             // One look at a time, for all that wait for one.
             if looks.is_empty() && !to_recheck.is_empty() {
                 let victims = std::mem::take(&mut to_recheck).into_iter();
-                let batch = victims.filter_map(|victim| Some((victim, teardown.warrant(victim)?.clone())));
+                let batch = victims
+                    .filter_map(|question| Some((teardown.warrant(question.victim)?.clone(), question)));
                 looks.push(look_again(&sweep, memory, &unread, batch.collect()));
             }
             let deadline = next.deadline.map(|deadline| deadline.since(world.now()));
@@ -103,10 +104,9 @@ async fn look_again(
     sweep: &RwLock<&mut Sweep>,
     memory: &Ledger,
     unread: &RwLock<Unread>,
-    batch: Vec<(usize, Warrant)>,
+    batch: Vec<(Warrant, Question)>,
 ) -> Vec<(usize, Recheck)> {
-    let (victims, warrants): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
     let mut unread = unread.write().await;
-    let verdicts = sweep.write().await.recheck(memory, &mut unread, &warrants).await;
-    victims.into_iter().zip(verdicts).collect()
+    let verdicts = sweep.write().await.recheck(memory, &mut unread, &batch).await;
+    batch.into_iter().map(|(_, question)| question.victim).zip(verdicts).collect()
 }

@@ -7,10 +7,11 @@ use crate::domain::ids::SessionId;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::Observation;
+use crate::domain::process::ProcessIdentity;
 use crate::domain::table::TableView;
 use crate::domain::verdict::{Keep, Subject, Verdict};
 use crate::domain::warrant::{GOOD_FOR, Warrant};
-use crate::reap::event::Recheck;
+use crate::reap::event::{Question, Recheck};
 use crate::sources::clock;
 
 /// Tables that gateways failed to give in this run, by gateway: one that hangs costs a run one timeout.
@@ -23,32 +24,43 @@ pub(super) fn unread(seen: &Observation) -> Unread {
 }
 
 impl Sweep {
-    /// What another look says of these warrants, in their order.
+    /// What another look says of these warrants and questions, in their order.
     pub(super) async fn recheck(
         &mut self,
         memory: &Ledger,
         known: &mut Unread,
-        warrants: &[Warrant],
+        batch: &[(Warrant, Question)],
     ) -> Vec<Recheck> {
+        let not_known = |why: String| {
+            let answer = |(_, question): &(_, Question)| match question.closed {
+                Some(_) => Recheck::Unknown { why: why.as_str().into() },
+                None => Recheck::Lapsed { why: why.as_str().into() },
+            };
+            batch.iter().map(answer).collect()
+        };
         let (mut seen, _) = match self.observe(memory, Series::Continued, known.clone()).await {
             Ok(seen) => seen,
-            Err(error) => {
-                let lapsed =
-                    || Recheck::Lapsed { why: format!("it could not be looked at again: {error}").into() };
-                return warrants.iter().map(|_| lapsed()).collect();
-            }
+            Err(error) => return not_known(format!("it could not be looked at again: {error}")),
         };
         *known = unread(&seen);
         let Ok(decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
-            let lapsed = || Recheck::Lapsed { why: "what is below it could not be looked at".into() };
-            return warrants.iter().map(|_| lapsed()).collect();
+            return not_known("what is below it could not be looked at".into());
         };
-        warrants.iter().map(|warrant| judge(warrant, &seen, &decision)).collect()
+        let judged = batch
+            .iter()
+            .map(|(warrant, question)| judge(warrant, question.closed.as_deref(), &seen, &decision));
+        judged.collect()
     }
 }
 
-/// What an observation and a decision say of a warrant that an earlier decision signed.
-pub fn judge(warrant: &Warrant, seen: &Observation, decision: &Decision) -> Recheck {
+/// What an observation and a decision say of a warrant that an earlier decision signed. `closed`: its session is closed, and these processes
+/// are to be ended.
+pub fn judge(
+    warrant: &Warrant,
+    closed: Option<&[ProcessIdentity]>,
+    seen: &Observation,
+    decision: &Decision,
+) -> Recheck {
     let gateway = seen.gateways.iter().find(|gateway| gateway.name == *warrant.gateway());
     let plan = decision.gateways.iter().find(|plan| plan.name == *warrant.gateway());
     let (Some(gateway), Some(plan)) = (gateway, plan) else {
@@ -56,6 +68,30 @@ pub fn judge(warrant: &Warrant, seen: &Observation, decision: &Decision) -> Rech
     };
     let judged = plan.judged.iter().find(|judged| is_subject_of(&judged.subject, warrant));
     let stands = Recheck::Stands { until: gateway.asked + GOOD_FOR };
+    let lapsed = |why: String| Recheck::Lapsed { why: why.into() };
+    if let (Some(order), Some(processes)) = (warrant.session(), closed) {
+        if let TableView::Not(missing) = &gateway.table
+            && !decision.ledger.gateways.get(warrant.gateway()).is_some_and(|memory| memory.gone)
+        {
+            let why = format!(
+                "its session is closed, and whose its worker is by now can't be known: {}",
+                missing.why
+            );
+            return Recheck::Unknown { why: why.into() };
+        }
+        let of_another = processes.iter().find_map(|process| {
+            let owners = decision.claimed.get(&process.pid)?.iter();
+            let mut others = owners.filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
+            Some((process.pid, others.next()?))
+        });
+        return match (of_another, judged.map(|judged| &judged.verdict)) {
+            (Some((pid, (_, id))), _) => {
+                lapsed(format!("process {pid} is of session {:?} by now", id.as_str()))
+            }
+            (None, Some(Verdict::Keep(keep))) if is_wanted(keep) => lapsed(keep.to_string()),
+            (None, _) => stands,
+        };
+    }
     if let Some(order) = warrant.session() {
         // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
         let is_listed = |id: &SessionId| {
@@ -63,21 +99,22 @@ pub fn judge(warrant: &Warrant, seen: &Observation, decision: &Decision) -> Rech
         };
         return match judged.map(|judged| &judged.verdict) {
             _ if !is_listed(&order.id) => Recheck::Gone,
-            Some(Verdict::Keep(
-                keep @ (Keep::Attached | Keep::MidTurn | Keep::Waiting | Keep::Starting | Keep::Held(_)),
-            )) => Recheck::Lapsed { why: keep.to_string().into() },
+            Some(Verdict::Keep(keep)) if is_wanted(keep) => lapsed(keep.to_string()),
             _ => stands,
         };
     }
     match judged.map(|judged| &judged.verdict) {
         Some(Verdict::Reap { warrant: again, .. }) if again.orphan() == warrant.orphan() => stands,
         Some(Verdict::Deferred { orphan, .. }) if *orphan == warrant.orphan() => stands,
-        Some(Verdict::Keep(keep)) => Recheck::Lapsed { why: keep.to_string().into() },
-        Some(_) => Recheck::Lapsed {
-            why: "it looks like another kind of orphan now, so its grace starts again".into(),
-        },
-        None => Recheck::Lapsed { why: "another look doesn't find it to be an orphan any more".into() },
+        Some(Verdict::Keep(keep)) => lapsed(keep.to_string()),
+        Some(_) => lapsed("it looks like another kind of orphan now, so its grace starts again".into()),
+        None => lapsed("another look doesn't find it to be an orphan any more".into()),
     }
+}
+
+/// Whether its table says that the session is wanted.
+fn is_wanted(keep: &Keep) -> bool {
+    matches!(keep, Keep::Attached | Keep::MidTurn | Keep::Waiting | Keep::Starting | Keep::Held(_))
 }
 
 fn is_subject_of(subject: &Subject, warrant: &Warrant) -> bool {

@@ -77,6 +77,36 @@ fn a_worker_that_got_a_session_between_decision_and_signal_is_kept() {
     });
 }
 
+/// The user comes back while the worker of the session, which was closed, still ends: the gateway goes on with it.
+#[test]
+fn a_worker_that_another_session_has_by_the_end_of_close_timeout_is_kept() {
+    by_pid_and_by_key(
+        "a_worker_that_another_session_has_by_the_end_of_close_timeout_is_kept",
+        |stage, by| {
+            stage.configure(&POLICY.replace("close_timeout = \"300ms\"", "close_timeout = \"2500ms\""));
+            stage.gateway("gateway");
+            stage.worker("gateway", "worker", "k");
+            stage.publish("gateway", &[by.row(stage, "k", "worker", &json!({}))]);
+            assert_eq!(stage.once("seen").json()["totals"]["wait"], 1);
+            std::thread::sleep(BEYOND_THE_GRACE);
+            let running = json!({ "key": "k", "transport": "attached", "turn": "running" });
+            let table = json!({
+                "version": 1,
+                "gateway": { "pid": stage.pid("gateway") },
+                "sessions": [by.row(stage, "successor", "worker", &running)],
+            });
+            let goes_on = json!(["publish", table.to_string()]);
+            stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &[goes_on]);
+            let ran = stage.once("seen");
+            assert_eq!(stage.asked("gateway").len(), 1, "{ran:#?}");
+            assert!(stage.lives("worker"), "{ran:#?}");
+            assert_eq!(Told(ran.json()).session("k")["steps"], json!(["close"]), "{ran:#?}");
+            stage.once("seen");
+            assert!(stage.lives("worker"), "{:#?}", stage.acts("seen"));
+        },
+    );
+}
+
 #[test]
 fn a_worker_that_became_another_program_between_decision_and_signal_is_kept() {
     let test = "a_worker_that_became_another_program_between_decision_and_signal_is_kept";

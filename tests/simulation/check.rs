@@ -13,7 +13,7 @@ use gateway_reaper::reap::record::Case;
 use super::event::Field;
 use super::hands::Seen;
 use super::procs::{Kind, Proc, Serial};
-use super::session::Sess;
+use super::session::{Life, Sess};
 use super::setup::{Clocks, USER};
 use super::world::{Toil, World};
 
@@ -240,9 +240,16 @@ impl World {
             let named = |survivor: &Survivor| survivor.process == self.procs.identity(proc);
             self.is_under_another_user(proc) && ending.survivors.iter().any(named)
         };
+        // Or it is of a session that was opened meanwhile, as far as its key tells.
+        let is_of_another = |proc: &Proc| {
+            let live = self.sessions.iter().filter(|session| session.life == Life::Live);
+            live.filter(|session| case.session.as_ref().is_none_or(|id| *session.id != *id.as_str()))
+                .any(|it| it.told_key() == proc.key())
+        };
         // Nor is anything searched that strayed from it and was never seen below it.
-        let root_is_let_be = self.procs.alive(root).is_some_and(|root| root.uid != USER)
-            && ending.survivors.iter().any(|survivor| survivor.process == worker);
+        let root_is_let_be =
+            self.procs.alive(root).is_some_and(|root| root.uid != USER || is_of_another(root))
+                && ending.survivors.iter().any(|survivor| survivor.process == worker);
         if root_is_let_be && !ending.steps.iter().any(|step| matches!(step, Step::Term | Step::Kill)) {
             return;
         }
@@ -258,7 +265,7 @@ impl World {
     /// The truth about the rows of a table, at the instant it is written.
     pub(crate) fn witness(&self, index: usize) -> Vec<((usize, String), Seen)> {
         let of = self.sessions.iter().filter(|session| session.gateway == index);
-        of.filter(|session| session.life == super::session::Life::Live)
+        of.filter(|session| session.life == Life::Live)
             .map(|session| {
                 let seen = Seen {
                     serial: session.serial,

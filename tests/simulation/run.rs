@@ -16,7 +16,7 @@ use gateway_reaper::domain::table::{CloseAnswer, Refusal, TableView};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
-use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Recheck, Then};
+use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Question, Recheck, Then};
 use gateway_reaper::reap::release::let_go;
 use gateway_reaper::reap::teardown::Teardown;
 use gateway_reaper::sweep::recheck::judge;
@@ -48,7 +48,7 @@ pub(crate) enum Step {
     DeleteAt(CloseRequest, u64),
     Answered(usize, CloseAnswer),
     /// Another look, for this victim.
-    Recheck(usize),
+    Recheck(Question),
     /// Somebody may have exited, or a deadline come.
     Poll,
 }
@@ -163,8 +163,8 @@ impl Sim {
                 }
                 return self.drive(disk, run, Some(Event::Answered { victim, answer }));
             }
-            Step::Recheck(victim) => {
-                let verdict = self.recheck(run, victim);
+            Step::Recheck(question) => {
+                let (victim, verdict) = (question.victim, self.recheck(run, &question));
                 return self.drive(disk, run, Some(Event::Rechecked { victim, verdict }));
             }
             Step::Poll => return self.drive(disk, run, None),
@@ -315,7 +315,7 @@ impl Sim {
     }
 
     /// Looks and decides once more for one victim. A gateway that is slow with its table doesn't get to answer.
-    fn recheck(&mut self, run: &mut Run, victim: usize) -> Recheck {
+    fn recheck(&mut self, run: &mut Run, question: &Question) -> Recheck {
         let mut world = self.world.borrow_mut();
         let found = world.find_gateways();
         let mut planner =
@@ -354,7 +354,7 @@ impl Sim {
             Observation { boot: world.boot_id(), processes: view, gateways, unobserved: Duration::ZERO };
         let now = world.awake();
         let decision = decide_as_a_run(&mut world, &mut seen, &run.memory, now);
-        let verdict = judge(&run.warrants[victim], &seen, &decision);
+        let verdict = judge(&run.warrants[question.victim], question.closed.as_deref(), &seen, &decision);
         world.say(|_| format!("    reaper: another look says {verdict:?}"));
         verdict
     }
@@ -508,9 +508,9 @@ impl Sim {
             };
             self.plan(disk, run.number, delay, Step::CloseAt(request));
         }
-        for victim in next.recheck {
+        for question in next.recheck {
             let delay = self.world.borrow_mut().moment(5);
-            self.plan(disk, run.number, delay, Step::Recheck(victim));
+            self.plan(disk, run.number, delay, Step::Recheck(question));
         }
         run.waits.extend(next.wait_for);
         (run.deadline, run.then) = (next.deadline, next.then);

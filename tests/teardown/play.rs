@@ -184,6 +184,8 @@ impl Cast {
             teardown: None,
             requests: Vec::new(),
             rechecks: Vec::new(),
+            keeps_questions: false,
+            left_of_closed: Vec::new(),
             waits: Vec::new(),
             deadline: None,
             then: Then::Begin,
@@ -215,6 +217,10 @@ pub(crate) struct Play {
     pub(crate) requests: Vec<CloseRequest>,
     /// Victims for which another look was asked for.
     pub(crate) rechecks: Vec<usize>,
+    /// Such questions of closed sessions are left to the test, too.
+    pub(crate) keeps_questions: bool,
+    /// What was left of closed sessions when another look was asked for.
+    pub(crate) left_of_closed: Vec<Vec<u32>>,
     waits: Vec<Place>,
     deadline: Option<Awake>,
     then: Then,
@@ -241,10 +247,22 @@ impl Play {
         let mut hands = Hands { kernel: &mut self.kernel, record: &mut self.record };
         let next = self.teardown.as_mut().unwrap().handle(event, &mut hands);
         let Next { close, wait_for, recheck, deadline, then } = next;
-        self.rechecks.extend(recheck);
         self.requests.extend(close);
         self.waits.extend(wait_for);
         (self.deadline, self.then) = (deadline, then);
+        for question in recheck {
+            let is_of_closed = question.closed.is_some();
+            let left = question.closed.into_iter();
+            self.left_of_closed.extend(left.map(|left| left.iter().map(|it| it.pid.get()).collect()));
+            match is_of_closed {
+                // As nearly always: nobody else has what is left of a closed session.
+                true if !self.keeps_questions => {
+                    let verdict = Recheck::Stands { until: Awake::from_nanos(u64::MAX) };
+                    self.tell(Event::Rechecked { victim: question.victim, verdict });
+                }
+                _ => self.rechecks.push(question.victim),
+            }
+        }
     }
 
     /// Tells of every exit, as the runtime does.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::reap::event::Recheck;
 use gateway_reaper::reap::outcome::{Outcome, Step};
@@ -179,6 +180,70 @@ fn what_an_earlier_run_left_unfinished_is_looked_at_again_too() {
     let mut play = play.begin();
     assert_eq!(play.done(), "take 201, announce SIGTERM 201");
     assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "Term 201, reaped, put 200");
+}
+
+/// A closed session whose worker is deaf and has a child, `close_timeout` after the close.
+fn closed(answer: CloseAnswer, worker_exits: bool) -> Play {
+    let mut cast = Cast::new();
+    cast.session("s", 200).manner = Manner::Deaf;
+    cast.actor(201, 200, "child");
+    let mut play = cast.rehearse();
+    play.keeps_questions = true;
+    let mut play = play.begin();
+    play.answer(answer).done();
+    if worker_exits {
+        play.exits(200);
+    } else {
+        play.pass(ms(10_000));
+    }
+    play
+}
+
+#[test]
+fn the_worker_of_a_closed_session_is_not_signalled_before_another_look() {
+    let mut play = closed(CloseAnswer::Reaped, false);
+    assert_eq!(play.done(), "announce SIGTERM 200");
+    assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200, 201]][..]));
+    assert_eq!(play.pass(ms(60_000)).done(), "");
+    let until = play.kernel.now + ms(2_000);
+    assert_eq!(play.recheck(Recheck::Stands { until }).done(), "Term 200");
+    play.pass(ms(60_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+#[test]
+fn the_worker_of_a_closed_session_that_another_session_has_by_then_is_let_be_and_named() {
+    let mut play = closed(CloseAnswer::Reaped, false);
+    let why = "process 200 is of session \"b\" by now";
+    play.done();
+    assert_eq!(play.recheck(Recheck::Lapsed { why: why.into() }).done(), "reaped, put 200");
+    let ending = play.ending();
+    assert_eq!(
+        (ending.outcome, ending.note.as_deref()),
+        (Outcome::Reaped, Some(why)),
+        "the session is closed"
+    );
+    assert_eq!((ending.steps, ending.reclaimed_bytes), (vec![Step::Close], 0));
+    assert_eq!(ending.survivors.iter().map(|left| left.process.pid.get()).collect::<Vec<_>>(), [200, 201]);
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn the_worker_of_a_closed_session_that_may_be_another_sessions_is_left_to_the_next_run() {
+    let mut play = closed(CloseAnswer::Reaped, false);
+    play.done();
+    assert_eq!(play.recheck(Recheck::Unknown { why: "401".into() }).done(), "failed");
+    assert!(play.record.unfinished.contains_key(&200) && play.kernel.is_alive(200));
+    assert_eq!(play.failure(), "401");
+}
+
+#[test]
+fn what_is_below_the_worker_of_a_session_that_somebody_else_closed_is_looked_at_again_at_once() {
+    for (answer, questions) in [(CloseAnswer::Reaped, 0), (CloseAnswer::Gone, 1)] {
+        let play = closed(answer, true);
+        assert_eq!(play.left_of_closed, vec![vec![201]; questions], "its successor may have it");
+        assert_eq!(play.kernel.is_alive(201), questions == 1);
+    }
 }
 
 #[test]

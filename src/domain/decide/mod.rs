@@ -32,7 +32,7 @@ use std::time::{Duration, SystemTime};
 use families::Families;
 pub use idle::WORKER_BUSY;
 use owners::{Owner, Owners};
-use world::{Gateway, Standing, World};
+use world::{Gateway, RowId, Standing, World};
 
 use super::ids::{GatewayName, Pid, SessionId};
 use super::ledger::{FamilyMemory, GatewayMemory, Ledger};
@@ -54,6 +54,9 @@ pub struct Decision {
     pub gateways: Vec<GatewayPlan>,
     /// The memory for the next run.
     pub ledger: Ledger,
+    /// Of each process that sessions own by their own word: which ones. What is below another session's worker is of that only while no row
+    /// is its own.
+    pub claimed: BTreeMap<Pid, Vec<(GatewayName, SessionId)>>,
     /// That an operator forbids everything now, and until when.
     pub paused: Option<Box<str>>,
     /// Workers and shells below which the missing worker of a row may run, where another worker is kept because it may be that one.
@@ -218,7 +221,13 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         });
         ledger.gateways.insert(name.clone(), remembered);
     }
-    Decision { gateways, ledger, paused: None, unsearched: unsearched(&world, &owners) }
+    let id = |row: &RowId| (world.gateways[row.gateway].seen.name.clone(), world.session(*row).id.clone());
+    let claimed = owners.of_sessions().filter_map(|(pid, rows)| {
+        let rows: Vec<_> = rows.iter().filter(|row| is_claimed(&world, **row, pid)).map(id).collect();
+        (!rows.is_empty()).then_some((pid, rows))
+    });
+    let claimed = claimed.collect();
+    Decision { gateways, ledger, claimed, paused: None, unsearched: unsearched(&world, &owners) }
 }
 
 /// Decides; and where something is due, again on processes that are looked at for it, until a decision names nothing that wasn't looked at.
@@ -265,6 +274,15 @@ fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
     };
     let roots: BTreeSet<Pid> = asked.flat_map(|gateway| gateway.workers().chain(shells(gateway))).collect();
     roots.into_iter().collect()
+}
+
+/// Whether a row says itself that this process is its session's: by its PID, its key or its mark.
+fn is_claimed(world: &World<'_>, row: RowId, pid: Pid) -> bool {
+    let (gateway, session) = (&world.gateways[row.gateway], world.session(row));
+    let key = gateway.key_of(pid);
+    session.named_worker() == Some(pid)
+        || (key.is_some() && key == session.worker_key())
+        || world.rows_marked(pid).contains(&row)
 }
 
 /// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.

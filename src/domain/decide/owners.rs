@@ -127,6 +127,14 @@ impl<'a> Owners<'a> {
         self.by_pid.get(&pid)
     }
 
+    /// What sessions own, and whose it is.
+    pub(super) fn of_sessions(&self) -> impl Iterator<Item = (Pid, &[RowId])> {
+        self.by_pid.iter().filter_map(|(pid, owner)| match owner {
+            Owner::Sessions(rows) => Some((*pid, rows.as_slice())),
+            Owner::Tree | Owner::Nobody(_) | Owner::Doubt(_) => None,
+        })
+    }
+
     /// Everything that is a worker or is named as one.
     pub(super) fn pids(&self) -> impl Iterator<Item = Pid> {
         self.by_pid.keys().copied()

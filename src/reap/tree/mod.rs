@@ -141,6 +141,11 @@ impl<H> Tree<H> {
         !self.members.iter().any(Member::is_left)
     }
 
+    /// What is left to be ended.
+    pub(super) fn left(&self) -> impl Iterator<Item = ProcessIdentity> {
+        self.members.iter().filter(|member| member.is_left()).map(|member| member.identity)
+    }
+
     pub(super) fn identities(&self) -> Vec<ProcessIdentity> {
         self.members.iter().map(|member| member.identity).collect()
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{Phase, Victim};
+use super::{Closed, Course, Phase, Victim};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::ProcessIdentity;
 use crate::reap::kernel::{Delivery, KernelError, Signal};
@@ -53,8 +53,9 @@ impl<H> Victim<H> {
             Fitness::Changed(protection) => {
                 member.spare(protection.to_string().into());
                 let_go(world, member);
-                if is_root {
-                    self.let_be(world, protection.to_string());
+                if is_root && let Some(course) = self.course() {
+                    self.note = Some(protection.to_string().into());
+                    self.let_be(world, course, protection.to_string().into());
                 }
             }
             Fitness::Fit => {
@@ -83,20 +84,21 @@ impl<H> Victim<H> {
         Ok(())
     }
 
-    /// What was a worker isn't one any more: what is below it isn't a worker's, either.
-    fn let_be<W: World<Held = H>>(&mut self, world: &mut W, why: String) {
-        let closed = self.course().and_then(|course| course.closed);
-        self.note = Some(why.clone().into());
-        self.finish(world, closed.map_or(Outcome::Spared { why: why.into() }, Into::into));
+    /// It is wanted, or what was a worker isn't one any more: then what is below it isn't a worker's, either. A session is closed all the same.
+    pub(super) fn let_be<W: World<Held = H>>(&mut self, world: &mut W, course: Course, why: Box<str>) {
+        let Some(closed) = course.closed else { return self.finish(world, Outcome::Spared { why }) };
+        self.note = Some(why);
+        self.finish(world, closed.into());
     }
 
-    /// Whether it is too late for the first signal without another look.
+    /// Whether it is too late for the first signal without another look: the tables are older than a signal may rest on, or somebody else
+    /// closed the session, and what was below its worker may be of its successor.
     pub(super) fn wants_recheck<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
-        // A session was asked for a moment ago, and its gateway looked once more itself.
-        let first = self.warrant.session().is_none() && !self.signalled;
-        let Some(course) = self.course().filter(|_| first && world.now() > self.valid_until) else {
+        let Some(course) = self.course().filter(|_| !self.signalled) else { return false };
+        let may_be_anothers = course.closed == Some(Closed::Before) && self.rechecks == 0;
+        if !may_be_anothers && world.now() <= self.valid_until {
             return false;
-        };
+        }
         self.phase = Phase::Rechecking { course, asked: false };
         true
     }

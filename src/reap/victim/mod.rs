@@ -251,7 +251,7 @@ impl<H> Victim<H> {
                 if self.tree.is_over() {
                     self.phase = Phase::Searching { course };
                 } else if now >= until {
-                    let left: Vec<String> = self.left().collect();
+                    let left: Vec<String> = self.tree.left().map(|left| left.to_string()).collect();
                     self.fail(world, format!("still there after SIGKILL: {}", left.join(", ")));
                 }
             }
@@ -290,10 +290,6 @@ impl<H> Victim<H> {
             return false;
         }
         self.tree.members.len() == known || self.note_begun(world, false)
-    }
-
-    fn left(&self) -> impl Iterator<Item = String> {
-        self.tree.members.iter().filter(|member| member.is_left()).map(|member| member.identity.to_string())
     }
 }
 

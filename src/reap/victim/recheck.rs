@@ -1,6 +1,7 @@
 //! Another look at what the decision rested on, where it got old or an answer is missing.
 
 use super::{Phase, Victim};
+use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
 use crate::reap::event::Recheck;
 use crate::reap::outcome::Outcome;
@@ -10,14 +11,15 @@ use crate::reap::world::World;
 const RECHECKS: u32 = 3;
 
 impl<H> Victim<H> {
-    /// Whether another look is to be taken, which is said once.
-    pub(in crate::reap) fn asks_for_recheck(&mut self) -> bool {
-        match &mut self.phase {
-            Phase::Rechecking { asked, .. } | Phase::Unanswered { asked, .. } => {
-                !std::mem::replace(asked, true)
-            }
-            _ => false,
-        }
+    /// What another look is to say, if one is to be taken, which is asked once: of a closed session what is left to be ended.
+    pub(in crate::reap) fn question(&mut self) -> Option<Option<Vec<ProcessIdentity>>> {
+        let (course, asked) = match &mut self.phase {
+            Phase::Rechecking { course, asked } => (Some(*course), asked),
+            Phase::Unanswered { asked, .. } => (None, asked),
+            _ => return None,
+        };
+        let is_closed = course.is_some_and(|course| course.closed.is_some());
+        (!std::mem::replace(asked, true)).then(|| is_closed.then(|| self.tree.left().collect()))
     }
 
     /// What the other look found.
@@ -26,11 +28,12 @@ impl<H> Victim<H> {
             Phase::Rechecking { course, .. } => {
                 let course = *course;
                 match verdict {
-                    Recheck::Lapsed { why } => self.finish(world, Outcome::Spared { why }),
+                    Recheck::Lapsed { why } => self.let_be(world, course, why),
                     Recheck::Gone => self.finish(world, Outcome::Gone),
+                    Recheck::Unknown { why } => self.fail(world, why),
                     Recheck::Stands { .. } if self.rechecks >= RECHECKS => {
                         let why = "its table was too old for a signal each time it was read; the next run tries again";
-                        self.finish(world, Outcome::Spared { why: why.into() });
+                        self.let_be(world, course, why.into());
                     }
                     Recheck::Stands { until } => {
                         self.rechecks += 1;
@@ -43,7 +46,7 @@ impl<H> Victim<H> {
                 let (why, unheld) = (std::mem::take(why), unheld.take());
                 match verdict {
                     Recheck::Lapsed { why } => self.finish(world, Outcome::Spared { why }),
-                    Recheck::Stands { .. } => self.finish(world, Outcome::Failed { why }),
+                    Recheck::Stands { .. } | Recheck::Unknown { .. } => self.fail(world, why),
                     Recheck::Gone => {
                         self.phase = Phase::Closing { unheld };
                         self.answered(world, CloseAnswer::Gone);
