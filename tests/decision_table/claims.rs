@@ -206,3 +206,21 @@ fn a_worker_with_a_gateway_under_it_is_left_alone() {
     let looked = world.look_after(60);
     assert_eq!(looked.fate_of_worker(95), "keep: protected");
 }
+
+#[test]
+fn where_a_row_names_a_worker_that_carries_a_foreign_key_what_carries_its_own_is_left_to_the_gateway() {
+    let mut world = World::new();
+    world.worker(200, "z", 100);
+    world.worker(201, "a", 100);
+    let row = with_key(naming(detached("a"), 200), "a");
+    world.rows([row.clone()]).look();
+    let looked = world.look_after(20);
+    assert_eq!(
+        (looked.reaped(), looked.goes_along("a")),
+        (vec!["a".into()], None),
+        "one of the two isn't its own"
+    );
+    assert_eq!(looked.warrant("a").remnants(), []);
+    world.die(200, 100);
+    assert_eq!(world.rows([row]).look_after(20).goes_along("a"), Some(201), "what it names is gone");
+}

@@ -507,6 +507,16 @@ fn older_than_the_gateway_and_of_no_row_it_is_of_an_earlier_run_when_the_table_i
 }
 
 #[test]
+fn of_the_same_hundredth_of_a_second_as_its_gateway_it_isnt_older() {
+    let mut world = World::new();
+    world.worker(200, "x", 1).identity.start_ticks = identity(100).start_ticks;
+    world.refused("gw").rules[0].takes_workers_back = false;
+    assert_eq!(world.fate_of_worker(200), NOT_TRUSTED);
+    world.worker(200, "x", 1).identity.start_ticks = identity(100).start_ticks - 1;
+    assert_eq!(world.fate_of_worker(200), PARENTLESS);
+}
+
+#[test]
 fn older_than_the_gateway_that_is_its_parent_it_was_adopted_by_that() {
     let mut world = World::new();
     world.worker(99, "x", 100);

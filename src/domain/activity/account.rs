@@ -216,6 +216,23 @@ mod tests {
     }
 
     #[test]
+    fn the_half_hour_after_which_threads_are_its_own_begins_again_when_it_was_aside() {
+        let at = |minute: u64| Awake::from_nanos(0) + MINUTE * u32::try_from(minute).unwrap();
+        let alone = Activity { children: 0, ..at_rest() };
+        let mut account = Account::new(alone, NONE_LATER, at(0));
+        assert_eq!(account.look(alone, at(1)), None);
+        let more = Activity { threads: 4, ..alone };
+        for minute in 2..30 {
+            assert!(account.look(more, at(minute)).is_some());
+        }
+        account.put_aside();
+        for minute in 40..70 {
+            assert!(account.look(more, at(minute)).is_some(), "minute {minute}");
+        }
+        assert_eq!(account.look(more, at(70)), None);
+    }
+
+    #[test]
     fn a_child_that_only_sleeps_keeps_its_worker_from_being_ended_however_long_it_does() {
         let at = |seconds: u64| Awake::from_nanos(0) + Duration::from_secs(seconds);
         let mut account = Account::new(at_rest(), NONE_LATER, at(0));

@@ -73,6 +73,8 @@ mod tests {
         // Its watchdog and an MCP client's keep-alive.
         let later = Activity { ran: at_rest().ran + Duration::from_micros(210) * 60, ..at_rest() };
         assert_eq!(watched.look(later, MINUTE), None);
+        let most = Activity { ran: later.ran + Duration::from_millis(2) * 60, ..later };
+        assert_eq!(watched.look(most, MINUTE), None, "no more than is allowed");
     }
 
     #[test]
