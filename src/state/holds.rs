@@ -98,3 +98,32 @@ mod humantime_text {
         humantime::parse_rfc3339(&String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::Pid;
+    use crate::domain::process::ProcessIdentity;
+    use crate::domain::verdict::Subject;
+
+    #[test]
+    fn a_hold_of_a_session_covers_the_worker_of_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
+        let hold = Hold {
+            gateway: Some("desk".into()),
+            name: Some("a".into()),
+            key: Some("talk".into()),
+            until: now + Duration::from_secs(60),
+            why: None,
+        };
+        save(dir.path(), vec![hold]).unwrap();
+        let identity = ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 1, inode: None };
+        let forbids = |key: &str, seconds: u64| {
+            let worker = Subject::Worker { key: Some(key.into()), identity };
+            let at = now + Duration::from_secs(seconds);
+            vetoes(dir.path(), now).forbid(&"desk".into(), &worker, None, at).is_some()
+        };
+        assert!(forbids("talk", 0) && !forbids("other", 0) && !forbids("talk", 60));
+    }
+}

@@ -263,6 +263,16 @@ fn a_worker_that_was_of_a_gateway_that_is_gone_and_takes_workers_back_is_not_end
 }
 
 #[test]
+fn a_gateway_that_is_gone_and_never_had_the_worker_takes_none_back() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.unreachable("other").die(110, 1);
+    world.worker(200, "a", 1);
+    world.rows([detached("a")]).look();
+    assert_eq!(world.look_after(20).goes_along("a"), Some(200));
+}
+
+#[test]
 fn a_worker_of_the_same_key_below_another_gateway_is_not_ended_with_the_session() {
     let mut world = World::new();
     world.gateway("other", 110);

@@ -112,6 +112,26 @@ fn a_worker_that_could_not_be_reaped_queues_behind_too() {
     assert_eq!(world.look_after(1).reaped(), ["y"]);
 }
 
+#[test]
+fn where_only_a_worker_is_due_it_is_looked_at_closely_once() {
+    let mut world = World::new();
+    world.worker(200, "x", 100);
+    world.look();
+    world.pass(60);
+    let mut seen = world.seen.clone();
+    seen.gateways[0].asked = world.now;
+    let mut looks = Vec::new();
+    let decision =
+        decide_closely::<Infallible>(&mut seen, &world.ledger, &world.rules, world.now, |_, _, roots| {
+            looks.push(roots.to_vec());
+            Ok(())
+        });
+    assert_eq!(
+        (Looked(decision.expect("nothing fails")).reaped(), looks),
+        (vec!["x".into()], vec![vec![pid(200)]])
+    );
+}
+
 /// Below the worker of each of two due sessions runs that of an attached one, which only a closer look finds.
 #[test]
 fn what_takes_the_place_of_a_session_that_is_wanted_after_all_is_looked_at_as_closely() {

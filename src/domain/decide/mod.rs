@@ -244,18 +244,20 @@ pub fn decide_closely<E>(
     now: Awake,
     mut look: impl FnMut(&mut Observation, &Decision, &[Pid]) -> Result<(), E>,
 ) -> Result<Decision, E> {
-    let (mut below, mut sessions) = (HashSet::new(), HashSet::new());
+    let (mut looked_below, mut looked_at) = (HashSet::new(), HashSet::new());
     loop {
         let decision = decide(seen, memory, rules, now);
         let roots = decision.to_look_below();
-        let known = below.len() + sessions.len();
-        below.extend(roots.iter().copied());
+        let below: HashSet<Pid> = roots.iter().copied().collect();
         // A session that is due may have no worker, and processes that only their marks tie to it.
         let due = decision.warrants().filter_map(|(_, warrant, _)| Some((warrant, warrant.session()?)));
-        sessions.extend(due.map(|(warrant, order)| (warrant.gateway().clone(), order.id.clone())));
-        if below.len() + sessions.len() == known {
+        let sessions: HashSet<_> =
+            due.map(|(warrant, order)| (warrant.gateway().clone(), order.id.clone())).collect();
+        if below.is_subset(&looked_below) && sessions.is_subset(&looked_at) {
             return Ok(decision);
         }
+        looked_below.extend(below);
+        looked_at.extend(sessions);
         look(seen, &decision, &roots)?;
     }
 }

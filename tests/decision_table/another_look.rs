@@ -1,0 +1,146 @@
+//! What another look says before the first signal: of an orphan, of a session whose gateway didn't answer, and of what is left of a closed one.
+
+use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::domain::table::{Session, TableView};
+use gateway_reaper::domain::warrant::Warrant;
+use gateway_reaper::reap::event::Recheck;
+use gateway_reaper::sweep::recheck::judge;
+
+use crate::world::*;
+
+/// What it says, of a world that has changed since.
+fn said(world: &World, warrant: &Warrant, closed: Option<&[ProcessIdentity]>) -> Result<(), String> {
+    match judge(warrant, closed, &world.seen, &world.peek().0) {
+        Recheck::Stands { .. } => Ok(()),
+        Recheck::Lapsed { why } => Err(why.into()),
+        Recheck::Unknown { why } => Err(format!("unknown: {why}")),
+        Recheck::Gone => Err("gone".into()),
+    }
+}
+
+/// Of session `a`, whose gateway gave no answer to the close.
+fn unanswered(rows: impl IntoIterator<Item = Session>) -> Result<(), String> {
+    let mut world = World::new();
+    world.rows([detached("a")]).look();
+    let warrant = world.look_after(20).warrant("a").clone();
+    world.rows(rows);
+    said(&world, &warrant, None)
+}
+
+#[test]
+fn a_session_whose_gateway_did_not_answer_is_what_the_table_says() {
+    assert_eq!(unanswered([attached("b")]), Err("gone".into()));
+    assert_eq!(unanswered([attached("a")]), Err("a client is attached".into()));
+    assert_eq!(unanswered([detached("a")]), Ok(()), "it was not closed");
+    let not_understood = Session { transport: gibberish(), ..detached("a") };
+    assert_eq!(unanswered([not_understood]), Ok(()), "nor is it wanted, as far as is known");
+}
+
+/// Of a worker of nobody.
+fn ownerless(change: impl FnOnce(&mut World)) -> Result<(), String> {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.look();
+    let looked = world.look_after(60);
+    let (_, warrant, _) = looked.0.warrants().next().expect("a warrant");
+    change(&mut world);
+    said(&world, warrant, None)
+}
+
+#[test]
+fn a_worker_that_is_the_same_orphan_still_may_be_ended() {
+    assert_eq!(ownerless(|_| {}), Ok(()));
+    assert_eq!(ownerless(|world| world.policy().max_reaps = 0), Ok(()), "deferred is due");
+    let other_kind = Err("it looks like another kind of orphan now, so its grace starts again".into());
+    let gone = |world: &mut World| {
+        world.unreachable("gw").die(100, 1);
+        world.policy().worker_grace = secs(0);
+    };
+    assert_eq!(ownerless(gone), other_kind);
+    assert_eq!(
+        ownerless(|world| {
+            gone(world);
+            world.policy().max_reaps = 0;
+        }),
+        other_kind,
+        "nor is that one due"
+    );
+    let kept = ownerless(|world| _ = world.refused("gw")).expect_err("it is kept");
+    assert!(kept.starts_with("its gateway's table can't be trusted"), "{kept}");
+    let owned = Err("another look doesn't find it to be an orphan any more".into());
+    assert_eq!(ownerless(|world| _ = world.rows([attached("a")])), owned);
+}
+
+/// Session `a` is closed and not listed any more, its worker 200 is still there, with a child 201.
+fn closed(change: impl FnOnce(&mut World)) -> Result<(), String> {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.process(201, 200, "helper");
+    world.rows([with_worker(detached("a"), 200)]).look();
+    let warrant = world.look_after(20).warrant("a").clone();
+    world.pass(10).rows([]);
+    change(&mut world);
+    said(&world, &warrant, Some(&[identity(200), identity(201)]))
+}
+
+#[test]
+fn what_no_other_session_has_may_be_ended() {
+    assert_eq!(closed(|_| {}), Ok(()));
+    assert_eq!(closed(|world| _ = world.rows([attached("b")])), Ok(()), "whatever worker b may have");
+    assert_eq!(
+        closed(|world| _ = world.rows([with_worker(detached("a"), 200)])),
+        Ok(()),
+        "listed still, and not wanted"
+    );
+    let is_nested = |world: &mut World| {
+        world.worker(150, "b", 100);
+        world.worker(200, "a", 150);
+        world.rows([attached("b")]);
+    };
+    assert_eq!(closed(is_nested), Ok(()), "below another session's worker it is still its own");
+    assert_eq!(closed(|world| world.unreachable("gw").die(100, 1)), Ok(()), "its gateway is gone");
+    let not_understood = Session { transport: gibberish(), ..with_worker(detached("a"), 200) };
+    assert_eq!(
+        closed(|world| _ = world.rows([not_understood])),
+        Ok(()),
+        "listed still, and nothing wants it"
+    );
+}
+
+#[test]
+fn a_worker_that_another_session_has_by_now_is_let_be() {
+    let why = |pid: u32| Err(format!("process {pid} is of session \"b\" by now"));
+    assert_eq!(closed(|world| _ = world.rows([with_worker(attached("b"), 200)])), why(200));
+    assert_eq!(closed(|world| _ = world.rows([with_key(attached("b"), "a")])), why(200), "by its key");
+    let is_nested = |world: &mut World| {
+        world.worker(201, "b", 200);
+        world.rows([attached("b")]);
+    };
+    assert_eq!(closed(is_nested), why(201));
+    let other = |world: &mut World| {
+        world.gateway("other", 110);
+        world.table("other").sessions = vec![with_worker(attached("b"), 200)];
+    };
+    assert_eq!(closed(other), why(200), "of any gateway");
+}
+
+#[test]
+fn a_session_that_is_listed_again_and_wanted_keeps_its_worker() {
+    assert_eq!(
+        closed(|world| _ = world.rows([with_worker(attached("a"), 200)])),
+        Err("a client is attached".into())
+    );
+}
+
+#[test]
+fn without_a_table_it_cant_be_known_whether_a_session_has_it() {
+    for no_table in [TableView::refused("401"), TableView::unreachable("no answer in time")] {
+        let why = closed(|world| world.of("gw").table = no_table).expect_err("it is kept");
+        assert!(
+            why.starts_with(
+                "unknown: its session is closed, and whose its worker is by now can't be known: "
+            ),
+            "{why}"
+        );
+    }
+}
