@@ -6,11 +6,11 @@ use crate::domain::decide::Decision;
 use crate::domain::ids::SessionId;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
-use crate::domain::observation::Observation;
+use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::TableView;
 use crate::domain::verdict::{Keep, Subject, Verdict};
-use crate::domain::warrant::{GOOD_FOR, Warrant};
+use crate::domain::warrant::{CloseOrder, GOOD_FOR, Warrant};
 use crate::reap::event::{Question, Recheck};
 use crate::sources::clock;
 
@@ -70,27 +70,11 @@ pub fn judge(
     let stands = Recheck::Stands { until: gateway.asked + GOOD_FOR };
     let lapsed = |why: String| Recheck::Lapsed { why: why.into() };
     if let (Some(order), Some(processes)) = (warrant.session(), closed) {
-        if let TableView::Not(missing) = &gateway.table
-            && !decision.ledger.gateways.get(warrant.gateway()).is_some_and(|memory| memory.gone)
-        {
-            let why = format!(
-                "its session is closed, and whose its worker is by now can't be known: {}",
-                missing.why
-            );
-            return Recheck::Unknown { why: why.into() };
-        }
-        let of_another = processes.iter().find_map(|process| {
-            let owners = decision.claimed.get(&process.pid)?.iter();
-            let mut others = owners.filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
-            Some((process.pid, others.next()?))
+        let left = reason_to_leave(warrant, order, processes, (gateway, decision));
+        return left.unwrap_or_else(|| match judged.map(|judged| &judged.verdict) {
+            Some(Verdict::Keep(keep)) if is_wanted(keep) => lapsed(keep.to_string()),
+            _ => stands,
         });
-        return match (of_another, judged.map(|judged| &judged.verdict)) {
-            (Some((pid, (_, id))), _) => {
-                lapsed(format!("process {pid} is of session {:?} by now", id.as_str()))
-            }
-            (None, Some(Verdict::Keep(keep))) if is_wanted(keep) => lapsed(keep.to_string()),
-            (None, _) => stands,
-        };
     }
     if let Some(order) = warrant.session() {
         // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
@@ -110,6 +94,30 @@ pub fn judge(
         Some(_) => lapsed("it looks like another kind of orphan now, so its grace starts again".into()),
         None => lapsed("another look doesn't find it to be an orphan any more".into()),
     }
+}
+
+/// Why what is left of a closed session isn't ended: it is another session's by now, or that can't be known.
+fn reason_to_leave(
+    warrant: &Warrant,
+    order: &CloseOrder,
+    processes: &[ProcessIdentity],
+    (gateway, decision): (&GatewayObservation, &Decision),
+) -> Option<Recheck> {
+    let is_gone = || decision.ledger.gateways.get(warrant.gateway()).is_some_and(|memory| memory.gone);
+    if let TableView::Not(missing) = &gateway.table
+        && !is_gone()
+    {
+        let why =
+            format!("its session is closed, and whose its worker is by now can't be known: {}", missing.why);
+        return Some(Recheck::Unknown { why: why.into() });
+    }
+    processes.iter().find_map(|process| {
+        let owners = decision.claimed.get(&process.pid)?.iter();
+        let mut others = owners.filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
+        let (_, id) = others.next()?;
+        let why = format!("process {} is of session {:?} by now", process.pid, id.as_str());
+        Some(Recheck::Lapsed { why: why.into() })
+    })
 }
 
 /// Whether its table says that the session is wanted.
