@@ -115,9 +115,7 @@ fn may_go(
     let says_so = is_marked || gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
     let is_here = || match owners.position_of(pid) {
         Position::Child(at) | Position::Below(at) => *at == row.gateway,
-        position @ Position::Lost => {
-            is_marked || !doubts::may_be_of_another(world, row.gateway, process, position)
-        }
+        Position::Lost => is_marked || !doubts::may_be_of_another(world, row.gateway, process),
         Position::BelowFormer(_) | Position::Unclear(_) => false,
     };
     owned_alone

@@ -1,7 +1,7 @@
 //! Why a worker that no table names may be wanted all the same.
 
 use super::position::Position;
-use super::world::{RowId, Standing, World};
+use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::policy::Workers;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Keep;
@@ -62,26 +62,21 @@ pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position
 }
 
 /// Whether this worker, which has lost its gateway, may be of another one than `own`, of which no table tells now: it may serve a session of
-/// the same key. One that is gone may take back what was its own.
-pub(super) fn may_be_of_another(
-    world: &World<'_>,
-    own: usize,
-    process: &Process,
-    position: &Position,
-) -> bool {
+/// the same key. One that is gone may take back what was its own. What was seen below `own` as it runs is no other's.
+pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process) -> bool {
     let seen_below = world.seen_below(process);
-    let teller = world.known.get(&process.identity).map(|(name, _)| *name);
-    let was_its = |index: usize| {
-        let gateway = &world.gateways[index];
-        let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
-        teller == Some(&gateway.seen.name) || (seen_below.is_some() && had_it)
+    if seen_below.is_some() && seen_below == world.gateways[own].process {
+        return false;
+    }
+    let was_its = |gateway: &Gateway<'_>| {
+        seen_below.is_some() && gateway.memory.is_some_and(|memory| memory.process == seen_below)
     };
-    may_have_started(world, process, position).into_iter().filter(|index| *index != own).any(|index| {
+    world.matching(process.identity.pid).filter(|index| *index != own).any(|index| {
         let gateway = &world.gateways[index];
         match gateway.standing {
             Standing::Current => false,
             Standing::NotTrusted(_) => of(world, index, process).is_some(),
-            Standing::Gone => gateway.rules.takes_workers_back && was_its(index),
+            Standing::Gone => gateway.rules.takes_workers_back && was_its(gateway),
         }
     })
 }

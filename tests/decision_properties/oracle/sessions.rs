@@ -156,15 +156,19 @@ impl<'a> Oracle<'a> {
         processes.filter(may_go).collect()
     }
 
-    /// Another gateway that may have started it gives no table, and may serve a session of the same key; or is gone, and takes back what it had.
+    /// Another gateway gives no table, and may serve a session of the same key; or is gone, and takes back what was seen below it. But for
+    /// what was seen below its own gateway as that runs.
     fn may_be_of_another(&self, own: usize, process: &'a Process) -> bool {
-        let others = self.may_have_started(process, self.place(process)).into_iter();
-        others.filter(|other| *other != own && self.table(*other).is_none()).any(|other| {
-            let told_of_it = self.remembered(process).is_some_and(|(by, _)| by == other);
+        let seen_below = self.seen_below(process);
+        if seen_below.is_some() && seen_below == self.gateway(own) {
+            return false;
+        }
+        let others = self.count().filter(|other| *other != own && self.is_worker(*other, process));
+        others.filter(|other| self.table(*other).is_none()).any(|other| {
             let was_above = |memory: &GatewayMemory| {
                 memory.process.is_some() && memory.process == self.seen_below(process)
             };
-            let had_it = told_of_it || self.memory(other).is_some_and(was_above);
+            let had_it = self.memory(other).is_some_and(was_above);
             let takes_back = self.0.world.rules[other].takes_workers_back;
             let is_gone = self.is_to_be_trusted(other);
             if is_gone { takes_back && had_it } else { !self.is_excused(other, process) }
