@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 
 use gateway_reaper::hermes::plugin;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde_json::json;
 
 use crate::place::Place;
@@ -100,7 +100,8 @@ fn a_socket_where_nothing_listens_any_more_is_unreachable() {
     let place = Place::new();
     let socket = place.path("gw.sock");
     // It never listened: the descriptor of one that did would be in each process that another test is just starting.
-    let bound = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
+    let bound = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .unwrap();
     rustix::net::bind(&bound, &SocketAddrUnix::new(&*socket).unwrap()).unwrap();
     at(&place, "http", &format!("unix://{}:/t", socket.display()), "");
     let ran = place.once(["--json"]);

@@ -5,7 +5,7 @@ use std::hash::BuildHasher;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 /// From 32,768 on Linux gives ports away to those that don't ask for one.
 const LOWEST: u64 = 15_000;
@@ -27,12 +27,14 @@ impl Port {
     }
 
     fn at(number: u16) -> Option<Self> {
-        let name = net::socket(AddressFamily::UNIX, SocketType::DGRAM, None).ok()?;
-        rustix::io::fcntl_setfd(&name, rustix::io::FdFlags::CLOEXEC).ok()?;
+        // Closed by exec from the first moment on: other tests start programs meanwhile.
+        let name =
+            net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).ok()?;
         let own = SocketAddrUnix::new_abstract_name(format!("gateway-reaper-test-port-{number}").as_bytes());
         net::bind(&name, &own.ok()?).ok()?;
         // A listener, unlike a socket that is bound alone, would be there for as long as any copy of it.
-        let probe = net::socket(AddressFamily::INET, SocketType::STREAM, None).ok()?;
+        let probe =
+            net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).ok()?;
         net::sockopt::set_socket_reuseaddr(&probe, true).ok()?;
         net::bind(&probe, &std::net::SocketAddrV4::new(Ipv4Addr::LOCALHOST, number)).ok()?;
         Some(Self { number, _name: name })
