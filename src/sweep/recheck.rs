@@ -3,12 +3,11 @@
 
 use super::Sweep;
 use crate::domain::decide::Decision;
-use crate::domain::ids::SessionId;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::TableView;
+use crate::domain::table::{Session, TableView};
 use crate::domain::verdict::{Keep, Subject, Verdict};
 use crate::domain::warrant::{CloseOrder, GOOD_FOR, Warrant};
 use crate::reap::event::{Question, Recheck};
@@ -69,23 +68,20 @@ pub fn judge(
     let judged = plan.judged.iter().find(|judged| is_subject_of(&judged.subject, warrant));
     let stands = Recheck::Stands { until: gateway.asked + GOOD_FOR };
     let lapsed = |why: String| Recheck::Lapsed { why: why.into() };
-    if let (Some(order), Some(processes)) = (warrant.session(), closed) {
-        let left = reason_to_leave(warrant, order, processes, (gateway, decision));
-        return left.unwrap_or_else(|| match judged.map(|judged| &judged.verdict) {
+    if let Some(order) = warrant.session() {
+        let answer = match closed {
+            Some(processes) => reason_to_leave(warrant, order, processes, (gateway, decision)),
+            // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
+            None => {
+                let is_it = |row: &Session| row.id == order.id;
+                let is_listed = gateway.table.current().is_none_or(|table| table.sessions.iter().any(is_it));
+                (!is_listed).then_some(Recheck::Gone)
+            }
+        };
+        return answer.unwrap_or_else(|| match judged.map(|judged| &judged.verdict) {
             Some(Verdict::Keep(keep)) if is_wanted(keep) => lapsed(keep.to_string()),
             _ => stands,
         });
-    }
-    if let Some(order) = warrant.session() {
-        // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
-        let is_listed = |id: &SessionId| {
-            gateway.table.current().is_none_or(|table| table.sessions.iter().any(|row| row.id == *id))
-        };
-        return match judged.map(|judged| &judged.verdict) {
-            _ if !is_listed(&order.id) => Recheck::Gone,
-            Some(Verdict::Keep(keep)) if is_wanted(keep) => lapsed(keep.to_string()),
-            _ => stands,
-        };
     }
     match judged.map(|judged| &judged.verdict) {
         Some(Verdict::Reap { warrant: again, .. }) if again.orphan() == warrant.orphan() => stands,

@@ -254,13 +254,12 @@ impl Play {
             let is_of_closed = question.closed.is_some();
             let left = question.closed.into_iter();
             self.left_of_closed.extend(left.map(|left| left.iter().map(|it| it.pid.get()).collect()));
-            match is_of_closed {
+            if is_of_closed && !self.keeps_questions {
                 // As nearly always: nobody else has what is left of a closed session.
-                true if !self.keeps_questions => {
-                    let verdict = Recheck::Stands { until: Awake::from_nanos(u64::MAX) };
-                    self.tell(Event::Rechecked { victim: question.victim, verdict });
-                }
-                _ => self.rechecks.push(question.victim),
+                let verdict = Recheck::Stands { until: Awake::from_nanos(u64::MAX) };
+                self.tell(Event::Rechecked { victim: question.victim, verdict });
+            } else {
+                self.rechecks.push(question.victim);
             }
         }
     }

@@ -165,9 +165,7 @@ impl<'a> Oracle<'a> {
         }
         let others = self.count().filter(|other| *other != own && self.is_worker(*other, process));
         others.filter(|other| self.table(*other).is_none()).any(|other| {
-            let was_above = |memory: &GatewayMemory| {
-                memory.process.is_some() && memory.process == self.seen_below(process)
-            };
+            let was_above = |memory: &GatewayMemory| memory.process.is_some() && memory.process == seen_below;
             let had_it = self.memory(other).is_some_and(was_above);
             let takes_back = self.0.world.rules[other].takes_workers_back;
             let is_gone = self.is_to_be_trusted(other);
