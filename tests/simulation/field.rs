@@ -59,6 +59,13 @@ pub(crate) fn tell_little(rng: &mut Rng, setup: &mut Setup) {
     }
 }
 
+/// A run ends one or a few, and puts off the others.
+pub(crate) fn put_off(rng: &mut Rng, setup: &mut Setup) {
+    for gateway in &mut setup.gateways {
+        gateway.policy.max_reaps = rng.pick(&[1, 1, 2, 3]);
+    }
+}
+
 fn event(rng: &mut Rng, slots: u64, setup: &Setup) -> Event {
     let one = |rng: &mut Rng| Slot(usize::try_from(rng.below(slots)).unwrap());
     let slot = one(rng);

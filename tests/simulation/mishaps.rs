@@ -70,7 +70,11 @@ impl World {
         let (teardown, poll) = (teardown.max().unwrap_or(0), poll.max().unwrap_or(0));
         // A worker that a look misses is in doubt, and so is each that may be it.
         let missed = if self.setup.misses > 0 { 3 * poll } else { 0 };
-        let once = grace.max().unwrap_or(0) + 2 * (poll + teardown) + missed + 5000;
+        // What is over `max_reaps` waits for a run that has room for it.
+        let most = policies().map(|policy| policy.max_reaps).min().unwrap_or(usize::MAX);
+        let runs = (self.toils.len() + self.sessions.iter().count()).div_ceil(most);
+        let put_off = u64::try_from(runs).unwrap().saturating_sub(1) * (poll + teardown);
+        let once = grace.max().unwrap_or(0) + 2 * (poll + teardown) + missed + put_off + 5000;
         // A worker below another goes first, and a whole look that finds what was adopted unseen is not made at once.
         once * (1 + u64::from(self.depth()))
     }

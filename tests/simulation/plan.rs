@@ -53,6 +53,10 @@ pub(crate) fn of_seed(seed: u64, bare: u64) -> Plan {
     if rng.percent(bare) {
         field::tell_little(&mut rng, &mut setup);
     }
+    let mut rng = Rng::new(seed, 6);
+    if rng.percent(25) {
+        field::put_off(&mut rng, &mut setup);
+    }
     events.sort_by_key(|(at, _)| *at);
     Plan { seed, setup, events }
 }
