@@ -240,16 +240,23 @@ impl World {
             let named = |survivor: &Survivor| survivor.process == self.procs.identity(proc);
             self.is_under_another_user(proc) && ending.survivors.iter().any(named)
         };
-        // Or it is of a session that was opened meanwhile, as far as its key tells.
+        // Or it, or what is below it, is of a session that was opened meanwhile, as far as that one's row tells.
         let is_of_another = |proc: &Proc| {
             let live = self.sessions.iter().filter(|session| session.life == Life::Live);
+            let names = |it: &Sess| {
+                self.setup.gateways[it.gateway].tells.worker_pids && self.named_by(it) == Some(proc.pid)
+            };
             live.filter(|session| case.session.as_ref().is_none_or(|id| *session.id != *id.as_str()))
-                .any(|it| it.told_key() == proc.key())
+                .any(|it| it.told_key() == proc.key() || names(it))
+        };
+        let is_of_another_in = |root: Serial| {
+            let mut below = self.procs.iter().filter(|proc| self.ancestors(proc).any(|it| it.serial == root));
+            self.procs.alive(root).is_some_and(is_of_another) || below.any(is_of_another)
         };
         // Nor is anything searched that strayed from it and was never seen below it.
-        let root_is_let_be =
-            self.procs.alive(root).is_some_and(|root| root.uid != USER || is_of_another(root))
-                && ending.survivors.iter().any(|survivor| survivor.process == worker);
+        let is_another_users = self.procs.alive(root).is_some_and(|root| root.uid != USER);
+        let root_is_let_be = (is_another_users || is_of_another_in(root))
+            && ending.survivors.iter().any(|survivor| survivor.process == worker);
         if root_is_let_be && !ending.steps.iter().any(|step| matches!(step, Step::Term | Step::Kill)) {
             return;
         }
