@@ -13,6 +13,8 @@ pub enum Protection {
     OwnLine(Pid),
     /// A gateway.
     Gateway(Pid),
+    /// A process that another session's row says is its own.
+    OfAnother(Pid),
     /// A kernel thread.
     KernelThread(Pid),
     /// Another user's process.
@@ -58,6 +60,7 @@ impl fmt::Display for Protection {
         match self {
             Self::Init => f.write_str("process 1 is init"),
             Self::OwnLine(pid) => write!(f, "process {pid} is the reaper itself or an ancestor of it"),
+            Self::OfAnother(pid) => write!(f, "process {pid} is of another session"),
             Self::Gateway(pid) => write!(f, "process {pid} is a gateway"),
             Self::KernelThread(pid) => write!(f, "process {pid} is a kernel thread"),
             Self::OtherUser { pid, uid, allowed } => {

@@ -1,6 +1,6 @@
 //! The permission to end a session and its worker. Only the decision can make one, and the act takes nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,9 +52,26 @@ pub struct Limits {
     pub(super) uid: u32,
     pub(super) own_line: Arc<BTreeSet<Pid>>,
     pub(super) gateways: Arc<BTreeSet<Pid>>,
+    pub(super) claimed: Arc<Claimed>,
+    /// The session that the warrant is for, or those whose idle worker it is for.
+    pub(super) own: Vec<(GatewayName, SessionId)>,
 }
 
+/// Which processes rows say themselves to be of their sessions.
+pub type Claimed = BTreeMap<Pid, Vec<(GatewayName, SessionId)>>;
+
 impl Limits {
+    /// Whether rows of other sessions alone say that this process is their own.
+    fn is_of_another(&self, pid: Pid) -> bool {
+        let owners = self.claimed.get(&pid);
+        owners.is_some_and(|owners| !owners.iter().any(|owner| self.own.contains(owner)))
+    }
+
+    /// Whether this is the process of a gateway.
+    pub fn is_gateway(&self, pid: Pid) -> bool {
+        self.gateways.contains(&pid)
+    }
+
     /// Why the process that has this PID is never signalled.
     pub fn protects_pid(&self, pid: Pid) -> Option<Protection> {
         if self.gateways.contains(&pid) {
@@ -63,6 +80,8 @@ impl Limits {
             Some(Protection::Init)
         } else if self.own_line.contains(&pid) {
             Some(Protection::OwnLine(pid))
+        } else if self.is_of_another(pid) {
+            Some(Protection::OfAnother(pid))
         } else {
             None
         }

@@ -96,3 +96,29 @@ fn a_server_that_a_due_session_started_is_kept_while_other_sessions_run_in_it() 
         stage.is_spared(&["server", "guest"], 0);
     });
 }
+
+/// A worker that leads a process session, as Hermes 0.19 starts them, has started another gateway in the background: all of that one's workers
+/// are in the session.
+#[test]
+fn the_sessions_of_a_gateway_that_a_due_sessions_worker_started_live_on() {
+    let test = "the_sessions_of_a_gateway_that_a_due_sessions_worker_started_live_on";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure_two(POLICY);
+        stage.gateway("gateway");
+        stage.worker_with("gateway", "starter", "starter", &json!({ "session": true }));
+        stage.tell("starter", &json!(["actor", "other", ["live-work-gateway"], { "orphan": true }]));
+        stage.enters("other");
+        stage.tell("other", &json!(["serve", OTHER_PORT]));
+        stage.worker("other", "live", "live");
+        stage.helper("other", "helper", &json!({}));
+        let running = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("other", &[by.row(stage, "live", "live", &running)]);
+        stage.publish("gateway", &[by.row(stage, "starter", "starter", &json!({}))]);
+        stage.once("seen");
+        std::thread::sleep(BEYOND_THE_GRACE);
+        let ran = stage.once_until_ended("seen", &["starter"]);
+        for name in ["live", "helper", "other"] {
+            assert!(stage.lives(name), "{name}: {ran:#?}");
+        }
+    });
+}

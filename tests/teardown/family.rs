@@ -424,3 +424,44 @@ fn processes_are_searched_for_a_mark_only_where_a_tree_that_is_searched_for_has_
         assert_eq!((play.kernel.searched, play.kernel.searched_for_marks), (2, searched));
     }
 }
+
+/// Worker 200 leads a process session. From it another gateway (300) was started, which init has adopted since.
+fn leader_of_a_gateway() -> Cast {
+    let mut cast = leader();
+    cast.actors.remove(&201);
+    cast.actor(300, 1, "gateway two").process.session = 200;
+    cast
+}
+
+#[test]
+fn the_worker_of_another_session_in_the_session_that_the_tree_led_is_not_ended() {
+    let mut cast = leader_of_a_gateway();
+    let live = cast.session("live", 301);
+    (live.process.session, live.process.parent) = (200, Pid::new(300));
+    cast.attach_last();
+    let play = cast.begin();
+    assert!(play.kernel.is_alive(301), "an attached session's worker");
+    assert!(!play.kernel.is_alive(200));
+}
+
+#[test]
+fn the_worker_of_another_session_is_not_ended_although_init_adopted_it() {
+    let mut cast = leader();
+    let live = cast.session("live", 301);
+    (live.process.session, live.process.parent) = (200, Pid::new(1));
+    cast.attach_last();
+    let play = cast.begin();
+    assert!(play.kernel.is_alive(301) && !play.kernel.is_alive(201));
+}
+
+#[test]
+fn what_runs_below_a_gateway_in_the_session_that_the_tree_led_is_not_ended() {
+    let mut cast = leader();
+    // The gateway was started by its own worker's predecessor, and has its session.
+    cast.actors.get_mut(&GATEWAY).unwrap().process.session = 200;
+    cast.actor(310, GATEWAY, "a helper of the gateway").process.session = 200;
+    cast.actor(311, 310, "below it").process.session = 200;
+    let play = cast.begin();
+    assert!(play.kernel.is_alive(310) && play.kernel.is_alive(311) && play.kernel.is_alive(GATEWAY));
+    assert!(!play.kernel.is_alive(200) && !play.kernel.is_alive(201));
+}

@@ -103,6 +103,11 @@ impl Cast {
         self.actor(raw, GATEWAY, &format!("worker {id}"))
     }
 
+    /// A client is attached to the session that was added last.
+    pub(crate) fn attach_last(&mut self) {
+        self.sessions.last_mut().unwrap().transport = Told::Known(Transport::Attached);
+    }
+
     /// The gateway said before that it closed this session, and listed it again each time.
     pub(crate) fn closed_before(&mut self, id: &str, times: u32) {
         self.closes.insert(id.into(), times);

@@ -27,6 +27,7 @@ mod workers;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use families::Families;
@@ -45,7 +46,7 @@ use super::table::{Session, Told, Transport};
 use super::time::Awake;
 use super::verdict::{Judged, Keep, Subject, Verdict};
 use super::veto::{Scope, Vetoes};
-use super::warrant::Warrant;
+use super::warrant::{Claimed, Warrant};
 
 /// What was decided for all gateways.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ pub struct Decision {
     pub ledger: Ledger,
     /// Of each process that sessions own by their own word: which ones. What is below another session's worker is of that only while no row
     /// is its own.
-    pub claimed: BTreeMap<Pid, Vec<(GatewayName, SessionId)>>,
+    pub claimed: Arc<Claimed>,
     /// That an operator forbids everything now, and until when.
     pub paused: Option<Box<str>>,
     /// Workers and shells below which the missing worker of a row may run, where another worker is kept because it may be that one.
@@ -226,7 +227,31 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let rows: Vec<_> = rows.iter().filter(|row| is_claimed(&world, **row, pid)).map(id).collect();
         (!rows.is_empty()).then_some((pid, rows))
     });
-    let claimed = claimed.collect();
+    let mut claimed: Claimed = claimed.collect();
+    // What a row names is its own to all others, also where it isn't taken for its worker.
+    for (index, gateway) in world.gateways.iter().enumerate().filter(|(_, gateway)| !gateway.is_elsewhere) {
+        for (row, pid) in
+            gateway.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.named_worker()?)))
+        {
+            let (owners, owner) = (claimed.entry(pid).or_default(), id(&RowId { gateway: index, row }));
+            if !owners.contains(&owner) {
+                owners.push(owner);
+            }
+        }
+    }
+    let claimed = Arc::new(claimed);
+    let judged = gateways.iter_mut().flat_map(|plan| &mut plan.judged);
+    for judged in judged {
+        if let Verdict::Reap { warrant, .. } = &mut judged.verdict {
+            let of_worker = warrant.worker.and_then(|worker| claimed.get(&worker.pid));
+            let own = match &warrant.session {
+                Some(order) => vec![(warrant.gateway.clone(), order.id.clone())],
+                // An idle worker is ended, and its session stays.
+                None => of_worker.cloned().unwrap_or_default(),
+            };
+            (warrant.limits.claimed, warrant.limits.own) = (Arc::clone(&claimed), own);
+        }
+    }
     Decision { gateways, ledger, claimed, paused: None, unsearched: unsearched(&world, &owners) }
 }
 

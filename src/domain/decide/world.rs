@@ -64,6 +64,8 @@ impl<'a> World<'a> {
                 uid: rules.worker_uid,
                 own_line: Arc::clone(&own_line),
                 gateways: Arc::clone(&spared),
+                claimed: Arc::default(),
+                own: Vec::new(),
             };
             Some(Gateway::new(seen, gateway, rules, remembered(&gateway.name), limits))
         };

@@ -2,6 +2,7 @@
 //! its members had.
 
 use super::{Phase, Victim};
+use crate::domain::ids::Pid;
 use crate::domain::process::Process;
 use crate::reap::kernel::{KernelError, Mark};
 use crate::reap::outcome::Outcome;
@@ -11,6 +12,8 @@ use crate::text::in_full;
 
 /// How often re-parented descendants are ended before the tree is called unfinished.
 const ROUNDS: u32 = 5;
+/// So many ancestors are asked after.
+const MOST_ABOVE: usize = 64;
 
 impl<H> Victim<H> {
     /// Takes in what the search found, and ends what of it came from this tree.
@@ -29,7 +32,10 @@ impl<H> Victim<H> {
             let reused = |pid: u32| found.iter().any(|other| other.identity.pid.get() == pid);
             let group = from(process.group) && !reused(process.group);
             let session = from(process.session) && !reused(process.session);
-            if !(group || session) || limits.protects(process).is_some() {
+            if !(group || session)
+                || limits.protects(process).is_some()
+                || self.is_below_gateway(world, found, process)
+            {
                 continue;
             }
             match self.tree.add(world, &limits, process.identity) {
@@ -39,6 +45,9 @@ impl<H> Victim<H> {
         }
         let from_here = marked.iter().filter(|(mark, _)| self.tree.bears(*mark)).map(|(_, process)| process);
         for process in from_here.cloned().collect::<Vec<_>>() {
+            if self.is_below_gateway(world, found, &process) {
+                continue;
+            }
             // Another user's is named, and not ended.
             match self.tree.take(world, &limits, process.identity) {
                 Ok(Taken::Added) => grew = true,
@@ -63,6 +72,31 @@ impl<H> Victim<H> {
         } else if self.note_begun(world, false) {
             self.terminate(world, course);
         }
+    }
+
+    /// Whether it runs below a gateway that was started from this tree, which handed its group, session and marks on to it.
+    fn is_below_gateway<W: World<Held = H>>(
+        &self,
+        world: &mut W,
+        found: &[Process],
+        process: &Process,
+    ) -> bool {
+        let limits = self.warrant.limits();
+        let from_here = |pid: Pid| found.iter().find(|other| other.identity.pid == pid);
+        let mut above = process.parent;
+        for _ in 0..MOST_ABOVE {
+            let Some(pid) = above else { return false };
+            let known = from_here(pid);
+            if limits.is_gateway(pid) {
+                // What adopts may be a gateway, too: of that nothing was handed on.
+                return known.is_some();
+            }
+            above = match known {
+                Some(parent) => parent.parent,
+                None => world.look(pid).ok().flatten().and_then(|parent| parent.parent),
+            };
+        }
+        false
     }
 
     /// Nothing can say whether something of the tree is left.
