@@ -324,3 +324,7 @@ fn closes_without_effect(gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
     let listed = away.filter_map(|row| memory.closes.get_key_value(&row.id));
     listed.map(|(id, times)| (id.clone(), *times)).collect()
 }
+    // Another run of it has taken the session up again: it was closed.
+    if gateway.remembered_run().is_some_and(|before| Some(before) != gateway.run().as_ref()) {
+        return BTreeMap::new();
+    }
