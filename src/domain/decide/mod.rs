@@ -36,7 +36,7 @@ use owners::{Owner, Owners};
 use world::{Gateway, RowId, Standing, World};
 
 use super::ids::{GatewayName, Pid, SessionId};
-use super::ledger::{FamilyMemory, GatewayMemory, Ledger};
+use super::ledger::{FamilyMemory, GatewayMemory, Ledger, Unfinished};
 use super::observation::Observation;
 use super::orphan::OrphanKind;
 use super::outside::LOOK_EVERY;
@@ -222,6 +222,16 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         });
         ledger.gateways.insert(name.clone(), remembered);
     }
+    // Of a gateway that isn't looked at now (it got another name, say), for when it is again.
+    let is_elsewhere =
+        |begun: &&Unfinished| world.gateways.iter().all(|gateway| gateway.seen.name != begun.gateway);
+    let may_be_left = |process: &ProcessIdentity| {
+        let view = world.view();
+        view.alive(process).is_some()
+            || !(view.processes.contains_key(&process.pid) || view.gone.contains(&process.pid))
+    };
+    let is_left = |begun: &&Unfinished| begun.members.iter().chain([&begun.worker]).any(may_be_left);
+    ledger.unfinished.extend(memory.unfinished.iter().filter(is_elsewhere).filter(is_left).cloned());
     let id = |row: &RowId| (world.gateways[row.gateway].seen.name.clone(), world.session(*row).id.clone());
     let claimed = owners.of_sessions().filter_map(|(pid, rows)| {
         let rows: Vec<_> = rows.iter().filter(|row| is_claimed(&world, **row, pid)).map(id).collect();
@@ -320,11 +330,11 @@ fn closes_without_effect(gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
     if gateway.distrust().is_some() {
         return memory.closes.clone();
     }
-    let away = gateway.rows.iter().filter(|row| row.transport != Told::Known(Transport::Attached));
-    let listed = away.filter_map(|row| memory.closes.get_key_value(&row.id));
-    listed.map(|(id, times)| (id.clone(), *times)).collect()
-}
     // Another run of it has taken the session up again: it was closed.
     if gateway.remembered_run().is_some_and(|before| Some(before) != gateway.run().as_ref()) {
         return BTreeMap::new();
     }
+    let away = gateway.rows.iter().filter(|row| row.transport != Told::Known(Transport::Attached));
+    let listed = away.filter_map(|row| memory.closes.get_key_value(&row.id));
+    listed.map(|(id, times)| (id.clone(), *times)).collect()
+}
