@@ -88,7 +88,7 @@ impl Scope {
                 };
                 let (id, key) = match subject {
                     Subject::Session { id, .. } => (Some(id.as_str()), key.or(Some(id.as_str()))),
-                    Subject::Worker { key, .. } => (None, key.as_ref().map(|key| key.as_str())),
+                    Subject::Worker { key: own, .. } => (None, own.as_ref().map(|own| own.as_str()).or(key)),
                 };
                 gateway.as_ref().is_none_or(|gateway| gateway == of) && fits(session, id) && fits(like, key)
             }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::table::{Session, TableView, Told};
 use gateway_reaper::domain::verdict::LastActive;
@@ -212,4 +213,51 @@ fn a_warrant_says_how_often_a_close_had_no_effect() {
     world.ledger.gateways.get_mut(&"gw".into()).expect("memory").closes = [(id("b"), 2)].into();
     let looked = world.peek();
     assert_eq!(["a", "b"].map(|session| looked.warrant(session).closes_without_effect()), [0, 2]);
+}
+
+#[test]
+fn what_keeps_a_session_keeps_what_is_left_of_its_worker_once_the_gateway_is_gone() {
+    let mut world = World::new();
+    world.worker(200, "talk", 100);
+    world.process(300, 200, "make test");
+    world.rows([with_key(with_worker(detached("a"), 200), "talk")]).look();
+    world.unreachable("gw").die(100, 1);
+    world.die(200, 1);
+    world.look();
+    world.pass(60);
+    let by_hand = Scope::One { gateway: "gw".into(), name: "a".into(), key: Some("talk".into()) };
+    let configured = Scope::Like { gateway: None, session: None, key: Some("talk".into()) };
+    for scope in [by_hand, configured] {
+        assert_eq!(heeded(&world, &forbids(scope)).fate_of_worker(300), BY_HAND);
+    }
+}
+
+#[test]
+fn what_is_unfinished_of_a_gateway_that_is_not_looked_at_is_remembered() {
+    let mut world = World::new();
+    world.process(300, 1, "deaf helper");
+    world.seen.processes.gone.insert(pid(200));
+    world.ledger.unfinished.push(Unfinished {
+        gateway: "old name".into(),
+        orphan: OrphanKind::DetachedSession,
+        asked: None,
+        worker: identity(200),
+        members: vec![identity(200), identity(300)],
+        stopping: false,
+    });
+    world.look();
+    assert_eq!(world.ledger.unfinished.len(), 1);
+    world.die(300, 1);
+    world.look();
+    assert_eq!(world.ledger.unfinished.len(), 0, "nothing of it is left");
+}
+
+#[test]
+fn a_session_that_another_run_of_the_gateway_took_up_again_was_closed() {
+    let mut world = World::new();
+    world.rows([detached("a")]).look();
+    world.pass(20).look();
+    world.ledger.closed(&"gw".into(), &"a".into());
+    world.table("gw").instance = Some("gw run 2".into());
+    assert_eq!(world.look().0.gateways[0].judged[0].closes_without_effect, 0);
 }

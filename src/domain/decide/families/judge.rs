@@ -175,6 +175,9 @@ impl<'a> Families<'_, 'a> {
         for root in roots(self.world, members) {
             let (identity, rss_bytes) = (root.identity, root.rss_bytes);
             let subject = Subject::Worker { key: None, identity };
+            // What covers its session covers what is left of it.
+            let key = family.key.or_else(|| family.sessions.first().map(|id| id.as_str()));
+            let of_family = |judged: Judged| Judged { key: key.map(Into::into), ..judged };
             let keep = self.protects(index, root);
             if let Some(keep) = keep
                 .or_else(unknown)
@@ -183,7 +186,7 @@ impl<'a> Families<'_, 'a> {
                 .or_else(|| self.may_be_wanted(index, root))
                 .or_else(|| doubts::of(self.world, index, root))
             {
-                found.push(Judged::keep(subject, rss_bytes, keep));
+                found.push(of_family(Judged::keep(subject, rss_bytes, keep)));
                 continue;
             }
             is_orphan = true;
@@ -199,7 +202,7 @@ impl<'a> Families<'_, 'a> {
             };
             let waited = gateway.seen.asked.since(clock.since);
             let verdict = quota::after(grace, waited, warrant);
-            found.push(Judged::new(subject, rss_bytes, verdict));
+            found.push(of_family(Judged::new(subject, rss_bytes, verdict)));
         }
         is_orphan.then_some(clock)
     }
