@@ -228,7 +228,9 @@ impl<H> Victim<H> {
             Outcome::Reaped => "it belongs to the tree and was not ended",
             Outcome::Failed { .. } => "its teardown failed",
             // Nothing was done to it that could have ended it, or it may be another session's by now.
-            Outcome::Kept { .. } | Outcome::Gone => return Vec::new(),
+            Outcome::Kept { .. } => return Vec::new(),
+            Outcome::Gone if self.tree.root_is_left() => return Vec::new(),
+            Outcome::Gone => "it was below a worker that is gone, and was not ended",
             Outcome::Spared { .. } if !self.signalled => return Vec::new(),
             Outcome::Spared { .. } => "its worker changed, and it was let be with that",
         };
