@@ -227,7 +227,9 @@ impl Sweep {
         self.find_servers(memory);
         let (mut seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
-        let mut decision = self.decide(&mut seen, memory, now)?;
+        // What isn't judged wasn't looked at.
+        let mut decision = self.decide(&mut seen, memory, now).inspect_err(|_| self.looked = looked)?;
+        decision.ledger.looked = Some(now);
         decision.ledger.whole_look = whole_look;
         decision.ledger.passed_over = self.processes.passed_over();
         decision.ledger.spent = self.busy.spent();
@@ -240,6 +242,7 @@ impl Sweep {
     /// This is where it is: the first decision only says what is due, so that a poll at which nothing is due reads nothing twice. What is due,
     /// what is below it and what is marked as its own is then read again, and only the last decision makes the warrants that are used. It
     /// is the same function, so nothing that it asks can be left out the second time. From there to a signal `recheck` does the same once
+        let looked = self.looked;
     /// [`GOOD_FOR`](crate::domain::warrant::GOOD_FOR) has passed, then with the tables, and each process is compared once more when it is held.
     fn decide(
         &mut self,

@@ -73,15 +73,18 @@ impl Sweep {
         let measured = measured.filter_map(|(gateway, knows_no_better)| knows_no_better.then_some(gateway));
         self.busy.look(measured, &mut view, memory, clock::awake_now());
         let this = Looked { began, ended: clock::awake_now() };
-        let unobserved = self.unobserved(this);
+        let unobserved = self.unobserved(memory, this);
         self.looked = Some(this);
         let boot = self.boot.clone();
         Ok((Observation { boot, processes: view, gateways, unobserved }, whole_look))
     }
 
     /// Awake time before and in this look that counts for no grace.
-    fn unobserved(&self, this: Looked) -> Duration {
-        let (Patience::Growing(interval), Some(last)) = (self.patience, self.looked) else {
+    fn unobserved(&self, memory: &Ledger, this: Looked) -> Duration {
+        // Of a `watch` before this one, which was stopped, it is remembered.
+        let remembered = memory.looked.filter(|_| memory.boot.as_ref() == Some(&self.boot));
+        let last = self.looked.or_else(|| remembered.map(|at| Looked { began: at, ended: at }));
+        let (Patience::Growing(interval), Some(last)) = (self.patience, last) else {
             return Duration::ZERO;
         };
         let longest_read = self.gateways.iter().map(|watched| watched.timeout).max().unwrap_or_default();

@@ -76,6 +76,11 @@ impl Store {
         holds::vetoes(&self.dir, clock::wall_now())
     }
 
+    /// The state directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// What is remembered.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -97,12 +102,13 @@ impl Store {
     /// # Errors
     /// It could not be written.
     pub fn remember(&mut self, ledger: Ledger) -> io::Result<()> {
+        // Whether it can be written or not: what a look saw starts graces again.
+        self.ledger = ledger;
         if !self.lock.is_in_place(&self.dir) {
             self.make_again().map_err(io::Error::other)?;
         }
-        self.journal.keep(ledger.unfinished.clone())?;
-        self.file.save(&self.dir, &self.lock, &ledger)?;
-        self.ledger = ledger;
+        self.journal.keep(self.ledger.unfinished.clone())?;
+        self.file.save(&self.dir, &self.lock, &self.ledger)?;
         Ok(())
     }
 

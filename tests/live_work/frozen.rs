@@ -60,6 +60,32 @@ fn nothing_is_reaped_at_the_thaw_of_gateway_and_reaper() {
     );
 }
 
+/// A client was there while no `watch` was: its table, without clocks of its own, doesn't tell.
+#[test]
+fn the_time_between_two_watches_is_no_grace() {
+    if !is_possible("the_time_between_two_watches_is_no_grace") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "worker", "k");
+    stage.publish("gateway", &[row("k", &json!({ "worker": { "pid": stage.pid("worker") } }))]);
+    let watch = || {
+        let watching = stage.reaper("watching", &["watch", "--interval", "200ms"]);
+        let before = stage.looks("gateway");
+        stage.eventually("it has looked", || stage.looks("gateway") > before + 2);
+        watching
+    };
+    assert_eq!(watch().stop().code, Some(0));
+    // Longer than the grace.
+    std::thread::sleep(Duration::from_secs(10));
+    let again = watch();
+    assert_eq!(stage.asked("gateway"), Vec::<String>::new());
+    assert!(stage.lives("worker"), "{:#?}", again.acts());
+    assert_eq!(again.stop().code, Some(0));
+}
+
 #[test]
 fn a_gateways_clock_that_leaps_is_not_believed() {
     if !is_possible("a_gateways_clock_that_leaps_is_not_believed") {

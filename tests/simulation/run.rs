@@ -257,7 +257,9 @@ impl Sim {
         let boot = world.boot_id();
         let rhythm = world.setup.reapers[disk];
         let interval = Duration::from_millis(rhythm.every);
-        let last = run.watcher.looked.filter(|_| rhythm.watches);
+        let remembered = run.memory.looked.filter(|_| run.memory.boot.as_ref() == Some(&boot));
+        let last = run.watcher.looked.or_else(|| remembered.map(|at| Looked { began: at, ended: at }));
+        let last = last.filter(|_| rhythm.watches);
         let longest_read = Duration::from_millis(TABLE_TIMEOUT);
         let this = Looked { began: run.began, ended: world.awake() };
         let unobserved = last.map(|last| last.unobserved_until(this, interval, longest_read));
@@ -299,7 +301,7 @@ impl Sim {
             }
         }
         run.due = remaining.map(|left| world.now + u64::try_from(left.as_millis()).unwrap_or(u64::MAX) + 1);
-        run.memory = Rc::new(Ledger { whole_look, ..decision.ledger });
+        run.memory = Rc::new(Ledger { whole_look, looked: Some(now), ..decision.ledger });
         // What can't be remembered isn't acted on.
         if world.writable(disk).is_err() {
             world.say(|_| "    reaper: the state directory can't be written".to_owned());

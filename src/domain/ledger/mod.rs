@@ -22,6 +22,9 @@ pub use worker::{Bond, FamilyMemory, WorkerClock, WorkerMemory};
 pub struct Ledger {
     /// The boot it belongs to; awake time and process identities mean nothing in another.
     pub boot: Option<BootId>,
+    /// When the last look ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looked: Option<Awake>,
     /// When every process of the machine was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_look: Option<Awake>,
@@ -93,6 +96,11 @@ impl GatewayMemory {
             && self.workers.iter().zip(&other.workers).all(|(now, before)| now.is_told_by(before))
             && (&self.started, &self.closes, &self.families)
                 == (&other.started, &other.closes, &other.families)
+    }
+
+    /// Whether a grace runs.
+    fn has_clocks(&self) -> bool {
+        !self.sessions.is_empty() || self.worker_clocks().next().is_some()
     }
 
     /// The grace clocks of its workers, and of what was left of others.
@@ -169,8 +177,14 @@ impl Ledger {
         let few = self.passed_over.iter().filter(is_new).take(NEW_CHILDREN).count() < NEW_CHILDREN;
         let same = few
             && (&self.boot, self.whole_look, &self.spent) == (&other.boot, other.whole_look, &other.spent);
+        let apart = match (self.looked, other.looked) {
+            (Some(now), Some(then)) => now.since(then) > LOOKS_APART,
+            (now, then) => now.is_some() != then.is_some(),
+        };
+        let has_clocks = self.gateways.values().any(GatewayMemory::has_clocks);
         let gateways = self.gateways.iter().zip(&other.gateways);
-        same && self.gateways.len() == other.gateways.len()
+        same && !(apart && has_clocks)
+            && self.gateways.len() == other.gateways.len()
             && gateways
                 .into_iter()
                 .all(|((name, now), (before, then))| name == before && now.is_told_by(then))
