@@ -1,6 +1,7 @@
 //! Drives a teardown in real time: answers, exits and deadlines come in as they happen, and nothing is polled.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -27,14 +28,14 @@ impl Sweep {
     pub(super) async fn carry_out<R: Record>(
         &mut self,
         warrants: Vec<(Warrant, Duration)>,
-        memory: &Ledger,
+        (memory, dir): (&Ledger, &Path),
         unread: Unread,
         kernel: &mut LinuxKernel,
         record: &mut R,
     ) -> Vec<Ending> {
         let mut world = Hands { kernel, record };
         let mut teardown = Teardown::new(warrants);
-        let closes = Closes::new(self);
+        let closes = Closes::new(self, dir);
         let (stop, mut is_stopping) = (self.stop.clone(), false);
         // Closes share the gateways; another look has them for itself, between two closes.
         let sweep = RwLock::new(self);
@@ -58,7 +59,7 @@ impl Sweep {
                 let victims = std::mem::take(&mut to_recheck).into_iter();
                 let batch = victims
                     .filter_map(|question| Some((teardown.warrant(question.victim)?.clone(), question)));
-                looks.push(look_again(&sweep, memory, &unread, batch.collect()));
+                looks.push(look_again(&sweep, (memory, dir), &unread, batch.collect()));
             }
             let deadline = next.deadline.map(|deadline| deadline.since(world.now()));
             let timer = async {
@@ -102,11 +103,11 @@ impl Sweep {
 
 async fn look_again(
     sweep: &RwLock<&mut Sweep>,
-    memory: &Ledger,
+    (memory, dir): (&Ledger, &Path),
     unread: &RwLock<Unread>,
     batch: Vec<(Warrant, Question)>,
 ) -> Vec<(usize, Recheck)> {
     let mut unread = unread.write().await;
-    let verdicts = sweep.write().await.recheck(memory, &mut unread, &batch).await;
+    let verdicts = sweep.write().await.recheck(memory, dir, &mut unread, &batch).await;
     batch.into_iter().map(|(_, question)| question.victim).zip(verdicts).collect()
 }

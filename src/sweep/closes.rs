@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use tokio::sync::{RwLock, Semaphore};
 
+use std::path::Path;
+
 use super::Sweep;
 use crate::domain::ids::GatewayName;
 use crate::domain::table::CloseAnswer;
@@ -12,17 +14,19 @@ use crate::reap::event::CloseRequest;
 
 /// How many closes are under way at once, by gateway.
 #[derive(Debug)]
-pub(super) struct Closes {
+pub(super) struct Closes<'a> {
+    /// Where the holds are.
+    dir: &'a Path,
     permits: HashMap<GatewayName, Semaphore>,
 }
 
-impl Closes {
-    pub(super) fn new(sweep: &Sweep) -> Self {
+impl<'a> Closes<'a> {
+    pub(super) fn new(sweep: &Sweep, dir: &'a Path) -> Self {
         let permits = sweep.rules.iter().map(|rules| {
             let at_once = Semaphore::new(rules.policy.closes_at_once);
             (rules.gateway.clone(), at_once)
         });
-        Self { permits: permits.collect() }
+        Self { dir, permits: permits.collect() }
     }
 
     /// Asks for one close. Its time counts from when it is sent, not from when it began to wait for its turn.
@@ -37,6 +41,10 @@ impl Closes {
             None => None,
         };
         let sweep = sweep.read().await;
+        // An operator may have said no while it waited for its turn.
+        if let Some(reason) = sweep.forbids(self.dir, &gateway, &order.id) {
+            return (victim, CloseAnswer::Kept { reason });
+        }
         let held = sweep.at_work.borrow_mut().holds_now(&gateway, &order.id);
         if let Some(reason) = held {
             return (victim, CloseAnswer::Kept { reason: reason.into() });

@@ -21,18 +21,21 @@ mod watched;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use thiserror::Error;
 
 use crate::domain::decide::{Decision, Place, decide_closely};
-use crate::domain::ids::{BootId, Pid};
+use crate::domain::ids::{BootId, GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Looked, Series};
 use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules, Workers};
 use crate::domain::process::ProcessIdentity;
+use crate::domain::table::Refusal;
 use crate::domain::time::Awake;
+use crate::domain::verdict::Subject;
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::Warrant;
 use crate::reap::linux::LinuxKernel;
@@ -40,6 +43,7 @@ use crate::reap::outcome::Ending;
 use crate::report::{Begun, Report};
 use crate::sources::clock;
 use crate::sources::processes::{Processes, ProcessesError};
+use crate::state::holds;
 
 pub use backoff::Patience;
 pub(crate) use exits::register;
@@ -182,11 +186,12 @@ impl Sweep {
         // Opened when there is something to do: most runs have nothing.
         let mut kernel = LinuxKernel::new()?;
         let mut ledger = store.ledger().clone();
+        let dir = store.dir().to_owned();
         let mut recorder = store.recorder(report);
         let given = orders.iter().map(|(_, warrant, waited)| (warrant.clone(), *waited)).collect();
         // What is looked at before an act is looked at whole.
         self.at_work.get_mut().look_whole();
-        let endings = self.carry_out(given, &ledger, unread, &mut kernel, &mut recorder).await;
+        let endings = self.carry_out(given, (&ledger, &dir), unread, &mut kernel, &mut recorder).await;
         let mut told = Vec::with_capacity(endings.len());
         for ((place, warrant, _), ending) in orders.iter().zip(endings) {
             settle::settle(&mut ledger, warrant, &ending);
@@ -209,6 +214,16 @@ impl Sweep {
     fn heed(&self, decision: &mut Decision, vetoes: &Vetoes) {
         decision.heed(vetoes, clock::wall_now());
         decision.heed(&self.keeps, clock::wall_now());
+    }
+
+    /// Why an operator forbids to close this session now: by hand, or all by a pause. The configuration doesn't change in a run.
+    fn forbids(&self, dir: &Path, gateway: &GatewayName, id: &SessionId) -> Option<Refusal> {
+        let now = clock::wall_now();
+        let subject = Subject::Session { id: id.clone(), worker: None };
+        let vetoes = holds::vetoes(dir, now);
+        vetoes
+            .forbid(gateway, &subject, None, now)
+            .map(|veto| Refusal::from(format!("held by hand: {}", veto.words)))
     }
 
     /// A single run has no earlier look to compare with.

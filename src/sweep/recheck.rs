@@ -1,6 +1,8 @@
 //! Looks and decides once more in the middle of a teardown, for victims whose first signal comes too late for the table that they were
 //! judged by, and for sessions whose gateway did not say whether it closed them.
 
+use std::path::Path;
+
 use super::Sweep;
 use crate::domain::decide::Decision;
 use crate::domain::ledger::Ledger;
@@ -12,6 +14,7 @@ use crate::domain::verdict::{Keep, Subject, Verdict};
 use crate::domain::warrant::{CloseOrder, GOOD_FOR, Warrant};
 use crate::reap::event::{Question, Recheck};
 use crate::sources::clock;
+use crate::state::holds;
 
 /// Tables that gateways failed to give in this run, by gateway: one that hangs costs a run one timeout.
 pub(super) type Unread = Vec<Option<TableView>>;
@@ -27,6 +30,7 @@ impl Sweep {
     pub(super) async fn recheck(
         &mut self,
         memory: &Ledger,
+        dir: &Path,
         known: &mut Unread,
         batch: &[(Warrant, Question)],
     ) -> Vec<Recheck> {
@@ -42,9 +46,10 @@ impl Sweep {
             Err(error) => return not_known(format!("it could not be looked at again: {error}")),
         };
         *known = unread(&seen);
-        let Ok(decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
+        let Ok(mut decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
             return not_known("what is below it could not be looked at".into());
         };
+        self.heed(&mut decision, &holds::vetoes(dir, clock::wall_now()));
         let judged = batch
             .iter()
             .map(|(warrant, question)| judge(warrant, question.closed.as_deref(), &seen, &decision));
