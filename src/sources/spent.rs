@@ -92,6 +92,11 @@ impl Trees {
         Ok(false)
     }
 
+    /// Has it listed anew when next it is asked for.
+    pub fn forget(&mut self, root: &ProcessIdentity) {
+        self.known.remove(root);
+    }
+
     /// Forgets the trees of all others.
     pub fn keep(&mut self, is_wanted: impl Fn(&ProcessIdentity) -> bool) {
         self.known.retain(|root, _| is_wanted(root));

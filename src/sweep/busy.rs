@@ -5,13 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::ids::Pid;
-use crate::domain::ledger::Ledger;
+use crate::domain::ids::{GatewayName, Pid, SessionId};
+use crate::domain::ledger::{GatewayMemory, Ledger};
 use crate::domain::observation::GatewayObservation;
 use crate::domain::policy::{CpuShare, Rules, Workers};
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use crate::domain::spent::Spent;
-use crate::domain::table::{TableView, Told};
+use crate::domain::table::{Session, TableView, Told};
 use crate::domain::time::Awake;
 use crate::sources::processes::ProcessesError;
 use crate::sources::spent::Trees;
@@ -52,11 +52,10 @@ impl Busy {
         for (gateway, rules) in gateways {
             let Some(rest) = rules.policy.busy_cpu else { continue };
             if let TableView::Current(table) = &mut gateway.table {
-                let workers = by_key(view, rules);
+                let carriers = by_key(view, rules);
+                let remembered = memory.gateways.get(&gateway.name);
                 for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
-                    let named = session.named_worker().and_then(|pid| view.get(pid));
-                    let carrying = session.worker_key().and_then(|key| workers.get(key));
-                    let workers = named.into_iter().chain(carrying.into_iter().flatten().copied());
+                    let workers = trees_of(session, &carriers, remembered, view);
                     let shown = workers.filter_map(|worker| self.work_of(worker, rest, now, &mut seen));
                     if let Some(hold) = shown.min() {
                         session.holds = Told::Known(vec![hold.into()]);
@@ -86,6 +85,36 @@ impl Busy {
         view.resting.extend(resting);
         self.spent.retain(|worker, _| seen.contains_key(worker));
         self.trees.keep(|worker| seen.contains_key(worker));
+    }
+
+    /// Looks again at the trees of sessions that are due, listed anew: what came since would end with them.
+    pub(super) fn look_again<'a>(
+        &mut self,
+        gateways: impl Iterator<Item = (&'a mut GatewayObservation, &'a Rules)>,
+        view: &ProcessView,
+        memory: &Ledger,
+        due: &[(GatewayName, SessionId)],
+        now: Awake,
+    ) {
+        let mut seen = BTreeMap::new();
+        for (gateway, rules) in gateways {
+            let Some(rest) = rules.policy.busy_cpu else { continue };
+            let TableView::Current(table) = &mut gateway.table else { continue };
+            let carriers = by_key(view, rules);
+            let remembered = memory.gateways.get(&gateway.name);
+            let is_due = |session: &&mut Session| {
+                due.iter().any(|(name, id)| *name == gateway.name && *id == session.id)
+            };
+            for session in table.sessions.iter_mut().filter(is_due) {
+                let workers: Vec<_> = trees_of(session, &carriers, remembered, view).collect();
+                workers.iter().for_each(|worker| self.trees.forget(&worker.identity));
+                let shown =
+                    workers.into_iter().filter_map(|worker| self.work_of(worker, rest, now, &mut seen));
+                if let Some(hold) = shown.min() {
+                    session.holds = Told::Known(vec![hold.into()]);
+                }
+            }
+        }
     }
 
     fn work_of(
@@ -121,6 +150,26 @@ impl Busy {
             }
         }
     }
+}
+
+/// Whose work is a session's: its workers, with all that is below them, and what was seen below them and is adopted by now. All of that
+/// would end with it.
+fn trees_of<'a>(
+    session: &Session,
+    carriers: &BTreeMap<&str, Vec<&'a Process>>,
+    remembered: Option<&GatewayMemory>,
+    view: &'a ProcessView,
+) -> impl Iterator<Item = &'a Process> {
+    let named = session.named_worker().and_then(|pid| view.get(pid));
+    let carrying = session.worker_key().and_then(|key| carriers.get(key)).into_iter().flatten().copied();
+    let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
+    let families = families.filter(|family| family.sessions.contains(&session.id));
+    let strays = families.flat_map(|family| {
+        let members = family.members.iter().filter_map(|member| view.alive(member));
+        members.filter(|member| !view.ancestors(member).any(|above| above.identity == family.worker))
+    });
+    let all: Vec<&Process> = named.into_iter().chain(carrying).chain(strays).collect();
+    all.into_iter()
 }
 
 /// Whether it outlived what it was below.

@@ -240,6 +240,7 @@ impl Sweep {
         series: Series,
     ) -> Result<(Observation, Decision, Awake), SweepError> {
         self.find_servers(memory);
+        let looked = self.looked;
         let (mut seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
         // What isn't judged wasn't looked at.
@@ -257,7 +258,6 @@ impl Sweep {
     /// This is where it is: the first decision only says what is due, so that a poll at which nothing is due reads nothing twice. What is due,
     /// what is below it and what is marked as its own is then read again, and only the last decision makes the warrants that are used. It
     /// is the same function, so nothing that it asks can be left out the second time. From there to a signal `recheck` does the same once
-        let looked = self.looked;
     /// [`GOOD_FOR`](crate::domain::warrant::GOOD_FOR) has passed, then with the tables, and each process is compared once more when it is held.
     fn decide(
         &mut self,
@@ -265,7 +265,8 @@ impl Sweep {
         memory: &Ledger,
         now: Awake,
     ) -> Result<Decision, ProcessesError> {
-        let (rules, processes) = (&self.rules, &mut self.processes);
+        let (rules, processes, busy) = (&self.rules, &mut self.processes, &mut self.busy);
+        let knows_rest: Vec<bool> = self.gateways.iter().map(|watched| watched.knows_rest).collect();
         decide_closely(seen, memory, rules, now, |seen, decision, roots| {
             // A list of children that is read while others exit may lack one.
             for _ in 0..2 {
@@ -273,7 +274,15 @@ impl Sweep {
             }
             let left = left_of_the_dead(rules, decision);
             processes.look_for_clients(&mut seen.processes, roots, &left)?;
-            processes.look_for_members(&mut seen.processes)
+            processes.look_for_members(&mut seen.processes)?;
+            let due = decision.warrants().filter_map(|(_, warrant, _)| {
+                Some((warrant.gateway().clone(), warrant.session()?.id.clone()))
+            });
+            let due: Vec<_> = due.collect();
+            let measured = seen.gateways.iter_mut().zip(rules).zip(&knows_rest);
+            let measured = measured.filter_map(|(gateway, knows_rest)| (!knows_rest).then_some(gateway));
+            busy.look_again(measured, &seen.processes, memory, &due, clock::awake_now());
+            Ok(())
         })
     }
 
