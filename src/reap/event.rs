@@ -60,6 +60,11 @@ pub enum Recheck {
         /// Why.
         why: Box<str>,
     },
+    /// Its gateway said that the session is closed, and its table goes on with it.
+    Wanted {
+        /// Why it is wanted.
+        why: Box<str>,
+    },
     /// The table is current and its session is not in it.
     Gone,
     /// Its session is closed, and whose what is left of it is can't be known: the next run goes on.

@@ -84,6 +84,9 @@ pub fn judge(
             }
         };
         return answer.unwrap_or_else(|| match judged.map(|judged| &judged.verdict) {
+            Some(Verdict::Keep(keep)) if is_wanted(keep) && closed.is_some() => {
+                Recheck::Wanted { why: keep.to_string().into() }
+            }
             Some(Verdict::Keep(keep)) if is_wanted(keep) => lapsed(keep.to_string()),
             _ => stands,
         });

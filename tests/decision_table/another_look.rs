@@ -14,6 +14,7 @@ fn said(world: &World, warrant: &Warrant, closed: Option<&[ProcessIdentity]>) ->
         Recheck::Stands { .. } => Ok(()),
         Recheck::Lapsed { why } => Err(why.into()),
         Recheck::Unknown { why } => Err(format!("unknown: {why}")),
+        Recheck::Wanted { why } => Err(format!("wanted: {why}")),
         Recheck::Gone => Err("gone".into()),
     }
 }
@@ -128,7 +129,7 @@ fn a_worker_that_another_session_has_by_now_is_let_be() {
 fn a_session_that_is_listed_again_and_wanted_keeps_its_worker() {
     assert_eq!(
         closed(|world| _ = world.rows([with_worker(attached("a"), 200)])),
-        Err("a client is attached".into())
+        Err("wanted: a client is attached".into())
     );
 }
 

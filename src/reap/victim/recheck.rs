@@ -1,6 +1,6 @@
 //! Another look at what the decision rested on, where it got old or an answer is missing.
 
-use super::{Phase, Victim};
+use super::{Closed, Phase, Victim};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
 use crate::reap::event::Recheck;
@@ -29,6 +29,11 @@ impl<H> Victim<H> {
                 let course = *course;
                 match verdict {
                     Recheck::Lapsed { why } => self.let_be(world, course, why),
+                    Recheck::Wanted { why } if course.closed == Some(Closed::ByUs) => {
+                        let why = format!("its gateway said that it closed it, and goes on with it: {why}");
+                        self.finish(world, Outcome::Spared { why: why.into() });
+                    }
+                    Recheck::Wanted { why } => self.let_be(world, course, why),
                     Recheck::Gone => self.finish(world, Outcome::Gone),
                     Recheck::Unknown { why } => self.fail(world, why),
                     Recheck::Stands { .. } if self.rechecks >= RECHECKS => {
@@ -45,7 +50,9 @@ impl<H> Victim<H> {
             Phase::Unanswered { why, unheld, .. } => {
                 let (why, unheld) = (std::mem::take(why), unheld.take());
                 match verdict {
-                    Recheck::Lapsed { why } => self.finish(world, Outcome::Spared { why }),
+                    Recheck::Lapsed { why } | Recheck::Wanted { why } => {
+                        self.finish(world, Outcome::Spared { why });
+                    }
                     Recheck::Stands { .. } | Recheck::Unknown { .. } => self.fail(world, why),
                     Recheck::Gone => {
                         self.phase = Phase::Closing { unheld };
