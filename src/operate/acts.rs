@@ -95,6 +95,10 @@ fn take_in(act: &mut Act, entry: Entry) {
     {
         act.steps.push(step);
     }
+    // What was announced is done unless the end says otherwise.
+    if let Some(steps) = entry.steps {
+        act.steps = steps;
+    }
     if let Some(outcome) = entry.outcome {
         act.outcome = outcome;
         act.why = entry.why;
@@ -156,5 +160,17 @@ pub(super) mod tests {
         );
         assert_eq!((acts[0].steps.join(" "), acts[0].looks), ("close SIGTERM".to_owned(), Some(5)));
         assert_eq!(acts[1].until.as_deref(), Some("1970-01-01T00:20:00Z"));
+    }
+
+    #[test]
+    fn a_signal_that_was_announced_and_not_sent_is_no_step() {
+        let line = |what: &str| {
+            let head = r#"{"run":"r1","gateway":"desk","subject":{"kind":"session","id":"a"},"#;
+            format!("{head}{what}}}")
+        };
+        let [close, term] = ["close", "SIGTERM"].map(|step| line(&format!(r#""step":"{step}""#)));
+        let end = line(r#""steps":["close"],"outcome":"kept""#);
+        let acts = of_lines(entries(&[close, term, end].join("\n")));
+        assert_eq!(acts[0].steps, ["close"]);
     }
 }

@@ -19,10 +19,19 @@ pub struct Case {
     pub session: Option<SessionId>,
     /// The worker at the root of the tree; where an earlier run began with it, it may be gone.
     pub worker: Option<ProcessIdentity>,
+    /// Of what is left of a dead worker: the process itself.
+    pub remnant: Option<ProcessIdentity>,
     /// Which kind of orphan.
     pub orphan: OrphanKind,
     /// Awake time it had looked like one.
     pub waited: Duration,
+}
+
+impl Case {
+    /// The process by which it is known: what is left of a worker, else the worker.
+    pub fn subject(&self) -> Option<ProcessIdentity> {
+        self.remnant.or(self.worker)
+    }
 }
 
 /// The memory of acts.

@@ -202,11 +202,11 @@ fn closed(answer: CloseAnswer, worker_exits: bool) -> Play {
 #[test]
 fn the_worker_of_a_closed_session_is_not_signalled_before_another_look() {
     let mut play = closed(CloseAnswer::Reaped, false);
-    assert_eq!(play.done(), "announce SIGTERM 200");
+    assert_eq!(play.done(), "", "nothing is announced that may not be done");
     assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200, 201]][..]));
     assert_eq!(play.pass(ms(60_000)).done(), "");
     let until = play.kernel.now + ms(2_000);
-    assert_eq!(play.recheck(Recheck::Stands { until }).done(), "Term 200");
+    assert_eq!(play.recheck(Recheck::Stands { until }).done(), "announce SIGTERM 200, Term 200");
     play.pass(ms(60_000));
     assert_eq!(play.ending().outcome, Outcome::Reaped);
 }
@@ -225,6 +225,16 @@ fn the_worker_of_a_closed_session_that_another_session_has_by_then_is_let_be_and
     );
     assert_eq!((ending.steps, ending.reclaimed_bytes), (vec![Step::Close], 0));
     assert_eq!(ending.survivors.iter().map(|left| left.process.pid.get()).collect::<Vec<_>>(), [200, 201]);
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn a_session_that_its_gateway_said_it_closed_and_goes_on_with_is_kept() {
+    let mut play = closed(CloseAnswer::Reaped, false);
+    play.done();
+    assert_eq!(play.recheck(Recheck::Wanted { why: "a client is attached".into() }).done(), "kept, put 200");
+    let why = "its gateway said that it closed it, and goes on with it: a client is attached";
+    assert_eq!(play.ending().outcome, Outcome::Spared { why: why.into() });
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
 }
 
@@ -254,4 +264,20 @@ fn a_session_is_looked_at_again_by_its_gateway_and_not_by_the_reaper() {
     play.record.takes = ms(3_000);
     let play = play.begin();
     assert!(play.rechecks.is_empty() && play.requests.len() == 1);
+}
+
+#[test]
+fn what_lives_on_of_a_session_that_was_gone_already_is_named() {
+    let mut cast = Cast::new();
+    cast.session("a", 200);
+    cast.actor(201, 200, "becomes root's");
+    cast.actor(202, 200, "another user's from the start").process.uid = 0;
+    let mut play = cast.begin();
+    play.answer(CloseAnswer::Gone);
+    play.kernel.actors.get_mut(&201).unwrap().process.uid = 0;
+    play.exits(200);
+    play.pass(ms(20_000));
+    assert!(play.kernel.is_alive(201) && play.kernel.is_alive(202));
+    let named: Vec<_> = play.ending().survivors.iter().map(|left| left.process.pid.get()).collect();
+    assert_eq!(named, [201, 202]);
 }

@@ -22,7 +22,10 @@ impl<H> Victim<H> {
             if had_it || (root_only && index > 0) {
                 continue;
             }
-            if !self.announce_to(world, step, index) || (step == Step::Term && self.wants_recheck(world)) {
+            // Asked for before the signal is announced, and again after it: writing it down may have taken long.
+            let is_late =
+                |victim: &mut Self, world: &mut W| step == Step::Term && victim.wants_recheck(world);
+            if is_late(self, world) || !self.announce_to(world, step, index) || is_late(self, world) {
                 return;
             }
             match self.send(world, signal, index) {

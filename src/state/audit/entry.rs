@@ -26,6 +26,9 @@ pub struct Entry {
     /// The act that is announced.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub step: Option<String>,
+    /// What was done, in order, as the line of the end has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Vec<String>>,
     /// How it ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,

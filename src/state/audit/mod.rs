@@ -70,7 +70,7 @@ impl Dossier {
     }
 
     fn of(&self, case: &Case) -> Known {
-        let known = match (&case.session, case.worker) {
+        let known = match (&case.session, case.subject()) {
             (Some(session), _) => self.sessions.get(&(case.gateway.clone(), session.clone())),
             (None, Some(worker)) => self.workers.get(&(case.gateway.clone(), worker)),
             (None, None) => None,
@@ -100,6 +100,8 @@ struct Line<'a> {
     memory_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     step: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<Vec<&'static str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,12 +188,14 @@ impl Audit {
         };
         let reclaimed_bytes = (ending.reclaimed_bytes > 0).then_some(ending.reclaimed_bytes);
         let outcome = Some(ending.outcome.as_str());
+        // What was announced may not have been done: it was unfit for it by then.
+        let steps = Some(ending.steps.iter().map(|step| step.as_str()).collect());
         let survivors = ending.survivors.iter();
         let survivors = survivors
             .map(|survivor| Survivor { process: survivor.process.into(), why: &survivor.why })
             .collect();
         let note = ending.note.as_deref();
-        self.log.append(&Line { outcome, why, reclaimed_bytes, note, survivors, ..line })
+        self.log.append(&Line { steps, outcome, why, reclaimed_bytes, note, survivors, ..line })
     }
 }
 
@@ -204,7 +208,7 @@ fn line_of<'a>(at: SystemTime, run: &'a str, case: &'a Case, known: &'a Known) -
             kind: if case.session.is_some() { "session" } else { "worker" },
             id: case.session.as_ref().map(|id| id.as_str()),
             key: known.key.as_deref(),
-            worker: case.worker.map(Into::into),
+            worker: case.subject().map(Into::into),
         },
         process: None,
         evidence: Evidence {
@@ -214,6 +218,7 @@ fn line_of<'a>(at: SystemTime, run: &'a str, case: &'a Case, known: &'a Known) -
         },
         memory_bytes: known.memory_bytes,
         step: None,
+        steps: None,
         outcome: None,
         why: None,
         reclaimed_bytes: None,
@@ -240,6 +245,7 @@ mod tests {
             gateway: "gw".into(),
             session: Some("s".into()),
             worker: Some(worker),
+            remnant: None,
             orphan: OrphanKind::DetachedSession,
             waited: Duration::from_micros(21_300_400),
         }
@@ -271,8 +277,8 @@ mod tests {
             lines(dir.path()),
             [
                 format!(r#"{head}"process":{{"pid":7,"start_ticks":70}},{evidence}"step":"SIGTERM"}}"#),
-                format!(r#"{head}{evidence}"outcome":"failed","why":"no reason"}}"#),
-                format!(r#"{head}{evidence}"outcome":"kept","why":"attached"}}"#),
+                format!(r#"{head}{evidence}"steps":[],"outcome":"failed","why":"no reason"}}"#),
+                format!(r#"{head}{evidence}"steps":[],"outcome":"kept","why":"attached"}}"#),
             ]
         );
     }
@@ -296,7 +302,8 @@ mod tests {
             assert!(line.contains(r#""looks":5},"memory_bytes":4096,"#), "{line}");
         }
         assert!(
-            lines[1].ends_with(r#""outcome":"reaped","reclaimed_bytes":2048,"note":"a note"}"#),
+            lines[1]
+                .ends_with(r#""steps":["close"],"outcome":"reaped","reclaimed_bytes":2048,"note":"a note"}"#),
             "{}",
             lines[1]
         );
@@ -317,6 +324,17 @@ mod tests {
             "{line}"
         );
         assert!(line.ends_with(r#""outcome":"gone"}"#), "{line}");
+    }
+
+    #[test]
+    fn what_is_left_of_a_dead_worker_is_the_subject_by_its_own_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let remnant = case().worker.map(|worker| ProcessIdentity { start_ticks: 90, ..worker });
+        let mut audit = audit(dir.path(), "run-1");
+        let case = Case { session: None, remnant, ..case() };
+        audit.conclude(UNIX_EPOCH, &case, &ending(Outcome::Reaped)).unwrap();
+        let line = &lines(dir.path())[0];
+        assert!(line.contains(r#""worker":{"pid":7,"start_ticks":90}}"#), "{line}");
     }
 
     #[test]
