@@ -55,6 +55,7 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
         gateway: Some((*gateway).to_owned()),
         name: Some(entry.id.clone()),
         key: entry.key.map(Into::into),
+        pid: entry.worker_pid,
         until: clock::writable(clock::wall_now() + span),
         why: wanted.why.clone(),
     };
@@ -71,7 +72,8 @@ pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
     let fits = |hold: &Hold, fits: &dyn Fn(&str) -> bool| {
         [&hold.name, &hold.key].into_iter().flatten().any(|name| fits(name))
     };
-    let is_exact = |hold: &Hold| fits(hold, &|name| name == named);
+    let is_pid = |hold: &Hold| hold.pid.is_some_and(|pid| pid.to_string() == named);
+    let is_exact = |hold: &Hold| fits(hold, &|name| name == named) || is_pid(hold);
     let begins = |hold: &Hold| fits(hold, &|name| name.starts_with(named));
     let any_exact = all.iter().any(is_exact);
     let (ended, left): (Vec<_>, Vec<_>) =
@@ -100,7 +102,7 @@ pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
 pub(super) fn pause(args: &Args, span: Duration) -> Result<Exit, Failure> {
     let dir = environment::state_dir(&environment::config(args)?)?;
     let until = clock::writable(clock::wall_now() + span);
-    add(&dir, Hold { gateway: None, name: None, key: None, until, why: None })?;
+    add(&dir, Hold { gateway: None, name: None, key: None, pid: None, until, why: None })?;
     let (span, until) = (when::coarse(span), humantime::format_rfc3339_seconds(until));
     said(args, &format!("nothing is reaped for {span}, until {until}; `gateway-reaper resume` ends that"))
 }
@@ -188,6 +190,7 @@ mod tests {
             gateway: name.map(|_| "dashboard".into()),
             name: name.map(Into::into),
             key: name.map(|_| "talk-1".into()),
+            pid: None,
             until: at(until),
             why: why.map(Into::into),
         };

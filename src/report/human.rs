@@ -339,7 +339,7 @@ pub(crate) fn being(orphan: OrphanKind, waited: Duration) -> String {
         OrphanKind::DetachedSession => "detached and idle",
         OrphanKind::OwnerlessWorker => "of no session",
         OrphanKind::SupersededWorker => "superseded by a younger worker",
-        OrphanKind::ParentlessWorker => "its gateway is gone",
+        OrphanKind::ParentlessWorker => "no gateway above it",
         OrphanKind::IdleWorker => "its session stays, and it did nothing",
         OrphanKind::UnattendedWorker => "no client is connected, and it did nothing",
         OrphanKind::Leftover => "its host and the other end of its stdin are gone",

@@ -28,6 +28,9 @@ pub struct Hold {
     /// The conversation key, where it isn't the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
+    /// The worker's PID when it was held: a name to release it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// Until when.
     #[serde(with = "humantime_text")]
     pub until: SystemTime,
@@ -113,6 +116,7 @@ mod tests {
         let hold = Hold {
             gateway: Some("desk".into()),
             name: Some("a".into()),
+            pid: None,
             key: Some("talk".into()),
             until: now + Duration::from_secs(60),
             why: None,

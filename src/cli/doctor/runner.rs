@@ -33,13 +33,31 @@ fn state(dir: &Path) -> Check {
         return Check::ok("state", format!("{shown} will be made by the first run"));
     }
     match crate::state::examine(dir, rustix::process::geteuid().as_raw()) {
-        Ok(()) => Check::ok("state", shown.to_string()),
+        Ok(()) => match room(dir) {
+            Ok(()) => Check::ok("state", shown.to_string()),
+            Err((why, fix)) => Check::failure("state", format!("{shown} {why}: nothing is reaped"), fix),
+        },
         Err(error) => Check::failure(
             "state",
             error.to_string(),
             "run as its owner, or give the directory to the reaper's user",
         ),
     }
+}
+
+/// Whether a run could write there, without writing.
+fn room(dir: &Path) -> Result<(), (String, &'static str)> {
+    let dir_of = |error: rustix::io::Errno| (format!("can't be written ({error})"), "make it writable");
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(dir_of)?;
+    let room = rustix::fs::statvfs(dir).map_err(dir_of)?;
+    // Some file systems count nothing.
+    let has = |all: u64, free: u64| all == 0 || free > 0;
+    let is_root = rustix::process::geteuid().is_root();
+    let (blocks, files) = if is_root { (room.f_bfree, room.f_ffree) } else { (room.f_bavail, room.f_favail) };
+    if has(room.f_blocks, blocks) && has(room.f_files, files) {
+        return Ok(());
+    }
+    Err(("is on a full file system".into(), "make room on it"))
 }
 
 /// Another state directory that was used later: then the service and this shell have two memories.
