@@ -24,6 +24,8 @@ pub struct Warrant {
     pub(super) worker: Option<ProcessIdentity>,
     pub(super) remnants: Vec<ProcessIdentity>,
     pub(super) remnants_of: Option<ProcessIdentity>,
+    /// They are judged by themselves: no run had begun with their worker.
+    pub(super) by_themselves: bool,
     pub(super) limits: Limits,
     pub(super) valid_until: Awake,
     pub(super) close_timeout: Duration,
@@ -150,6 +152,11 @@ impl Warrant {
     /// The worker that they were seen under; it is gone.
     pub fn remnants_of(&self) -> Option<ProcessIdentity> {
         self.remnants_of
+    }
+
+    /// What is left of a worker with which no run had begun.
+    pub fn remnant(&self) -> Option<ProcessIdentity> {
+        self.remnants.first().copied().filter(|_| self.by_themselves)
     }
 
     /// Whom it doesn't cover, whatever was said.

@@ -114,6 +114,7 @@ fn the_sessions_of_a_gateway_that_a_due_sessions_worker_started_live_on() {
         let running = json!({ "transport": "attached", "turn": "running" });
         stage.publish("other", &[by.row(stage, "live", "live", &running)]);
         stage.publish("gateway", &[by.row(stage, "starter", "starter", &json!({}))]);
+        stage.when_reaping("gateway", "starter", &json!({ "outcome": "reaped" }), &[]);
         stage.once("seen");
         std::thread::sleep(BEYOND_THE_GRACE);
         let ran = stage.once_until_ended("seen", &["starter"]);

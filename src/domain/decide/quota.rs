@@ -19,6 +19,7 @@ impl Gateway<'_> {
             worker: None,
             remnants: Vec::new(),
             remnants_of: None,
+            by_themselves: false,
             limits: self.limits.clone(),
             // What is idle now may be used in a moment.
             valid_until: self.seen.asked + if orphan.rests_on_a_moment() { Duration::ZERO } else { GOOD_FOR },

@@ -102,11 +102,7 @@ impl<H> Victim<H> {
             gateway: warrant.gateway().clone(),
             session: warrant.session().map(|order| order.id.clone()),
             worker: warrant.worker().or(warrant.remnants_of()),
-            remnant: warrant
-                .remnants()
-                .first()
-                .copied()
-                .filter(|_| warrant.session().is_none() && warrant.worker().is_none()),
+            remnant: warrant.remnant(),
             orphan: warrant.orphan(),
             waited,
         };

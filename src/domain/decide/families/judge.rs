@@ -197,6 +197,7 @@ impl<'a> Families<'_, 'a> {
             let warrant = Warrant {
                 remnants: may_go.map(|member| member.identity).collect(),
                 remnants_of: Some(family.worker),
+                by_themselves: true,
                 failures: Some(clock.failures),
                 ..gateway.warrant(kind)
             };
