@@ -55,6 +55,8 @@ pub struct Limits {
     pub(super) own_line: Arc<BTreeSet<Pid>>,
     pub(super) gateways: Arc<BTreeSet<Pid>>,
     pub(super) claimed: Arc<Claimed>,
+    /// When those processes started: a number may be used again.
+    pub(super) started: Arc<BTreeMap<Pid, u64>>,
     /// The session that the warrant is for, or those whose idle worker it is for.
     pub(super) own: Vec<(GatewayName, SessionId)>,
 }
@@ -64,8 +66,9 @@ pub type Claimed = BTreeMap<Pid, Vec<(GatewayName, SessionId)>>;
 
 impl Limits {
     /// Whether rows of other sessions alone say that this process is their own.
-    fn is_of_another(&self, pid: Pid) -> bool {
-        let owners = self.claimed.get(&pid);
+    fn is_of_another(&self, process: ProcessIdentity) -> bool {
+        let is_it = self.started.get(&process.pid).is_none_or(|started| *started == process.start_ticks);
+        let owners = self.claimed.get(&process.pid).filter(|_| is_it);
         owners.is_some_and(|owners| !owners.iter().any(|owner| self.own.contains(owner)))
     }
 
@@ -82,8 +85,6 @@ impl Limits {
             Some(Protection::Init)
         } else if self.own_line.contains(&pid) {
             Some(Protection::OwnLine(pid))
-        } else if self.is_of_another(pid) {
-            Some(Protection::OfAnother(pid))
         } else {
             None
         }
@@ -97,6 +98,7 @@ impl Limits {
             Process { uid, .. } if *uid != self.uid => {
                 Some(Protection::OtherUser { pid, uid: *uid, allowed: self.uid })
             }
+            _ if self.is_of_another(process.identity) => Some(Protection::OfAnother(pid)),
             _ => None,
         };
         self.protects_pid(pid).or_else(own)

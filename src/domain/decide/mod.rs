@@ -249,6 +249,8 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
             }
         }
     }
+    let started = |pid: &Pid| Some((*pid, world.view().get(*pid)?.identity.start_ticks));
+    let started: Arc<BTreeMap<Pid, u64>> = Arc::new(claimed.keys().filter_map(started).collect());
     let claimed = Arc::new(claimed);
     let judged = gateways.iter_mut().flat_map(|plan| &mut plan.judged);
     for judged in judged {
@@ -259,6 +261,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
                 // An idle worker is ended, and its session stays.
                 None => of_worker.cloned().unwrap_or_default(),
             };
+            warrant.limits.started = Arc::clone(&started);
             (warrant.limits.claimed, warrant.limits.own) = (Arc::clone(&claimed), own);
         }
     }
