@@ -55,21 +55,29 @@ pub struct Limits {
     pub(super) own_line: Arc<BTreeSet<Pid>>,
     pub(super) gateways: Arc<BTreeSet<Pid>>,
     pub(super) claimed: Arc<Claimed>,
-    /// When those processes started: a number may be used again.
-    pub(super) started: Arc<BTreeMap<Pid, u64>>,
     /// The session that the warrant is for, or those whose idle worker it is for.
     pub(super) own: Vec<(GatewayName, SessionId)>,
 }
 
-/// Which processes rows say themselves to be of their sessions.
-pub type Claimed = BTreeMap<Pid, Vec<(GatewayName, SessionId)>>;
+/// Which processes rows say themselves to be of their sessions, by PID.
+pub type Claimed = BTreeMap<Pid, Claim>;
+
+/// Of one such process.
+#[derive(Debug, Default)]
+pub struct Claim {
+    /// When it started, where it is in view: a number may be used again.
+    pub started: Option<u64>,
+    /// Whose it is.
+    pub owners: Vec<(GatewayName, SessionId)>,
+}
 
 impl Limits {
     /// Whether rows of other sessions alone say that this process is their own.
     fn is_of_another(&self, process: ProcessIdentity) -> bool {
-        let is_it = self.started.get(&process.pid).is_none_or(|started| *started == process.start_ticks);
-        let owners = self.claimed.get(&process.pid).filter(|_| is_it);
-        owners.is_some_and(|owners| !owners.iter().any(|owner| self.own.contains(owner)))
+        self.claimed.get(&process.pid).is_some_and(|claim| {
+            claim.started.is_none_or(|started| started == process.start_ticks)
+                && !claim.owners.iter().any(|owner| self.own.contains(owner))
+        })
     }
 
     /// Whether this is the process of a gateway.
@@ -79,7 +87,7 @@ impl Limits {
 
     /// Why the process that has this PID is never signalled.
     pub fn protects_pid(&self, pid: Pid) -> Option<Protection> {
-        if self.gateways.contains(&pid) {
+        if self.is_gateway(pid) {
             Some(Protection::Gateway(pid))
         } else if pid == Pid::INIT {
             Some(Protection::Init)

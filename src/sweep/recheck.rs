@@ -116,7 +116,7 @@ fn reason_to_leave(
         return Some(Recheck::Unknown { why: why.into() });
     }
     processes.iter().find_map(|process| {
-        let owners = decision.claimed.get(&process.pid)?.iter();
+        let owners = decision.claimed.get(&process.pid)?.owners.iter();
         let mut others = owners.filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
         let (_, id) = others.next()?;
         let why = format!("process {} is of session {:?} by now", process.pid, id.as_str());

@@ -46,7 +46,7 @@ use super::table::{Session, Told, Transport};
 use super::time::Awake;
 use super::verdict::{Judged, Keep, Subject, Verdict};
 use super::veto::{Scope, Vetoes};
-use super::warrant::{Claimed, Warrant};
+use super::warrant::{Claim, Claimed, Warrant};
 
 /// What was decided for all gateways.
 #[derive(Debug)]
@@ -222,50 +222,61 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         });
         ledger.gateways.insert(name.clone(), remembered);
     }
-    // Of a gateway that isn't looked at now (it got another name, say), for when it is again.
-    let is_elsewhere =
-        |begun: &&Unfinished| world.gateways.iter().all(|gateway| gateway.seen.name != begun.gateway);
-    let may_be_left = |process: &ProcessIdentity| {
-        let view = world.view();
-        view.alive(process).is_some()
-            || !(view.processes.contains_key(&process.pid) || view.gone.contains(&process.pid))
-    };
-    let is_left = |begun: &&Unfinished| begun.members.iter().chain([&begun.worker]).any(may_be_left);
-    ledger.unfinished.extend(memory.unfinished.iter().filter(is_elsewhere).filter(is_left).cloned());
-    let id = |row: &RowId| (world.gateways[row.gateway].seen.name.clone(), world.session(*row).id.clone());
-    let claimed = owners.of_sessions().filter_map(|(pid, rows)| {
-        let rows: Vec<_> = rows.iter().filter(|row| is_claimed(&world, **row, pid)).map(id).collect();
-        (!rows.is_empty()).then_some((pid, rows))
-    });
-    let mut claimed: Claimed = claimed.collect();
-    // What a row names is its own to all others, also where it isn't taken for its worker.
-    for (index, gateway) in world.gateways.iter().enumerate().filter(|(_, gateway)| !gateway.is_elsewhere) {
-        for (row, pid) in
-            gateway.rows.iter().enumerate().filter_map(|(row, it)| Some((row, it.named_worker()?)))
-        {
-            let (owners, owner) = (claimed.entry(pid).or_default(), id(&RowId { gateway: index, row }));
-            if !owners.contains(&owner) {
-                owners.push(owner);
-            }
-        }
-    }
-    let started = |pid: &Pid| Some((*pid, world.view().get(*pid)?.identity.start_ticks));
-    let started: Arc<BTreeMap<Pid, u64>> = Arc::new(claimed.keys().filter_map(started).collect());
-    let claimed = Arc::new(claimed);
-    let judged = gateways.iter_mut().flat_map(|plan| &mut plan.judged);
-    for judged in judged {
-        if let Verdict::Reap { warrant, .. } = &mut judged.verdict {
-            let of_worker = warrant.worker.and_then(|worker| claimed.get(&worker.pid));
-            let own = match &warrant.session {
-                Some(order) => vec![(warrant.gateway.clone(), order.id.clone())],
-                // An idle worker is ended, and its session stays.
-                None => of_worker.cloned().unwrap_or_default(),
-            };
-            warrant.limits.started = Arc::clone(&started);
-            (warrant.limits.claimed, warrant.limits.own) = (Arc::clone(&claimed), own);
-        }
-    }
+    ledger.unfinished.extend(unfinished_elsewhere(&world, memory).cloned());
+    let claimed = Arc::new(claimed(&world, &owners));
+    sign(&mut gateways, &claimed);
     Decision { gateways, ledger, claimed, paused: None, unsearched: unsearched(&world, &owners) }
+}
+
+/// What is unfinished of gateways that aren't looked at now (one got another name, say), for when they are again.
+fn unfinished_elsewhere<'m>(world: &World<'_>, memory: &'m Ledger) -> impl Iterator<Item = &'m Unfinished> {
+    let view = world.view();
+    let may_be_left = |process: &ProcessIdentity| {
+        let is_known = view.processes.contains_key(&process.pid) || view.gone.contains(&process.pid);
+        view.alive(process).is_some() || !is_known
+    };
+    let is_looked_at = |name: &GatewayName| world.gateways.iter().any(|gateway| gateway.seen.name == *name);
+    let elsewhere = memory.unfinished.iter().filter(move |begun| !is_looked_at(&begun.gateway));
+    elsewhere.filter(move |begun| begun.members.iter().chain([&begun.worker]).any(may_be_left))
+}
+
+/// What rows say to be of their sessions: what they own by their own word; and what they name, also where it isn't taken for their worker.
+fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
+    let owned = owners.of_sessions().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, *row)));
+    let owned = owned.filter(|(pid, row)| is_claimed(world, *row, *pid));
+    let gateways = world.gateways.iter().enumerate().filter(|(_, gateway)| !gateway.is_elsewhere);
+    let named = gateways.flat_map(|(gateway, seen)| {
+        let rows = seen.rows.iter().enumerate();
+        rows.filter_map(move |(row, it)| Some((it.named_worker()?, RowId { gateway, row })))
+    });
+    let mut claimed = Claimed::new();
+    for (pid, row) in owned.chain(named) {
+        let claim = claimed.entry(pid).or_insert_with(|| Claim {
+            started: world.view().get(pid).map(|process| process.identity.start_ticks),
+            ..Claim::default()
+        });
+        let owner = (world.gateways[row.gateway].seen.name.clone(), world.session(row).id.clone());
+        if !claim.owners.contains(&owner) {
+            claim.owners.push(owner);
+        }
+    }
+    claimed
+}
+
+/// Writes into each warrant what is others', and what is its own of that.
+fn sign(gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>) {
+    for judged in gateways.iter_mut().flat_map(|plan| &mut plan.judged) {
+        let Verdict::Reap { warrant, .. } = &mut judged.verdict else { continue };
+        warrant.limits.own = match &warrant.session {
+            Some(order) => vec![(warrant.gateway.clone(), order.id.clone())],
+            // An idle worker is ended, and its session stays.
+            None => {
+                let claim = warrant.worker.and_then(|worker| claimed.get(&worker.pid));
+                claim.map(|claim| claim.owners.clone()).unwrap_or_default()
+            }
+        };
+        warrant.limits.claimed = Arc::clone(claimed);
+    }
 }
 
 /// Decides; and where something is due, again on processes that are looked at for it, until a decision names nothing that wasn't looked at.

@@ -65,7 +65,6 @@ impl<'a> World<'a> {
                 own_line: Arc::clone(&own_line),
                 gateways: Arc::clone(&spared),
                 claimed: Arc::default(),
-                started: Arc::default(),
                 own: Vec::new(),
             };
             Some(Gateway::new(seen, gateway, rules, remembered(&gateway.name), limits))
