@@ -24,11 +24,12 @@ use crate::reap::world::Hands;
 
 impl Sweep {
     /// Carries out the warrants, all at once, and returns their endings in the same order. `memory` and `unread`: what the decision knew,
-    /// and which tables it did without.
+    /// and which tables it did without. `dir`: where the holds are.
     pub(super) async fn carry_out<R: Record>(
         &mut self,
         warrants: Vec<(Warrant, Duration)>,
-        (memory, dir): (&Ledger, &Path),
+        memory: &Ledger,
+        dir: &Path,
         unread: Unread,
         kernel: &mut LinuxKernel,
         record: &mut R,
@@ -59,7 +60,7 @@ impl Sweep {
                 let victims = std::mem::take(&mut to_recheck).into_iter();
                 let batch = victims
                     .filter_map(|question| Some((teardown.warrant(question.victim)?.clone(), question)));
-                looks.push(look_again(&sweep, (memory, dir), &unread, batch.collect()));
+                looks.push(look_again(&sweep, memory, dir, &unread, batch.collect()));
             }
             let deadline = next.deadline.map(|deadline| deadline.since(world.now()));
             let timer = async {
@@ -103,7 +104,8 @@ impl Sweep {
 
 async fn look_again(
     sweep: &RwLock<&mut Sweep>,
-    (memory, dir): (&Ledger, &Path),
+    memory: &Ledger,
+    dir: &Path,
     unread: &RwLock<Unread>,
     batch: Vec<(Warrant, Question)>,
 ) -> Vec<(usize, Recheck)> {

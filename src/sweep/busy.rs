@@ -55,11 +55,8 @@ impl Busy {
                 let carriers = by_key(view, rules);
                 let remembered = memory.gateways.get(&gateway.name);
                 for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
-                    let workers = trees_of(session, &carriers, remembered, view);
-                    let shown = workers.filter_map(|worker| self.work_of(worker, rest, now, &mut seen));
-                    if let Some(hold) = shown.min() {
-                        session.holds = Told::Known(vec![hold.into()]);
-                    }
+                    let trees = trees_of(session, &carriers, remembered, view);
+                    self.hold(session, &trees, (rest, now), &mut seen);
                 }
                 if rules.policy.idle_worker.is_some() {
                     let idle = table.sessions.iter().filter(|session| session.is_idle());
@@ -106,14 +103,24 @@ impl Busy {
                 due.iter().any(|(name, id)| *name == gateway.name && *id == session.id)
             };
             for session in table.sessions.iter_mut().filter(is_due) {
-                let workers: Vec<_> = trees_of(session, &carriers, remembered, view).collect();
-                workers.iter().for_each(|worker| self.trees.forget(&worker.identity));
-                let shown =
-                    workers.into_iter().filter_map(|worker| self.work_of(worker, rest, now, &mut seen));
-                if let Some(hold) = shown.min() {
-                    session.holds = Told::Known(vec![hold.into()]);
-                }
+                let trees = trees_of(session, &carriers, remembered, view);
+                trees.iter().for_each(|worker| self.trees.forget(&worker.identity));
+                self.hold(session, &trees, (rest, now), &mut seen);
             }
+        }
+    }
+
+    /// Holds a session of which one of these trees works.
+    fn hold(
+        &mut self,
+        session: &mut Session,
+        trees: &[&Process],
+        (rest, now): (CpuShare, Awake),
+        seen: &mut BTreeMap<ProcessIdentity, Option<&'static str>>,
+    ) {
+        let shown = trees.iter().filter_map(|worker| self.work_of(worker, rest, now, seen));
+        if let Some(hold) = shown.min() {
+            session.holds = Told::Known(vec![hold.into()]);
         }
     }
 
@@ -159,7 +166,7 @@ fn trees_of<'a>(
     carriers: &BTreeMap<&str, Vec<&'a Process>>,
     remembered: Option<&GatewayMemory>,
     view: &'a ProcessView,
-) -> impl Iterator<Item = &'a Process> {
+) -> Vec<&'a Process> {
     let named = session.named_worker().and_then(|pid| view.get(pid));
     let carrying = session.worker_key().and_then(|key| carriers.get(key)).into_iter().flatten().copied();
     let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
@@ -168,8 +175,7 @@ fn trees_of<'a>(
         let members = family.members.iter().filter_map(|member| view.alive(member));
         members.filter(|member| !view.ancestors(member).any(|above| above.identity == family.worker))
     });
-    let all: Vec<&Process> = named.into_iter().chain(carrying).chain(strays).collect();
-    all.into_iter()
+    named.into_iter().chain(carrying).chain(strays).collect()
 }
 
 /// Whether it outlived what it was below.

@@ -2,10 +2,9 @@
 //! connections.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use tokio::sync::{RwLock, Semaphore};
-
-use std::path::Path;
 
 use super::Sweep;
 use crate::domain::ids::GatewayName;

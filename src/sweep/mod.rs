@@ -191,7 +191,7 @@ impl Sweep {
         let given = orders.iter().map(|(_, warrant, waited)| (warrant.clone(), *waited)).collect();
         // What is looked at before an act is looked at whole.
         self.at_work.get_mut().look_whole();
-        let endings = self.carry_out(given, (&ledger, &dir), unread, &mut kernel, &mut recorder).await;
+        let endings = self.carry_out(given, &ledger, &dir, unread, &mut kernel, &mut recorder).await;
         let mut told = Vec::with_capacity(endings.len());
         for ((place, warrant, _), ending) in orders.iter().zip(endings) {
             settle::settle(&mut ledger, warrant, &ending);
@@ -265,8 +265,8 @@ impl Sweep {
         memory: &Ledger,
         now: Awake,
     ) -> Result<Decision, ProcessesError> {
-        let (rules, processes, busy) = (&self.rules, &mut self.processes, &mut self.busy);
-        let knows_rest: Vec<bool> = self.gateways.iter().map(|watched| watched.knows_rest).collect();
+        let (rules, watched) = (&self.rules, &self.gateways);
+        let (processes, busy) = (&mut self.processes, &mut self.busy);
         decide_closely(seen, memory, rules, now, |seen, decision, roots| {
             // A list of children that is read while others exit may lack one.
             for _ in 0..2 {
@@ -279,8 +279,7 @@ impl Sweep {
                 Some((warrant.gateway().clone(), warrant.session()?.id.clone()))
             });
             let due: Vec<_> = due.collect();
-            let measured = seen.gateways.iter_mut().zip(rules).zip(&knows_rest);
-            let measured = measured.filter_map(|(gateway, knows_rest)| (!knows_rest).then_some(gateway));
+            let measured = observe::measured(&mut seen.gateways, rules, watched);
             busy.look_again(measured, &seen.processes, memory, &due, clock::awake_now());
             Ok(())
         })

@@ -12,6 +12,7 @@ use crate::domain::ids::Pid;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Extent, Found, Looked, Next, Planner, Series};
 use crate::domain::observation::{GatewayObservation, Observation};
+use crate::domain::policy::Rules;
 use crate::domain::process::{ProcessIdentity, ProcessView};
 use crate::domain::table::TableView;
 use crate::domain::time::Awake;
@@ -68,9 +69,7 @@ impl Sweep {
         let at_rest = gateways.iter_mut().zip(&self.rules).zip(knows_rest);
         let at_rest = at_rest.filter_map(|(gateway, knows_rest)| knows_rest.then_some(gateway));
         self.at_work.get_mut().look_at_all(at_rest, &mut view);
-        let knows_no_better = self.gateways.iter().map(|watched| !watched.knows_rest);
-        let measured = gateways.iter_mut().zip(&self.rules).zip(knows_no_better);
-        let measured = measured.filter_map(|(gateway, knows_no_better)| knows_no_better.then_some(gateway));
+        let measured = measured(&mut gateways, &self.rules, &self.gateways);
         self.busy.look(measured, &mut view, memory, clock::awake_now());
         let this = Looked { began, ended: clock::awake_now() };
         let unobserved = self.unobserved(memory, this);
@@ -158,6 +157,16 @@ impl Sweep {
         }
         Ok(gateways)
     }
+}
+
+/// Those whose workers' processor time is measured: nothing better is known of them.
+pub(super) fn measured<'a>(
+    gateways: &'a mut [GatewayObservation],
+    rules: &'a [Rules],
+    watched: &'a [Watched],
+) -> impl Iterator<Item = (&'a mut GatewayObservation, &'a Rules)> {
+    let measured = gateways.iter_mut().zip(rules).zip(watched);
+    measured.filter_map(|(gateway, watched)| (!watched.knows_rest).then_some(gateway))
 }
 
 fn observed(
