@@ -47,9 +47,10 @@ fn state(dir: &Path) -> Check {
 
 /// Whether a run could write there, without writing.
 fn room(dir: &Path) -> Result<(), (String, &'static str)> {
-    let dir_of = |error: rustix::io::Errno| (format!("can't be written ({error})"), "make it writable");
-    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).map_err(dir_of)?;
-    let room = rustix::fs::statvfs(dir).map_err(dir_of)?;
+    let unwritable = |error: rustix::io::Errno| (format!("can't be written ({error})"), "make it writable");
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+        .map_err(unwritable)?;
+    let room = rustix::fs::statvfs(dir).map_err(unwritable)?;
     // Some file systems count nothing.
     let has = |all: u64, free: u64| all == 0 || free > 0;
     let is_root = rustix::process::geteuid().is_root();

@@ -84,10 +84,7 @@ pub struct GatewayMemory {
 
 impl GatewayMemory {
     fn is_told_by(&self, other: &Self) -> bool {
-        let apart = match (self.looked, other.looked) {
-            (Some(now), Some(then)) => now.since(then) > LOOKS_APART,
-            (now, then) => now.is_some() != then.is_some(),
-        };
+        let apart = are_apart(self.looked, other.looked);
         (self.in_use.is_empty() || !apart)
             && (&self.process, &self.former) == (&other.process, &other.former)
             && (&self.run, &self.sessions, self.gone) == (&other.run, &other.sessions, other.gone)
@@ -169,6 +166,13 @@ const NEW_CHILDREN: usize = 16;
 /// A look so much later is no reason to write the memory again.
 const LOOKS_APART: Duration = Duration::from_secs(60);
 
+fn are_apart(now: Option<Awake>, then: Option<Awake>) -> bool {
+    match (now, then) {
+        (Some(now), Some(then)) => now.since(then) > LOOKS_APART,
+        (now, then) => now.is_some() != then.is_some(),
+    }
+}
+
 impl Ledger {
     /// Whether a run that finds the other memory loses little by not finding this one: they are the same, but for when a session in use was
     /// last seen. Unfinished teardowns are written elsewhere.
@@ -177,10 +181,7 @@ impl Ledger {
         let few = self.passed_over.iter().filter(is_new).take(NEW_CHILDREN).count() < NEW_CHILDREN;
         let same = few
             && (&self.boot, self.whole_look, &self.spent) == (&other.boot, other.whole_look, &other.spent);
-        let apart = match (self.looked, other.looked) {
-            (Some(now), Some(then)) => now.since(then) > LOOKS_APART,
-            (now, then) => now.is_some() != then.is_some(),
-        };
+        let apart = are_apart(self.looked, other.looked);
         let has_clocks = self.gateways.values().any(GatewayMemory::has_clocks);
         let gateways = self.gateways.iter().zip(&other.gateways);
         same && !(apart && has_clocks)
