@@ -425,32 +425,28 @@ fn processes_are_searched_for_a_mark_only_where_a_tree_that_is_searched_for_has_
     }
 }
 
-/// Worker 200 leads a process session. From it another gateway (300) was started, which init has adopted since.
-fn leader_of_a_gateway() -> Cast {
-    let mut cast = leader();
-    cast.actors.remove(&201);
-    cast.actor(300, 1, "gateway two").process.session = 200;
-    cast
+/// Worker 200 leads a process session, in which the worker of an attached session (301) is, below this process.
+fn leader_beside_a_live_worker(mut cast: Cast, parent: u64) -> Play {
+    let live = cast.session("live", 301);
+    (live.process.session, live.process.parent) = (200, Pid::new(parent));
+    cast.attach_last();
+    cast.begin()
 }
 
 #[test]
 fn the_worker_of_another_session_in_the_session_that_the_tree_led_is_not_ended() {
-    let mut cast = leader_of_a_gateway();
-    let live = cast.session("live", 301);
-    (live.process.session, live.process.parent) = (200, Pid::new(300));
-    cast.attach_last();
-    let play = cast.begin();
+    let mut cast = leader();
+    cast.actors.remove(&201);
+    // Another gateway that was started from it, and that init has adopted since.
+    cast.actor(300, 1, "gateway two").process.session = 200;
+    let play = leader_beside_a_live_worker(cast, 300);
     assert!(play.kernel.is_alive(301), "an attached session's worker");
     assert!(!play.kernel.is_alive(200));
 }
 
 #[test]
 fn the_worker_of_another_session_is_not_ended_although_init_adopted_it() {
-    let mut cast = leader();
-    let live = cast.session("live", 301);
-    (live.process.session, live.process.parent) = (200, Pid::new(1));
-    cast.attach_last();
-    let play = cast.begin();
+    let play = leader_beside_a_live_worker(leader(), 1);
     assert!(play.kernel.is_alive(301) && !play.kernel.is_alive(201));
 }
 
