@@ -440,7 +440,9 @@ impl World {
         }
         self.procs.clear();
         self.toils.clear();
-        self.killed.extend(0..self.disks.len());
+        for disk in 0..self.disks.len() {
+            self.kill(disk);
+        }
         self.boots += 1;
         self.booted_at = self.now;
         self.slept = 0;

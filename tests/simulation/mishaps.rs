@@ -12,7 +12,7 @@ impl World {
         }
         let now = self.now;
         match mishap {
-            Mishap::Killed(0) => self.killed.push(disk),
+            Mishap::Killed(0) => self.kill(disk),
             Mishap::Killed(calls) => self.grips[disk].fuse = Some(calls),
             Mishap::LosesState => self.disks[disk].lose(),
             Mishap::LedgerTorn => self.disks[disk].tear_ledger(),
@@ -37,6 +37,12 @@ impl World {
                 self.end_draining(index);
             }
         }
+    }
+
+    /// A run that is under way ends here, also in the middle of a call: nothing that it does from here on has any effect.
+    pub(crate) fn kill(&mut self, disk: usize) {
+        self.grips[disk].dead = true;
+        self.killed.push(disk);
     }
 
     /// No more faults: gateways are up and tell the truth, disks have room, nobody is killed.
