@@ -42,7 +42,7 @@ pub(crate) struct Disk {
     pub(crate) spared: BTreeMap<u64, u64>,
     /// When the gateway's clocks started at the latest, as the remembered looks saw them, by serial number.
     pub(crate) starts: BTreeMap<u64, u64>,
-    /// When the last look asked for the tables.
+    /// When the tables of the last look were written.
     pub(crate) looked: Option<u64>,
     /// Stopped until then.
     pub(crate) frozen_until: u64,

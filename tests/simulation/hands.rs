@@ -42,6 +42,8 @@ pub(crate) struct Grip {
     pub(crate) begun: BTreeSet<Serial>,
     /// When it last asked for a table.
     pub(crate) asked: u64,
+    /// When the gateways wrote the tables of its look: a run that is stopped after it began to ask gets what they write once it goes on.
+    pub(crate) written: u64,
     /// What it saw of the sessions, by gateway and id.
     pub(crate) seen: Vec<((usize, String), Seen)>,
     /// When the gateway's clocks started at the latest, by what the looks that it remembers had seen; by serial number.

@@ -191,7 +191,7 @@ impl Sim {
                 let asked: Vec<usize> =
                     (0..run.tables.len()).filter(|index| is_asked(&run.tables[*index])).collect();
                 let mut world = self.world.borrow_mut();
-                world.grips[disk].asked = world.now;
+                (world.grips[disk].asked, world.grips[disk].written) = (world.now, world.now);
                 world.grips[disk].seen.clear();
                 drop(world);
                 run.missing = asked.len();
@@ -224,7 +224,8 @@ impl Sim {
     }
 
     fn ask(&mut self, disk: usize, number: u64, index: usize) {
-        let world = self.world.borrow();
+        let mut world = self.world.borrow_mut();
+        world.grips[disk].written = world.now;
         let hangs = world.gateways[index].hangs_until;
         let answer = match world.table_fault(index) {
             _ if hangs > world.now + TABLE_TIMEOUT => None,

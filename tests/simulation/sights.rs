@@ -30,7 +30,7 @@ impl World {
             }
         }
         let blind = self.blind(disk);
-        self.disks[disk].looked = Some(self.grips[disk].asked);
+        self.disks[disk].looked = Some(self.grips[disk].written);
         for start in self.grips[disk].starts.values_mut() {
             *start += blind;
         }
@@ -66,7 +66,7 @@ impl World {
         else {
             return 0;
         };
-        let gap = self.grips[disk].asked.saturating_sub(looked);
+        let gap = self.grips[disk].written.saturating_sub(looked);
         gap.saturating_sub(2 * rhythm.every + 2 * rhythm.every.max(super::run::TABLE_TIMEOUT))
     }
 
