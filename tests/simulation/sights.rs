@@ -41,6 +41,7 @@ impl World {
         for (_, row) in rows.iter().filter(|((index, _), _)| seen.gateways[*index].table.current().is_some())
         {
             let start = if row.is_orphan { row.at.saturating_sub(row.claim) } else { row.at };
+            let start = self.without_stop(disk, start);
             let known = next.entry(row.serial).or_insert(start);
             *known = start.max(*known);
         }
@@ -68,6 +69,19 @@ impl World {
         };
         let gap = self.grips[disk].written.saturating_sub(looked);
         gap.saturating_sub(2 * rhythm.every + 2 * rhythm.every.max(super::run::TABLE_TIMEOUT))
+    }
+
+    /// The start of a gateway's clock, later by what doesn't count of a look that was stopped between its question and the tables: all but
+    /// what one look in time would have shown.
+    fn without_stop(&self, disk: usize, start: u64) -> u64 {
+        let (rhythm, grip) = (self.setup.reapers[disk], &self.grips[disk]);
+        let allowed = rhythm.every.max(super::run::TABLE_TIMEOUT);
+        let stop = grip.written - grip.asked;
+        if !rhythm.watches || !grip.is_continued || stop <= 2 * allowed {
+            return start;
+        }
+        // What started during the stop is later by no more than the part that it was there for.
+        (start + stop - allowed).min(start.max(grip.written - allowed))
     }
 
     /// A refused close is fresh evidence.
