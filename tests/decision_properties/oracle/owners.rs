@@ -41,15 +41,17 @@ impl<'a> Oracle<'a> {
         is_considered.then(|| self.owner_of(process))
     }
 
-    fn owner_of(&self, process: &'a Process) -> Owner {
+    pub(super) fn owner_of(&self, process: &'a Process) -> Owner {
         let own = self.rows_of_its_own(process);
         if !own.is_empty() {
             return Owner::Rows(own);
         }
         let superseded = self.is_superseded(process).then(|| self.superseded(process));
-        if let Some(NOT_TRUSTED | Owner::Nobody(_)) = superseded {
-            return superseded.expect("it is one");
-        }
+        let superseded = match superseded {
+            Some(Ok(owner)) => return owner,
+            Some(Err(doubt)) => Some(doubt),
+            None => None,
+        };
         let line = self.line_below_the_gateway(process);
         let above = line.into_iter().find(|above| {
             self.count().any(|gateway| self.is_worker(gateway, above))
@@ -149,7 +151,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// A row may name any process: what is never a worker, and what a gateway is below, owns nothing that is below it.
-    fn may_be_a_worker(&self, process: &'a Process) -> bool {
+    pub(super) fn may_be_a_worker(&self, process: &'a Process) -> bool {
         let pid = process.identity.pid;
         let is_above = |gateway: ProcessIdentity| {
             self.find(gateway.pid).is_some_and(|gateway| self.line(gateway).contains(&pid))
@@ -182,25 +184,26 @@ impl<'a> Oracle<'a> {
         named.and_then(|named| self.find(named)).is_some_and(is_younger)
     }
 
-    fn superseded(&self, process: &'a Process) -> Owner {
+    /// `Err`: that, unless something above it says more.
+    fn superseded(&self, process: &'a Process) -> Result<Owner, Owner> {
         let place = self.place(process);
         let may_still_have_it =
             |gateway: &usize| !self.is_to_be_trusted(*gateway) && !self.is_excused(*gateway, process);
         if self.may_have_started(process, place).iter().any(may_still_have_it) {
-            return NOT_TRUSTED;
+            return Ok(NOT_TRUSTED);
         }
         if self.is_of_a_former_gateway(process, place) {
-            return UNKNOWN;
+            return Ok(UNKNOWN);
         }
         match place {
             Place::Child(gateway)
                 if self.is_of_an_earlier_run(gateway, process) && self.table(gateway).is_none() =>
             {
-                Owner::Nobody(OrphanKind::ParentlessWorker)
+                Ok(Owner::Nobody(OrphanKind::ParentlessWorker))
             }
-            Place::Child(_) => Owner::Nobody(OrphanKind::SupersededWorker),
-            Place::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
-            Place::Below(_) | Place::BelowFormer(_) | Place::Unclear => UNKNOWN,
+            Place::Child(_) => Ok(Owner::Nobody(OrphanKind::SupersededWorker)),
+            Place::Lost => Ok(Owner::Nobody(OrphanKind::ParentlessWorker)),
+            Place::Below(_) | Place::BelowFormer(_) | Place::Unclear => Err(UNKNOWN),
         }
     }
 
@@ -341,7 +344,7 @@ impl<'a> Oracle<'a> {
     // Where it stands.
 
     /// The processes above it, the nearest first, down from its gateway.
-    fn line_below_the_gateway(&self, process: &Process) -> Vec<&'a Process> {
+    pub(super) fn line_below_the_gateway(&self, process: &Process) -> Vec<&'a Process> {
         let line = self.line(process).into_iter().filter_map(|pid| self.0.world.seen.processes.get(pid));
         let below = line.take_while(|above| self.gateways_at(above.identity.pid).is_empty());
         below.filter(|above| !above.zombie).collect()

@@ -173,19 +173,20 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// Between it and its gateway is a worker with its key that is another row's, or more rows' than this one.
+    /// Between it and its gateway is a worker with its key, no younger, that is another row's, or more rows' than this one.
     fn is_below_a_worker_of_others(&self, row: RowId, process: &'a Process) -> bool {
         let key = self.key(row.0, process);
         let line = self.line(process).into_iter().take_while(|pid| self.gateways_at(*pid).is_empty());
         let mut above = line.filter_map(|pid| self.find(pid));
         above.any(|above| {
             let is_anothers = matches!(self.owner(above), Some(Owner::Rows(rows)) if rows != [row]);
-            is_anothers && self.is_worker(row.0, above) && self.key(row.0, above) == key
+            let may_be_copied = above.identity.start_ticks <= process.identity.start_ticks;
+            is_anothers && may_be_copied && self.is_worker(row.0, above) && self.key(row.0, above) == key
         })
     }
 
     /// What is ended with a session. `Err`: the row is kept as protected.
-    fn goes(&self, row: RowId) -> Result<Vec<Pid>, ()> {
+    pub(super) fn goes(&self, row: RowId) -> Result<Vec<Pid>, ()> {
         if self.is_elsewhere(row.0) {
             return Ok(Vec::new());
         }
