@@ -109,10 +109,10 @@ impl World<'_> {
             Some(AdoptionSign::UnderFirst | AdoptionSign::LeaderlessSession) if self.all_gateways_known() => {
                 Position::Lost
             }
-            Some(_) => Position::Unclear(format!(
+            _ if !self.all_gateways_known() => Position::Unclear(format!(
                 "its parent {pid} ({name}) may be a gateway: one of the configured gateways has no known process"
             )),
-            None => Position::Unclear(format!(
+            _ => Position::Unclear(format!(
                 "its parent {pid} ({name}) is there and may be its gateway; it is no [[gateway]] of the configuration"
             )),
         }
