@@ -94,7 +94,7 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, paused: Option<&st
         TableState::Ok => {
             let _ = write!(text, "{}", count(sessions, "session"));
             if others > 0 {
-                let _ = write!(text, ", {} of none", count(others, "worker"));
+                let _ = write!(text, ", {}", count(others, "other worker"));
             }
             if let Some(why) = &gateway.error {
                 let _ = write!(
