@@ -19,7 +19,7 @@ pub enum Subject {
         /// The worker as the table names it or the key finds it.
         worker: Option<Pid>,
     },
-    /// A worker that belongs to no listed session.
+    /// A worker that is judged with no listed session.
     Worker {
         /// What its argv says of its session.
         key: Option<WorkerKey>,

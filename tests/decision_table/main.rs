@@ -9,6 +9,7 @@
 mod world;
 
 mod another_look;
+mod apart;
 mod claims;
 mod families;
 mod fields;

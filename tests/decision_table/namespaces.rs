@@ -58,11 +58,9 @@ fn of_a_gateway_in_another_pid_namespace_nothing_is_signalled_and_that_is_said()
     world.rows([detached("a")]).look();
     let looked = world.look_after(60);
     assert_eq!(looked.goes_along("a"), None);
-    assert_eq!(
-        looked.fate_of_worker(200),
-        "not judged",
-        "the session is closed by its gateway, and the worker with it"
-    );
+    let left =
+        format!("unknown state: it is of session \"a\" of gateway gw, but isn't judged with it: {why}");
+    assert_eq!(looked.why_worker(200), left, "the session is closed by its gateway, and the worker with it");
     assert_eq!(looked.why_worker(201), format!("its gateway's table can't be trusted: {why}"));
     assert_eq!(looked.0.gateways[0].contradiction.as_deref(), Some(why));
 }

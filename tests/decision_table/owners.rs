@@ -87,7 +87,7 @@ fn a_copy_of_a_live_sessions_worker_is_not_ended_with_another_session_of_the_key
     let looked = world.look_after(3_600);
     assert_eq!(looked.warrant("a").worker().map(|it| it.pid.get()), Some(201));
     assert_eq!(looked.warrant("a").remnants(), []);
-    assert_eq!(world.rows([rotated]).fate_of_worker(202), OWNED);
+    assert!(world.rows([rotated]).is_of_a_session(202));
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn a_copy_of_the_worker_that_one_row_names_is_not_superseded_by_the_worker_of_an
     }
     let rotated = with_key(with_worker(attached("b"), 200), "new-key");
     let resumed = with_worker(attached("a"), 202);
-    assert_eq!(world.rows([resumed, rotated]).fate_of_worker(201), OWNED);
+    assert!(world.rows([resumed, rotated]).is_of_a_session(201));
 }
 
 #[test]
@@ -107,11 +107,11 @@ fn only_a_worker_that_may_be_ended_as_the_rows_supersedes_another() {
     world.worker(200, "a", 100);
     let row = || with_worker(attached("a"), 201);
     world.process(201, 80, "python3 -m worker");
-    assert_eq!(world.clone().rows([row()]).fate_of_worker(200), OWNED, "it is another process's child");
+    assert!(world.clone().rows([row()]).is_of_a_session(200), "it is another process's child");
     world.worker(201, "a", 100).kernel = true;
-    assert_eq!(world.clone().rows([row()]).fate_of_worker(200), OWNED, "it is a kernel thread");
+    assert!(world.clone().rows([row()]).is_of_a_session(200), "it is a kernel thread");
     world.worker(201, "a", 100).uid = 0;
-    assert_eq!(world.clone().rows([row()]).fate_of_worker(200), OWNED, "it is another user's");
+    assert!(world.clone().rows([row()]).is_of_a_session(200), "it is another user's");
 }
 
 #[test]
@@ -151,7 +151,8 @@ fn of_two_rows_with_one_key_that_name_an_absent_process_and_a_kernel_thread_one_
     let looked = world.look_after(60);
     assert_eq!(looked.goes_along("a"), None, "200 may be the worker of either");
     assert_eq!(looked.why("b"), "protected: process 201 is a kernel thread");
-    assert_eq!((looked.fate_of_worker(200), looked.fate_of_worker(201)), (OWNED.into(), OWNED.into()));
+    assert!(looked.is_of_a_session(200));
+    assert_eq!(looked.fate_of_worker(201), OWNED, "it is told of with the row that names it");
 }
 
 /// It is told so by nothing but its age, so that has to be certain.
@@ -194,12 +195,8 @@ fn a_worker_that_carries_a_listed_key_is_that_sessions_whatever_its_parent_is_an
     for (raw, parent) in [(200, 100), (200, 1), (200, 60), (200, 80), (200, 150), (99, 1), (99, 60)] {
         let mut world = world.clone();
         world.worker(raw, "a", parent);
-        assert_eq!(world.rows([attached("a")]).fate_of_worker(raw), OWNED, "{raw} under {parent}");
-        assert_eq!(
-            world.rows([without_worker(attached("a"))]).fate_of_worker(raw),
-            OWNED,
-            "{raw} under {parent}"
-        );
+        assert!(world.rows([attached("a")]).is_of_a_session(raw), "{raw} under {parent}");
+        assert!(world.rows([without_worker(attached("a"))]).is_of_a_session(raw), "{raw} under {parent}");
     }
 }
 
@@ -209,9 +206,9 @@ fn a_worker_that_carries_a_key_of_another_gateways_table_is_that_sessions() {
     world.gateway("other", 110);
     world.worker(200, "a", 1);
     world.table("other").sessions = vec![attached("a")];
-    assert_eq!(world.fate_of_worker(200), OWNED);
+    assert!(world.is_of_a_session(200));
     for change in [World::unreachable, World::refused] {
-        assert_eq!(change(&mut world.clone(), "gw").fate_of_worker(200), OWNED);
+        assert!(change(&mut world.clone(), "gw").is_of_a_session(200));
     }
 }
 
@@ -620,7 +617,7 @@ fn a_gateway_that_listed_it_at_the_last_look_may_have_started_it_wherever_it_sta
         world.gateway("other", 110);
         world.worker(200, "x", 100);
         world.table("other").sessions = vec![attached("x")];
-        assert_eq!(world.fate_of_worker(200), OWNED);
+        assert!(world.is_of_a_session(200));
         world.worker(200, "x", parent);
         assert_eq!(world.refused("other").look_after(60).fate_of_worker(200), NOT_TRUSTED, "under {parent}");
         assert_eq!(

@@ -159,7 +159,7 @@ fn while_the_worker_lives_and_may_be_one_of_two_sessions_the_rest_is_wanted() {
     let mut world = interrupted();
     world.worker(200, "a", 100);
     world.rows([attached("a"), Session { key: Told::Known("a".into()), ..attached("b") }]);
-    assert_eq!(world.fate_of_worker(200), "not judged");
+    assert!(world.is_of_a_session(200));
     assert!(world.ledger.unfinished.is_empty());
 }
 

@@ -286,6 +286,11 @@ impl World {
     pub(crate) fn fate_of_worker(&mut self, raw: u32) -> String {
         self.look().fate_of_worker(raw)
     }
+
+    /// One run, and whether a worker is a session's.
+    pub(crate) fn is_of_a_session(&mut self, raw: u32) -> bool {
+        self.look().is_of_a_session(raw)
+    }
 }
 
 /// What one run decided.
@@ -315,6 +320,11 @@ impl Looked {
 
     pub(crate) fn fate_of_worker(&self, raw: u32) -> String {
         told(self.of_worker(raw))
+    }
+
+    /// Whether a worker is a session's: judged with it; or kept, because it wouldn't be ended with it.
+    pub(crate) fn is_of_a_session(&self, raw: u32) -> bool {
+        self.of_worker(raw).is_none() || self.why_worker(raw).contains(": it is of session ")
     }
 
     /// Why a session is kept, in the words of the report.

@@ -1,10 +1,12 @@
-//! What a row's claim on processes is worth: which of the processes that it owns may be ended with its session.
+//! What a row's claim on processes is worth: which of the processes that it owns may be ended with its session, and why the others may not.
+
+use std::collections::{HashMap, HashSet};
 
 use super::doubts;
 use super::named::by_pid;
-use super::owners::{Owner, Owners};
+use super::owners::{self, Owner, Owners};
 use super::position::Position;
-use super::world::{Gateway, RowId, World};
+use super::world::{RowId, World};
 use crate::domain::ids::Pid;
 use crate::domain::process::Process;
 use crate::domain::table::Told;
@@ -45,83 +47,186 @@ impl<'a> Claim<'a> {
     }
 }
 
+/// The claims of all rows.
+pub(super) struct Claims<'a> {
+    /// By gateway and row.
+    all: Vec<Vec<Claim<'a>>>,
+    /// What sessions own and would be left behind by them, with the reason.
+    apart: HashMap<Pid, String>,
+}
+
+impl<'a> Claims<'a> {
+    pub(super) fn new(world: &World<'a>, owners: &Owners<'a>) -> Self {
+        let mut all = Vec::with_capacity(world.gateways.len());
+        let mut distrusted = HashMap::new();
+        for (gateway, it) in world.gateways.iter().enumerate() {
+            let claims = (0..it.rows.len()).map(|row| {
+                let row = RowId { gateway, row };
+                let (claim, distrust) = of(world, owners, row);
+                distrusted.extend(distrust.map(|why| (row, why)));
+                claim
+            });
+            all.push(claims.collect());
+        }
+        let mut claims = Self { all, apart: HashMap::new() };
+        let along = claims.all.iter().flatten();
+        let along = along.flat_map(|claim| claim.worker().into_iter().chain(claim.others()));
+        let along: HashSet<Pid> = along.map(|process| process.identity.pid).collect();
+        let apart = owners.of_sessions().filter(|(pid, _)| !along.contains(pid)).filter_map(|(pid, rows)| {
+            let process = world.alive(pid).filter(|it| !is_told_with_session(world, owners, it))?;
+            let left_behind = |row: &RowId| {
+                let why = match claims.of(*row) {
+                    Claim::Untouchable(protection) => Some(protection.to_string()),
+                    Claim::CloseOnly | Claim::Processes { .. } => distrusted.get(row).cloned(),
+                };
+                let why = why.or_else(|| why_not_along(world, owners, *row, process))?;
+                Some(format!("it is of {}, but isn't judged with it: {why}", name(world, *row)))
+            };
+            Some((pid, rows.iter().find_map(left_behind)?))
+        });
+        claims.apart = apart.collect();
+        claims
+    }
+
+    /// The claim of a row.
+    pub(super) fn of(&self, row: RowId) -> &Claim<'a> {
+        &self.all[row.gateway][row.row]
+    }
+
+    /// Why this process, which sessions own, wouldn't be ended with any of them. `None`: it is judged with one.
+    pub(super) fn apart(&self, pid: Pid) -> Option<&str> {
+        self.apart.get(&pid).map(String::as_str)
+    }
+}
+
+/// A row names it; or it is in the tree of another process of the same owner, and judged as that is.
+fn is_told_with_session(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> bool {
+    let pid = process.identity.pid;
+    let above = world.ancestors(process).map(|above| above.identity.pid);
+    let mut above = above.take_while(|above| world.gateways_at(*above).is_empty());
+    let is_of_them = |above| owners::is_worker(world, above) && owners.of(above) == owners.of(pid);
+    !world.rows_naming(pid).is_empty() || above.any(is_of_them)
+}
+
+fn name(world: &World<'_>, row: RowId) -> String {
+    format!(
+        "session {:?} of gateway {}",
+        world.session(row).id.as_str(),
+        world.gateways[row.gateway].seen.name
+    )
+}
+
 fn is_of_row_alone(owners: &Owners<'_>, row: RowId, pid: Pid) -> bool {
     matches!(owners.of(pid), Some(Owner::Sessions(rows)) if rows.as_slice() == [row])
 }
 
-/// What a row claims.
-pub(super) fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> Claim<'a> {
+/// What a row claims; and why none of what it doesn't name is taken for its own, if so.
+fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Option<String>) {
     let gateway = &world.gateways[row.gateway];
     if gateway.is_elsewhere {
-        return Claim::CloseOnly;
+        return (Claim::CloseOnly, gateway.contradiction.clone());
     }
     let named = match world.session(row).worker {
         Told::Known(pid) => pid,
         Told::Absent => None,
-        Told::NotUnderstood(_) => return Claim::CloseOnly,
+        Told::NotUnderstood(_) => {
+            return (Claim::CloseOnly, Some("what is said of its worker isn't understood".into()));
+        }
     };
     let worker = match named.map(|pid| by_pid(world, row, pid)) {
-        Some(Err(protection)) => return Claim::Untouchable(protection),
+        Some(Err(protection)) => return (Claim::Untouchable(protection), None),
         Some(Ok(worker)) => worker,
         None => None,
     };
     // The worker of a shell that the row names may carry the key of another gateway's row.
     let worker = worker.filter(|worker| is_of_row_alone(owners, row, worker.identity.pid));
     let foreign = |process: &&Process| owners.foreign_below(process.identity.pid);
-    // Several carry its key, and it names none of them: where another row's worker isn't known, one of them may be that one's.
-    let is_ambiguous = named.is_none()
-        && owners.processes_of(row).nth(1).is_some()
-        && world.row_without_worker(row.gateway).is_some();
-    // Where the worker that it names isn't trusted, what carries its key isn't either: one of the two is not its own.
+    let distrust = distrust_of_keys(world, owners, row, named, worker);
     let by_key = |process: &&Process| {
         let pid = Some(process.identity.pid);
         pid != named
             && pid != worker.map(|worker| worker.identity.pid)
-            && !is_ambiguous
-            && may_go(world, gateway, row, owners, process)
+            && distrust.is_none()
+            && why_not_along(world, owners, row, process).is_none()
     };
-    let others: Vec<&Process> = match (named, worker) {
-        (Some(_), None) if named.is_some_and(|pid| world.alive(pid).is_some()) => Vec::new(),
-        _ => owners.processes_of(row).filter(by_key).collect(),
-    };
+    let others: Vec<&Process> = owners.processes_of(row).filter(by_key).collect();
     // Also where it would only be closed: its gateway ends the worker with whatever is below it.
     let below =
         worker.into_iter().chain(named.and_then(|pid| world.alive(pid))).chain(others.iter().copied());
     if let Some(protection) = below.collect::<Vec<_>>().iter().find_map(foreign) {
-        return Claim::Untouchable(protection);
+        return (Claim::Untouchable(protection), None);
     }
     let mut all: Vec<&Process> = worker.into_iter().chain(others).collect();
     if all.is_empty() {
-        return Claim::CloseOnly;
+        return (Claim::CloseOnly, distrust);
     }
     let looks_like_one = all.iter().position(|process| gateway.takes(process.identity.pid));
     let worker = looks_like_one.map(|at| all.remove(at));
-    Claim::Processes { worker, others: all }
+    (Claim::Processes { worker, others: all }, distrust)
 }
 
-/// Whether a process that carries the row's key may be ended with its session. The same key twice is no proof of anything (Hermes 0.13: two
-/// live sessions may carry one key), and another gateway may serve a session of the same key: it has to be below this gateway, or to have
-/// lost the one that it had, and no gateway of which no table tells may want it.
-fn may_go(
+/// Why nothing that carries the row's key is ended with its session.
+fn distrust_of_keys(
     world: &World<'_>,
-    gateway: &Gateway<'_>,
-    row: RowId,
     owners: &Owners<'_>,
-    process: &Process,
-) -> bool {
+    row: RowId,
+    named: Option<Pid>,
+    worker: Option<&Process>,
+) -> Option<String> {
+    match (named, worker) {
+        // One of the two is not its own.
+        (Some(named), None) => world
+            .alive(named)
+            .map(|_| format!("its row names process {named}, and nothing proves that this is its worker")),
+        (Some(_), Some(_)) => None,
+        // Several carry its key, and it names none of them: where another row's worker isn't known, one of them may be that one's.
+        (None, _) => {
+            let other = world.row_without_worker(row.gateway)?;
+            owners.processes_of(row).nth(1).map(|_| {
+                format!(
+                    "it isn't the only one, and one of them may be the worker of session {:?}, which isn't known",
+                    other.id.as_str()
+                )
+            })
+        }
+    }
+}
+
+/// Why a process that carries the row's key isn't ended with its session. The same key twice is no proof of anything (Hermes 0.13: two live
+/// sessions may carry one key), and another gateway may serve a session of the same key: it has to be below this gateway, or to have lost the
+/// one that it had, and no gateway of which no table tells may want it.
+fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &Process) -> Option<String> {
+    let gateway = &world.gateways[row.gateway];
     let pid = process.identity.pid;
-    let owned_alone = is_of_row_alone(owners, row, pid);
+    if let Some(Owner::Sessions(rows)) = owners.of(pid)
+        && let Some(other) = rows.as_slice().iter().find(|other| **other != row)
+    {
+        return Some(format!("it may be of {} as well", name(world, *other)));
+    }
     let is_marked = world.rows_marked(pid) == [row];
-    let says_so = is_marked || gateway.takes(pid) && gateway.key_of(pid) == world.session(row).worker_key();
-    let is_here = || match owners.position_of(pid) {
-        Position::Child(at) | Position::Below(at) => *at == row.gateway,
-        Position::Lost => is_marked || !doubts::may_be_of_another(world, row.gateway, process),
-        Position::BelowFormer(_) | Position::Unclear(_) => false,
-    };
-    owned_alone
-        && says_so
-        && gateway.can_check()
-        && !gateway.has_obscure_row()
-        && gateway.limits.protects(process).is_none()
-        && is_here()
+    let key = gateway.key_of(pid);
+    let carries_its_key = || key.is_some() && key == world.session(row).worker_key();
+    if !is_marked && !carries_its_key() {
+        return Some("it carries another key".into());
+    }
+    if let Some(why) = gateway.why_no_check() {
+        return Some(why.into());
+    }
+    if gateway.has_obscure_row() {
+        return Some("the worker of another row isn't understood, and may be this".into());
+    }
+    if let Some(protection) = gateway.limits.protects(process) {
+        return Some(protection.to_string());
+    }
+    match owners.position_of(pid) {
+        Position::Child(at) | Position::Below(at) => {
+            (*at != row.gateway).then(|| format!("it is below gateway {}", world.gateways[*at].seen.name))
+        }
+        Position::Lost => (!is_marked && doubts::may_be_of_another(world, row.gateway, process))
+            .then(|| "it may be of a gateway that gives no table".into()),
+        Position::BelowFormer(former) => {
+            Some(format!("it is below process {}, which a gateway had before", former.pid))
+        }
+        Position::Unclear(why) => Some(why.clone()),
+    }
 }

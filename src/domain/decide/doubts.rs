@@ -1,5 +1,6 @@
 //! Why a worker that no table names may be wanted all the same.
 
+use super::gateway::SHARES_PROCESS;
 use super::position::Position;
 use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::policy::Workers;
@@ -153,8 +154,7 @@ pub(super) fn of(world: &World<'_>, index: usize, process: &Process) -> Option<K
                 return Some(Keep::TableNotTrusted(why.as_str().into()));
             }
             if gateway.shares_process {
-                let why = "another gateway of the configuration has the same process";
-                return Some(Keep::TableNotTrusted(why.into()));
+                return Some(Keep::TableNotTrusted(SHARES_PROCESS.into()));
             }
             let row = world.row_without_worker(index).filter(|_| !is_older)?;
             Some(Keep::UnknownState(

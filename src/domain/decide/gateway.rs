@@ -10,6 +10,9 @@ use crate::domain::process::{PidNamespace, Process, ProcessIdentity, ProcessView
 use crate::domain::table::{Answer, Session, TableView, Told};
 use crate::domain::warrant::Limits;
 
+/// Why a table's word on processes isn't taken.
+pub(super) const SHARES_PROCESS: &str = "another gateway of the configuration has the same process";
+
 /// What a gateway's table is worth in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing<'a> {
@@ -125,7 +128,16 @@ impl<'a> Gateway<'a> {
 
     /// Whether what the table says of processes can be checked: its gateway's own is found, and is no other gateway's.
     pub(super) fn can_check(&self) -> bool {
-        self.process.is_some() && self.contradiction.is_none() && !self.shares_process
+        self.why_no_check().is_none()
+    }
+
+    /// Why what the table says of processes can't be checked.
+    pub(super) fn why_no_check(&self) -> Option<&str> {
+        match (self.process, &self.contradiction) {
+            (None, _) => Some("its gateway's process isn't known"),
+            (Some(_), Some(why)) => Some(why),
+            (Some(_), None) => self.shares_process.then_some(SHARES_PROCESS),
+        }
     }
 
     /// A row's worker or key is not understood: its worker may be any.

@@ -7,9 +7,8 @@
 
 use std::time::Duration;
 
-use super::claims::{self, Claim};
+use super::claims::{Claim, Claims};
 use super::clock;
-use super::owners::Owners;
 use super::quota;
 use super::world::{Gateway, RowId, World};
 use crate::domain::activity::Account;
@@ -69,7 +68,7 @@ fn outside<'a>(gateway: &Gateway<'a>) -> Option<&'a Outside> {
 /// The idle workers of listed sessions, besides what was found of the sessions themselves.
 pub(super) fn judge(
     world: &World<'_>,
-    owners: &Owners<'_>,
+    claims: &Claims<'_>,
     index: usize,
     sessions: &[Judged],
     remembered: &mut GatewayMemory,
@@ -81,20 +80,20 @@ pub(super) fn judge(
     let staying = rows.filter(|(_, found)| !matches!(found.verdict, Verdict::Reap { .. }));
     let idle = staying.filter(|((_, session), _)| is_idle(session));
     idle.filter_map(|((row, _), _)| {
-        judge_one(world, owners, RowId { gateway: index, row }, grace, remembered)
+        judge_one(world, claims, RowId { gateway: index, row }, grace, remembered)
     })
     .collect()
 }
 
 fn judge_one(
     world: &World<'_>,
-    owners: &Owners<'_>,
+    claims: &Claims<'_>,
     row: RowId,
     grace: Duration,
     remembered: &mut GatewayMemory,
 ) -> Option<Judged> {
     let gateway = &world.gateways[row.gateway];
-    let Claim::Processes { worker: Some(worker), .. } = claims::of(world, owners, row) else { return None };
+    let Claim::Processes { worker: Some(worker), .. } = claims.of(row) else { return None };
     // Only the one that the row itself names, and that carries its key: a copy may be another's.
     if world.session(row).named_worker() != Some(worker.identity.pid) {
         return None;

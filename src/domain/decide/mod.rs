@@ -4,7 +4,7 @@
 //! ```text
 //! owners:  process -> sessions | none (which kind of orphan) | doubt (why)      one pass over all tables, processes and memory
 //! session: first of [attached, mid-turn, waiting, starting, held, unknown field, protected, orphan]
-//! worker:  first of [owned, protected, doubt, orphan]; with the word of an operator also of [idle, unattended]
+//! worker:  first of [judged with its session, protected, doubt, orphan]; with the word of an operator also of [idle, unattended]
 //! ```
 //!
 //! Not knowing never ends anything: a table that isn't current, a field that isn't understood, a process that isn't in view or a parent that
@@ -30,6 +30,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use claims::Claims;
 use families::Families;
 pub use idle::WORKER_BUSY;
 use owners::{Owner, Owners};
@@ -184,6 +185,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
     let memory = &memory.without(seen.unobserved, now);
     let world = World::new(seen, memory, rules, now);
     let owners = Owners::new(&world);
+    let claims = Claims::new(&world, &owners);
     let families = Families::new(&world, &owners);
     let mut ledger =
         Ledger { boot: Some(seen.boot.clone()), whole_look: memory.whole_look, ..Ledger::default() };
@@ -205,14 +207,14 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         let unfinished = memory.unfinished.iter().filter(|begun| begun.gateway == *name);
         let unfinished = remnants::left(&world, &owners, &families, index, unfinished);
         let elsewhere = remnants::members(&unfinished);
-        let mut found = sessions::judge(&world, &owners, &families, index, &mut remembered);
-        let workers = workers::judge(&world, &owners, &families, index, &elsewhere, &mut remembered);
-        let idle = idle::judge(&world, &owners, index, &found, &mut remembered);
+        let mut found = sessions::judge(&world, &claims, &families, index, &mut remembered);
+        let workers = workers::judge(&world, &owners, &claims, &families, index, &elsewhere, &mut remembered);
+        let idle = idle::judge(&world, &claims, index, &found, &mut remembered);
         found.extend(workers.into_iter().chain(idle));
         let elsewhere = remnants::members_of_gone(&world, &unfinished);
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
-        ledger.unfinished.extend(remnants::judge(&world, &owners, index, unfinished, &mut found));
+        ledger.unfinished.extend(remnants::judge(&world, &owners, &claims, index, unfinished, &mut found));
         quota::defer(gateway.rules.policy.max_reaps, &mut found);
         gateways.push(GatewayPlan {
             name: name.clone(),

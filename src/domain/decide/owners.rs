@@ -350,7 +350,7 @@ fn by_ancestor(
 }
 
 /// A row may name any process. What is never a worker (init, the reaper's ancestors, what is above a gateway) owns nothing that is below it.
-fn is_worker(world: &World<'_>, pid: Pid) -> bool {
+pub(super) fn is_worker(world: &World<'_>, pid: Pid) -> bool {
     let is_above = |gateway: &Gateway<'_>| {
         let process = gateway.process.and_then(|process| world.alive(process.pid));
         process.is_some_and(|process| world.ancestors(process).any(|ancestor| ancestor.identity.pid == pid))

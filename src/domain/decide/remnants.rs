@@ -4,6 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
+use super::claims::Claims;
 use super::families::Families;
 use super::owners::{Owner, Owners};
 use super::position::Position;
@@ -82,6 +83,7 @@ fn is_left(
 pub(super) fn judge(
     world: &World<'_>,
     owners: &Owners<'_>,
+    claims: &Claims<'_>,
     index: usize,
     left: Vec<Unfinished>,
     found: &mut Vec<Judged>,
@@ -89,7 +91,7 @@ pub(super) fn judge(
     if left.is_empty() {
         return left;
     }
-    let places = Places::new(found);
+    let places = Places::new(found, claims);
     left.into_iter().filter(|left| goes_on(world, owners, index, left, &places, found)).collect()
 }
 
@@ -100,10 +102,12 @@ struct Places {
 }
 
 impl Places {
-    fn new(found: &[Judged]) -> Self {
+    fn new(found: &[Judged], claims: &Claims<'_>) -> Self {
         let mut places = Self { workers: HashMap::new(), sessions: HashMap::new() };
+        // What is a session's, and only listed, is no place for anything.
+        let is_place = |pid: &Pid| claims.apart(*pid).is_none();
         for (index, found) in found.iter().enumerate() {
-            if let Some(pid) = found.subject.worker_pid() {
+            if let Some(pid) = found.subject.worker_pid().filter(is_place) {
                 places.workers.insert(pid, index);
             }
             if let Subject::Session { id, .. } = &found.subject {

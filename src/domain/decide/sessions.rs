@@ -1,10 +1,9 @@
 //! Sessions: `detached-session` if and only if the row says detached, idle and not held, everything in it is understood, and nothing that
 //! belongs to it is what may never be signalled.
 
-use super::claims::{self, Claim};
+use super::claims::{Claim, Claims};
 use super::clock;
 use super::families::Families;
-use super::owners::Owners;
 use super::quota;
 use super::world::{Gateway, RowId, World};
 use crate::domain::ids::SessionId;
@@ -16,7 +15,7 @@ use crate::domain::warrant::{CloseOrder, Warrant};
 
 pub(super) fn judge(
     world: &World<'_>,
-    owners: &Owners<'_>,
+    claims: &Claims<'_>,
     families: &Families<'_, '_>,
     index: usize,
     remembered: &mut GatewayMemory,
@@ -33,7 +32,7 @@ pub(super) fn judge(
         let session = world.session(row);
         let closes = remembered.closes.get(&session.id).copied();
         let key = session.key.known().filter(|key| key.as_str() != session.id.as_str());
-        let judged = judge_one(world, owners, families, row, remembered);
+        let judged = judge_one(world, claims, families, row, remembered);
         let key = key.map(|key| key.as_str().into());
         let about = about(gateway, session);
         Judged { key, about, closes_without_effect: closes.unwrap_or_default(), ..judged }
@@ -50,21 +49,21 @@ fn judge_listed(id: &SessionId) -> Judged {
 
 fn judge_one(
     world: &World<'_>,
-    owners: &Owners<'_>,
+    claims: &Claims<'_>,
     families: &Families<'_, '_>,
     row: RowId,
     remembered: &mut GatewayMemory,
 ) -> Judged {
     let gateway = &world.gateways[row.gateway];
     let session = world.session(row);
-    let claim = claims::of(world, owners, row);
+    let claim = claims.of(row);
     let worker = claim.worker();
     let subject = Subject::Session {
         id: session.id.clone(),
         worker: worker.map(|process| process.identity.pid).or_else(|| session.named_worker()),
     };
     let rss_bytes = worker.and_then(|process| process.rss_bytes);
-    let protected = || match &claim {
+    let protected = || match claim {
         Claim::Untouchable(protection) => Some(Keep::Protected(*protection)),
         Claim::CloseOnly | Claim::Processes { .. } => None,
     };

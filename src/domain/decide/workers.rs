@@ -1,9 +1,10 @@
-//! The workers that no session owns: `ownerless-worker`, `superseded-worker` or `parentless-worker` if and only if they have no owner and
-//! nothing protects them. Each is listed, with the reason.
+//! The workers that are judged with no session: `ownerless-worker`, `superseded-worker` or `parentless-worker` if and only if they have no
+//! owner and nothing protects them. Each is listed, with the reason.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::claims::Claims;
 use super::clock;
 use super::families::Families;
 use super::idle;
@@ -23,14 +24,16 @@ use crate::domain::warrant::Warrant;
 pub(super) fn judge(
     world: &World<'_>,
     owners: &Owners<'_>,
+    claims: &Claims<'_>,
     families: &Families<'_, '_>,
     index: usize,
     elsewhere: &HashSet<Pid>,
     remembered: &mut GatewayMemory,
 ) -> Vec<Judged> {
     let told = owners.told_by(index).iter().filter(|process| !elsewhere.contains(&process.identity.pid));
-    let mut found: Vec<Judged> =
-        told.filter_map(|process| judge_one(world, owners, families, index, process, remembered)).collect();
+    let mut found: Vec<Judged> = told
+        .filter_map(|process| judge_one(world, owners, claims, families, index, process, remembered))
+        .collect();
     found.extend(changed(world, owners, index, remembered));
     found
 }
@@ -70,6 +73,7 @@ fn changed(
 fn judge_one(
     world: &World<'_>,
     owners: &Owners<'_>,
+    claims: &Claims<'_>,
     families: &Families<'_, '_>,
     index: usize,
     process: &Process,
@@ -82,11 +86,12 @@ fn judge_one(
     let account = world.account(process);
     let mut remember = |clock| remembered.workers.push(WorkerMemory { identity, bond, clock, account });
     let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
-    let keep = match owners.of(identity.pid)? {
-        Owner::Sessions(_) | Owner::Tree => {
-            remember(None);
-            return None;
-        }
+    let (owner, apart) = (owners.of(identity.pid)?, claims.apart(identity.pid));
+    if matches!(owner, Owner::Sessions(_) | Owner::Tree) && apart.is_none() {
+        remember(None);
+        return None;
+    }
+    let keep = match owner {
         _ if let Some(protection) = protection() => Keep::Protected(protection),
         Owner::Doubt(keep @ Keep::TableNotTrusted(_)) => match idle::beside(world, index, process) {
             None => keep.clone(),
@@ -98,6 +103,7 @@ fn judge_one(
             }
         },
         Owner::Doubt(keep) => keep.clone(),
+        Owner::Sessions(_) | Owner::Tree => Keep::UnknownState(apart?.into()),
         Owner::Nobody(orphan) => {
             let clock = clock::of_worker(world, gateway, &identity, *orphan);
             remember(Some(clock));

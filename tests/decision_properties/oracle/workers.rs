@@ -6,21 +6,39 @@ use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 
 use super::owners::{Owner, Place};
-use super::{Fate, Oracle};
+use super::{Fate, Oracle, RowId};
 
 impl<'a> Oracle<'a> {
     /// The gateway that tells of this worker, and what. `None`: it is judged with a session or another worker, or not considered.
     pub(super) fn worker(&self, process: &'a Process) -> Option<(usize, Fate)> {
         let Some(owner) = self.owner(process) else { return self.former_worker(process) };
         let gateway = self.teller(process, &owner);
-        let is_protected = self.is_protected(gateway, process) || self.is_above_anothers(process, &[]);
-        let fate = match owner {
-            Owner::Rows(_) | Owner::Above => return None,
-            Owner::Doubt(_) | Owner::Nobody(_) if is_protected => Fate::Keep("protected"),
+        let own: &[_] = if let Owner::Rows(rows) = &owner { rows } else { &[] };
+        let is_protected = self.is_protected(gateway, process) || self.is_above_anothers(process, own);
+        let fate = match &owner {
+            Owner::Above => return None,
+            Owner::Rows(rows) if self.is_judged_with_one_of(rows, process) => return None,
+            Owner::Rows(_) | Owner::Doubt(_) | Owner::Nobody(_) if is_protected => Fate::Keep("protected"),
+            Owner::Rows(_) => Fate::Keep("unknown-state"),
             Owner::Doubt(reason) => Fate::Keep(reason),
-            Owner::Nobody(kind) => self.orphan(gateway, process, kind),
+            Owner::Nobody(kind) => self.orphan(gateway, process, *kind),
         };
         Some((gateway, fate))
+    }
+
+    /// A row names it, or it would be ended with one of these sessions, or it is in the tree of another process of theirs.
+    fn is_judged_with_one_of(&self, rows: &[RowId], process: &'a Process) -> bool {
+        let pid = process.identity.pid;
+        let is_ended_with_one =
+            || rows.iter().any(|row| self.goes(*row).is_ok_and(|goes| goes.contains(&pid)));
+        let is_of_them = |above: &'a Process| {
+            let is_worker = self.count().any(|gateway| self.is_worker(gateway, above));
+            let owner =
+                if is_worker { self.owner_of(above) } else { Owner::Rows(self.rows_of_its_own(above)) };
+            (is_worker || self.may_be_a_worker(above)) && owner == Owner::Rows(rows.to_vec())
+        };
+        let mut line = self.line_below_the_gateway(process).into_iter();
+        self.times_named(pid) > 0 || is_ended_with_one() || line.any(is_of_them)
     }
 
     /// It is remembered as a worker, and no gateway takes it for one by what it is now.
@@ -33,7 +51,7 @@ impl<'a> Oracle<'a> {
         (!process.zombie && !looks_like_one && !is_named).then_some((gateway, Fate::Keep(fate)))
     }
 
-    /// In doubt the one that remembers it, else the one that it is below, else the one that remembers it, else the first that takes it for a worker.
+    /// The one whose session it is, in doubt the one that remembers it; else the one that it is below, else the one that remembers it, else the first that takes it for a worker.
     fn teller(&self, process: &'a Process, owner: &Owner) -> usize {
         let above = match self.place(process) {
             Place::Child(gateway) | Place::Below(gateway) => Some(gateway),
@@ -43,7 +61,11 @@ impl<'a> Oracle<'a> {
             self.remembered(process).map(|(gateway, _)| gateway).filter(|it| self.count().contains(it));
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
         let remembers = remembers.filter(takes);
-        let first = remembers.filter(|_| matches!(owner, Owner::Doubt(_)));
+        let first = match owner {
+            Owner::Doubt(_) => remembers,
+            Owner::Rows(rows) => Some(rows[0].0).filter(takes),
+            Owner::Above | Owner::Nobody(_) => None,
+        };
         let any = first.or(above.filter(takes)).or(remembers).or_else(|| self.count().find(takes));
         any.expect("it is considered")
     }
