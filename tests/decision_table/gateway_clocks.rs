@@ -1,6 +1,7 @@
 //! The gateway's own clocks, `detached_for_s` and `idle_for_s`: only both together may stand in for the reaper's own observation, and then
 //! the smaller one counts.
 
+use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::table::{Session, Told, Turn};
 
 use crate::world::*;
@@ -15,6 +16,17 @@ fn waited(detached_for: Option<u64>, idle_for: Option<u64>) -> String {
     let mut world = World::new();
     world.rows([claiming(detached_for, idle_for)]).look();
     world.look_after(10).fate("a")
+}
+
+/// One run of a series with looks due every 5 s, stopped for 40 s after it had asked for the tables.
+fn look_and_stop(world: &mut World) -> Looked {
+    let mut seen = world.seen.clone();
+    seen.gateways[0].asked = world.now;
+    seen.unobserved = secs(35);
+    world.pass(40);
+    let looked = Looked(decide(&seen, &world.ledger, &world.rules, world.now));
+    world.ledger = looked.0.ledger.clone();
+    looked
 }
 
 #[test]
@@ -113,6 +125,35 @@ fn a_session_that_was_attached_and_left_again_is_as_old_an_orphan_as_they_say() 
     world.rows([attached("a")]).look();
     world.rows([claiming(Some(25), Some(25))]);
     assert_eq!(world.look_after(60).fate("a"), "reap: detached-session, after 25s");
+}
+
+/// As where a container is frozen with its gateway while a question is under way.
+#[test]
+fn of_a_look_that_was_stopped_before_the_table_was_written_they_reach_over_nothing_that_nobody_saw() {
+    let mut world = World::new();
+    world.rows([attached("a")]).look();
+    world.rows([claiming(Some(20), Some(20))]).pass(5);
+    assert_eq!(look_and_stop(&mut world).fate("a"), "wait: detached-session, 0s of 20s");
+    world.rows([claiming(Some(25), Some(25))]);
+    assert_eq!(world.look_after(5).fate("a"), "wait: detached-session, 5s of 20s");
+}
+
+/// Its client came and went while nobody looked.
+#[test]
+fn of_a_session_that_was_not_listed_they_reach_no_further_back_than_the_last_look() {
+    let mut world = World::new();
+    world.rows([]).look();
+    look_and_stop(world.pass(5));
+    world.rows([claiming(Some(40), Some(40))]);
+    assert_eq!(
+        world.look_after(5).fate("a"),
+        "wait: detached-session, 10s of 20s",
+        "one look in time counts"
+    );
+    let mut world = World::new();
+    world.rows([]).look();
+    world.rows([claiming(Some(3_600), Some(3_600))]);
+    assert_eq!(world.look_after(15).fate("a"), "wait: detached-session, 15s of 20s");
 }
 
 #[test]

@@ -44,11 +44,11 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         None if is_marked || (before.is_some() && before != run.as_ref()) => {
             grown(world, gateway, session, fresh(Some(now), None))
         }
-        // It was in use at the last look, so its clocks can't reach back before that.
-        None if memory.in_use.contains(&session.id) => {
-            grown(world, gateway, session, fresh(None, memory.looked))
+        // It was in use at the last look, or not listed: its clocks can't reach back before that.
+        None => {
+            let started = memory.started.get(&session.id).copied();
+            grown(world, gateway, session, fresh(None, started.or(memory.looked)))
         }
-        None => grown(world, gateway, session, fresh(None, memory.started.get(&session.id).copied())),
     }
 }
 
@@ -56,8 +56,11 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
 /// that they ever started at. (A gateway that counts the machine's sleep, or whose wall clock was set, claims hours in a second.)
 fn grown(world: &World<'_>, gateway: &Gateway<'_>, session: &Session, clock: SessionClock) -> SessionClock {
     let Some(claim) = claim(session) else { return clock };
-    // Time that was not observed doesn't count in the gateway's clocks either.
-    let starts = (gateway.seen.asked.before(claim) + world.seen.unobserved).min(world.now);
+    // Time that was not observed doesn't count in the gateway's clocks either. Where a look was stopped, its table may have been written after
+    // that.
+    let unobserved = world.seen.unobserved;
+    let written = if unobserved.is_zero() { gateway.seen.asked } else { world.now };
+    let starts = (written.before(claim) + unobserved).min(world.now);
     let is_news = clock.started.is_none_or(|before| starts.since(before) > JITTER);
     SessionClock { started: if is_news { Some(starts) } else { clock.started }, ..clock }
 }
@@ -85,7 +88,7 @@ pub(super) fn mark(
         remembered.restart.insert(session.id.clone());
     } else if in_use {
         remembered.in_use.insert(session.id.clone());
-    } else if let Some(started) = of_session(world, gateway, session).started {
+    } else if let (Some(_), Some(started)) = (claim(session), of_session(world, gateway, session).started) {
         // It is kept for its worker or for what isn't understood, and its gateway's clocks go on.
         remembered.started.insert(session.id.clone(), started);
     }

@@ -250,7 +250,6 @@ impl<'a> Oracle<'a> {
         let clock = memory.and_then(|memory| memory.sessions.get(&row.id));
         let was_run_known = memory.is_some_and(|memory| memory.run.is_some());
         let is_marked = memory.is_some_and(|memory| memory.restart.contains(&row.id));
-        let was_in_use = memory.is_some_and(|memory| memory.in_use.contains(&row.id));
         let goes_on = clock.filter(|clock| {
             let is_past = clock.since <= now && clock.claims_after.is_none_or(|at| at <= now);
             is_past && clock.activity == row.activity && self.is_same_run(gateway) && !is_marked
@@ -261,11 +260,11 @@ impl<'a> Oracle<'a> {
             Some(clock) => clock.claims_after.into_iter().chain(clock.started).collect(),
             None if clock.is_some() || is_marked => vec![now],
             None if was_run_known && !self.is_same_run(gateway) => vec![now],
-            None if was_in_use => memory.and_then(|memory| memory.looked).into_iter().collect(),
             None if let Some(started) = memory.and_then(|memory| memory.started.get(&row.id)) => {
                 vec![*started]
             }
-            None => Vec::new(),
+            // In use, or not listed at the last look.
+            None => memory.and_then(|memory| memory.looked).into_iter().collect(),
         };
         let reach = reach.into_iter().map(|at| self.observed_since(at)).min().unwrap_or(Duration::MAX);
         match (row.detached_for, row.idle_for) {
