@@ -285,6 +285,11 @@ pub enum CloseAnswer {
         /// The gateway's reason.
         reason: Refusal,
     },
+    /// It wasn't asked: right before, the session was seen to be wanted.
+    Unasked {
+        /// What was seen.
+        why: Box<str>,
+    },
     /// Anything else, or no answer: nothing may be assumed.
     Failed {
         /// What happened.

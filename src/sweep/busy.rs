@@ -3,7 +3,7 @@
 //!
 //! Only the trees of sessions that nothing else keeps are looked at, and those of workers that a gateway which is gone left behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::{GatewayMemory, Ledger};
@@ -26,6 +26,8 @@ const UNKNOWN: &str = "unknown-worker-busy";
 pub(super) struct Busy {
     trees: Trees,
     spent: BTreeMap<ProcessIdentity, Spent>,
+    /// The trees of each session that was found to rest, with what rest is there.
+    at_rest: HashMap<(GatewayName, SessionId), (CpuShare, Vec<ProcessIdentity>)>,
 }
 
 impl Busy {
@@ -47,6 +49,7 @@ impl Busy {
         memory: &Ledger,
         now: Awake,
     ) {
+        self.at_rest.clear();
         let mut seen = BTreeMap::new();
         let (mut at_work, mut resting) = (Vec::new(), Vec::new());
         for (gateway, rules) in gateways {
@@ -56,13 +59,13 @@ impl Busy {
                 let remembered = memory.gateways.get(&gateway.name);
                 for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
                     let trees = trees_of(session, &carriers, remembered, view);
-                    self.hold(session, &trees, (rest, now), &mut seen);
+                    self.hold(&gateway.name, session, &trees, (rest, now), &mut seen);
                 }
                 if rules.policy.idle_worker.is_some() {
                     let idle = table.sessions.iter().filter(|session| session.is_idle());
                     let named = idle.filter_map(|session| view.get(session.named_worker()?));
                     let rest_now =
-                        named.filter(|worker| self.work_of(worker, rest, now, &mut seen).is_none());
+                        named.filter(|worker| self.work_of(worker.identity, rest, now, &mut seen).is_none());
                     resting.extend(rest_now.map(|worker| worker.identity.pid));
                 }
             }
@@ -72,7 +75,7 @@ impl Busy {
                 let members = families.flat_map(|family| &family.members).filter_map(|it| view.alive(it));
                 let bereft = view.bereft.iter().filter_map(|pid| view.get(*pid));
                 for worker in bereft.chain(members.filter(|it| is_left(view, it))) {
-                    if self.work_of(worker, rest, now, &mut seen).is_some() {
+                    if self.work_of(worker.identity, rest, now, &mut seen).is_some() {
                         at_work.push(worker.identity.pid);
                     }
                 }
@@ -105,7 +108,7 @@ impl Busy {
             for session in table.sessions.iter_mut().filter(is_due) {
                 let trees = trees_of(session, &carriers, remembered, view);
                 trees.iter().for_each(|worker| self.trees.forget(&worker.identity));
-                self.hold(session, &trees, (rest, now), &mut seen);
+                self.hold(&gateway.name, session, &trees, (rest, now), &mut seen);
             }
         }
     }
@@ -113,25 +116,47 @@ impl Busy {
     /// Holds a session of which one of these trees works.
     fn hold(
         &mut self,
+        gateway: &GatewayName,
         session: &mut Session,
         trees: &[&Process],
         (rest, now): (CpuShare, Awake),
         seen: &mut BTreeMap<ProcessIdentity, Option<&'static str>>,
     ) {
-        let shown = trees.iter().filter_map(|worker| self.work_of(worker, rest, now, seen));
-        if let Some(hold) = shown.min() {
+        let workers: Vec<_> = trees.iter().map(|worker| worker.identity).collect();
+        let shown = workers.iter().filter_map(|worker| self.work_of(*worker, rest, now, seen)).min();
+        let name = (gateway.clone(), session.id.clone());
+        if let Some(hold) = shown {
             session.holds = Told::Known(vec![hold.into()]);
+            self.at_rest.remove(&name);
+        } else {
+            self.at_rest.insert(name, (rest, workers));
         }
+    }
+
+    /// Whether the worker of a session that was found to rest works now: right before its gateway is asked to close it.
+    pub(super) fn holds_now(
+        &mut self,
+        gateway: &GatewayName,
+        session: &SessionId,
+        now: Awake,
+    ) -> Option<&'static str> {
+        let (rest, workers) = self.at_rest.get(&(gateway.clone(), session.clone())).cloned()?;
+        let mut seen = BTreeMap::new();
+        let shown = workers.into_iter().filter_map(|worker| {
+            // What it started since is of its tree, too.
+            self.trees.forget(&worker);
+            self.work_of(worker, rest, now, &mut seen)
+        });
+        shown.min()
     }
 
     fn work_of(
         &mut self,
-        worker: &Process,
+        identity: ProcessIdentity,
         rest: CpuShare,
         now: Awake,
         seen: &mut BTreeMap<ProcessIdentity, Option<&'static str>>,
     ) -> Option<&'static str> {
-        let identity = worker.identity;
         if let Some(known) = seen.get(&identity) {
             return *known;
         }

@@ -40,13 +40,11 @@ impl<'a> Closes<'a> {
             None => None,
         };
         let sweep = sweep.read().await;
-        // An operator may have said no while it waited for its turn.
-        if let Some(reason) = sweep.forbids(self.dir, &gateway, &order.id) {
-            return (victim, CloseAnswer::Kept { reason });
-        }
-        let held = sweep.at_work.borrow_mut().holds_now(&gateway, &order.id);
-        if let Some(reason) = held {
-            return (victim, CloseAnswer::Kept { reason: reason.into() });
+        // While it waited for its turn, an operator may have said no, and its worker may have begun to work.
+        let held =
+            sweep.forbids(self.dir, &gateway, &order.id).or_else(|| sweep.works_now(&gateway, &order.id));
+        if let Some(keep) = held {
+            return (victim, CloseAnswer::Unasked { why: keep.to_string().into() });
         }
         let answer = match sweep.gateways.iter().find(|watched| watched.name == gateway) {
             // `close_timeout` is the worker's; a short one must not leave the gateway without time to answer.

@@ -33,9 +33,8 @@ use crate::domain::looking::{Looked, Series};
 use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules, Workers};
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::Refusal;
 use crate::domain::time::Awake;
-use crate::domain::verdict::Subject;
+use crate::domain::verdict::{Keep, Subject};
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::Warrant;
 use crate::reap::linux::LinuxKernel;
@@ -52,6 +51,7 @@ pub use store::Store;
 pub use watched::SetupError;
 
 use at_work::AtWork;
+use busy::Busy;
 use watched::Watched;
 
 /// Everything a run needs to see and to act; lives from run to run in `watch`.
@@ -66,7 +66,7 @@ pub struct Sweep {
     keeps: Vetoes,
     stop: Stop,
     /// What the trees of workers used.
-    busy: busy::Busy,
+    busy: RefCell<Busy>,
     /// What stands for gateways that are to be looked for.
     finders: Vec<found::Finder>,
     /// Whose loss a whole look has been made for.
@@ -217,13 +217,18 @@ impl Sweep {
     }
 
     /// Why an operator forbids to close this session now: by hand, or all by a pause. The configuration doesn't change in a run.
-    fn forbids(&self, dir: &Path, gateway: &GatewayName, id: &SessionId) -> Option<Refusal> {
+    fn forbids(&self, dir: &Path, gateway: &GatewayName, id: &SessionId) -> Option<Keep> {
         let now = clock::wall_now();
         let subject = Subject::Session { id: id.clone(), worker: None };
         let vetoes = holds::vetoes(dir, now);
-        vetoes
-            .forbid(gateway, &subject, None, now)
-            .map(|veto| Refusal::from(format!("held by hand: {}", veto.words)))
+        vetoes.forbid(gateway, &subject, None, now).map(|veto| Keep::ByHand(veto.words.clone()))
+    }
+
+    /// That the worker of this session works now, where its work is looked at.
+    fn works_now(&self, gateway: &GatewayName, id: &SessionId) -> Option<Keep> {
+        let by_account = self.at_work.borrow_mut().holds_now(gateway, id);
+        let hold = by_account.or_else(|| self.busy.borrow_mut().holds_now(gateway, id, clock::awake_now()));
+        hold.map(|hold| Keep::Held(vec![hold.into()]))
     }
 
     /// A single run has no earlier look to compare with.
@@ -248,7 +253,7 @@ impl Sweep {
         decision.ledger.looked = Some(now);
         decision.ledger.whole_look = whole_look;
         decision.ledger.passed_over = self.processes.passed_over();
-        decision.ledger.spent = self.busy.spent();
+        decision.ledger.spent = self.busy.get_mut().spent();
         Ok((seen, decision, now))
     }
 
@@ -266,7 +271,7 @@ impl Sweep {
         now: Awake,
     ) -> Result<Decision, ProcessesError> {
         let (rules, watched) = (&self.rules, &self.gateways);
-        let (processes, busy) = (&mut self.processes, &mut self.busy);
+        let (processes, busy) = (&mut self.processes, self.busy.get_mut());
         decide_closely(seen, memory, rules, now, |seen, decision, roots| {
             // A list of children that is read while others exit may lack one.
             for _ in 0..2 {

@@ -35,7 +35,7 @@ impl Sweep {
         if self.looked.is_none() && memory.boot.as_ref() == Some(&self.boot) {
             self.processes.pass_over(memory.passed_over.clone());
             self.at_work.get_mut().recall(memory, began);
-            self.busy.recall(memory, began);
+            self.busy.get_mut().recall(memory, began);
         }
         let (mut view, mut asked) = (ProcessView::default(), began);
         loop {
@@ -70,7 +70,7 @@ impl Sweep {
         let at_rest = at_rest.filter_map(|(gateway, knows_rest)| knows_rest.then_some(gateway));
         self.at_work.get_mut().look_at_all(at_rest, &mut view);
         let measured = measured(&mut gateways, &self.rules, &self.gateways);
-        self.busy.look(measured, &mut view, memory, clock::awake_now());
+        self.busy.get_mut().look(measured, &mut view, memory, clock::awake_now());
         let this = Looked { began, ended: clock::awake_now() };
         let unobserved = self.unobserved(memory, this);
         self.looked = Some(this);

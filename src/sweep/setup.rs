@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use super::backoff::Patience;
-use super::busy::Busy;
 use super::found::finders;
 use super::watched::{SetupError, rules_of, watched};
 use super::{Stop, Sweep, SweepError};
@@ -32,7 +31,7 @@ impl Sweep {
         Ok(Self {
             gateways,
             finders,
-            busy: Busy::default(),
+            busy: RefCell::default(),
             rules,
             processes,
             boot,

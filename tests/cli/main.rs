@@ -18,6 +18,7 @@ mod configuration;
 mod demo_gateway;
 mod families;
 mod gateway;
+mod held;
 mod help;
 mod idle;
 mod json;

@@ -18,6 +18,7 @@ use gateway_reaper::domain::ids::Pid;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
+use tokio::signal::unix::SignalKind;
 
 const PART: &str = "GATEWAY_REAPER_TEST_PART";
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -45,6 +46,8 @@ pub(crate) enum Step {
     Deaf,
     /// When SIGTERM comes, starts a child, takes some milliseconds, and exits.
     ForkWhileDying(Part, u64),
+    /// Computes from SIGUSR1 on.
+    ComputeWhenTold,
     /// Starts a child.
     Start(Part),
     /// The same from a thread that stays.
@@ -232,6 +235,11 @@ fn play(part: &Part) -> ! {
             Step::ForkWhileDying(heir, millis) => {
                 fork_while_dying(heir.clone(), Duration::from_millis(*millis))
             }
+            Step::ComputeWhenTold => when_it_comes(SignalKind::user_defined1(), || {
+                loop {
+                    std::hint::spin_loop();
+                }
+            }),
             Step::Start(child) => start(child),
             Step::StartFromThread(child) => {
                 let child = child.clone();
@@ -276,23 +284,30 @@ fn stay() -> ! {
 fn deafen() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let _guard = runtime.enter();
-    let term = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
+    let term = tokio::signal::unix::signal(SignalKind::terminate());
     std::mem::forget((term.expect("a handler"), runtime.handle().clone()));
     drop(_guard);
     std::mem::forget(runtime);
 }
 
 fn fork_while_dying(heir: Part, takes: Duration) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let term = {
-        let _guard = runtime.enter();
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-    };
-    let mut term = term.expect("a handler");
-    std::thread::spawn(move || {
-        runtime.block_on(term.recv());
+    when_it_comes(SignalKind::terminate(), move || {
         start(&heir);
         std::thread::sleep(takes);
         std::process::exit(0);
+    });
+}
+
+/// Does that in a thread once the signal has come.
+fn when_it_comes(kind: SignalKind, act: impl FnOnce() + Send + 'static) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let signal = {
+        let _guard = runtime.enter();
+        tokio::signal::unix::signal(kind)
+    };
+    let mut signal = signal.expect("a handler");
+    std::thread::spawn(move || {
+        runtime.block_on(signal.recv());
+        act();
     });
 }

@@ -4,7 +4,7 @@ use super::polling::Polling;
 use super::{Closed, Course, Phase, Victim};
 use crate::domain::table::CloseAnswer;
 use crate::reap::kernel::KernelError;
-use crate::reap::outcome::Outcome;
+use crate::reap::outcome::{Outcome, Step};
 use crate::reap::world::World;
 
 impl<H> Victim<H> {
@@ -16,6 +16,10 @@ impl<H> Victim<H> {
             CloseAnswer::Reaped => Closed::ByUs,
             CloseAnswer::Gone => Closed::Before,
             CloseAnswer::Kept { reason } => return self.finish(world, Outcome::Kept { reason }),
+            CloseAnswer::Unasked { why } => {
+                self.steps.retain(|step| *step != Step::Close);
+                return self.finish(world, Outcome::Spared { why });
+            }
             CloseAnswer::Failed { why } => {
                 self.phase = Phase::Unanswered { why, unheld, asked: false };
                 return;

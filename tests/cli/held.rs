@@ -1,0 +1,79 @@
+//! What comes while a run is under way, whose closes wait for their turn: no session is closed that was held meanwhile, or works.
+
+use std::sync::{Arc, Mutex};
+
+use rustix::process::Signal;
+
+use crate::cast::{gateway_of, pid, worker, worker_match};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table};
+use crate::place::{Place, Ran};
+use crate::support::family::{Step, eventually};
+
+/// Two sessions are due, and closed one after the other. Does `meanwhile` with the name of the second while the first is closed.
+fn run_of_two(place: &Place, gateway: &Gateway, meanwhile: impl Fn(&str) + Send + Sync + 'static) -> Ran {
+    let first = Arc::new(Mutex::new(None));
+    gateway.when_reaping(move |id| {
+        if first.lock().unwrap().get_or_insert_with(|| id.to_owned()) == id {
+            meanwhile(if id == "one" { "two" } else { "one" });
+        }
+        Answer::reaped()
+    });
+    place.once_until("one was kept", |ran| {
+        ["one", "two"].iter().any(|id| ran.subject(id)["outcome"] == "kept")
+    })
+}
+
+fn policy(more: &str) -> String {
+    format!("[policy]\ngrace = \"0s\"\ncloses_at_once = 1\n{more}")
+}
+
+#[test]
+fn a_session_that_is_held_while_a_run_is_under_way_is_not_closed() {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[orphan("one"), orphan("two")]));
+    let place = Arc::new(Place::with(&format!("{}{}", policy(""), gateway.section("desk"))));
+    for command in ["hold", "pause"] {
+        let asking = Arc::clone(&place);
+        let ran = run_of_two(&place, &gateway, move |other| {
+            let args =
+                if command == "hold" { vec!["hold", other, "--for", "1h"] } else { vec!["pause", "1h"] };
+            assert_eq!(asking.reaper(args).run().code, Some(0));
+        });
+        let kept = ["one", "two"].into_iter().find(|id| ran.subject(id)["outcome"] == "kept").unwrap();
+        let why = ran.subject(kept)["detail"].clone();
+        assert!(why.as_str().unwrap().starts_with("by hand: "), "{ran:?}");
+        assert!(!gateway.reaps().iter().any(|id| id == kept), "{:?}", gateway.reaps());
+        let end = if command == "hold" { vec!["release", kept] } else { vec!["resume"] };
+        assert_eq!(place.reaper(end).run().code, Some(0));
+    }
+}
+
+#[test]
+fn a_session_whose_worker_begins_to_work_while_a_run_is_under_way_is_not_closed() {
+    let waits = |key: &str| worker(key).then(Step::ComputeWhenTold);
+    let family = Arc::new(gateway_of([waits("one"), waits("two")]).start(&["gateway", "one", "two"]));
+    let gateway = Gateway::start();
+    let rows = ["one", "two"].map(|id| orphan_with(id, pid(&family, id)));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &rows));
+    let place = Place::with(&format!(
+        "{}{}{}",
+        policy("busy_cpu = \"1%\"\nclose_timeout = \"100ms\"\nterm_timeout = \"1s\"\n"),
+        gateway.section("desk"),
+        worker_match()
+    ));
+    let working = Arc::clone(&family);
+    let ran = run_of_two(&place, &gateway, move |other| {
+        working.signal(other, Signal::USR1);
+        // 1 % of a core for 10 s is the least that counts as work.
+        let stat = format!("/proc/{}/stat", pid(&working, other));
+        eventually("it has worked", || {
+            let stat = std::fs::read_to_string(&stat).unwrap();
+            let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+            fields[11].parse::<u64>().unwrap() > 30
+        });
+    });
+    let kept = ["one", "two"].into_iter().find(|id| ran.subject(id)["outcome"] == "kept").unwrap();
+    assert_eq!(ran.subject(kept)["detail"], "held by its gateway: worker-busy", "{ran:?}");
+    assert!(!gateway.reaps().iter().any(|id| id == kept), "{:?}", gateway.reaps());
+    assert!(!family.has_ended(kept) && !family.has_ended("gateway"));
+}
