@@ -100,7 +100,7 @@ pub(super) enum Command {
     /// Reap nothing at all for a while; every report says so
     Pause {
         /// How long, such as "1h"
-        #[arg(value_name = "DURATION", value_parser = duration::parse)]
+        #[arg(value_name = "DURATION", value_parser = some_time)]
         span: Duration,
     },
     /// End a pause
@@ -197,7 +197,7 @@ pub(super) struct HoldArgs {
     pub(super) id: Option<String>,
 
     /// How long, such as "2d"
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration::parse, requires = "id", id = "span")]
+    #[arg(long = "for", value_name = "DURATION", value_parser = some_time, requires = "id", id = "span")]
     pub(super) span: Option<Duration>,
 
     /// Why, for the reports
@@ -244,6 +244,14 @@ pub(super) struct HomeArgs {
     /// The Hermes home [default: $HERMES_HOME, else ~/.hermes]
     #[arg(long, value_name = "DIR")]
     pub(super) home: Option<PathBuf>,
+}
+
+fn some_time(text: &str) -> Result<Duration, String> {
+    let span = duration::parse(text).map_err(|error| error.to_string())?;
+    if span < Duration::from_secs(1) {
+        return Err("expected at least 1s; `release` ends a hold, `resume` a pause".into());
+    }
+    Ok(span)
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

@@ -255,6 +255,10 @@ fn what_is_held_or_paused_by_hand_is_kept_and_every_report_says_so_until_it_is_r
         assert!(list.contains(expected), "{expected:?} in {list}");
     }
     assert_eq!(ask(&place, ["hold", "--json"]).json()["holds"][0]["name"], "abc-1");
+    for nothing in [&["hold", "abc", "--for", "0s"][..], &["pause", "0s"]] {
+        let ran = place.reaper(nothing.iter().copied()).run();
+        assert!(ran.code == Some(2) && ran.err.contains("`release` ends a hold"), "{ran:?}");
+    }
     let how_long = ask(&place, ["hold", "abc"]);
     assert!(how_long.code == Some(2) && how_long.err.contains("--for <DURATION>"), "{how_long:?}");
     for report in [place.once(["--json"]), place.status(["--json"])] {

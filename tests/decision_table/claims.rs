@@ -224,3 +224,18 @@ fn where_a_row_names_a_worker_that_carries_a_foreign_key_what_carries_its_own_is
     world.die(200, 100);
     assert_eq!(world.rows([row]).look_after(20).goes_along("a"), Some(201), "what it names is gone");
 }
+
+#[test]
+fn a_worker_that_is_known_to_be_gone_is_not_shown_as_the_sessions() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    let shown = |world: &World| world.peek().0.gateways[0].judged[0].subject.worker_pid();
+    world.rows([naming(attached("a"), 200)]);
+    assert_eq!(shown(&world), Some(pid(200)));
+    world.process(200, 100, "python3 -m worker --session-key a").zombie = true;
+    assert_eq!(shown(&world), None, "a zombie");
+    world.end(200);
+    assert_eq!(shown(&world), Some(pid(200)), "nobody looked whether it is there");
+    world.seen.processes.gone.insert(pid(200));
+    assert_eq!(shown(&world), None);
+}

@@ -6,7 +6,7 @@ use super::clock;
 use super::families::Families;
 use super::quota;
 use super::world::{Gateway, RowId, World};
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::table::{Session, Told, Transport, Turn};
@@ -60,7 +60,7 @@ fn judge_one(
     let worker = claim.worker();
     let subject = Subject::Session {
         id: session.id.clone(),
-        worker: worker.map(|process| process.identity.pid).or_else(|| session.named_worker()),
+        worker: worker.map(|process| process.identity.pid).or_else(|| named_and_not_gone(world, session)),
     };
     let rss_bytes = worker.and_then(|process| process.rss_bytes);
     let protected = || match claim {
@@ -93,6 +93,15 @@ fn judge_one(
         ..gateway.warrant(OrphanKind::DetachedSession)
     };
     Judged::new(subject, rss_bytes, quota::after(grace(gateway, session), waited, warrant))
+}
+
+/// The process that its row names, unless that is known to be gone.
+fn named_and_not_gone(world: &World<'_>, session: &Session) -> Option<Pid> {
+    let view = world.view();
+    session.named_worker().filter(|pid| match view.get(*pid) {
+        Some(process) => !process.zombie,
+        None => !view.gone.contains(pid),
+    })
 }
 
 fn about(gateway: &Gateway<'_>, session: &Session) -> About {
