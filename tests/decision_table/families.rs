@@ -43,7 +43,9 @@ fn it_goes_with_a_worker_that_nobody_owns() {
     let mut world = seen(attached("a"));
     world.process(300, 1, "node mcp.js");
     world.rows([]).look();
-    assert_eq!(world.look_after(60).warrant_for(200).remnants(), [identity(300)]);
+    let looked = world.look_after(60);
+    assert_eq!(looked.warrant_for(200).remnants(), [identity(300)]);
+    assert_eq!(looked.warrant_for(200).remnant(), None, "the audit log names the worker");
 }
 
 #[test]
@@ -84,6 +86,7 @@ fn what_is_left_of_a_worker_that_nobody_owned_is_ended_after_a_grace_of_its_own(
     let warrant = looked.warrant_for(300);
     assert_eq!((warrant.worker(), warrant.remnants()), (None, &[identity(300)][..]));
     assert_eq!((warrant.remnants_of(), warrant.failures()), (Some(identity(200)), 0));
+    assert_eq!(warrant.remnant(), Some(identity(300)), "the audit log names it, and not the dead worker");
     for family in &mut world.ledger.gateways.get_mut(&"gw".into()).expect("memory").families {
         family.clock.as_mut().expect("a clock").failures = 2;
     }

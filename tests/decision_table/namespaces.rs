@@ -110,3 +110,17 @@ fn a_worker_that_was_told_of_and_is_found_in_another_pid_namespace_is_not_consid
     world.elsewhere(200, Some(ELSEWHERE));
     assert_eq!(world.fate_of_worker(200), "not judged");
 }
+
+/// In the table of a gateway in another PID namespace the numbers mean other processes.
+#[test]
+fn a_row_of_a_gateway_in_another_pid_namespace_claims_no_process_by_its_number() {
+    let mut world = gateway_in_a_container();
+    world.rows([with_worker(attached("b"), 60)]);
+    assert!(!world.look().0.claimed.contains_key(&pid(60)));
+    world.gateway("other", 110);
+    world.worker(202, "k", 110);
+    world.table("other").sessions = vec![with_worker(attached("b"), 202)];
+    let looked = world.look();
+    let claim = &looked.0.claimed[&pid(202)];
+    assert_eq!((claim.started, &claim.owners[..]), (Some(2020), &[("other".into(), id("b"))][..]));
+}

@@ -131,6 +131,7 @@ fn the_worker_of_a_session_that_somebody_else_closed_may_be_anybody_s_by_now() {
     assert_eq!(play.pass(ms(1)).done(), "gone, put 200");
     let ending = play.ending();
     assert_eq!((ending.outcome, ending.reclaimed_bytes), (Outcome::Gone, 0));
+    assert!(ending.survivors.is_empty(), "it is judged by itself, and isn't left over");
     assert_eq!(ending.note.as_deref(), Some("its worker is still there and is judged by itself from now on"));
     assert!(play.kernel.is_alive(200));
 }
@@ -145,6 +146,18 @@ fn a_no_of_the_gateway_is_the_end_and_its_reason_is_told() {
         assert_eq!(play.ending().outcome, Outcome::Kept { reason: reason.into() });
         assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
     }
+}
+
+/// An operator held it, or its worker began to work, while the close waited for its turn.
+#[test]
+fn where_its_gateway_was_not_asked_no_close_is_among_what_was_done() {
+    let mut play = session();
+    play.done();
+    play.answer(CloseAnswer::Unasked { why: "by hand: a demo".into() });
+    assert_eq!(play.done(), "kept, put 200");
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps), (Outcome::Spared { why: "by hand: a demo".into() }, vec![]));
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
 }
 
 /// A session whose gateway gave no answer to the close.

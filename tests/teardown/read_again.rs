@@ -239,6 +239,16 @@ fn a_session_that_its_gateway_said_it_closed_and_goes_on_with_is_kept() {
 }
 
 #[test]
+fn what_is_left_of_a_session_that_somebody_else_closed_and_that_is_wanted_again_is_let_be() {
+    let mut play = closed(CloseAnswer::Gone, true);
+    play.done();
+    assert_eq!(play.recheck(Recheck::Wanted { why: "a client is attached".into() }).done(), "gone, put 200");
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.note.as_deref()), (Outcome::Gone, Some("a client is attached")));
+    assert!(play.kernel.is_alive(201));
+}
+
+#[test]
 fn the_worker_of_a_closed_session_that_may_be_another_sessions_is_left_to_the_next_run() {
     let mut play = closed(CloseAnswer::Reaped, false);
     play.done();

@@ -325,6 +325,87 @@ fn is_zero(count: &u32) -> bool {
 mod tests {
     use super::*;
 
+    /// A memory of one gateway, looked at then.
+    fn memory_at(seconds: u64, change: impl FnOnce(&mut GatewayMemory)) -> Ledger {
+        let looked = Some(Awake::from_nanos(0) + Duration::from_secs(seconds));
+        let mut gateway = GatewayMemory { looked, ..GatewayMemory::default() };
+        change(&mut gateway);
+        Ledger { looked, gateways: BTreeMap::from([("gw".into(), gateway)]), ..Ledger::default() }
+    }
+
+    fn with_grace(memory: &mut GatewayMemory) {
+        let since = Awake::from_nanos(0);
+        let clock = SessionClock { since, activity: None, claims_after: None, started: None, failures: 0 };
+        memory.sessions.insert("a".into(), clock);
+    }
+
+    #[test]
+    fn while_a_grace_runs_or_a_session_is_in_use_the_time_of_a_look_is_written_once_a_minute() {
+        let in_use = |memory: &mut GatewayMemory| {
+            memory.in_use.insert("a".into());
+        };
+        let worker = |memory: &mut GatewayMemory| {
+            let worker = ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 70, inode: None };
+            let clock =
+                WorkerClock { kind: OrphanKind::ParentlessWorker, since: Awake::from_nanos(0), failures: 0 };
+            memory.families.push(FamilyMemory {
+                worker,
+                sessions: Vec::new(),
+                key: None,
+                orphan: None,
+                members: Vec::new(),
+                clock: Some(clock),
+            });
+        };
+        let is_told = |change: &dyn Fn(&mut GatewayMemory), seconds: u64| {
+            memory_at(100 + seconds, change).is_told_by(&memory_at(100, change))
+        };
+        for change in [&with_grace as &dyn Fn(&mut GatewayMemory), &in_use, &worker] {
+            assert!(is_told(change, 0) && is_told(change, 60) && !is_told(change, 61));
+        }
+        assert!(is_told(&|_| {}, 3_600), "nothing rests on it");
+        let never = |change: &dyn Fn(&mut GatewayMemory)| Ledger { looked: None, ..memory_at(100, change) };
+        assert!(!memory_at(100, with_grace).is_told_by(&never(&with_grace)));
+        assert!(!never(&with_grace).is_told_by(&memory_at(100, with_grace)));
+        assert!(never(&with_grace).is_told_by(&never(&with_grace)));
+    }
+
+    #[test]
+    fn what_changes_a_decision_is_written_at_once() {
+        let empty = || memory_at(100, |_| {});
+        let changes: [&dyn Fn(&mut GatewayMemory); 8] = [
+            &with_grace,
+            &|memory| memory.gone = true,
+            &|memory| memory.run = Some(GatewayRun::Instance("run 2".into())),
+            &|memory| {
+                memory.restart.insert("a".into());
+            },
+            &|memory| {
+                memory.in_use.insert("a".into());
+            },
+            &|memory| {
+                memory.started.insert("a".into(), Awake::from_nanos(1));
+            },
+            &|memory| {
+                memory.closes.insert("a".into(), 1);
+            },
+            &|memory| {
+                memory.process =
+                    Some(ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 70, inode: None });
+            },
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            assert!(!memory_at(100, change).is_told_by(&empty()), "{index}");
+            assert!(!empty().is_told_by(&memory_at(100, change)), "{index}");
+        }
+        assert!(!Ledger { boot: Some("another".into()), ..empty() }.is_told_by(&empty()));
+        assert!(!Ledger { whole_look: Some(Awake::from_nanos(1)), ..empty() }.is_told_by(&empty()));
+        assert!(!Ledger { gateways: BTreeMap::new(), ..empty() }.is_told_by(&empty()));
+        let passed_over = |count| (1..=count).filter_map(Pid::new).collect();
+        assert!(Ledger { passed_over: passed_over(15), ..empty() }.is_told_by(&empty()));
+        assert!(!Ledger { passed_over: passed_over(16), ..empty() }.is_told_by(&empty()));
+    }
+
     #[test]
     fn failures_are_written_down_only_where_there_are_any() {
         let written = |failures| {

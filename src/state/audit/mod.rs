@@ -284,6 +284,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_alive_is_named_in_the_last_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let process = ProcessIdentity { pid: Pid::new(8).unwrap(), start_ticks: 80, inode: None };
+        let survivors = vec![crate::reap::outcome::Survivor { process, why: "it is root's".into() }];
+        let end = Ending { survivors, ..Ending::of(Outcome::Reaped) };
+        audit(dir.path(), "run-1").conclude(UNIX_EPOCH, &case(), &end).unwrap();
+        let expected = r#""survivors":[{"pid":8,"start_ticks":80,"why":"it is root's"}]"#;
+        assert!(lines(dir.path())[0].contains(expected), "{:?}", lines(dir.path()));
+    }
+
+    #[test]
     fn what_else_is_known_is_in_every_line_and_what_came_back_in_the_last() {
         let dir = tempfile::tempdir().unwrap();
         let known = Known { key: Some("conversation".into()), memory_bytes: Some(4096), looks: Some(5) };
