@@ -77,6 +77,7 @@ fn check_reap(answer: &[u8], close: CloseAnswer) {
             check_message(reason.as_str());
         }
         CloseAnswer::Failed { why } => check_message(&why),
+        CloseAnswer::Unasked { why } => panic!("it was asked: {why}"),
     }
 }
 
