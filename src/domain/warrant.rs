@@ -51,10 +51,16 @@ pub struct CloseOrder {
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub(super) worker_match: Option<WorkerMatch>,
+    /// What looks like a worker to any gateway of the configuration.
+    pub(super) workers: Arc<[WorkerMatch]>,
+    /// The argv of the worker, where that says whose it is: what else has the same is a copy of it.
+    pub(super) own_argv: Option<Box<str>>,
     pub(super) uid: u32,
     pub(super) own_line: Arc<BTreeSet<Pid>>,
     pub(super) gateways: Arc<BTreeSet<Pid>>,
     pub(super) claimed: Arc<Claimed>,
+    /// What was seen below the workers of sessions, wherever it is now.
+    pub(super) below_workers: Arc<Claimed>,
     /// The session that the warrant is for, or those whose idle worker it is for.
     pub(super) own: Vec<(GatewayName, SessionId)>,
 }
@@ -72,12 +78,21 @@ pub struct Claim {
 }
 
 impl Limits {
-    /// Whether rows of other sessions alone say that this process is their own.
-    fn is_of_another(&self, process: ProcessIdentity) -> bool {
-        self.claimed.get(&process.pid).is_some_and(|claim| {
+    /// Whether this process is said to be of other sessions alone.
+    fn is_of_another_by(&self, claimed: &Claimed, process: ProcessIdentity) -> bool {
+        claimed.get(&process.pid).is_some_and(|claim| {
             claim.started.is_none_or(|started| started == process.start_ticks)
                 && !claim.owners.iter().any(|owner| self.own.contains(owner))
         })
+    }
+
+    /// Whether this process is a worker or another session's, and neither what the warrant is for nor a copy of that: it is judged by itself.
+    pub fn is_anothers(&self, process: &Process) -> bool {
+        let looks_like_one = |argv: &str| self.workers.iter().any(|pattern| pattern.matches(argv).is_some());
+        let is_another_worker =
+            |argv: &str| looks_like_one(argv) && self.own_argv.as_deref().is_none_or(|own| own != argv);
+        [&self.claimed, &self.below_workers].into_iter().any(|it| self.is_of_another_by(it, process.identity))
+            || process.argv.as_deref().is_some_and(is_another_worker)
     }
 
     /// Whether this is the process of a gateway.
@@ -106,7 +121,7 @@ impl Limits {
             Process { uid, .. } if *uid != self.uid => {
                 Some(Protection::OtherUser { pid, uid: *uid, allowed: self.uid })
             }
-            _ if self.is_of_another(process.identity) => Some(Protection::OfAnother(pid)),
+            _ if self.is_of_another_by(&self.claimed, process.identity) => Some(Protection::OfAnother(pid)),
             _ => None,
         };
         self.protects_pid(pid).or_else(own)

@@ -130,7 +130,7 @@ pub trait Kernel {
     /// The process exists and its children can't be read.
     fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError>;
 
-    /// The process that has this PID now, with memory, and without argv. `None`: there is none, it is a zombie, or hidden.
+    /// The process that has this PID now, with argv and memory. `None`: there is none, it is a zombie, or hidden.
     ///
     /// # Errors
     /// The process can't be read.

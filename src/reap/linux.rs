@@ -242,7 +242,7 @@ impl Kernel for LinuxKernel {
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {
-        let process = read(&mut self.proc, pid, Detail::Bare).map_err(|error| unreadable(pid, error))?;
+        let process = read(&mut self.proc, pid, Detail::WithArgv).map_err(|error| unreadable(pid, error))?;
         Ok(process.filter(|process| !process.zombie))
     }
 

@@ -450,6 +450,18 @@ fn the_worker_of_another_session_is_not_ended_although_init_adopted_it() {
     assert!(play.kernel.is_alive(301) && !play.kernel.is_alive(201));
 }
 
+/// Whose it is isn't known: it is kept, and judged by itself.
+#[test]
+fn another_worker_in_the_session_that_the_tree_led_and_what_runs_below_it_are_not_ended() {
+    let mut cast = leader();
+    cast.actor(300, 1, "which may be a gateway").process.session = 300;
+    cast.actor(301, 300, "worker x").process.session = 200;
+    cast.actor(302, 301, "its helper").process.session = 200;
+    let play = cast.begin();
+    assert!(play.kernel.is_alive(301) && play.kernel.is_alive(302));
+    assert!(!play.kernel.is_alive(200) && !play.kernel.is_alive(201));
+}
+
 #[test]
 fn what_runs_below_a_gateway_in_the_session_that_the_tree_led_is_not_ended() {
     let mut cast = leader();

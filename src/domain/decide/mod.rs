@@ -226,7 +226,10 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
     }
     ledger.unfinished.extend(unfinished_elsewhere(&world, memory).cloned());
     let claimed = Arc::new(claimed(&world, &owners));
-    sign(&mut gateways, &claimed);
+    let is_due = |judged: &Judged| matches!(judged.verdict, Verdict::Reap { .. });
+    if gateways.iter().flat_map(|plan| &plan.judged).any(is_due) {
+        sign(&world, &mut gateways, &claimed, &Arc::new(below_workers(&ledger)));
+    }
     Decision { gateways, ledger, claimed, paused: None, unsearched: unsearched(&world, &owners) }
 }
 
@@ -253,20 +256,43 @@ fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
     });
     let mut claimed = Claimed::new();
     for (pid, row) in owned.chain(named) {
-        let claim = claimed.entry(pid).or_insert_with(|| Claim {
-            started: world.view().get(pid).map(|process| process.identity.start_ticks),
-            ..Claim::default()
-        });
-        let owner = (world.gateways[row.gateway].seen.name.clone(), world.session(row).id.clone());
-        if !claim.owners.contains(&owner) {
-            claim.owners.push(owner);
-        }
+        let started = world.view().get(pid).map(|process| process.identity.start_ticks);
+        let owner = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
+        claim(&mut claimed, pid, started, owner);
     }
     claimed
 }
 
+/// What was seen below the workers of sessions.
+fn below_workers(remembered: &Ledger) -> Claimed {
+    let mut below = Claimed::new();
+    for (name, memory) in &remembered.gateways {
+        for family in &memory.families {
+            for (member, id) in
+                family.members.iter().flat_map(|it| family.sessions.iter().map(move |id| (it, id)))
+            {
+                claim(&mut below, member.pid, Some(member.start_ticks), (name, id));
+            }
+        }
+    }
+    below
+}
+
+fn claim(
+    claimed: &mut Claimed,
+    pid: Pid,
+    started: Option<u64>,
+    (gateway, session): (&GatewayName, &SessionId),
+) {
+    let claim = claimed.entry(pid).or_insert_with(|| Claim { started, ..Claim::default() });
+    let owner = (gateway.clone(), session.clone());
+    if !claim.owners.contains(&owner) {
+        claim.owners.push(owner);
+    }
+}
+
 /// Writes into each warrant what is others', and what is its own of that.
-fn sign(gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>) {
+fn sign(world: &World<'_>, gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>, below: &Arc<Claimed>) {
     for judged in gateways.iter_mut().flat_map(|plan| &mut plan.judged) {
         let Verdict::Reap { warrant, .. } = &mut judged.verdict else { continue };
         warrant.limits.own = match &warrant.session {
@@ -278,6 +304,14 @@ fn sign(gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>) {
             }
         };
         warrant.limits.claimed = Arc::clone(claimed);
+        warrant.limits.below_workers = Arc::clone(below);
+        let worker = warrant.worker.and_then(|worker| world.view().alive(&worker));
+        let argv = worker.and_then(|worker| worker.argv.as_deref());
+        let says_whose = |argv: &&str| {
+            let pattern = warrant.limits.worker_match.as_ref();
+            pattern.and_then(|pattern| pattern.matches(argv)).is_some_and(|matched| matched.key.is_some())
+        };
+        warrant.limits.own_argv = argv.filter(says_whose).map(Into::into);
     }
 }
 

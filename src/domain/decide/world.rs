@@ -57,14 +57,18 @@ impl<'a> World<'a> {
         };
         let spared = Arc::new(may_be_gateways(seen, &remembered));
         let own_line: Arc<BTreeSet<Pid>> = Arc::new(seen.processes.own_line.iter().copied().collect());
+        let patterns: Arc<[_]> = rules.iter().filter_map(|rules| rules.worker_match.clone()).collect();
         let gateway = |gateway: &'a GatewayObservation| {
             let rules = *by_name.get(&gateway.name)?;
             let limits = Limits {
                 worker_match: rules.worker_match.clone(),
+                workers: Arc::clone(&patterns),
+                own_argv: None,
                 uid: rules.worker_uid,
                 own_line: Arc::clone(&own_line),
                 gateways: Arc::clone(&spared),
                 claimed: Arc::default(),
+                below_workers: Arc::default(),
                 own: Vec::new(),
             };
             Some(Gateway::new(seen, gateway, rules, remembered(&gateway.name), limits))

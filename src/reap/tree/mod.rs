@@ -170,7 +170,7 @@ impl<H> Tree<H> {
         is_led && until.is_some_and(|until| process.identity.start_ticks <= until)
     }
 
-    fn knows(&self, identity: &ProcessIdentity) -> bool {
+    pub(super) fn knows(&self, identity: &ProcessIdentity) -> bool {
         self.members.iter().any(|member| member.identity == *identity)
     }
 

@@ -2,7 +2,6 @@
 //! its members had.
 
 use super::{Phase, Victim};
-use crate::domain::ids::Pid;
 use crate::domain::process::Process;
 use crate::reap::kernel::{KernelError, Mark};
 use crate::reap::outcome::Outcome;
@@ -34,7 +33,7 @@ impl<H> Victim<H> {
             let session = from(process.session) && !reused(process.session);
             if !(group || session)
                 || limits.protects(process).is_some()
-                || self.is_below_gateway(world, found, process)
+                || self.is_anothers(world, found, process)
             {
                 continue;
             }
@@ -45,7 +44,7 @@ impl<H> Victim<H> {
         }
         let from_here = marked.iter().filter(|(mark, _)| self.tree.bears(*mark)).map(|(_, process)| process);
         for process in from_here.cloned().collect::<Vec<_>>() {
-            if self.is_below_gateway(world, found, &process) {
+            if self.is_anothers(world, found, &process) {
                 continue;
             }
             // Another user's is named, and not ended.
@@ -74,29 +73,35 @@ impl<H> Victim<H> {
         }
     }
 
-    /// Whether it runs below a gateway that was started from this tree, which handed its group, session and marks on to it.
-    fn is_below_gateway<W: World<Held = H>>(
-        &self,
-        world: &mut W,
-        found: &[Process],
-        process: &Process,
-    ) -> bool {
+    /// Whether it is or runs below another worker, which is judged by itself, or below a gateway that was started from this tree: both got
+    /// their group, session and marks from it. Not knowing lets it be.
+    fn is_anothers<W: World<Held = H>>(&self, world: &mut W, found: &[Process], process: &Process) -> bool {
         let limits = self.warrant.limits();
-        let from_here = |pid: Pid| found.iter().find(|other| other.identity.pid == pid);
-        let mut above = process.parent;
+        let (mut at, mut is_below_member) = (process.identity.pid, false);
         for _ in 0..MOST_ABOVE {
-            let Some(pid) = above else { return false };
-            let known = from_here(pid);
-            if limits.is_gateway(pid) {
+            let known = found.iter().find(|other| other.identity.pid == at);
+            if limits.is_gateway(at) {
                 // What adopts may be a gateway, too: of that nothing was handed on.
                 return known.is_some();
             }
-            above = match known {
-                Some(parent) => parent.parent,
-                None => world.look(pid).ok().flatten().and_then(|parent| parent.parent),
+            // A row may name init, or what the reaper runs under.
+            if limits.protects_pid(at).is_some() {
+                return false;
+            }
+            let there = match known {
+                Some(known) => Ok(Some(known.clone())),
+                None => world.look(at),
             };
+            let Ok(there) = there else { return true };
+            let Some(there) = there else { return false };
+            is_below_member |= self.tree.knows(&there.identity);
+            if !is_below_member && limits.is_anothers(&there) {
+                return true;
+            }
+            let Some(parent) = there.parent else { return false };
+            at = parent;
         }
-        false
+        true
     }
 
     /// Nothing can say whether something of the tree is left.
