@@ -245,3 +245,25 @@ fn a_tenth_of_a_second_more_than_the_time_that_passed_is_no_client_that_came_bac
         assert_eq!(fate, format!("wait: detached-session, {waited} of 20s"), "{less} ms less");
     }
 }
+
+#[test]
+fn what_happened_in_a_session_while_there_was_no_table_or_it_was_kept_starts_the_grace_again() {
+    let row = |activity: &str| Session { activity: Some(activity.into()), ..claiming(Some(90), Some(90)) };
+    for activity in ["1", "2"] {
+        let is_right = |fate: &str| if activity == "1" { fate.starts_with("reap") } else { fate == WAITS };
+        let mut world = World::new();
+        world.rows([row("1")]).look();
+        let seen = world.seen.clone();
+        world.unreachable("gw").look_after(30);
+        world.seen = seen;
+        world.rows([row(activity)]);
+        assert!(is_right(&world.look_after(1).fate("a")), "no table, {activity}");
+        let mut world = World::new();
+        world.rows([row("1")]).look();
+        world.rows([Session { close_on_disconnect: gibberish(), ..row("1") }]).look_after(30);
+        world.rows([row(activity)]);
+        assert!(is_right(&world.look_after(1).fate("a")), "kept, {activity}");
+    }
+}
+
+const WAITS: &str = "wait: detached-session, 0s of 20s";

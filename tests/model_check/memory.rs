@@ -1,5 +1,7 @@
 //! A ledger in the terms of the small world, and back.
 
+use std::collections::BTreeMap;
+
 use gateway_reaper::domain::ids::SessionId;
 use gateway_reaper::domain::ledger::{
     Bond, GatewayMemory, GatewayRun, Ledger, SessionClock, WorkerClock, WorkerMemory,
@@ -110,8 +112,9 @@ impl Memory {
             (id(clock.name).into(), remembered)
         };
         let memory = GatewayMemory {
-            // Whether a close had an effect changes what is told, and nothing that is done.
-            closes: std::collections::BTreeMap::new(),
+            // Whether a close had an effect changes what is told, and nothing that is done. Tables that have clocks have no activity here.
+            closes: BTreeMap::new(),
+            activity: BTreeMap::new(),
             process: self.process.map(gateway),
             // A gateway begins again when its process is gone.
             former: Vec::new(),

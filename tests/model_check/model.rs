@@ -290,9 +290,8 @@ impl Numbers {
         for (name, _) in &mut memory.started {
             *name = self.name(*name);
         }
-        if memory.in_use.is_empty() {
-            memory.looked = None;
-        }
+        // It bounds the gateway's own clocks.
+        memory.looked = memory.looked.filter(|_| self.clocks);
         memory.workers.retain(|known| self.started.contains(&known.name));
         for clock in &mut memory.sessions {
             clock.activity = clock.activity.map(|activity| self.activity(clock.name.place, activity));

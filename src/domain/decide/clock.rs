@@ -44,6 +44,10 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         None if is_marked || (before.is_some() && before != run.as_ref()) => {
             grown(world, gateway, session, fresh(Some(now), None))
         }
+        // It was kept or not seen since, and something happened in it.
+        None if memory.activity.get(&session.id).is_some_and(|it| Some(it) != session.activity.as_ref()) => {
+            grown(world, gateway, session, fresh(Some(now), None))
+        }
         // It was in use at the last look, or not listed: its clocks can't reach back before that.
         None => {
             let started = memory.started.get(&session.id).copied();
@@ -91,6 +95,9 @@ pub(super) fn mark(
     } else if let (Some(_), Some(started)) = (claim(session), of_session(world, gateway, session).started) {
         // It is kept for its worker or for what isn't understood, and its gateway's clocks go on.
         remembered.started.insert(session.id.clone(), started);
+        if let Some(activity) = &session.activity {
+            remembered.activity.insert(session.id.clone(), activity.clone());
+        }
     }
 }
 
@@ -102,6 +109,9 @@ pub(super) fn mark_all(gateway: &Gateway<'_>, remembered: &mut GatewayMemory) {
     remembered.in_use.clone_from(&memory.in_use);
     let started = memory.sessions.iter().filter_map(|(id, clock)| Some((id.clone(), clock.started?)));
     remembered.started = memory.started.clone().into_iter().chain(started).collect();
+    let activity =
+        memory.sessions.iter().filter_map(|(id, clock)| Some((id.clone(), clock.activity.clone()?)));
+    remembered.activity = memory.activity.clone().into_iter().chain(activity).collect();
     remembered.looked = memory.looked;
 }
 

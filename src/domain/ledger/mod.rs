@@ -65,6 +65,9 @@ pub struct GatewayMemory {
     /// which the gateway's own clocks started.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub started: BTreeMap<SessionId, Awake>,
+    /// The `activity` of those sessions then, where they have one: any change starts the grace again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub activity: BTreeMap<SessionId, Box<str>>,
     /// Sessions that it said it had closed and lists all the same, with how often it said so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub closes: BTreeMap<SessionId, u32>,
@@ -91,8 +94,8 @@ impl GatewayMemory {
             && (&self.restart, &self.in_use) == (&other.restart, &other.in_use)
             && self.workers.len() == other.workers.len()
             && self.workers.iter().zip(&other.workers).all(|(now, before)| now.is_told_by(before))
-            && (&self.started, &self.closes, &self.families)
-                == (&other.started, &other.closes, &other.families)
+            && (&self.started, &self.activity) == (&other.started, &other.activity)
+            && (&self.closes, &self.families) == (&other.closes, &other.families)
     }
 
     /// Whether a grace runs.
@@ -373,7 +376,7 @@ mod tests {
     #[test]
     fn what_changes_a_decision_is_written_at_once() {
         let empty = || memory_at(100, |_| {});
-        let changes: [&dyn Fn(&mut GatewayMemory); 8] = [
+        let changes: [&dyn Fn(&mut GatewayMemory); 9] = [
             &with_grace,
             &|memory| memory.gone = true,
             &|memory| memory.run = Some(GatewayRun::Instance("run 2".into())),
@@ -385,6 +388,9 @@ mod tests {
             },
             &|memory| {
                 memory.started.insert("a".into(), Awake::from_nanos(1));
+            },
+            &|memory| {
+                memory.activity.insert("a".into(), "1".into());
             },
             &|memory| {
                 memory.closes.insert("a".into(), 1);

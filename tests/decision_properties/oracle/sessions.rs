@@ -250,6 +250,8 @@ impl<'a> Oracle<'a> {
         let clock = memory.and_then(|memory| memory.sessions.get(&row.id));
         let was_run_known = memory.is_some_and(|memory| memory.run.is_some());
         let is_marked = memory.is_some_and(|memory| memory.restart.contains(&row.id));
+        let activity = memory.and_then(|memory| memory.activity.get(&row.id));
+        let had_another_activity = activity.is_some() && activity != row.activity.as_ref();
         let goes_on = clock.filter(|clock| {
             let is_past = clock.since <= now && clock.claims_after.is_none_or(|at| at <= now);
             is_past && clock.activity == row.activity && self.is_same_run(gateway) && !is_marked
@@ -260,6 +262,7 @@ impl<'a> Oracle<'a> {
             Some(clock) => clock.claims_after.into_iter().chain(clock.started).collect(),
             None if clock.is_some() || is_marked => vec![now],
             None if was_run_known && !self.is_same_run(gateway) => vec![now],
+            None if had_another_activity => vec![now],
             None if let Some(started) = memory.and_then(|memory| memory.started.get(&row.id)) => {
                 vec![*started]
             }
