@@ -94,6 +94,18 @@ fn a_copy_below_the_worker_is_judged_with_it() {
     assert_eq!(world.fate_of_worker(201), "not judged");
 }
 
+#[test]
+fn a_copy_below_one_that_is_listed_is_listed_too() {
+    let mut world = World::new();
+    world.worker(200, "old", 100);
+    world.worker(201, "old", 1);
+    world.worker(202, "old", 201);
+    world.rows([with_worker(attached("a"), 200)]);
+    assert_eq!((left(&mut world, 201), left(&mut world, 202)), (ANOTHER_KEY.into(), ANOTHER_KEY.into()));
+}
+
+const ANOTHER_KEY: &str = "it carries another key";
+
 /// A row may name init, and all that init has adopted is below that.
 #[test]
 fn what_is_below_a_process_that_is_never_a_worker_is_not_judged_with_that() {

@@ -73,7 +73,7 @@ impl<'a> Claims<'a> {
         let along = along.flat_map(|claim| claim.worker().into_iter().chain(claim.others()));
         let along: HashSet<Pid> = along.map(|process| process.identity.pid).collect();
         let apart = owners.of_sessions().filter(|(pid, _)| !along.contains(pid)).filter_map(|(pid, rows)| {
-            let process = world.alive(pid).filter(|it| !is_told_with_session(world, owners, it))?;
+            let process = world.alive(pid).filter(|it| !is_told_with_session(world, owners, &along, it))?;
             let left_behind = |row: &RowId| {
                 let why = match claims.of(*row) {
                     Claim::Untouchable(protection) => Some(protection.to_string()),
@@ -99,13 +99,22 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// A row names it; or it is in the tree of another process of the same owner, and judged as that is.
-fn is_told_with_session(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> bool {
+/// A row names it; or it is in the tree of another process of the same owner that is told of with its session.
+fn is_told_with_session(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    along: &HashSet<Pid>,
+    process: &Process,
+) -> bool {
+    let is_named = |pid| !world.rows_naming(pid).is_empty();
     let pid = process.identity.pid;
     let above = world.ancestors(process).map(|above| above.identity.pid);
     let mut above = above.take_while(|above| world.gateways_at(*above).is_empty());
-    let is_of_them = |above| owners::is_worker(world, above) && owners.of(above) == owners.of(pid);
-    !world.rows_naming(pid).is_empty() || above.any(is_of_them)
+    let is_told = |above: Pid| {
+        let is_itself = along.contains(&above) || (is_named(above) && owners::is_worker(world, above));
+        is_itself && owners.of(above) == owners.of(pid)
+    };
+    is_named(pid) || above.any(is_told)
 }
 
 fn name(world: &World<'_>, row: RowId) -> String {

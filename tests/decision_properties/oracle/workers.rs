@@ -26,19 +26,21 @@ impl<'a> Oracle<'a> {
         Some((gateway, fate))
     }
 
-    /// A row names it, or it would be ended with one of these sessions, or it is in the tree of another process of theirs.
+    /// A row names it, or it would be ended with one of these sessions, or it is in the tree of another process of theirs of which that is so.
     fn is_judged_with_one_of(&self, rows: &[RowId], process: &'a Process) -> bool {
-        let pid = process.identity.pid;
-        let is_ended_with_one =
-            || rows.iter().any(|row| self.goes(*row).is_ok_and(|goes| goes.contains(&pid)));
+        let ends_with_one = |process: &Process| {
+            rows.iter().any(|row| self.goes(*row).is_ok_and(|goes| goes.contains(&process.identity.pid)))
+        };
+        let is_named = |process: &Process| self.times_named(process.identity.pid) > 0;
         let is_of_them = |above: &'a Process| {
             let is_worker = self.count().any(|gateway| self.is_worker(gateway, above));
             let owner =
                 if is_worker { self.owner_of(above) } else { Owner::Rows(self.rows_of_its_own(above)) };
-            (is_worker || self.may_be_a_worker(above)) && owner == Owner::Rows(rows.to_vec())
+            let is_told = ends_with_one(above) || (is_named(above) && self.may_be_a_worker(above));
+            is_told && owner == Owner::Rows(rows.to_vec())
         };
         let mut line = self.line_below_the_gateway(process).into_iter();
-        self.times_named(pid) > 0 || is_ended_with_one() || line.any(is_of_them)
+        is_named(process) || ends_with_one(process) || line.any(is_of_them)
     }
 
     /// It is remembered as a worker, and no gateway takes it for one by what it is now.
