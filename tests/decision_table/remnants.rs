@@ -3,6 +3,7 @@
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::table::{Session, Told};
+use gateway_reaper::domain::verdict::Judged;
 
 use crate::world::*;
 
@@ -59,6 +60,47 @@ fn what_has_a_worker_below_it_that_may_be_anothers_is_no_remnant_unless_that_was
     let looked = fresh.rows([attached("b")]).look();
     let fates = [200, 302].map(|raw| looked.fate_of_worker(raw));
     assert_eq!(fates, ["not judged", "keep: unknown-state"]);
+}
+
+#[test]
+fn what_covers_a_session_or_its_worker_covers_what_is_left_of_them() {
+    let mut asked = interrupted();
+    asked.ledger.unfinished[0].asked = Some(id("a"));
+    let mut seen = World::new();
+    seen.worker(200, "k", 100);
+    seen.process(300, 200, "node mcp.js");
+    seen.rows([with_key(with_worker(detached("a"), 200), "k")]).look();
+    seen.ledger.unfinished = interrupted().ledger.unfinished;
+    seen.die(200, 1);
+    seen.rows([]);
+    for (mut world, key) in [(asked, "a"), (seen, "k")] {
+        let looked = world.look();
+        let of_it = |judged: &&Judged| judged.subject.worker_pid() == Some(pid(200));
+        let judged = looked.0.gateways[0].judged.iter().find(of_it).expect("it is judged");
+        assert_eq!(judged.key.as_deref(), Some(key));
+    }
+}
+
+/// Another gateway gives no table, and may have it there.
+#[test]
+fn a_worker_that_may_be_another_gateways_is_no_remnant_and_is_judged_by_itself() {
+    let mut world = interrupted();
+    world.gateway("other", 110);
+    world.worker(301, "d", 1);
+    let looked = world.refused("other").look();
+    assert_eq!(remnants(&looked, 200), [300]);
+    assert_eq!(looked.fate_of_worker(301), "keep: table-not-trusted");
+}
+
+/// It looks like a worker, and goes with no session while that one is kept.
+#[test]
+fn what_looks_like_a_worker_and_is_left_of_a_session_that_is_kept_is_listed_with_its_reason() {
+    let mut world = interrupted();
+    world.ledger.unfinished[0].asked = Some(id("a"));
+    world.worker(301, "x", 1);
+    world.rows([Session { turn: gibberish(), ..without_worker(detached("a")) }]);
+    let looked = world.look();
+    assert_eq!(looked.why_worker(301), looked.why("a"));
 }
 
 #[test]

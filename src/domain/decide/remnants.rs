@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::claims::Claims;
+use super::doubts;
 use super::families::Families;
 use super::owners::{Owner, Owners};
 use super::position::Position;
-use super::world::{Gateway, World};
+use super::world::{Gateway, Standing, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::{Process, ProcessIdentity};
@@ -69,7 +70,17 @@ fn is_left(
     let is_let_be = || world.view().alive(&begun.worker).is_some_and(|it| limits.protects(it).is_some());
     let is_judged = owners.of(member.pid).is_some()
         && (matches!(owners.position_of(member.pid), Position::Child(_)) || is_let_be());
-    let is_owned = matches!(owners.of(member.pid), Some(Owner::Sessions(_)));
+    // Another gateway may have it in its table, which can't be read: that keeps it, by itself.
+    let may_be_anothers = || {
+        let mut others = world.matching(member.pid).filter(|other| *other != index);
+        let gives_none = |other: &usize| world.gateways[*other].standing != Standing::Current;
+        others.any(|other| gives_none(&other) && doubts::of(world, other, process).is_some())
+    };
+    let is_owned = match owners.of(member.pid) {
+        Some(Owner::Sessions(_)) => true,
+        Some(Owner::Doubt(_)) => may_be_anothers(),
+        _ => false,
+    };
     // What was in hand with it is no reason, whosever it may be.
     let is_above_others = owners.foreign_below(member.pid).is_some_and(|protection| match protection {
         Protection::AboveUnknown { other, .. } => !begun.members.iter().any(|member| member.pid == other),
@@ -139,7 +150,7 @@ fn goes_on(
         // Whether the gateway closed the session, or refused to, is for its table to say.
         (None, Some(why)) if !worker_lives && left.asked.is_some() => {
             let keep = Keep::TableNotTrusted(why.into());
-            found.push(Judged::keep(subject(left), None, keep));
+            found.push(Judged { key: key(world, index, left), ..Judged::keep(subject(left), None, keep) });
             true
         }
         (None, _) if !worker_lives => {
@@ -149,7 +160,7 @@ fn goes_on(
                 ..world.gateways[index].warrant(left.orphan)
             };
             let verdict = Verdict::Reap { warrant: Box::new(warrant), waited: Duration::ZERO };
-            found.push(Judged::new(subject(left), None, verdict));
+            found.push(Judged { key: key(world, index, left), ..Judged::new(subject(left), None, verdict) });
             true
         }
         // The worker lives and isn't judged: it belongs to a session of the table, unless there is no table to say so.
@@ -157,7 +168,7 @@ fn goes_on(
     }
 }
 
-/// Lists the copies of a worker that is kept, with its reason: they look like workers, and go with no session.
+/// Lists the copies of a worker that is kept, and what else looks like a worker, with its reason: they go with no session.
 fn list_copies(
     told: &[&Process],
     gateway: &Gateway<'_>,
@@ -165,9 +176,7 @@ fn list_copies(
     place: usize,
     found: &mut Vec<Judged>,
 ) {
-    let (Subject::Worker { .. }, Verdict::Keep(keep)) = (&found[place].subject, &found[place].verdict) else {
-        return;
-    };
+    let Verdict::Keep(keep) = &found[place].verdict else { return };
     let keep = keep.clone();
     for copy in told.iter().filter(|worker| left.members.contains(&worker.identity)) {
         let identity = copy.identity;
@@ -177,6 +186,14 @@ fn list_copies(
         let key = gateway.key_of(identity.pid).map(Into::into);
         found.push(Judged::keep(Subject::Worker { key, identity }, copy.rss_bytes, keep.clone()));
     }
+}
+
+/// What covers its session, or its worker, covers what is left of it.
+fn key(world: &World<'_>, index: usize, left: &Unfinished) -> Option<Box<str>> {
+    let families = world.gateways[index].memory.into_iter().flat_map(|memory| &memory.families);
+    let family = families.into_iter().find(|family| family.worker == left.worker);
+    let remembered = || family?.key.as_deref().or_else(|| family?.sessions.first().map(SessionId::as_str));
+    left.asked.as_ref().map(SessionId::as_str).or_else(remembered).map(Into::into)
 }
 
 fn subject(left: &Unfinished) -> Subject {
