@@ -115,7 +115,7 @@ pub fn in_words(sums: &Sums) -> String {
         (sums.reaped, "reaped"),
         (sums.gone, "gone already"),
         (sums.failed, "failed"),
-        (sums.kept, "kept by the gateway"),
+        (sums.kept, "kept after all"),
         (sums.unfinished, "unfinished"),
     ];
     let parts: Vec<String> =

@@ -362,7 +362,7 @@ fn summary(report: &Report) -> String {
     part(totals.reaped, "reaped");
     part(totals.gone, "gone already");
     part(totals.failed, "FAILED");
-    part(totals.kept, "kept by the gateway");
+    part(totals.kept, "kept after all");
     part(undone, "due");
     part(totals.deferred, "deferred");
     part(totals.wait, "inside the grace");

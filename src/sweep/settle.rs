@@ -18,8 +18,10 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
                     ledger.closed(gateway, &order.id);
                 }
             }
+            // One that is left alive, because it became something else, is listed.
             if let Some(worker) = warrant.worker()
                 && ending.outcome == Outcome::Reaped
+                && !ending.survivors.iter().any(|survivor| survivor.process == worker)
             {
                 ledger.forget_worker(&worker);
             }

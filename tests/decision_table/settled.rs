@@ -2,7 +2,7 @@
 
 use gateway_reaper::domain::ledger::GatewayMemory;
 use gateway_reaper::domain::table::{Refusal, Session, Told};
-use gateway_reaper::reap::outcome::{Ending, Outcome, Step};
+use gateway_reaper::reap::outcome::{Ending, Outcome, Step, Survivor};
 use gateway_reaper::sweep::settle::settle;
 
 use crate::world::*;
@@ -32,6 +32,21 @@ fn what_was_reaped_is_forgotten() {
     let world = settled(Outcome::Reaped);
     assert_eq!(is_remembered(&world), (false, false));
     assert!(memory(&world).sessions.contains_key(&id("b")), "and nobody else");
+}
+
+/// It became something else while its session was closed.
+#[test]
+fn a_worker_that_is_left_alive_is_remembered_and_listed() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([with_worker(detached("a"), 200)]).look();
+    let looked = world.look_after(20);
+    let survivors = vec![Survivor { process: identity(200), why: "it isn't a worker any more".into() }];
+    let ending = Ending { survivors, ..Ending::of(Outcome::Reaped) };
+    settle(&mut world.ledger, looked.warrant("a"), &ending);
+    world.process(200, 100, "vi notes");
+    let why = "unknown state: it was a worker, and doesn't look like one any more";
+    assert_eq!(world.rows([]).look().why_worker(200), why);
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn a_look_that_is_too_old_by_itself_is_taken_three_times_and_then_left_to_the_ne
     for _ in 0..3 {
         assert_eq!(play.recheck(Recheck::Stands { until: past }).done(), "");
     }
-    assert_eq!(play.recheck(Recheck::Stands { until: past }).done(), "kept, put 200");
+    assert_eq!(play.recheck(Recheck::Stands { until: past }).done(), "failed");
     assert!(play.kernel.is_alive(200));
 }
 

@@ -38,7 +38,7 @@ impl<H> Victim<H> {
                     Recheck::Unknown { why } => self.fail(world, why),
                     Recheck::Stands { .. } if self.rechecks >= RECHECKS => {
                         let why = "its table was too old for a signal each time it was read; the next run tries again";
-                        self.let_be(world, course, why.into());
+                        self.fail(world, why);
                     }
                     Recheck::Stands { until } => {
                         self.rechecks += 1;
