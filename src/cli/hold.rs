@@ -45,6 +45,9 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
     let (gateway, entry) = match found.as_slice() {
         [] => return Err(NotOne::Unknown(named.clone()).into()),
         [one] => *one,
+        // A session and its idle worker have one name: what holds the session holds its worker.
+        [session, worker] if is_worker_of(session, worker) => *session,
+        [worker, session] if is_worker_of(session, worker) => *session,
         several => {
             let names =
                 several.iter().take(10).map(|(_, entry)| named_with_key(entry.kind, &entry.id, entry.key));
@@ -64,6 +67,15 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
         format!("{} {} of {gateway} is held for {}, until {until}", entry.kind, entry.id, when::coarse(span));
     add(&dir, hold)?;
     said(args, &told)
+}
+
+/// Whether this is a session and that its own worker.
+fn is_worker_of(session: &(&str, &json::Entry<'_>), worker: &(&str, &json::Entry<'_>)) -> bool {
+    let ((of, session), (by, worker)) = (session, worker);
+    of == by
+        && (session.kind, worker.kind) == ("session", "worker")
+        && session.worker_pid.is_some()
+        && session.worker_pid == worker.worker_pid
 }
 
 pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
