@@ -169,6 +169,12 @@ impl Warrant {
         self.worker
     }
 
+    /// The key that the worker's argv says.
+    pub fn worker_key(&self) -> Option<&str> {
+        let Limits { worker_match, own_argv, .. } = &self.limits;
+        worker_match.as_ref()?.matches(own_argv.as_deref()?)?.key
+    }
+
     /// What an interrupted run had seen under the worker before its first signal.
     pub fn remnants(&self) -> &[ProcessIdentity] {
         &self.remnants

@@ -11,6 +11,7 @@ use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::{Session, TableView};
 use crate::domain::verdict::{Keep, Subject, Verdict};
+use crate::domain::veto::Vetoes;
 use crate::domain::warrant::{CloseOrder, GOOD_FOR, Warrant};
 use crate::reap::event::{Question, Recheck};
 use crate::sources::clock;
@@ -41,7 +42,11 @@ impl Sweep {
             };
             batch.iter().map(answer).collect()
         };
-        let (mut seen, _) = match self.observe(memory, Series::Continued, known.clone()).await {
+        // What it shows is remembered by nobody, so it isn't one of the looks that a grace rests on.
+        let looked = self.looked;
+        let observed = self.observe(memory, Series::Continued, known.clone()).await;
+        self.looked = looked;
+        let (mut seen, _) = match observed {
             Ok(seen) => seen,
             Err(error) => return not_known(format!("it could not be looked at again: {error}")),
         };
@@ -49,11 +54,31 @@ impl Sweep {
         let Ok(mut decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
             return not_known("what is below it could not be looked at".into());
         };
-        self.heed(&mut decision, &holds::vetoes(dir, clock::wall_now()));
-        let judged = batch
-            .iter()
-            .map(|(warrant, question)| judge(warrant, question.closed.as_deref(), &seen, &decision));
+        let vetoes = holds::vetoes(dir, clock::wall_now());
+        self.heed(&mut decision, &vetoes);
+        let judged = batch.iter().map(|(warrant, question)| match self.forbidden(&vetoes, warrant) {
+            Some(keep) => Recheck::Lapsed { why: keep.to_string().into() },
+            None => judge(warrant, question.closed.as_deref(), &seen, &decision),
+        });
         judged.collect()
+    }
+
+    /// That an operator forbids to end what this warrant is for, by whichever of its names, also where its session is closed and gone by now.
+    fn forbidden(&self, vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
+        let (now, key) = (clock::wall_now(), warrant.worker_key());
+        let session = warrant.session().map(|order| Subject::Session {
+            id: order.id.clone(),
+            worker: warrant.worker().map(|worker| worker.pid),
+        });
+        let worker = warrant
+            .worker()
+            .or(warrant.remnants_of())
+            .map(|identity| Subject::Worker { key: key.map(Into::into), identity });
+        session.into_iter().chain(worker).find_map(|subject| {
+            let forbid =
+                |vetoes: &Vetoes| Some(vetoes.forbid(warrant.gateway(), &subject, key, now)?.words.clone());
+            forbid(vetoes).or_else(|| forbid(&self.keeps)).map(Keep::ByHand)
+        })
     }
 }
 
@@ -84,6 +109,8 @@ pub fn judge(
             }
         };
         return answer.unwrap_or_else(|| match judged.map(|judged| &judged.verdict) {
+            // A row that isn't understood says nothing of whether the session was closed.
+            Some(Verdict::Keep(keep @ Keep::UnknownState(_))) if closed.is_some() => lapsed(keep.to_string()),
             Some(Verdict::Keep(keep)) if is_wanted(keep) && closed.is_some() => {
                 Recheck::Wanted { why: keep.to_string().into() }
             }

@@ -100,12 +100,14 @@ fn what_no_other_session_has_may_be_ended() {
     };
     assert_eq!(closed(is_nested), Ok(()), "below another session's worker it is still its own");
     assert_eq!(closed(|world| world.unreachable("gw").die(100, 1)), Ok(()), "its gateway is gone");
+}
+
+#[test]
+fn what_is_left_of_a_closed_session_whose_row_is_there_and_not_understood_is_let_be() {
     let not_understood = Session { transport: gibberish(), ..with_worker(detached("a"), 200) };
-    assert_eq!(
-        closed(|world| _ = world.rows([not_understood])),
-        Ok(()),
-        "listed still, and nothing wants it"
-    );
+    let why =
+        closed(|world| _ = world.rows([not_understood])).expect_err("nobody knows whether it is wanted");
+    assert!(why.contains("is not understood"), "{why}");
 }
 
 #[test]
