@@ -239,3 +239,19 @@ fn a_worker_that_is_known_to_be_gone_is_not_shown_as_the_sessions() {
     world.seen.processes.gone.insert(pid(200));
     assert_eq!(shown(&world), None);
 }
+
+/// Two servers list the same sessions, and one of them gives no table.
+#[test]
+fn naming_a_worker_of_its_key_that_may_be_another_gateways() {
+    for parent in [110, 1] {
+        let mut frozen = World::new();
+        frozen.gateway("other", 110);
+        frozen.worker(200, "a", parent);
+        frozen.refused("other").of("other").process = None;
+        let kept =
+            "keep: protected: protected: process 200 is named as its worker but isn't under its gateway";
+        assert_eq!(fate(&mut frozen, 200), kept, "under {parent}");
+        frozen.table("other");
+        assert_eq!(fate(&mut frozen, 200), "reap: detached-session, after 3600s", "it has no session");
+    }
+}

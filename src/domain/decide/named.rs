@@ -1,5 +1,6 @@
 //! The process that a row names as its worker.
 
+use super::doubts;
 use super::world::{RowId, World};
 use crate::domain::ids::Pid;
 use crate::domain::process::Process;
@@ -50,9 +51,12 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
     if !says_so && between.into_iter().any(|pid| !world.rows_naming(*pid).is_empty()) {
         return Err(Protection::Shared(pid));
     }
-    // A worker that left its gateway's tree (double-forked) has to say itself whose it is.
+    // A worker that left its gateway's tree (double-forked) has to say itself whose it is; and one that gives no table may serve a session of
+    // the same key.
     let is_under_another = line.iter().any(|pid| !world.gateways_at(*pid).is_empty());
-    if !is_under && (!says_so || is_under_another) {
+    let is_its_own =
+        || says_so && !is_under_another && !doubts::may_be_of_another(world, row.gateway, process);
+    if !is_under && !is_its_own() {
         return Err(Protection::NotUnderGateway(pid));
     }
     // It carries another key than the row says, and may be of a session that isn't listed yet; or it doesn't say whose it is, and may be the

@@ -160,10 +160,6 @@ impl<'a> Oracle<'a> {
         self.gateway(gateway).is_some_and(|gateway| self.line(process).contains(&gateway.pid))
     }
 
-    fn is_under_any(&self, process: &Process) -> bool {
-        self.count().any(|gateway| self.is_under(process, gateway))
-    }
-
     // Never signalled, whatever a table says.
 
     fn is_protected_pid(&self, pid: Pid) -> bool {

@@ -73,7 +73,9 @@ impl<'a> Oracle<'a> {
         let mut below_gateway =
             line.iter().take_while(|pid| Some(**pid) != self.gateway(gateway).map(|it| it.pid));
         let is_under_anothers = below_gateway.any(|pid| *pid != shell && self.times_named(*pid) > 0);
-        let is_here = self.is_under(process, gateway) || (says_so && !self.is_under_any(process));
+        let is_under_any = self.count().any(|gateway| self.is_under(process, gateway));
+        let has_left = says_so && !is_under_any && !self.may_be_of_another(gateway, process);
+        let is_here = self.is_under(process, gateway) || has_left;
         if (!says_so && (is_anothers_key || is_under_anothers)) || !is_here {
             return Err(());
         }
