@@ -29,7 +29,7 @@ const UNKNOWN: &str = "unknown-worker-busy";
 pub(super) struct AtWork {
     activities: Option<Activities>,
     accounts: HashMap<ProcessIdentity, Account>,
-    /// The workers of sessions that may be closed.
+    /// The workers of sessions that may be closed, as of the last table of their gateway.
     workers: HashMap<(GatewayName, SessionId), Pid>,
     depth: Depth,
 }
@@ -72,10 +72,14 @@ impl AtWork {
     ) {
         let mut connected = Connected::default();
         let mut seen = BTreeSet::new();
-        self.workers.clear();
+        let mut told_anew = BTreeSet::new();
         for (gateway, rules) in gateways {
             // There its pids mean other processes.
             let is_elsewhere = gateway.process.is_some_and(|process| view.is_elsewhere(process));
+            if gateway.table.current().is_some() {
+                self.workers.retain(|(name, _), _| *name != gateway.name);
+                told_anew.insert(gateway.name.clone());
+            }
             match &mut gateway.table {
                 TableView::Current(table) if is_elsewhere => {
                     for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle())
@@ -113,11 +117,16 @@ impl AtWork {
                 }
             }
         }
-        self.accounts.retain(|worker, _| seen.contains(worker));
+        // In the middle of a run a gateway may give no table, while closes wait for their turn.
+        let untold = self.workers.iter().filter(|((name, _), _)| !told_anew.contains(name));
+        let untold: BTreeSet<Pid> = untold.map(|(_, worker)| *worker).collect();
+        let is_wanted = |worker: &ProcessIdentity| seen.contains(worker) || untold.contains(&worker.pid);
+        self.accounts.retain(|worker, _| is_wanted(worker));
         if let Some(activities) = &mut self.activities {
-            activities.keep(|worker| seen.contains(worker));
+            activities.keep(is_wanted);
         }
-        view.accounts = self.accounts.iter().map(|(worker, account)| (*worker, *account)).collect();
+        let looked_at = self.accounts.iter().filter(|(worker, _)| seen.contains(worker));
+        view.accounts = looked_at.map(|(worker, account)| (*worker, *account)).collect();
     }
 
     /// Looks by little from here on, at what is at rest.
@@ -252,3 +261,50 @@ fn children(gateway: Pid, rules: &Rules, view: &ProcessView) -> Vec<Pid> {
 #[cfg(test)]
 #[path = "at_work_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+mod while_closes_wait {
+    use super::*;
+    use crate::config::defaults;
+    use crate::domain::policy::Workers;
+    use crate::domain::table::{Answer, NoTable};
+    use crate::sources::gateway::table_json;
+
+    fn look(at_work: &mut AtWork, table: TableView) -> ProcessView {
+        let rules = Rules {
+            gateway: "gw".into(),
+            policy: defaults::policy(),
+            worker_match: None,
+            worker_uid: 0,
+            takes_workers_back: false,
+            workers: Workers::Matching,
+        };
+        let mut gateway =
+            GatewayObservation { name: "gw".into(), table, process: None, asked: clock::awake_now() };
+        let mut view = ProcessView::default();
+        at_work.look_at_all(std::iter::once((&mut gateway, &rules)), &mut view);
+        view
+    }
+
+    #[test]
+    fn what_is_known_of_a_worker_stays_where_another_look_gets_no_table() {
+        let row = |id: &str| {
+            let pid = std::process::id();
+            format!(
+                r#"{{"version":1,"sessions":[{{"id":"{id}","transport":"detached","turn":"idle","worker":{{"pid":{pid}}}}}]}}"#
+            )
+        };
+        let told = |id: &str| TableView::Current(table_json::parse(row(id).as_bytes()).unwrap());
+        let none =
+            NoTable { why: "".into(), answer: Answer::Untrusted, listed: Box::default(), outside: None };
+        let mut at_work = AtWork::default();
+        assert_eq!(look(&mut at_work, told("a")).accounts.len(), 1);
+        let view = look(&mut at_work, TableView::Not(none));
+        assert!(view.accounts.is_empty(), "it wasn't looked at");
+        let name = |id: &str| (GatewayName::from("gw"), SessionId::from(id));
+        assert!(at_work.workers.contains_key(&name("a")));
+        assert_eq!(at_work.accounts.len(), 1);
+        look(&mut at_work, told("b"));
+        assert_eq!(at_work.workers.keys().collect::<Vec<_>>(), [&name("b")]);
+    }
+}

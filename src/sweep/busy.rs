@@ -3,7 +3,7 @@
 //!
 //! Only the trees of sessions that nothing else keeps are looked at, and those of workers that a gateway which is gone left behind.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::{GatewayMemory, Ledger};
@@ -26,8 +26,8 @@ const UNKNOWN: &str = "unknown-worker-busy";
 pub(super) struct Busy {
     trees: Trees,
     spent: BTreeMap<ProcessIdentity, Spent>,
-    /// The trees of each session that was found to rest, with what rest is there.
-    at_rest: HashMap<(GatewayName, SessionId), (CpuShare, Vec<ProcessIdentity>)>,
+    /// The trees of each session that was measured, at work or not, with what rest is there: as of the last table of its gateway.
+    measured: HashMap<GatewayName, HashMap<SessionId, (CpuShare, Vec<ProcessIdentity>)>>,
 }
 
 impl Busy {
@@ -49,7 +49,6 @@ impl Busy {
         memory: &Ledger,
         now: Awake,
     ) {
-        self.at_rest.clear();
         let mut seen = BTreeMap::new();
         let (mut at_work, mut resting) = (Vec::new(), Vec::new());
         for (gateway, rules) in gateways {
@@ -57,6 +56,7 @@ impl Busy {
             if let TableView::Current(table) = &mut gateway.table {
                 let carriers = by_key(view, rules);
                 let remembered = memory.gateways.get(&gateway.name);
+                self.measured.remove(&gateway.name);
                 for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
                     let trees = trees_of(session, &carriers, remembered, view);
                     self.hold(&gateway.name, session, &trees, (rest, now), &mut seen);
@@ -83,8 +83,12 @@ impl Busy {
         }
         view.at_work.extend(at_work);
         view.resting.extend(resting);
-        self.spent.retain(|worker, _| seen.contains_key(worker));
-        self.trees.keep(|worker| seen.contains_key(worker));
+        // In the middle of a run a gateway may give no table, while closes wait for their turn.
+        let sessions = self.measured.values().flat_map(HashMap::values);
+        let measured: HashSet<ProcessIdentity> =
+            sessions.flat_map(|(_, workers)| workers).copied().chain(seen.into_keys()).collect();
+        self.spent.retain(|worker, _| measured.contains(worker));
+        self.trees.keep(|worker| measured.contains(worker));
     }
 
     /// Looks again at the trees of sessions that are due, listed anew: what came since would end with them.
@@ -124,23 +128,21 @@ impl Busy {
     ) {
         let workers: Vec<_> = trees.iter().map(|worker| worker.identity).collect();
         let shown = workers.iter().filter_map(|worker| self.work_of(*worker, rest, now, seen)).min();
-        let name = (gateway.clone(), session.id.clone());
         if let Some(hold) = shown {
             session.holds = Told::Known(vec![hold.into()]);
-            self.at_rest.remove(&name);
-        } else {
-            self.at_rest.insert(name, (rest, workers));
         }
+        self.measured.entry(gateway.clone()).or_default().insert(session.id.clone(), (rest, workers));
     }
 
-    /// Whether the worker of a session that was found to rest works now: right before its gateway is asked to close it.
+    /// Whether a worker of a session that was measured works now: right before its gateway is asked to close it. Another look may have seen
+    /// it at work since that was decided.
     pub(super) fn holds_now(
         &mut self,
         gateway: &GatewayName,
         session: &SessionId,
         now: Awake,
     ) -> Option<&'static str> {
-        let (rest, workers) = self.at_rest.get(&(gateway.clone(), session.clone())).cloned()?;
+        let (rest, workers) = self.measured.get(gateway)?.get(session).cloned()?;
         let mut seen = BTreeMap::new();
         let shown = workers.into_iter().filter_map(|worker| {
             // What it started since is of its tree, too.

@@ -1,13 +1,14 @@
 //! What comes while a run is under way, whose closes wait for their turn: no session is closed that was held meanwhile, or works.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
 use crate::cast::{gateway_of, pid, worker, worker_match};
 use crate::gateway::{Answer, Gateway, orphan, orphan_with, table};
 use crate::place::{Place, Ran};
-use crate::support::family::{Step, eventually};
+use crate::support::family::{Family, Step, eventually};
 
 /// Two sessions are due, and closed one after the other. Does `meanwhile` with the name of the second while the first is closed.
 fn run_of_two(place: &Place, gateway: &Gateway, meanwhile: impl Fn(&str) + Send + Sync + 'static) -> Ran {
@@ -25,6 +26,16 @@ fn run_of_two(place: &Place, gateway: &Gateway, meanwhile: impl Fn(&str) + Send 
 
 fn policy(more: &str) -> String {
     format!("[policy]\ngrace = \"0s\"\ncloses_at_once = 1\n{more}")
+}
+
+/// 1 % of a core for 10 s is the least that counts as work.
+fn has_worked(family: &Family, tag: &str) {
+    let stat = format!("/proc/{}/stat", pid(family, tag));
+    eventually("it has worked", || {
+        let stat = std::fs::read_to_string(&stat).unwrap();
+        let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
+        fields[11].parse::<u64>().unwrap() > 30
+    });
 }
 
 #[test]
@@ -64,16 +75,62 @@ fn a_session_whose_worker_begins_to_work_while_a_run_is_under_way_is_not_closed(
     let working = Arc::clone(&family);
     let ran = run_of_two(&place, &gateway, move |other| {
         working.signal(other, Signal::USR1);
-        // 1 % of a core for 10 s is the least that counts as work.
-        let stat = format!("/proc/{}/stat", pid(&working, other));
-        eventually("it has worked", || {
-            let stat = std::fs::read_to_string(&stat).unwrap();
-            let fields: Vec<&str> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-            fields[11].parse::<u64>().unwrap() > 30
-        });
+        has_worked(&working, other);
     });
     let kept = ["one", "two"].into_iter().find(|id| ran.subject(id)["outcome"] == "kept").unwrap();
     assert_eq!(ran.subject(kept)["detail"], "held by its gateway: worker-busy", "{ran:?}");
     assert!(!gateway.reaps().iter().any(|id| id == kept), "{:?}", gateway.reaps());
     assert!(!family.has_ended(kept) && !family.has_ended("gateway"));
+}
+
+/// Three sessions are due, and closed one after the other. The worker of the first stays, so that it is looked at again before it is signalled:
+/// after the close of the second, in which the third begins to work, and before that of the third. `meanwhile` happens before that look.
+fn seen_between_two_closes(meanwhile: impl Fn(&Gateway) + Send + Sync + 'static) {
+    let ids = ["one", "two", "three"];
+    let parts = ids.map(|id| worker(id).then(Step::Deaf).then(Step::ComputeWhenTold));
+    let family = Arc::new(gateway_of(parts).start(&["gateway", "one", "two", "three"]));
+    let gateway = Arc::new(Gateway::start());
+    let row = |id: &str| orphan_with(id, pid(&family, id));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &ids.map(row)));
+    let place = Place::with(&format!(
+        "{}{}{}",
+        policy("busy_cpu = \"1%\"\nclose_timeout = \"2100ms\"\nterm_timeout = \"1s\"\n"),
+        gateway.section("desk").replace("timeout = \"2s\"", "timeout = \"20s\""),
+        worker_match()
+    ));
+    let asked = Arc::new(Mutex::new(Vec::<String>::new()));
+    let (working, closing, order) = (Arc::clone(&family), Arc::downgrade(&gateway), Arc::clone(&asked));
+    gateway.when_reaping(move |id| {
+        let mut asked = order.lock().unwrap();
+        asked.push(id.to_owned());
+        if asked.len() == 2
+            && let (Some(third), Some(gateway)) =
+                (ids.iter().find(|id| !asked.iter().any(|it| it == *id)), closing.upgrade())
+        {
+            working.signal(third, Signal::USR1);
+            has_worked(&working, third);
+            meanwhile(&gateway);
+            // By then the first is to be looked at.
+            return Answer::After(Duration::from_millis(2600), Box::new(Answer::reaped()));
+        }
+        Answer::reaped()
+    });
+    let ran = place.once_until("something was done", |ran| {
+        ids.iter().any(|id| ran.out.contains(*id) && ran.subject(id)["outcome"].is_string())
+    });
+    let asked = asked.lock().unwrap();
+    let third = ids.into_iter().find(|id| !asked[..2].iter().any(|it| it == id)).unwrap();
+    assert_eq!(asked.len(), 2, "{third} works: {ran:?}");
+    assert_eq!(ran.subject(third)["detail"], "held by its gateway: worker-busy", "{ran:?}");
+    assert!(!family.has_ended(third) && !family.has_ended("gateway"));
+}
+
+#[test]
+fn a_worker_that_another_look_saw_at_work_while_a_run_is_under_way_keeps_its_session() {
+    seen_between_two_closes(|_| ());
+}
+
+#[test]
+fn a_worker_at_work_keeps_its_session_also_where_another_look_could_read_no_table() {
+    seen_between_two_closes(|gateway| gateway.answer(Answer::Says(500, String::new())));
 }
