@@ -6,13 +6,15 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::domain::ids::{GatewayName, Pid, SessionId};
-use crate::domain::ledger::{GatewayMemory, Ledger};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger};
 use crate::domain::observation::GatewayObservation;
+use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::{CpuShare, Rules, Workers};
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use crate::domain::spent::Spent;
 use crate::domain::table::{Session, TableView, Told};
 use crate::domain::time::Awake;
+use crate::domain::warrant::Warrant;
 use crate::sources::processes::ProcessesError;
 use crate::sources::spent::Trees;
 
@@ -63,10 +65,12 @@ impl Busy {
                 }
                 if rules.policy.idle_worker.is_some() {
                     let idle = table.sessions.iter().filter(|session| session.is_idle());
-                    let named = idle.filter_map(|session| view.get(session.named_worker()?));
-                    let rest_now =
-                        named.filter(|worker| self.work_of(worker.identity, rest, now, &mut seen).is_none());
-                    resting.extend(rest_now.map(|worker| worker.identity.pid));
+                    for worker in idle.filter_map(|session| view.get(session.named_worker()?)) {
+                        let trees = with_strays(worker.identity, remembered, view);
+                        if self.work_of_any(&trees, (rest, now), &mut seen).is_none() {
+                            resting.push(worker.identity.pid);
+                        }
+                    }
                 }
             }
             if rules.workers == Workers::LeadersOfGone {
@@ -75,7 +79,8 @@ impl Busy {
                 let members = families.flat_map(|family| &family.members).filter_map(|it| view.alive(it));
                 let bereft = view.bereft.iter().filter_map(|pid| view.get(*pid));
                 for worker in bereft.chain(members.filter(|it| is_left(view, it))) {
-                    if self.work_of(worker.identity, rest, now, &mut seen).is_some() {
+                    let trees = with_strays(worker.identity, remembered, view);
+                    if self.work_of_any(&trees, (rest, now), &mut seen).is_some() {
                         at_work.push(worker.identity.pid);
                     }
                 }
@@ -91,28 +96,50 @@ impl Busy {
         self.trees.keep(|worker| measured.contains(worker));
     }
 
-    /// Looks again at the trees of sessions that are due, listed anew: what came since would end with them.
+    /// Looks again at the trees of sessions and workers that are due, listed anew: what came since would end with them.
     pub(super) fn look_again<'a>(
         &mut self,
         gateways: impl Iterator<Item = (&'a mut GatewayObservation, &'a Rules)>,
-        view: &ProcessView,
+        view: &mut ProcessView,
         memory: &Ledger,
-        due: &[(GatewayName, SessionId)],
+        due: &[&Warrant],
         now: Awake,
     ) {
         let mut seen = BTreeMap::new();
         for (gateway, rules) in gateways {
             let Some(rest) = rules.policy.busy_cpu else { continue };
-            let TableView::Current(table) = &mut gateway.table else { continue };
-            let carriers = by_key(view, rules);
+            let due: Vec<&Warrant> =
+                due.iter().copied().filter(|warrant| *warrant.gateway() == gateway.name).collect();
             let remembered = memory.gateways.get(&gateway.name);
-            let is_due = |session: &&mut Session| {
-                due.iter().any(|(name, id)| *name == gateway.name && *id == session.id)
-            };
-            for session in table.sessions.iter_mut().filter(is_due) {
-                let trees = trees_of(session, &carriers, remembered, view);
-                trees.iter().for_each(|worker| self.trees.forget(&worker.identity));
-                self.hold(&gateway.name, session, &trees, (rest, now), &mut seen);
+            if let TableView::Current(table) = &mut gateway.table {
+                let carriers = by_key(view, rules);
+                let is_due = |session: &&mut Session| {
+                    due.iter().filter_map(|warrant| warrant.session()).any(|order| order.id == session.id)
+                };
+                for session in table.sessions.iter_mut().filter(is_due) {
+                    let trees = trees_of(session, &carriers, remembered, view);
+                    trees.iter().for_each(|worker| self.trees.forget(&worker.identity));
+                    self.hold(&gateway.name, session, &trees, (rest, now), &mut seen);
+                }
+            }
+            for warrant in due.iter().filter(|warrant| warrant.session().is_none()) {
+                let is_idle = warrant.orphan() == OrphanKind::IdleWorker;
+                // Of others it is no matter whether they work.
+                if !is_idle && rules.workers != Workers::LeadersOfGone {
+                    continue;
+                }
+                for worker in warrant.worker().into_iter().chain(warrant.remnants().iter().copied()) {
+                    let trees = with_strays(worker, remembered, view);
+                    trees.iter().for_each(|worker| self.trees.forget(worker));
+                    if self.work_of_any(&trees, (rest, now), &mut seen).is_none() {
+                        continue;
+                    }
+                    if is_idle {
+                        view.resting.remove(&worker.pid);
+                    } else {
+                        view.at_work.insert(worker.pid);
+                    }
+                }
             }
         }
     }
@@ -127,8 +154,7 @@ impl Busy {
         seen: &mut BTreeMap<ProcessIdentity, Option<&'static str>>,
     ) {
         let workers: Vec<_> = trees.iter().map(|worker| worker.identity).collect();
-        let shown = workers.iter().filter_map(|worker| self.work_of(*worker, rest, now, seen)).min();
-        if let Some(hold) = shown {
+        if let Some(hold) = self.work_of_any(&workers, (rest, now), seen) {
             session.holds = Told::Known(vec![hold.into()]);
         }
         self.measured.entry(gateway.clone()).or_default().insert(session.id.clone(), (rest, workers));
@@ -150,6 +176,16 @@ impl Busy {
             self.work_of(worker, rest, now, &mut seen)
         });
         shown.min()
+    }
+
+    /// Looks at all of them, so that each is known at the next look.
+    fn work_of_any(
+        &mut self,
+        trees: &[ProcessIdentity],
+        (rest, now): (CpuShare, Awake),
+        seen: &mut BTreeMap<ProcessIdentity, Option<&'static str>>,
+    ) -> Option<&'static str> {
+        trees.iter().filter_map(|worker| self.work_of(*worker, rest, now, seen)).min()
     }
 
     fn work_of(
@@ -198,11 +234,25 @@ fn trees_of<'a>(
     let carrying = session.worker_key().and_then(|key| carriers.get(key)).into_iter().flatten().copied();
     let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
     let families = families.filter(|family| family.sessions.contains(&session.id));
-    let strays = families.flat_map(|family| {
-        let members = family.members.iter().filter_map(|member| view.alive(member));
-        members.filter(|member| !view.ancestors(member).any(|above| above.identity == family.worker))
-    });
+    let strays = families.flat_map(|family| strays(family, view));
     named.into_iter().chain(carrying).chain(strays).collect()
+}
+
+/// What would end with a worker whose session stays, or that has none.
+fn with_strays(
+    worker: ProcessIdentity,
+    remembered: Option<&GatewayMemory>,
+    view: &ProcessView,
+) -> Vec<ProcessIdentity> {
+    let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
+    let strays = families.filter(|family| family.worker == worker).flat_map(|family| strays(family, view));
+    [worker].into_iter().chain(strays.map(|stray| stray.identity)).collect()
+}
+
+/// What was seen below a worker and is adopted by now.
+fn strays<'a>(family: &FamilyMemory, view: &'a ProcessView) -> impl Iterator<Item = &'a Process> {
+    let members = family.members.iter().filter_map(|member| view.alive(member));
+    members.filter(|member| !view.ancestors(member).any(|above| above.identity == family.worker))
 }
 
 /// Whether it outlived what it was below.

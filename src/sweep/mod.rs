@@ -280,12 +280,9 @@ impl Sweep {
             let left = left_of_the_dead(rules, decision);
             processes.look_for_clients(&mut seen.processes, roots, &left)?;
             processes.look_for_members(&mut seen.processes)?;
-            let due = decision.warrants().filter_map(|(_, warrant, _)| {
-                Some((warrant.gateway().clone(), warrant.session()?.id.clone()))
-            });
-            let due: Vec<_> = due.collect();
+            let due: Vec<&Warrant> = decision.warrants().map(|(_, warrant, _)| warrant).collect();
             let measured = observe::measured(&mut seen.gateways, rules, watched);
-            busy.look_again(measured, &seen.processes, memory, &due, clock::awake_now());
+            busy.look_again(measured, &mut seen.processes, memory, &due, clock::awake_now());
             Ok(())
         })
     }

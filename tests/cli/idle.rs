@@ -3,7 +3,10 @@
 use crate::cast::{gateway_of, pid, worker, worker_match};
 use crate::gateway::{Gateway, orphan_with, table, with};
 use crate::place::Place;
+use crate::support::family::{Family, Part, Step, eventually, part};
+use rustix::process::Signal;
 use serde_json::json;
+use std::time::Duration;
 
 #[test]
 fn an_idle_worker_is_ended_and_its_session_stays() {
@@ -35,4 +38,94 @@ fn an_idle_worker_is_ended_and_its_session_stays() {
     assert_eq!(ended["steps"], json!(["SIGTERM"]), "{}", ran.out);
     assert!(gateway.reaps().is_empty(), "no session is closed");
     assert!(!family.has_ended("used") && !family.has_ended("gateway"));
+}
+
+/// One that has just started may still run at the first look, which tells no more than that.
+fn comes_to_rest(family: &Family, tag: &str) {
+    let tasks = format!("/proc/{}/task", pid(family, tag));
+    eventually("it rests", || {
+        std::fs::read_dir(&tasks).unwrap().all(|task| {
+            let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_none_or(|(_, fields)| fields.starts_with('S'))
+        })
+    });
+}
+
+#[test]
+fn an_idle_worker_is_not_ended_with_a_child_that_began_to_compute_since() {
+    let child = part("child").then(Step::Compute);
+    let starts = worker("idle").then(Step::StartWhenTold(child));
+    let mut family = gateway_of([starts]).start(&["gateway", "idle"]);
+    let gateway = Gateway::start();
+    let row = with(orphan_with("idle", pid(&family, "idle")), "transport", json!("attached"));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[row]));
+    let place = Place::with(&format!(
+        "[policy]\nidle_worker = \"3s\"\nbusy_cpu = \"1%\"\nterm_timeout = \"1s\"\n{}{}",
+        gateway.section("desk"),
+        worker_match()
+    ));
+    comes_to_rest(&family, "idle");
+    let running = place.reaper(["watch", "--interval", "200ms"]).start();
+    running.eventually("it waits", || running.out().contains("inside the grace"));
+    family.signal("idle", Signal::USR1);
+    family.await_all(&["child"]);
+    std::thread::sleep(Duration::from_millis(4500));
+    assert!(!family.has_ended("child") && !family.has_ended("idle"), "{}", running.out());
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
+fn an_idle_worker_is_not_ended_while_something_works_that_it_started_and_that_is_adopted() {
+    let helper = part("helper").then(Step::ComputeWhenTold);
+    let family: Part = gateway_of([worker("idle").child(part("between").child(helper))]);
+    let family = family.start(&["gateway", "idle", "between", "helper"]);
+    let gateway = Gateway::start();
+    let row = with(orphan_with("idle", pid(&family, "idle")), "transport", json!("attached"));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[row]));
+    let config = |policy: &str| format!("{policy}{}{}", gateway.section("desk"), worker_match());
+    let place = Place::with(&config(""));
+    // It is seen below its worker.
+    assert_eq!(place.once([]).code, Some(0));
+    family.kill("between");
+    family.signal("helper", Signal::USR1);
+    std::thread::sleep(Duration::from_millis(50));
+    place.write(
+        "reaper.toml",
+        config("[policy]\nidle_worker = \"300ms\"\nbusy_cpu = \"5%\"\nterm_timeout = \"1s\"\n"),
+    );
+    for _ in 0..4 {
+        let ran = place.once(["--json"]);
+        assert!(!ran.out.contains("idle-worker"), "{}", ran.out);
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    assert!(!family.has_ended("idle") && !family.has_ended("helper"));
+}
+
+/// A kernel of a Jupyter server that is gone.
+#[test]
+fn what_a_server_left_is_not_ended_with_a_child_that_began_to_compute_since() {
+    let gone =
+        std::process::Command::new("true").spawn().and_then(|mut it| it.wait().map(|_| it.id())).unwrap();
+    let file = format!("/run/kernel-{}-0000-4000-8000-{:012x}.json", "abcdef01", std::process::id());
+    let kernel = part("kernel")
+        .argv(["python3", "-m", "ipykernel_launcher", "-f", &file])
+        .variable("JPY_PARENT_PID", &gone.to_string())
+        .then(Step::NewSession)
+        .then(Step::StartWhenTold(part("child").then(Step::Compute)));
+    let mut family = part("server").child(kernel).then(Step::Exit).start(&["kernel"]);
+    let place = Place::with(
+        "[policy]\nworker_grace = \"3s\"\nbusy_cpu = \"1%\"\nterm_timeout = \"1s\"\n\
+         [[gateway]]\nname = \"lab\"\nkind = \"jupyter\"\nurl = \"http://127.0.0.1:9\"\n\
+         [gateway.worker]\nmatch = '.*ipykernel_launcher -f .*/kernel-(?P<session>\\S+)[.]json'\n",
+    );
+    comes_to_rest(&family, "kernel");
+    let running = place.reaper(["watch", "--interval", "200ms"]).start();
+    running.eventually("it waits", || running.out().contains("inside the grace"));
+    family.signal("kernel", Signal::USR1);
+    family.await_all(&["child"]);
+    std::thread::sleep(Duration::from_millis(4500));
+    assert!(!family.has_ended("child") && !family.has_ended("kernel"), "{}", running.out());
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
 }

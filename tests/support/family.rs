@@ -28,6 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Part {
     tag: String,
     argv: Vec<String>,
+    variables: Vec<(String, String)>,
     steps: Vec<Step>,
 }
 
@@ -46,8 +47,12 @@ pub(crate) enum Step {
     Deaf,
     /// When SIGTERM comes, starts a child, takes some milliseconds, and exits.
     ForkWhileDying(Part, u64),
+    /// Computes from now on.
+    Compute,
     /// Computes from SIGUSR1 on.
     ComputeWhenTold,
+    /// Starts a child when SIGUSR1 comes.
+    StartWhenTold(Part),
     /// Starts a child.
     Start(Part),
     /// The same from a thread that stays.
@@ -62,7 +67,7 @@ pub(crate) enum Step {
 
 /// A part that just stays.
 pub(crate) fn part(tag: &str) -> Part {
-    Part { tag: tag.into(), argv: vec![format!("family-{tag}")], steps: Vec::new() }
+    Part { tag: tag.into(), argv: vec![format!("family-{tag}")], variables: Vec::new(), steps: Vec::new() }
 }
 
 impl Part {
@@ -73,6 +78,12 @@ impl Part {
         let options = argv.iter().skip(1).any(|element| element.starts_with('-'));
         let argv = if options { vec![argv.join(" ")] } else { argv.into_iter().map(Into::into).collect() };
         Self { argv, ..self }
+    }
+
+    /// With this in its environment, which those below it inherit.
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
     }
 
     /// With one more step.
@@ -112,6 +123,7 @@ fn command(part: &Part) -> Command {
         .arg0(name)
         .args(rest)
         .args(["--exact", "--nocapture", "--test-threads=1", stand_in])
+        .envs(part.variables.iter().cloned())
         .env(PART, serde_json::to_string(part).expect("a part is JSON"))
         .stderr(Stdio::inherit());
     command
@@ -235,11 +247,12 @@ fn play(part: &Part) -> ! {
             Step::ForkWhileDying(heir, millis) => {
                 fork_while_dying(heir.clone(), Duration::from_millis(*millis))
             }
-            Step::ComputeWhenTold => when_it_comes(SignalKind::user_defined1(), || {
-                loop {
-                    std::hint::spin_loop();
-                }
-            }),
+            Step::Compute => drop(std::thread::spawn(|| compute())),
+            Step::ComputeWhenTold => when_it_comes(SignalKind::user_defined1(), || compute()),
+            Step::StartWhenTold(child) => {
+                let child = child.clone();
+                when_it_comes(SignalKind::user_defined1(), move || start(&child));
+            }
             Step::Start(child) => start(child),
             Step::StartFromThread(child) => {
                 let child = child.clone();
@@ -268,6 +281,12 @@ fn play(part: &Part) -> ! {
 fn start(part: &Part) {
     #[expect(clippy::zombie_processes, reason = "zombies are wanted")]
     let _child = command(part).spawn().expect("the test binary starts");
+}
+
+fn compute() -> ! {
+    loop {
+        std::hint::spin_loop();
+    }
 }
 
 fn announce(part: &Part) {
