@@ -3,16 +3,16 @@
 //!
 //! Only the trees of sessions that nothing else keeps are looked at, and those of workers that a gateway which is gone left behind.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger};
 use crate::domain::observation::GatewayObservation;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::{CpuShare, Rules, Workers};
-use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
 use crate::domain::spent::Spent;
-use crate::domain::table::{Session, TableView, Told};
+use crate::domain::table::{Session, SessionTable, TableView, Told};
 use crate::domain::time::Awake;
 use crate::domain::warrant::Warrant;
 use crate::sources::processes::ProcessesError;
@@ -56,7 +56,7 @@ impl Busy {
         for (gateway, rules) in gateways {
             let Some(rest) = rules.policy.busy_cpu else { continue };
             if let TableView::Current(table) = &mut gateway.table {
-                let carriers = by_key(view, rules);
+                let carriers = Carriers::new(view, rules, gateway.process, table);
                 let remembered = memory.gateways.get(&gateway.name);
                 self.measured.remove(&gateway.name);
                 for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
@@ -112,7 +112,7 @@ impl Busy {
                 due.iter().copied().filter(|warrant| *warrant.gateway() == gateway.name).collect();
             let remembered = memory.gateways.get(&gateway.name);
             if let TableView::Current(table) = &mut gateway.table {
-                let carriers = by_key(view, rules);
+                let carriers = Carriers::new(view, rules, gateway.process, table);
                 let is_due = |session: &&mut Session| {
                     due.iter().filter_map(|warrant| warrant.session()).any(|order| order.id == session.id)
                 };
@@ -222,20 +222,31 @@ impl Busy {
     }
 }
 
-/// Whose work is a session's: its workers, with all that is below them, and what was seen below them and is adopted by now. All of that
-/// would end with it.
+/// Whose work is a session's: its workers, with all that is below them, what was seen below them and is adopted by now, and what only its mark
+/// ties to it. All of that would end with it.
 fn trees_of<'a>(
     session: &Session,
-    carriers: &BTreeMap<&str, Vec<&'a Process>>,
+    carriers: &Carriers<'a>,
     remembered: Option<&GatewayMemory>,
     view: &'a ProcessView,
 ) -> Vec<&'a Process> {
     let named = session.named_worker().and_then(|pid| view.get(pid));
-    let carrying = session.worker_key().and_then(|key| carriers.get(key)).into_iter().flatten().copied();
+    let carrying =
+        session.worker_key().and_then(|key| carriers.by_key.get(key)).into_iter().flatten().copied();
     let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
     let families = families.filter(|family| family.sessions.contains(&session.id));
     let strays = families.flat_map(|family| strays(family, view));
-    named.into_iter().chain(carrying).chain(strays).collect()
+    let mut trees: Vec<&Process> = named.into_iter().chain(carrying).chain(strays).collect();
+    let marked = carriers.marked_as(session);
+    // What is below another of them is measured with that.
+    let roots: BTreeSet<Pid> = trees.iter().chain(&marked).map(|process| process.identity.pid).collect();
+    let is_below = |process: &Process| {
+        trees.iter().any(|root| root.identity == process.identity)
+            || view.ancestors(process).any(|above| roots.contains(&above.identity.pid))
+    };
+    let apart: Vec<&Process> = marked.into_iter().filter(|process| !is_below(process)).collect();
+    trees.extend(apart);
+    trees
 }
 
 /// What would end with a worker whose session stays, or that has none.
@@ -261,6 +272,57 @@ fn is_left(view: &ProcessView, process: &Process) -> bool {
         .parent
         .is_none_or(|parent| parent == Pid::INIT || view.get(parent).is_none_or(|parent| parent.zombie))
         || view.ancestors(process).all(|above| above.session != process.session)
+}
+
+/// What says of itself whose it is.
+struct Carriers<'a> {
+    /// What looks like a worker, by the key that its argv carries.
+    by_key: BTreeMap<&'a str, Vec<&'a Process>>,
+    /// What inherited the mark of a session, by the key or id that it has.
+    by_mark: BTreeMap<&'a str, Vec<&'a Process>>,
+}
+
+impl<'a> Carriers<'a> {
+    fn new(
+        view: &'a ProcessView,
+        rules: &Rules,
+        gateway: Option<ProcessIdentity>,
+        table: &SessionTable,
+    ) -> Self {
+        Self { by_key: by_key(view, rules), by_mark: by_mark(view, rules, gateway, table) }
+    }
+
+    fn marked_as(&self, session: &Session) -> Vec<&'a Process> {
+        let names: BTreeSet<&str> = session.worker_key().into_iter().chain([session.id.as_str()]).collect();
+        names.into_iter().filter_map(|name| self.by_mark.get(name)).flatten().copied().collect()
+    }
+}
+
+/// What rows name is theirs, whatever it inherited; and neither a gateway nor this reaper ends with a session that it was started in.
+fn by_mark<'a>(
+    view: &'a ProcessView,
+    rules: &Rules,
+    gateway: Option<ProcessIdentity>,
+    table: &SessionTable,
+) -> BTreeMap<&'a str, Vec<&'a Process>> {
+    let mut marked: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
+    if view.marks.is_empty() {
+        return marked;
+    }
+    let named = table.sessions.iter().filter_map(Session::named_worker);
+    let never = gateway.map(|gateway| gateway.pid).into_iter().chain(view.own_line.iter().copied());
+    let others: BTreeSet<Pid> = named.chain(never).collect();
+    for (pid, marks) in view.marks.iter().filter(|(pid, _)| !others.contains(pid)) {
+        let Some(process) = view.get(*pid).filter(|process| !process.zombie) else { continue };
+        for mark in marks {
+            if let Mark::Session { gateway, key } = mark
+                && *gateway == rules.gateway
+            {
+                marked.entry(key).or_default().push(process);
+            }
+        }
+    }
+    marked
 }
 
 /// What looks like a worker, by the key that it carries.

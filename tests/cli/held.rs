@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::cast::{gateway_of, pid, worker, worker_match};
 use crate::gateway::{Answer, Gateway, orphan, orphan_with, table};
 use crate::place::{Place, Ran};
-use crate::support::family::{Family, Step, eventually};
+use crate::support::family::{Family, Step, eventually, part};
 
 /// Two sessions are due, and closed one after the other. Does `meanwhile` with the name of the second while the first is closed.
 fn run_of_two(place: &Place, gateway: &Gateway, meanwhile: impl Fn(&str) + Send + Sync + 'static) -> Ran {
@@ -133,4 +133,27 @@ fn a_worker_that_another_look_saw_at_work_while_a_run_is_under_way_keeps_its_ses
 #[test]
 fn a_worker_at_work_keeps_its_session_also_where_another_look_could_read_no_table() {
     seen_between_two_closes(|gateway| gateway.answer(Answer::Says(500, String::new())));
+}
+
+#[test]
+fn what_only_a_mark_ties_to_a_session_keeps_it_by_its_work() {
+    // Adopted before any look, and in no group or session of the worker's.
+    let daemon = part("daemon").then(Step::NewSession).then(Step::Compute);
+    let gone = part("gone").child(daemon).then(Step::Exit);
+    let marked = worker("one").variable("HELD_SESSION", "one").child(gone);
+    let family = gateway_of([marked]).start(&["gateway", "one", "daemon"]);
+    let gateway = Gateway::start();
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[orphan_with("one", pid(&family, "one"))]));
+    gateway.on_reap("one", Answer::reaped());
+    let place = Place::with(&format!(
+        "{}{}{}marker = \"HELD_SESSION\"\n",
+        policy("busy_cpu = \"1%\"\nclose_timeout = \"100ms\"\nterm_timeout = \"1s\"\n"),
+        gateway.section("desk"),
+        worker_match()
+    ));
+    for _ in 0..3 {
+        let ran = place.once(["--json"]);
+        assert_eq!(ran.subject("one")["detail"], "held by its gateway: worker-busy", "{ran:?}");
+    }
+    assert!(gateway.reaps().is_empty() && !family.has_ended("daemon"));
 }
