@@ -58,10 +58,14 @@ impl Busy {
             if let TableView::Current(table) = &mut gateway.table {
                 let carriers = Carriers::new(view, rules, gateway.process, table);
                 let remembered = memory.gateways.get(&gateway.name);
-                self.measured.remove(&gateway.name);
+                let mut before = self.measured.remove(&gateway.name).unwrap_or_default();
                 for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
-                    let trees = trees_of(session, &carriers, remembered, view);
-                    self.hold(&gateway.name, session, &trees, (rest, now), &mut seen);
+                    let mut trees = trees_of(session, &carriers, remembered, view);
+                    // What bears its mark anywhere is looked for only where it is due, and is measured from then on.
+                    let unseen = before.remove(&session.id).into_iter().flat_map(|(_, workers)| workers);
+                    let unseen = unseen.filter(|worker| view.get(worker.pid).is_none());
+                    trees.extend(unseen.filter(|worker| self.spent.contains_key(worker)));
+                    self.hold(&gateway.name, session, trees, (rest, now), &mut seen);
                 }
                 if rules.policy.idle_worker.is_some() {
                     let idle = table.sessions.iter().filter(|session| session.is_idle());
@@ -118,8 +122,8 @@ impl Busy {
                 };
                 for session in table.sessions.iter_mut().filter(is_due) {
                     let trees = trees_of(session, &carriers, remembered, view);
-                    trees.iter().for_each(|worker| self.trees.forget(&worker.identity));
-                    self.hold(&gateway.name, session, &trees, (rest, now), &mut seen);
+                    trees.iter().for_each(|worker| self.trees.forget(worker));
+                    self.hold(&gateway.name, session, trees, (rest, now), &mut seen);
                 }
             }
             for warrant in due.iter().filter(|warrant| warrant.session().is_none()) {
@@ -149,15 +153,14 @@ impl Busy {
         &mut self,
         gateway: &GatewayName,
         session: &mut Session,
-        trees: &[&Process],
+        trees: Vec<ProcessIdentity>,
         (rest, now): (CpuShare, Awake),
         seen: &mut BTreeMap<ProcessIdentity, Option<&'static str>>,
     ) {
-        let workers: Vec<_> = trees.iter().map(|worker| worker.identity).collect();
-        if let Some(hold) = self.work_of_any(&workers, (rest, now), seen) {
+        if let Some(hold) = self.work_of_any(&trees, (rest, now), seen) {
             session.holds = Told::Known(vec![hold.into()]);
         }
-        self.measured.entry(gateway.clone()).or_default().insert(session.id.clone(), (rest, workers));
+        self.measured.entry(gateway.clone()).or_default().insert(session.id.clone(), (rest, trees));
     }
 
     /// Whether a worker of a session that was measured works now: right before its gateway is asked to close it. Another look may have seen
@@ -210,7 +213,10 @@ impl Busy {
     }
 
     fn works(&mut self, worker: ProcessIdentity, rest: CpuShare, now: Awake) -> Result<bool, ProcessesError> {
-        let Some(used) = self.trees.used(worker, now)? else { return Ok(false) };
+        let Some(used) = self.trees.used(worker, now)? else {
+            self.spent.remove(&worker);
+            return Ok(false);
+        };
         match self.spent.get_mut(&worker) {
             Some(spent) => Ok(spent.look(now, used, rest)),
             None => {
@@ -229,14 +235,14 @@ fn trees_of<'a>(
     carriers: &Carriers<'a>,
     remembered: Option<&GatewayMemory>,
     view: &'a ProcessView,
-) -> Vec<&'a Process> {
+) -> Vec<ProcessIdentity> {
     let named = session.named_worker().and_then(|pid| view.get(pid));
     let carrying =
         session.worker_key().and_then(|key| carriers.by_key.get(key)).into_iter().flatten().copied();
     let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
     let families = families.filter(|family| family.sessions.contains(&session.id));
     let strays = families.flat_map(|family| strays(family, view));
-    let mut trees: Vec<&Process> = named.into_iter().chain(carrying).chain(strays).collect();
+    let trees: Vec<&Process> = named.into_iter().chain(carrying).chain(strays).collect();
     let marked = carriers.marked_as(session);
     // What is below another of them is measured with that.
     let roots: BTreeSet<Pid> = trees.iter().chain(&marked).map(|process| process.identity.pid).collect();
@@ -244,9 +250,8 @@ fn trees_of<'a>(
         trees.iter().any(|root| root.identity == process.identity)
             || view.ancestors(process).any(|above| roots.contains(&above.identity.pid))
     };
-    let apart: Vec<&Process> = marked.into_iter().filter(|process| !is_below(process)).collect();
-    trees.extend(apart);
-    trees
+    let apart = marked.iter().copied().filter(|process| !is_below(process));
+    trees.iter().copied().chain(apart).map(|process| process.identity).collect()
 }
 
 /// What would end with a worker whose session stays, or that has none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::cast::{gateway_of, pid, worker, worker_match};
+use crate::cast::{gateway_of, pid, species, worker, worker_match};
 use crate::gateway::{Answer, Gateway, orphan, orphan_with, table};
 use crate::place::{Place, Ran};
 use crate::support::family::{Family, Step, eventually, part};
@@ -135,25 +135,49 @@ fn a_worker_at_work_keeps_its_session_also_where_another_look_could_read_no_tabl
     seen_between_two_closes(|gateway| gateway.answer(Answer::Says(500, String::new())));
 }
 
-#[test]
-fn what_only_a_mark_ties_to_a_session_keeps_it_by_its_work() {
-    // Adopted before any look, and in no group or session of the worker's.
-    let daemon = part("daemon").then(Step::NewSession).then(Step::Compute);
+/// A session whose daemon only its mark ties to it: adopted before any look, and in no group or session of the worker's.
+fn with_a_daemon(computes: Step, policy: &str) -> (Family, Gateway, Place) {
+    let mark = format!("{}_SESSION", species());
+    let daemon = part("daemon").then(Step::NewSession).then(computes);
     let gone = part("gone").child(daemon).then(Step::Exit);
-    let marked = worker("one").variable("HELD_SESSION", "one").child(gone);
+    let marked = worker("one").variable(&mark, "one").child(gone);
     let family = gateway_of([marked]).start(&["gateway", "one", "daemon"]);
     let gateway = Gateway::start();
     gateway.publish(&table(Some(pid(&family, "gateway")), &[orphan_with("one", pid(&family, "one"))]));
     gateway.on_reap("one", Answer::reaped());
     let place = Place::with(&format!(
-        "{}{}{}marker = \"HELD_SESSION\"\n",
-        policy("busy_cpu = \"1%\"\nclose_timeout = \"100ms\"\nterm_timeout = \"1s\"\n"),
+        "{policy}busy_cpu = \"1%\"\n{}{}marker = \"{mark}\"\n",
         gateway.section("desk"),
         worker_match()
     ));
+    (family, gateway, place)
+}
+
+#[test]
+fn what_only_a_mark_ties_to_a_session_keeps_it_by_its_work() {
+    let quick = policy("close_timeout = \"100ms\"\nterm_timeout = \"1s\"\n");
+    let (family, gateway, place) = with_a_daemon(Step::Compute, &quick);
     for _ in 0..3 {
         let ran = place.once(["--json"]);
         assert_eq!(ran.subject("one")["detail"], "held by its gateway: worker-busy", "{ran:?}");
     }
     assert!(gateway.reaps().is_empty() && !family.has_ended("daemon"));
+}
+
+/// Every look looks at workers; for marks all processes are searched only at the first one and before an act.
+#[test]
+fn what_was_found_by_its_mark_is_measured_from_then_on() {
+    let (family, gateway, place) = with_a_daemon(Step::ComputeWhenTold, "[policy]\ngrace = \"1h\"\n");
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("it has looked", || gateway.looks() > 5);
+    family.signal("daemon", Signal::USR1);
+    has_worked(&family, "daemon");
+    let looks = gateway.looks();
+    running.eventually("it has looked again", || gateway.looks() > looks + 3);
+    running.signal(Signal::TERM);
+    let ran = running.end();
+    let ledger: serde_json::Value = serde_json::from_str(&place.read("state/ledger.json")).unwrap();
+    let spent = ledger["ledger"]["spent"].as_array().unwrap();
+    let of_daemon = spent.iter().find(|spent| spent[0]["pid"] == pid(&family, "daemon"));
+    assert!(of_daemon.is_some_and(|spent| spent[1]["worked"].is_number()), "{ledger:#} {ran:?}");
 }
