@@ -181,3 +181,30 @@ fn what_was_found_by_its_mark_is_measured_from_then_on() {
     let of_daemon = spent.iter().find(|spent| spent[0]["pid"] == pid(&family, "daemon"));
     assert!(of_daemon.is_some_and(|spent| spent[1]["worked"].is_number()), "{ledger:#} {ran:?}");
 }
+
+#[test]
+fn what_is_left_of_a_closed_session_is_not_signalled_once_an_operator_said_no() {
+    for command in [&["hold", "a", "--for", "1h"][..], &["pause", "1h"]] {
+        let family = gateway_of([worker("a")]).start(&["gateway", "a"]);
+        let gateway = Gateway::start();
+        let rows = [orphan_with("a", pid(&family, "a"))];
+        gateway.publish(&table(Some(pid(&family, "gateway")), &rows));
+        // Longer than a table is good for.
+        let place = Arc::new(Place::with(&format!(
+            "[policy]\ngrace = \"0s\"\nclose_timeout = \"2500ms\"\nterm_timeout = \"1s\"\n{}{}",
+            gateway.section("desk"),
+            worker_match()
+        )));
+        let (asking, hand, of) = (Arc::clone(&place), gateway.hand(), pid(&family, "gateway"));
+        gateway.when_reaping(move |_| {
+            assert_eq!(asking.reaper(command.iter().copied()).run().code, Some(0));
+            hand.publish(&table(Some(of), &[]));
+            Answer::reaped()
+        });
+        let ran = place.once_until("it was closed", |ran| ran.subject("a")["outcome"] == "reaped");
+        let subject = ran.subject("a");
+        assert!(subject["detail"].as_str().unwrap().starts_with("by hand: "), "{subject}");
+        assert_eq!(subject["survivors"][0]["pid"], pid(&family, "a"), "{subject}");
+        assert!(!family.has_ended("a"), "{command:?}: {subject}");
+    }
+}
