@@ -37,7 +37,7 @@ impl<H> Victim<H> {
                     Recheck::Gone => self.finish(world, Outcome::Gone),
                     Recheck::Unknown { why } => self.fail(world, why),
                     Recheck::Stands { .. } if self.rechecks >= RECHECKS => {
-                        let why = "its table was too old for a signal each time it was read; the next run tries again";
+                        let why = "its table was too old for a signal each time it was read";
                         self.fail(world, why);
                     }
                     Recheck::Stands { until } => {
