@@ -63,6 +63,8 @@ pub struct Limits {
     pub(super) below_workers: Arc<Claimed>,
     /// The session that the warrant is for, or those whose idle worker it is for.
     pub(super) own: Vec<(GatewayName, SessionId)>,
+    /// The sessions whose worker its worker was when that was last to be told.
+    pub(super) was_of: Vec<(GatewayName, SessionId)>,
 }
 
 /// Which processes rows say themselves to be of their sessions, by PID.
@@ -78,12 +80,21 @@ pub struct Claim {
 }
 
 impl Limits {
-    /// Whether this process is said to be of other sessions alone.
-    fn is_of_another_by(&self, claimed: &Claimed, process: ProcessIdentity) -> bool {
+    /// Whether this process is said to be of others than these sessions alone.
+    fn is_of_others(
+        claimed: &Claimed,
+        process: ProcessIdentity,
+        own: &[&Vec<(GatewayName, SessionId)>],
+    ) -> bool {
         claimed.get(&process.pid).is_some_and(|claim| {
             claim.started.is_none_or(|started| started == process.start_ticks)
-                && !claim.owners.iter().any(|owner| self.own.contains(owner))
+                && !claim.owners.iter().any(|owner| own.iter().any(|own| own.contains(owner)))
         })
+    }
+
+    /// Whether rows of other sessions alone say that this process is their own.
+    fn is_of_another(&self, process: ProcessIdentity) -> bool {
+        Self::is_of_others(&self.claimed, process, &[&self.own])
     }
 
     /// Whether this process is a worker or another session's, and neither what the warrant is for nor a copy of that: it is judged by itself.
@@ -91,7 +102,8 @@ impl Limits {
         let looks_like_one = |argv: &str| self.workers.iter().any(|pattern| pattern.matches(argv).is_some());
         let is_another_worker =
             |argv: &str| looks_like_one(argv) && self.own_argv.as_deref().is_none_or(|own| own != argv);
-        [&self.claimed, &self.below_workers].into_iter().any(|it| self.is_of_another_by(it, process.identity))
+        self.is_of_another(process.identity)
+            || Self::is_of_others(&self.below_workers, process.identity, &[&self.own, &self.was_of])
             || process.argv.as_deref().is_some_and(is_another_worker)
     }
 
@@ -121,7 +133,7 @@ impl Limits {
             Process { uid, .. } if *uid != self.uid => {
                 Some(Protection::OtherUser { pid, uid: *uid, allowed: self.uid })
             }
-            _ if self.is_of_another_by(&self.claimed, process.identity) => Some(Protection::OfAnother(pid)),
+            _ if self.is_of_another(process.identity) => Some(Protection::OfAnother(pid)),
             _ => None,
         };
         self.protects_pid(pid).or_else(own)

@@ -413,3 +413,18 @@ fn what_is_left_of_a_worker_that_no_gateway_was_there_to_tell_of_is_kept_and_nam
     let why = "unknown state: it was below worker 200, which is gone, and whose that was isn't known";
     assert_eq!(world.look_after(3_600).why_worker(300), why);
 }
+
+/// What a search by group or session finds is let be where it was seen below another session's worker.
+#[test]
+fn what_was_seen_below_a_worker_is_its_own_and_no_others_also_once_its_gateway_is_gone() {
+    let mut world = seen(attached("a"));
+    world.worker(201, "b", 100);
+    world.process(301, 201, "node mcp.js");
+    world.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 201)]).look();
+    world.unreachable("gw").die(100, 1);
+    world.look();
+    let looked = world.look_after(60);
+    let limits = looked.warrant_for(200).limits();
+    let is_anothers = |raw| limits.is_anothers(world.seen.processes.get(pid(raw)).expect("it is there"));
+    assert_eq!([200, 300, 201, 301].map(is_anothers), [false, false, true, true]);
+}

@@ -228,7 +228,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
     let claimed = Arc::new(claimed(&world, &owners));
     let is_due = |judged: &Judged| matches!(judged.verdict, Verdict::Reap { .. });
     if gateways.iter().flat_map(|plan| &plan.judged).any(is_due) {
-        sign(&world, &mut gateways, &claimed, &Arc::new(below_workers(&ledger)));
+        sign(&world, &mut gateways, &claimed, &ledger);
     }
     Decision { gateways, ledger, claimed, paused: None, unsearched: unsearched(&world, &owners) }
 }
@@ -278,6 +278,16 @@ fn below_workers(remembered: &Ledger) -> Claimed {
     below
 }
 
+/// The sessions whose worker this was when that was last to be told.
+fn sessions_of(remembered: &Ledger, worker: ProcessIdentity) -> Vec<(GatewayName, SessionId)> {
+    let families = remembered
+        .gateways
+        .iter()
+        .flat_map(|(name, memory)| memory.families.iter().map(move |it| (name, it)));
+    let own = families.filter(|(_, family)| family.worker == worker);
+    own.flat_map(|(name, family)| family.sessions.iter().map(move |id| (name.clone(), id.clone()))).collect()
+}
+
 fn claim(
     claimed: &mut Claimed,
     pid: Pid,
@@ -292,7 +302,8 @@ fn claim(
 }
 
 /// Writes into each warrant what is others', and what is its own of that.
-fn sign(world: &World<'_>, gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>, below: &Arc<Claimed>) {
+fn sign(world: &World<'_>, gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>, remembered: &Ledger) {
+    let below = Arc::new(below_workers(remembered));
     for judged in gateways.iter_mut().flat_map(|plan| &mut plan.judged) {
         let Verdict::Reap { warrant, .. } = &mut judged.verdict else { continue };
         warrant.limits.own = match &warrant.session {
@@ -304,7 +315,9 @@ fn sign(world: &World<'_>, gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>,
             }
         };
         warrant.limits.claimed = Arc::clone(claimed);
-        warrant.limits.below_workers = Arc::clone(below);
+        warrant.limits.below_workers = Arc::clone(&below);
+        let known = warrant.worker.or(warrant.remnants_of);
+        warrant.limits.was_of = known.map(|worker| sessions_of(remembered, worker)).unwrap_or_default();
         let worker = warrant.worker.and_then(|worker| world.view().alive(&worker));
         let argv = worker.and_then(|worker| worker.argv.as_deref());
         let says_whose = |argv: &&str| {

@@ -70,6 +70,7 @@ impl<'a> World<'a> {
                 claimed: Arc::default(),
                 below_workers: Arc::default(),
                 own: Vec::new(),
+                was_of: Vec::new(),
             };
             Some(Gateway::new(seen, gateway, rules, remembered(&gateway.name), limits))
         };
