@@ -54,7 +54,7 @@ pub struct Limits {
     /// What looks like a worker to any gateway of the configuration.
     pub(super) workers: Arc<[WorkerMatch]>,
     /// The argv of the worker, where that says whose it is: what else has the same is a copy of it.
-    pub(super) own_argv: Option<Box<str>>,
+    pub(super) own_argv: Option<Arc<str>>,
     pub(super) uid: u32,
     pub(super) own_line: Arc<BTreeSet<Pid>>,
     pub(super) gateways: Arc<BTreeSet<Pid>>,

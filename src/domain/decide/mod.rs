@@ -22,6 +22,7 @@ mod position;
 mod quota;
 mod remnants;
 mod sessions;
+mod sign;
 mod unowned;
 mod workers;
 mod world;
@@ -34,7 +35,7 @@ use claims::Claims;
 use families::Families;
 pub use idle::WORKER_BUSY;
 use owners::{Owner, Owners};
-use world::{Gateway, RowId, Standing, World};
+use world::{Gateway, Standing, World};
 
 use super::ids::{GatewayName, Pid, SessionId};
 use super::ledger::{FamilyMemory, GatewayMemory, Ledger, Unfinished};
@@ -47,7 +48,7 @@ use super::table::{Session, Told, Transport};
 use super::time::Awake;
 use super::verdict::{Judged, Keep, Subject, Verdict};
 use super::veto::{Scope, Vetoes};
-use super::warrant::{Claim, Claimed, Warrant};
+use super::warrant::{Claimed, Warrant};
 
 /// What was decided for all gateways.
 #[derive(Debug)]
@@ -225,11 +226,8 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         ledger.gateways.insert(name.clone(), remembered);
     }
     ledger.unfinished.extend(unfinished_elsewhere(&world, memory).cloned());
-    let claimed = Arc::new(claimed(&world, &owners));
-    let is_due = |judged: &Judged| matches!(judged.verdict, Verdict::Reap { .. });
-    if gateways.iter().flat_map(|plan| &plan.judged).any(is_due) {
-        sign(&world, &mut gateways, &claimed, &ledger);
-    }
+    let claimed = Arc::new(sign::claimed(&world, &owners));
+    sign::sign(&world, &mut gateways, &claimed, &ledger);
     Decision { gateways, ledger, claimed, paused: None, unsearched: unsearched(&world, &owners) }
 }
 
@@ -243,89 +241,6 @@ fn unfinished_elsewhere<'m>(world: &World<'_>, memory: &'m Ledger) -> impl Itera
     let is_looked_at = |name: &GatewayName| world.gateways.iter().any(|gateway| gateway.seen.name == *name);
     let elsewhere = memory.unfinished.iter().filter(move |begun| !is_looked_at(&begun.gateway));
     elsewhere.filter(move |begun| begun.members.iter().chain([&begun.worker]).any(may_be_left))
-}
-
-/// What rows say to be of their sessions: what they own by their own word; and what they name, also where it isn't taken for their worker.
-fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
-    let owned = owners.of_sessions().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, *row)));
-    let owned = owned.filter(|(pid, row)| is_claimed(world, *row, *pid));
-    let gateways = world.gateways.iter().enumerate().filter(|(_, gateway)| !gateway.is_elsewhere);
-    let named = gateways.flat_map(|(gateway, seen)| {
-        let rows = seen.rows.iter().enumerate();
-        rows.filter_map(move |(row, it)| Some((it.named_worker()?, RowId { gateway, row })))
-    });
-    let mut claimed = Claimed::new();
-    for (pid, row) in owned.chain(named) {
-        let started = world.view().get(pid).map(|process| process.identity.start_ticks);
-        let owner = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
-        claim(&mut claimed, pid, started, owner);
-    }
-    claimed
-}
-
-/// What was seen below the workers of sessions.
-fn below_workers(remembered: &Ledger) -> Claimed {
-    let mut below = Claimed::new();
-    for (name, memory) in &remembered.gateways {
-        for family in &memory.families {
-            for (member, id) in
-                family.members.iter().flat_map(|it| family.sessions.iter().map(move |id| (it, id)))
-            {
-                claim(&mut below, member.pid, Some(member.start_ticks), (name, id));
-            }
-        }
-    }
-    below
-}
-
-/// The sessions whose worker this was when that was last to be told.
-fn sessions_of(remembered: &Ledger, worker: ProcessIdentity) -> Vec<(GatewayName, SessionId)> {
-    let families = remembered
-        .gateways
-        .iter()
-        .flat_map(|(name, memory)| memory.families.iter().map(move |it| (name, it)));
-    let own = families.filter(|(_, family)| family.worker == worker);
-    own.flat_map(|(name, family)| family.sessions.iter().map(move |id| (name.clone(), id.clone()))).collect()
-}
-
-fn claim(
-    claimed: &mut Claimed,
-    pid: Pid,
-    started: Option<u64>,
-    (gateway, session): (&GatewayName, &SessionId),
-) {
-    let claim = claimed.entry(pid).or_insert_with(|| Claim { started, ..Claim::default() });
-    let owner = (gateway.clone(), session.clone());
-    if !claim.owners.contains(&owner) {
-        claim.owners.push(owner);
-    }
-}
-
-/// Writes into each warrant what is others', and what is its own of that.
-fn sign(world: &World<'_>, gateways: &mut [GatewayPlan], claimed: &Arc<Claimed>, remembered: &Ledger) {
-    let below = Arc::new(below_workers(remembered));
-    for judged in gateways.iter_mut().flat_map(|plan| &mut plan.judged) {
-        let Verdict::Reap { warrant, .. } = &mut judged.verdict else { continue };
-        warrant.limits.own = match &warrant.session {
-            Some(order) => vec![(warrant.gateway.clone(), order.id.clone())],
-            // An idle worker is ended, and its session stays.
-            None => {
-                let claim = warrant.worker.and_then(|worker| claimed.get(&worker.pid));
-                claim.map(|claim| claim.owners.clone()).unwrap_or_default()
-            }
-        };
-        warrant.limits.claimed = Arc::clone(claimed);
-        warrant.limits.below_workers = Arc::clone(&below);
-        let known = warrant.worker.or(warrant.remnants_of);
-        warrant.limits.was_of = known.map(|worker| sessions_of(remembered, worker)).unwrap_or_default();
-        let worker = warrant.worker.and_then(|worker| world.view().alive(&worker));
-        let argv = worker.and_then(|worker| worker.argv.as_deref());
-        let says_whose = |argv: &&str| {
-            let pattern = warrant.limits.worker_match.as_ref();
-            pattern.and_then(|pattern| pattern.matches(argv)).is_some_and(|matched| matched.key.is_some())
-        };
-        warrant.limits.own_argv = argv.filter(says_whose).map(Into::into);
-    }
 }
 
 /// Decides; and where something is due, again on processes that are looked at for it, until a decision names nothing that wasn't looked at.
@@ -374,15 +289,6 @@ fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
     };
     let roots: BTreeSet<Pid> = asked.flat_map(|gateway| gateway.workers().chain(shells(gateway))).collect();
     roots.into_iter().collect()
-}
-
-/// Whether a row says itself that this process is its session's: by its PID, its key or its mark.
-fn is_claimed(world: &World<'_>, row: RowId, pid: Pid) -> bool {
-    let (gateway, session) = (&world.gateways[row.gateway], world.session(row));
-    let key = gateway.key_of(pid);
-    session.named_worker() == Some(pid)
-        || (key.is_some() && key == session.worker_key())
-        || world.rows_marked(pid).contains(&row)
 }
 
 /// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.

@@ -1,0 +1,108 @@
+//! What a warrant says of others: which processes are theirs, so that a teardown lets them be, and which are its own.
+
+use std::sync::Arc;
+
+use super::GatewayPlan;
+use super::owners::Owners;
+use super::world::{RowId, World};
+use crate::domain::ids::{GatewayName, Pid, SessionId};
+use crate::domain::ledger::Ledger;
+use crate::domain::process::ProcessIdentity;
+use crate::domain::verdict::Verdict;
+use crate::domain::warrant::{Claim, Claimed};
+
+/// What rows say to be of their sessions: what they own by their own word; and what they name, also where it isn't taken for their worker.
+pub(super) fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
+    let owned = owners.of_sessions().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, *row)));
+    let owned = owned.filter(|(pid, row)| is_claimed(world, *row, *pid));
+    let gateways = world.gateways.iter().enumerate().filter(|(_, gateway)| !gateway.is_elsewhere);
+    let named = gateways.flat_map(|(gateway, seen)| {
+        let rows = seen.rows.iter().enumerate();
+        rows.filter_map(move |(row, it)| Some((it.named_worker()?, RowId { gateway, row })))
+    });
+    let mut claimed = Claimed::new();
+    for (pid, row) in owned.chain(named) {
+        let started = world.view().get(pid).map(|process| process.identity.start_ticks);
+        let owner = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
+        claim(&mut claimed, pid, started, owner);
+    }
+    claimed
+}
+
+/// What was seen below the workers of sessions.
+fn below_workers(remembered: &Ledger) -> Claimed {
+    let mut below = Claimed::new();
+    for (name, memory) in &remembered.gateways {
+        for family in &memory.families {
+            for (member, id) in
+                family.members.iter().flat_map(|it| family.sessions.iter().map(move |id| (it, id)))
+            {
+                claim(&mut below, member.pid, Some(member.start_ticks), (name, id));
+            }
+        }
+    }
+    below
+}
+
+/// The sessions whose worker this was when that was last to be told.
+fn sessions_of(remembered: &Ledger, worker: ProcessIdentity) -> Vec<(GatewayName, SessionId)> {
+    let families = remembered
+        .gateways
+        .iter()
+        .flat_map(|(name, memory)| memory.families.iter().map(move |it| (name, it)));
+    let own = families.filter(|(_, family)| family.worker == worker);
+    own.flat_map(|(name, family)| family.sessions.iter().map(move |id| (name.clone(), id.clone()))).collect()
+}
+
+fn claim(
+    claimed: &mut Claimed,
+    pid: Pid,
+    started: Option<u64>,
+    (gateway, session): (&GatewayName, &SessionId),
+) {
+    let claim = claimed.entry(pid).or_insert_with(|| Claim { started, ..Claim::default() });
+    let owner = (gateway.clone(), session.clone());
+    if !claim.owners.contains(&owner) {
+        claim.owners.push(owner);
+    }
+}
+
+/// Writes into each warrant what is others', and what is its own of that.
+pub(super) fn sign(
+    world: &World<'_>,
+    plans: &mut [GatewayPlan],
+    claimed: &Arc<Claimed>,
+    remembered: &Ledger,
+) {
+    let mut below = None;
+    for (gateway, plan) in world.gateways.iter().zip(plans) {
+        for judged in &mut plan.judged {
+            let Verdict::Reap { warrant, .. } = &mut judged.verdict else { continue };
+            let below = below.get_or_insert_with(|| Arc::new(below_workers(remembered)));
+            warrant.limits.own = match &warrant.session {
+                Some(order) => vec![(warrant.gateway.clone(), order.id.clone())],
+                // An idle worker is ended, and its session stays.
+                None => {
+                    let claim = warrant.worker.and_then(|worker| claimed.get(&worker.pid));
+                    claim.map(|claim| claim.owners.clone()).unwrap_or_default()
+                }
+            };
+            warrant.limits.claimed = Arc::clone(claimed);
+            warrant.limits.below_workers = Arc::clone(below);
+            let known = warrant.worker.or(warrant.remnants_of);
+            warrant.limits.was_of = known.map(|worker| sessions_of(remembered, worker)).unwrap_or_default();
+            let says_whose = warrant.worker.filter(|worker| gateway.key_of(worker.pid).is_some());
+            let worker = says_whose.and_then(|worker| world.view().alive(&worker));
+            warrant.limits.own_argv = worker.and_then(|worker| worker.argv.clone());
+        }
+    }
+}
+
+/// Whether a row says itself that this process is its session's: by its PID, its key or its mark.
+fn is_claimed(world: &World<'_>, row: RowId, pid: Pid) -> bool {
+    let (gateway, session) = (&world.gateways[row.gateway], world.session(row));
+    let key = gateway.key_of(pid);
+    session.named_worker() == Some(pid)
+        || (key.is_some() && key == session.worker_key())
+        || world.rows_marked(pid).contains(&row)
+}
