@@ -77,7 +77,9 @@ impl<'a> Claims<'a> {
             let left_behind = |row: &RowId| {
                 let why = match claims.of(*row) {
                     Claim::Untouchable(protection) => Some(protection.to_string()),
-                    Claim::CloseOnly | Claim::Processes { .. } => distrusted.get(row).cloned(),
+                    Claim::CloseOnly | Claim::Processes { .. } => {
+                        distrusted.get(row).map(|it: &Distrust| it.told(world, *row))
+                    }
                 };
                 let why = why.or_else(|| why_not_along(world, owners, *row, process))?;
                 Some(format!("it is of {}, but isn't judged with it: {why}", name(world, *row)))
@@ -125,22 +127,52 @@ fn name(world: &World<'_>, row: RowId) -> String {
     )
 }
 
+/// Why nothing that a row doesn't name is taken for its own.
+#[derive(Debug, Clone, Copy)]
+enum Distrust {
+    /// Its gateway runs in another PID namespace.
+    Elsewhere,
+    /// What it says of its worker isn't understood.
+    NotUnderstood,
+    /// It names this process, which isn't proven to be its worker.
+    NamesAnother(Pid),
+    /// Several carry its key.
+    NotTheOnlyOne,
+}
+
+impl Distrust {
+    /// In the words of the report.
+    fn told(self, world: &World<'_>, row: RowId) -> String {
+        match self {
+            Self::Elsewhere => world.gateways[row.gateway].contradiction.clone().unwrap_or_default(),
+            Self::NotUnderstood => "what is said of its worker isn't understood".into(),
+            Self::NamesAnother(named) => {
+                format!("its row names process {named}, and nothing proves that this is its worker")
+            }
+            Self::NotTheOnlyOne => {
+                let other = world.row_without_worker(row.gateway).map_or("", |other| other.id.as_str());
+                format!(
+                    "it isn't the only one, and one of them may be the worker of session {other:?}, which isn't known"
+                )
+            }
+        }
+    }
+}
+
 fn is_of_row_alone(owners: &Owners<'_>, row: RowId, pid: Pid) -> bool {
     matches!(owners.of(pid), Some(Owner::Sessions(rows)) if rows.as_slice() == [row])
 }
 
 /// What a row claims; and why none of what it doesn't name is taken for its own, if so.
-fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Option<String>) {
+fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Option<Distrust>) {
     let gateway = &world.gateways[row.gateway];
     if gateway.is_elsewhere {
-        return (Claim::CloseOnly, gateway.contradiction.clone());
+        return (Claim::CloseOnly, Some(Distrust::Elsewhere));
     }
     let named = match world.session(row).worker {
         Told::Known(pid) => pid,
         Told::Absent => None,
-        Told::NotUnderstood(_) => {
-            return (Claim::CloseOnly, Some("what is said of its worker isn't understood".into()));
-        }
+        Told::NotUnderstood(_) => return (Claim::CloseOnly, Some(Distrust::NotUnderstood)),
     };
     let worker = match named.map(|pid| by_pid(world, row, pid)) {
         Some(Err(protection)) => return (Claim::Untouchable(protection), None),
@@ -181,22 +213,16 @@ fn distrust_of_keys(
     row: RowId,
     named: Option<Pid>,
     worker: Option<&Process>,
-) -> Option<String> {
+) -> Option<Distrust> {
     match (named, worker) {
         // One of the two is not its own.
-        (Some(named), None) => world
-            .alive(named)
-            .map(|_| format!("its row names process {named}, and nothing proves that this is its worker")),
+        (Some(named), None) => world.alive(named).map(|_| Distrust::NamesAnother(named)),
         (Some(_), Some(_)) => None,
         // Several carry its key, and it names none of them: where another row's worker isn't known, one of them may be that one's.
         (None, _) => {
-            let other = world.row_without_worker(row.gateway)?;
-            owners.processes_of(row).nth(1).map(|_| {
-                format!(
-                    "it isn't the only one, and one of them may be the worker of session {:?}, which isn't known",
-                    other.id.as_str()
-                )
-            })
+            let is_alone = owners.processes_of(row).nth(1).is_none();
+            let is_one_missing = world.row_without_worker(row.gateway).is_some();
+            (!is_alone && is_one_missing).then_some(Distrust::NotTheOnlyOne)
         }
     }
 }
