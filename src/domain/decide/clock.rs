@@ -30,7 +30,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
     let Some(memory) = gateway.memory else { return grown(world, gateway, session, fresh(None, None)) };
     let (before, run) = (gateway.remembered_run(), gateway.run());
     let is_marked = memory.restart.contains(&session.id);
-    match memory.sessions.get(&session.id) {
+    let clock = match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked
                 && before == run.as_ref()
@@ -38,22 +38,18 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
                 && clock.since <= now
                 && clock.claims_after.is_none_or(|after| after <= now) =>
         {
-            grown(world, gateway, session, clock.clone())
+            clock.clone()
         }
-        Some(_) => grown(world, gateway, session, fresh(Some(now), None)),
-        None if is_marked || (before.is_some() && before != run.as_ref()) => {
-            grown(world, gateway, session, fresh(Some(now), None))
-        }
+        Some(_) => fresh(Some(now), None),
+        None if is_marked || (before.is_some() && before != run.as_ref()) => fresh(Some(now), None),
         // It was kept or not seen since, and something happened in it.
         None if memory.activity.get(&session.id).is_some_and(|it| Some(it) != session.activity.as_ref()) => {
-            grown(world, gateway, session, fresh(Some(now), None))
+            fresh(Some(now), None)
         }
         // It was in use at the last look, or not listed: its clocks can't reach back before that.
-        None => {
-            let started = memory.started.get(&session.id).copied();
-            grown(world, gateway, session, fresh(None, started.or(memory.looked)))
-        }
-    }
+        None => fresh(None, memory.started.get(&session.id).copied().or(memory.looked)),
+    };
+    grown(world, gateway, session, clock)
 }
 
 /// Between two looks neither of the gateway's clocks may grow by more than the awake time that passed: they are held to the latest instant
@@ -92,7 +88,9 @@ pub(super) fn mark(
         remembered.restart.insert(session.id.clone());
     } else if in_use {
         remembered.in_use.insert(session.id.clone());
-    } else if let (Some(_), Some(started)) = (claim(session), of_session(world, gateway, session).started) {
+    } else if claim(session).is_some()
+        && let Some(started) = of_session(world, gateway, session).started
+    {
         // It is kept for its worker or for what isn't understood, and its gateway's clocks go on.
         remembered.started.insert(session.id.clone(), started);
         if let Some(activity) = &session.activity {
