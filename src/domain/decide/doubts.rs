@@ -62,6 +62,17 @@ pub(super) fn distrust(world: &World<'_>, process: &Process, position: &Position
     distrust.or_else(|| former(world, process, position))
 }
 
+/// Whether another gateway than `own` gives no table and may have this worker in it.
+pub(super) fn may_be_in_anothers_table(world: &World<'_>, own: usize, process: &Process) -> bool {
+    let mut others = world.matching(process.identity.pid).filter(|index| *index != own);
+    others.any(|index| may_be_unread(world, index, process))
+}
+
+/// Whether this gateway gives no table and may have this worker in it.
+fn may_be_unread(world: &World<'_>, index: usize, process: &Process) -> bool {
+    matches!(world.gateways[index].standing, Standing::NotTrusted(_)) && of(world, index, process).is_some()
+}
+
 /// Whether this worker, which has lost its gateway, may be of another one than `own`, of which no table tells now: it may serve a session of
 /// the same key. One that is gone may take back what was its own. What was seen below `own` as it runs is no other's.
 pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process) -> bool {
@@ -76,7 +87,7 @@ pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process
         let gateway = &world.gateways[index];
         match gateway.standing {
             Standing::Current => false,
-            Standing::NotTrusted(_) => of(world, index, process).is_some(),
+            Standing::NotTrusted(_) => may_be_unread(world, index, process),
             Standing::Gone => gateway.rules.takes_workers_back && was_its(gateway),
         }
     })

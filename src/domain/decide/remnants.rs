@@ -9,7 +9,7 @@ use super::doubts;
 use super::families::Families;
 use super::owners::{Owner, Owners};
 use super::position::Position;
-use super::world::{Gateway, Standing, World};
+use super::world::{Gateway, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::{Process, ProcessIdentity};
@@ -70,15 +70,10 @@ fn is_left(
     let is_let_be = || world.view().alive(&begun.worker).is_some_and(|it| limits.protects(it).is_some());
     let is_judged = owners.of(member.pid).is_some()
         && (matches!(owners.position_of(member.pid), Position::Child(_)) || is_let_be());
-    // Another gateway may have it in its table, which can't be read: that keeps it, by itself.
-    let may_be_anothers = || {
-        let mut others = world.matching(member.pid).filter(|other| *other != index);
-        let gives_none = |other: &usize| world.gateways[*other].standing != Standing::Current;
-        others.any(|other| gives_none(&other) && doubts::of(world, other, process).is_some())
-    };
     let is_owned = match owners.of(member.pid) {
         Some(Owner::Sessions(_)) => true,
-        Some(Owner::Doubt(_)) => may_be_anothers(),
+        // That keeps it, by itself.
+        Some(Owner::Doubt(_)) => doubts::may_be_in_anothers_table(world, index, process),
         _ => false,
     };
     // What was in hand with it is no reason, whosever it may be.
