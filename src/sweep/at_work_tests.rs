@@ -297,3 +297,26 @@ fn without_a_table_the_workers_right_below_the_gateway_are_looked_at() {
     let others = Rules { worker_match: WorkerMatch::new("of another kind").ok(), ..all };
     assert!(!found(&mut view, Some(own), &others));
 }
+
+/// In the middle of a run, while closes wait for their turn.
+#[test]
+fn what_is_known_of_a_worker_stays_where_another_look_gets_no_table() {
+    let told = |id: &str| {
+        let row = row(std::process::id(), "idle", "[]").replace(r#""id":"a""#, &format!(r#""id":"{id}""#));
+        TableView::Current(table(&row))
+    };
+    let none = NoTable { why: "".into(), answer: Answer::Untrusted, listed: Box::default(), outside: None };
+    let mut at_work = AtWork::default();
+    let looked_at = |at_work: &mut AtWork, table: TableView| {
+        let mut view = ProcessView::default();
+        look(at_work, table, &rules(None), &mut view);
+        view.accounts.len()
+    };
+    assert_eq!(looked_at(&mut at_work, told("a")), 1);
+    assert_eq!(looked_at(&mut at_work, TableView::Not(none)), 0, "it wasn't looked at");
+    let name = |id: &str| (GatewayName::from("gw"), SessionId::from(id));
+    assert!(at_work.workers.contains_key(&name("a")));
+    assert_eq!(at_work.accounts.len(), 1);
+    looked_at(&mut at_work, told("b"));
+    assert_eq!(at_work.workers.keys().collect::<Vec<_>>(), [&name("b")]);
+}

@@ -42,7 +42,7 @@ impl<'a> Closes<'a> {
         let sweep = sweep.read().await;
         // While it waited for its turn, an operator may have said no, and its worker may have begun to work.
         let held =
-            sweep.forbids(self.dir, &gateway, &order.id).or_else(|| sweep.works_now(&gateway, &order.id));
+            Sweep::forbids(self.dir, &gateway, &order.id).or_else(|| sweep.works_now(&gateway, &order.id));
         if let Some(keep) = held {
             return (victim, CloseAnswer::Unasked { why: keep.to_string().into() });
         }

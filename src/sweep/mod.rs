@@ -217,11 +217,9 @@ impl Sweep {
     }
 
     /// Why an operator forbids to close this session now: by hand, or all by a pause. The configuration doesn't change in a run.
-    fn forbids(&self, dir: &Path, gateway: &GatewayName, id: &SessionId) -> Option<Keep> {
-        let now = clock::wall_now();
+    fn forbids(dir: &Path, gateway: &GatewayName, id: &SessionId) -> Option<Keep> {
         let subject = Subject::Session { id: id.clone(), worker: None };
-        let vetoes = holds::vetoes(dir, now);
-        vetoes.forbid(gateway, &subject, None, now).map(|veto| Keep::ByHand(veto.words.clone()))
+        forbidden(&holds::vetoes(dir, clock::wall_now()), gateway, &subject, None)
     }
 
     /// That the worker of this session works now, where its work is looked at.
@@ -295,6 +293,12 @@ impl Sweep {
         let is_dry = rules.is_some_and(|rules| rules.policy.dry_run);
         if is_dry || is_only_told { Mode::DryRun } else { asked }
     }
+}
+
+/// Why these forbid to do anything to this subject now.
+fn forbidden(vetoes: &Vetoes, gateway: &GatewayName, subject: &Subject, key: Option<&str>) -> Option<Keep> {
+    let veto = vetoes.forbid(gateway, subject, key, clock::wall_now());
+    veto.map(|veto| Keep::ByHand(veto.words.clone()))
 }
 
 /// What is due because its gateway is gone, of kinds whose workers have clients of their own: of a kernel its console.

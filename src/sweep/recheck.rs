@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::Sweep;
+use super::{Sweep, forbidden};
 use crate::domain::decide::Decision;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
@@ -65,7 +65,7 @@ impl Sweep {
 
     /// That an operator forbids to end what this warrant is for, by whichever of its names, also where its session is closed and gone by now.
     fn forbidden(&self, vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
-        let (now, key) = (clock::wall_now(), warrant.worker_key());
+        let (gateway, key) = (warrant.gateway(), warrant.worker_key());
         let session = warrant.session().map(|order| Subject::Session {
             id: order.id.clone(),
             worker: warrant.worker().map(|worker| worker.pid),
@@ -75,9 +75,7 @@ impl Sweep {
             .or(warrant.remnants_of())
             .map(|identity| Subject::Worker { key: key.map(Into::into), identity });
         session.into_iter().chain(worker).find_map(|subject| {
-            let forbid =
-                |vetoes: &Vetoes| Some(vetoes.forbid(warrant.gateway(), &subject, key, now)?.words.clone());
-            forbid(vetoes).or_else(|| forbid(&self.keeps)).map(Keep::ByHand)
+            [vetoes, &self.keeps].into_iter().find_map(|vetoes| forbidden(vetoes, gateway, &subject, key))
         })
     }
 }
