@@ -46,8 +46,7 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
         [] => return Err(NotOne::Unknown(named.clone()).into()),
         [one] => *one,
         // A session and its idle worker have one name: what holds the session holds its worker.
-        [session, worker] if is_worker_of(session, worker) => *session,
-        [worker, session] if is_worker_of(session, worker) => *session,
+        [session, worker] | [worker, session] if is_worker_of(session, worker) => *session,
         several => {
             let names =
                 several.iter().take(10).map(|(_, entry)| named_with_key(entry.kind, &entry.id, entry.key));

@@ -51,6 +51,19 @@ fn comes_to_rest(family: &Family, tag: &str) {
     });
 }
 
+/// A worker that rests starts a child that computes while it waits for the end of its grace of 3 s.
+fn stays_with_a_child_that_begins_to_compute(place: &Place, family: &mut Family, worker: &str) {
+    comes_to_rest(family, worker);
+    let running = place.reaper(["watch", "--interval", "200ms"]).start();
+    running.eventually("it waits", || running.out().contains("inside the grace"));
+    family.signal(worker, Signal::USR1);
+    family.await_all(&["child"]);
+    std::thread::sleep(Duration::from_millis(4500));
+    assert!(!family.has_ended("child") && !family.has_ended(worker), "{}", running.out());
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+}
+
 #[test]
 fn an_idle_worker_is_not_ended_with_a_child_that_began_to_compute_since() {
     let child = part("child").then(Step::Compute);
@@ -64,15 +77,7 @@ fn an_idle_worker_is_not_ended_with_a_child_that_began_to_compute_since() {
         gateway.section("desk"),
         worker_match()
     ));
-    comes_to_rest(&family, "idle");
-    let running = place.reaper(["watch", "--interval", "200ms"]).start();
-    running.eventually("it waits", || running.out().contains("inside the grace"));
-    family.signal("idle", Signal::USR1);
-    family.await_all(&["child"]);
-    std::thread::sleep(Duration::from_millis(4500));
-    assert!(!family.has_ended("child") && !family.has_ended("idle"), "{}", running.out());
-    running.signal(Signal::TERM);
-    assert_eq!(running.end().code, Some(0));
+    stays_with_a_child_that_begins_to_compute(&place, &mut family, "idle");
 }
 
 #[test]
@@ -119,13 +124,5 @@ fn what_a_server_left_is_not_ended_with_a_child_that_began_to_compute_since() {
          [[gateway]]\nname = \"lab\"\nkind = \"jupyter\"\nurl = \"http://127.0.0.1:9\"\n\
          [gateway.worker]\nmatch = '.*ipykernel_launcher -f .*/kernel-(?P<session>\\S+)[.]json'\n",
     );
-    comes_to_rest(&family, "kernel");
-    let running = place.reaper(["watch", "--interval", "200ms"]).start();
-    running.eventually("it waits", || running.out().contains("inside the grace"));
-    family.signal("kernel", Signal::USR1);
-    family.await_all(&["child"]);
-    std::thread::sleep(Duration::from_millis(4500));
-    assert!(!family.has_ended("child") && !family.has_ended("kernel"), "{}", running.out());
-    running.signal(Signal::TERM);
-    assert_eq!(running.end().code, Some(0));
+    stays_with_a_child_that_begins_to_compute(&place, &mut family, "kernel");
 }
