@@ -47,6 +47,13 @@ impl Subject {
     }
 }
 
+/// A hold that the reaper gives: a worker is at work.
+pub const WORKER_BUSY: &str = "worker-busy";
+/// The same: whether it is can't be told.
+pub const UNKNOWN_WORKER_BUSY: &str = "unknown-worker-busy";
+/// The same: a client is connected to it.
+pub const CLIENT: &str = "client";
+
 /// Why a subject is left alone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keep {
@@ -58,7 +65,7 @@ pub enum Keep {
     Waiting,
     /// Being built.
     Starting,
-    /// The gateway's reasons to keep it.
+    /// The gateway's reasons to keep it, or what the reaper saw.
     Held(Vec<Box<str>>),
     /// An operator forbade it by hand.
     ByHand(Box<str>),
@@ -95,7 +102,11 @@ impl fmt::Display for Keep {
             Self::Starting => f.write_str("being built"),
             Self::ByHand(words) => write!(f, "by hand: {words}"),
             Self::Held(holds) if holds.is_empty() => f.write_str("held by its gateway"),
-            Self::Held(holds) => write!(f, "held by its gateway: {}", holds.join(", ")),
+            Self::Held(holds) => {
+                let is_seen = |hold: &str| [WORKER_BUSY, UNKNOWN_WORKER_BUSY, CLIENT].contains(&hold);
+                let by = if holds.iter().all(|hold| is_seen(hold)) { "what was seen" } else { "its gateway" };
+                write!(f, "held by {by}: {}", holds.join(", "))
+            }
             Self::UnknownState(what) => write!(f, "unknown state: {what}"),
             Self::Protected(protection) => write!(f, "protected: {protection}"),
             Self::TableNotTrusted(why) => write!(f, "its gateway's table can't be trusted: {why}"),

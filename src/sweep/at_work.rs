@@ -8,7 +8,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 
 use crate::domain::activity::{Account, Activity, STARTING, Work};
-use crate::domain::decide::WORKER_BUSY;
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::observation::GatewayObservation;
@@ -16,13 +15,11 @@ use crate::domain::policy::Rules;
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use crate::domain::table::{Session, TableView, Told};
 use crate::domain::time::Awake;
+use crate::domain::verdict::{UNKNOWN_WORKER_BUSY, WORKER_BUSY};
 use crate::sources::activity::Activities;
 use crate::sources::clock;
 use crate::sources::processes::ProcessesError;
 use crate::sources::sockets::connected::{Connected, Network};
-
-/// Whether its worker is at work can't be told.
-const UNKNOWN: &str = "unknown-worker-busy";
 
 /// What is remembered of workers between looks.
 #[derive(Debug, Default)]
@@ -85,7 +82,7 @@ impl AtWork {
                     for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle())
                     {
                         if session.named_worker().is_some() {
-                            session.holds = Told::Known(vec![UNKNOWN.into()]);
+                            session.holds = Told::Known(vec![UNKNOWN_WORKER_BUSY.into()]);
                         }
                     }
                 }
@@ -242,7 +239,7 @@ impl Shown {
         match self {
             Self::There(_, work) => work.map(|_| WORKER_BUSY),
             Self::Gone => None,
-            Self::Unknown => Some(UNKNOWN),
+            Self::Unknown => Some(UNKNOWN_WORKER_BUSY),
         }
     }
 }

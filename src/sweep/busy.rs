@@ -14,14 +14,10 @@ use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
 use crate::domain::spent::Spent;
 use crate::domain::table::{Session, SessionTable, TableView, Told};
 use crate::domain::time::Awake;
+use crate::domain::verdict::{UNKNOWN_WORKER_BUSY, WORKER_BUSY};
 use crate::domain::warrant::Warrant;
 use crate::sources::processes::ProcessesError;
 use crate::sources::spent::Trees;
-
-/// A worker of the session is at work.
-const BUSY: &str = "worker-busy";
-/// Whether one is can't be told.
-const UNKNOWN: &str = "unknown-worker-busy";
 
 /// What is remembered of trees between looks.
 #[derive(Debug, Default)]
@@ -202,10 +198,10 @@ impl Busy {
             return *known;
         }
         let shown = match self.works(identity, rest, now) {
-            Ok(works) => works.then_some(BUSY),
+            Ok(works) => works.then_some(WORKER_BUSY),
             Err(error) => {
                 tracing::debug!(worker = %identity, %error, "what a worker's tree used can't be read");
-                Some(UNKNOWN)
+                Some(UNKNOWN_WORKER_BUSY)
             }
         };
         seen.insert(identity, shown);

@@ -78,7 +78,7 @@ fn a_session_whose_worker_begins_to_work_while_a_run_is_under_way_is_not_closed(
         has_worked(&working, other);
     });
     let kept = ["one", "two"].into_iter().find(|id| ran.subject(id)["outcome"] == "kept").unwrap();
-    assert_eq!(ran.subject(kept)["detail"], "held by its gateway: worker-busy", "{ran:?}");
+    assert_eq!(ran.subject(kept)["detail"], "held by what was seen: worker-busy", "{ran:?}");
     assert!(!gateway.reaps().iter().any(|id| id == kept), "{:?}", gateway.reaps());
     assert!(!family.has_ended(kept) && !family.has_ended("gateway"));
 }
@@ -121,7 +121,7 @@ fn seen_between_two_closes(meanwhile: impl Fn(&Gateway) + Send + Sync + 'static)
     let asked = asked.lock().unwrap();
     let third = ids.into_iter().find(|id| !asked[..2].iter().any(|it| it == id)).unwrap();
     assert_eq!(asked.len(), 2, "{third} works: {ran:?}");
-    assert_eq!(ran.subject(third)["detail"], "held by its gateway: worker-busy", "{ran:?}");
+    assert_eq!(ran.subject(third)["detail"], "held by what was seen: worker-busy", "{ran:?}");
     assert!(!family.has_ended(third) && !family.has_ended("gateway"));
 }
 
@@ -159,7 +159,7 @@ fn what_only_a_mark_ties_to_a_session_keeps_it_by_its_work() {
     let (family, gateway, place) = with_a_daemon(Step::Compute, &quick);
     for _ in 0..3 {
         let ran = place.once(["--json"]);
-        assert_eq!(ran.subject("one")["detail"], "held by its gateway: worker-busy", "{ran:?}");
+        assert_eq!(ran.subject("one")["detail"], "held by what was seen: worker-busy", "{ran:?}");
     }
     assert!(gateway.reaps().is_empty() && !family.has_ended("daemon"));
 }

@@ -208,7 +208,7 @@ fn a_worker_at_work_is_held() {
     world.pass(60);
     works(&mut world, 200);
     let looked = world.look();
-    assert_eq!(looked.why_worker(200), "held by its gateway: worker-busy");
+    assert_eq!(looked.why_worker(200), "held by what was seen: worker-busy");
     world.pass(60);
     rests(&mut world, 200);
     assert_eq!(world.fate_of_worker(200), "wait: unattended-worker, 0s of 60s");
@@ -223,7 +223,7 @@ fn a_worker_whose_command_ran_already_when_it_was_first_looked_at_is_held() {
         world.pass(60);
         shows(&mut world, 200, with_a_command);
         clients(&mut world, Clients::Nobody, Some(Awake::from_nanos(0)));
-        assert_eq!(world.look().why_worker(200), "held by its gateway: worker-busy");
+        assert_eq!(world.look().why_worker(200), "held by what was seen: worker-busy");
     }
 }
 

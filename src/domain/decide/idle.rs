@@ -19,11 +19,8 @@ use crate::domain::policy::WithoutTable;
 use crate::domain::process::Process;
 use crate::domain::table::Session;
 use crate::domain::time::Awake;
-use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
+use crate::domain::verdict::{Judged, Keep, Subject, Verdict, WORKER_BUSY};
 use crate::domain::warrant::Warrant;
-
-/// A hold: its worker is at work.
-pub const WORKER_BUSY: &str = "worker-busy";
 
 /// A worker that does nothing.
 pub(super) struct Idle {

@@ -33,7 +33,6 @@ use std::time::{Duration, SystemTime};
 
 use claims::Claims;
 use families::Families;
-pub use idle::WORKER_BUSY;
 use owners::{Owner, Owners};
 use world::{Gateway, Standing, World};
 

@@ -6,7 +6,7 @@ use super::world::{Standing, World};
 use crate::domain::adoption::{self, AdoptionSign};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, Stdin};
-use crate::domain::verdict::Keep;
+use crate::domain::verdict::{CLIENT, Keep, WORKER_BUSY};
 
 /// It has no owner. What kind of orphan that makes it is a matter of where it stands.
 pub(super) fn nobody(
@@ -47,10 +47,10 @@ pub(super) fn left_behind(
 ) -> Result<OrphanKind, Keep> {
     let is_bereft = world.view().bereft.contains(&process.identity.pid);
     if world.view().at_work.contains(&process.identity.pid) {
-        return Err(Keep::Held(vec!["worker-busy".into()]));
+        return Err(Keep::Held(vec![WORKER_BUSY.into()]));
     }
     if world.view().served.contains(&process.identity.pid) {
-        return Err(Keep::Held(vec!["client".into()]));
+        return Err(Keep::Held(vec![CLIENT.into()]));
     }
     match position {
         Position::Lost | Position::Unclear(_) | Position::BelowFormer(_) if is_bereft => {

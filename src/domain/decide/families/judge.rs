@@ -11,7 +11,7 @@ use crate::domain::ledger::{FamilyMemory, GatewayMemory, WorkerClock};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Workers;
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::verdict::{Judged, Keep, Protection, Subject};
+use crate::domain::verdict::{CLIENT, Judged, Keep, Protection, Subject, WORKER_BUSY};
 use crate::domain::warrant::Warrant;
 
 impl<'a> Families<'_, 'a> {
@@ -79,9 +79,9 @@ impl<'a> Families<'_, 'a> {
         let is_at_work = self.world.view().at_work.contains(&root.identity.pid);
         let is_served = gateway.process.is_some() || gateway.lost.is_some();
         if is_at_work {
-            Some(Keep::Held(vec!["worker-busy".into()]))
+            Some(Keep::Held(vec![WORKER_BUSY.into()]))
         } else if self.world.view().served.contains(&root.identity.pid) {
-            Some(Keep::Held(vec!["client".into()]))
+            Some(Keep::Held(vec![CLIENT.into()]))
         } else if is_served {
             let why = "its worker is gone and its gateway isn't: it may have been left there on purpose";
             Some(Keep::UnknownState(why.into()))
