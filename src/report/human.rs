@@ -253,7 +253,7 @@ fn story(line: &Line) -> (Style, &'static str, String) {
             (SOON, "wait", format!("{}; due in {}", being(*orphan, *waited), span(*remaining)))
         }
         (Verdict::Deferred { orphan, waited }, _) => {
-            (SOON, "deferred", format!("{}; over max_reaps, the next run takes it", being(*orphan, *waited)))
+            (SOON, "deferred", format!("{}; over max_reaps, a later run takes it", being(*orphan, *waited)))
         }
         (Verdict::Reap { warrant, waited }, end) => {
             let being = being(warrant.orphan(), *waited);
