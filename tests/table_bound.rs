@@ -13,6 +13,7 @@ use gateway_reaper::domain::policy::{Rules, WorkerMatch};
 use gateway_reaper::domain::process::ProcessView;
 use gateway_reaper::domain::table::{SessionTable, TableView};
 use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::veto::Vetoes;
 use gateway_reaper::sources::gateway::table_json::parse;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -133,6 +134,7 @@ fn decide_on(table: SessionTable) {
         GatewayObservation { name: "gw".into(), table: TableView::Current(table), process: None, asked: now };
     let seen = Observation {
         unobserved: Duration::ZERO,
+        forbidden: Vetoes::default(),
         boot: BootId::from("boot"),
         processes: ProcessView { ..ProcessView::default() },
         gateways: vec![gateway],

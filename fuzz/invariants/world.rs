@@ -11,6 +11,7 @@ use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{SessionTable, TableView};
 use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::veto::Vetoes;
 
 pub(super) const BOOT: &str = "this boot";
 pub(super) const GATEWAY: u32 = 100;
@@ -68,6 +69,7 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
         processes,
         gateways: vec![gateway],
         unobserved: Duration::ZERO,
+        forbidden: Vetoes::default(),
     };
     let policy = Policy {
         grace: Duration::ZERO,

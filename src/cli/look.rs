@@ -24,7 +24,7 @@ pub(super) async fn look_with(config: &Config, sweep: &mut Sweep) -> Result<Repo
     let dir = environment::state_dir(config)?;
     let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
     let vetoes = holds::vetoes(&dir, clock::wall_now());
-    let mut report = sweep.preview(&memory, &vetoes).await?;
+    let mut report = sweep.preview(&memory, vetoes).await?;
     report.made_with(&config.source, &dir);
     Ok(report)
 }

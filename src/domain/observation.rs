@@ -6,6 +6,7 @@ use super::ids::{BootId, GatewayName};
 use super::process::{ProcessIdentity, ProcessView};
 use super::table::TableView;
 use super::time::Awake;
+use super::veto::Vetoes;
 
 /// Everything one run saw.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct Observation {
     pub gateways: Vec<GatewayObservation>,
     /// Awake time before this look in which there was no look, though there should have been: it counts for no grace.
     pub unobserved: Duration,
+    /// What an operator forbids now, by hand and in the configuration.
+    pub forbidden: Vetoes,
 }
 
 /// One gateway, as it was seen in one run.

@@ -51,7 +51,7 @@ pub struct Policy {
     pub term_timeout: Duration,
     /// Most reaps in one run; the rest is deferred.
     pub max_reaps: usize,
-    /// Most sessions that the gateway is asked to close at once.
+    /// Most sessions that the gateway is asked to close at once. Zero: it can't be asked at all, and its sessions are only told of.
     pub closes_at_once: usize,
     /// How long a worker does nothing before it is ended while its session stays. `None`: that is never a reason.
     pub idle_worker: Option<Duration>,

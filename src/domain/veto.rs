@@ -47,22 +47,21 @@ pub struct Veto {
 pub struct Vetoes(pub Vec<Veto>);
 
 impl Vetoes {
-    /// Why nothing may be done to this subject now. `key`: a session's conversation key, where it isn't its id.
-    pub fn forbid(
-        &self,
-        gateway: &GatewayName,
-        subject: &Subject,
-        key: Option<&str>,
-        now: SystemTime,
-    ) -> Option<&Veto> {
-        self.0.iter().find(|veto| !veto.is_over(now) && veto.scope.covers(gateway, subject, key))
+    /// Those of them whose time isn't over.
+    #[must_use]
+    pub fn in_force(mut self, now: SystemTime) -> Self {
+        self.0.retain(|veto| !veto.is_over(now));
+        self
     }
-}
 
-impl Vetoes {
-    /// Why nothing may be done to any subject now.
-    pub fn pause(&self, now: SystemTime) -> Option<&Veto> {
-        self.0.iter().find(|veto| !veto.is_over(now) && veto.scope == Scope::All)
+    /// Why nothing may be done to this subject. `key`: a session's conversation key, where it isn't its id.
+    pub fn forbid(&self, gateway: &GatewayName, subject: &Subject, key: Option<&str>) -> Option<&Veto> {
+        self.0.iter().find(|veto| veto.scope.covers(gateway, subject, key))
+    }
+
+    /// Why nothing may be done to any subject.
+    pub fn pause(&self) -> Option<&Veto> {
+        self.0.iter().find(|veto| veto.scope == Scope::All)
     }
 }
 
@@ -114,15 +113,16 @@ mod tests {
             let scope = Scope::One { gateway: desk.clone(), name: name.into(), key: None };
             let vetoes = Vetoes(vec![Veto { scope, until: Some(at(10)), words: "why".into() }]);
             let forbid = |gateway, subject, seconds| {
-                vetoes.forbid(gateway, subject, Some("talk"), at(seconds)).map(|veto| &*veto.words)
+                let in_force = vetoes.clone().in_force(at(seconds));
+                in_force.forbid(gateway, subject, Some("talk")).map(|veto| veto.words.clone())
             };
-            assert_eq!(forbid(&desk, &subject, 9), Some("why"), "{name}");
+            assert_eq!(forbid(&desk, &subject, 9).as_deref(), Some("why"), "{name}");
             assert_eq!((forbid(&desk, &subject, 10), forbid(&other, &subject, 9)), (None, None));
         }
         let b = Subject::Session { id: "b".into(), worker: None };
         let all = Vetoes(vec![Veto { scope: Scope::All, until: Some(at(10)), words: "paused".into() }]);
-        assert_eq!(all.forbid(&other, &b, None, at(9)), Some(&all.0[0]));
-        assert_eq!(Vetoes::default().forbid(&desk, &subject, None, at(0)), None);
+        assert_eq!(all.forbid(&other, &b, None), Some(&all.0[0]));
+        assert_eq!(Vetoes::default().forbid(&desk, &subject, None), None);
     }
 
     #[test]
@@ -145,7 +145,7 @@ mod tests {
             Vetoes(vec![Veto { scope, until: None, words: "why".into() }])
         };
         let holds = |vetoes: &Vetoes, of: &GatewayName, subject: &Subject, key: Option<&str>| {
-            vetoes.forbid(of, subject, key, at(u64::from(u32::MAX))).is_some()
+            vetoes.forbid(of, subject, key).is_some()
         };
         let whole = forbids(Some("desk"), None, None);
         assert!(holds(&whole, &desk, &session, None) && holds(&whole, &desk, &nameless, None));

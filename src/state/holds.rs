@@ -126,7 +126,7 @@ mod tests {
         let forbids = |key: &str, seconds: u64| {
             let worker = Subject::Worker { key: Some(key.into()), identity };
             let at = now + Duration::from_secs(seconds);
-            vetoes(dir.path(), now).forbid(&"desk".into(), &worker, None, at).is_some()
+            vetoes(dir.path(), now).in_force(at).forbid(&"desk".into(), &worker, None).is_some()
         };
         assert!(forbids("talk", 0) && !forbids("other", 0) && !forbids("talk", 60));
     }

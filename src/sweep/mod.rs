@@ -31,7 +31,7 @@ use crate::domain::ids::{BootId, GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Looked, Series};
 use crate::domain::observation::Observation;
-use crate::domain::policy::{Mode, Rules, Workers};
+use crate::domain::policy::{Mode, Policy, Rules, Workers};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Keep, Subject};
@@ -131,10 +131,9 @@ impl Sweep {
     ///
     /// # Errors
     /// The processes can't be looked at.
-    pub async fn preview(&mut self, memory: &Ledger, vetoes: &Vetoes) -> Result<Report, SweepError> {
+    pub async fn preview(&mut self, memory: &Ledger, vetoes: Vetoes) -> Result<Report, SweepError> {
         let begun = Begun::new(Mode::DryRun, clock::wall_now(), clock::awake_now());
-        let (seen, mut decision, _) = self.judge(memory, Series::Inquiry).await?;
-        self.heed(&mut decision, vetoes);
+        let (seen, decision, _) = self.judge(memory, Series::Inquiry, vetoes).await?;
         let mut report = self.report(begun, &seen, decision);
         report.looked(clock::awake_now());
         Ok(report)
@@ -152,11 +151,12 @@ impl Sweep {
         let (stop, series) = (self.stop.clone(), self.series());
         let (seen, mut decision, now) = tokio::select! {
             biased;
-            judged = self.judge(store.ledger(), series) => judged?,
+            judged = self.judge(store.ledger(), series, store.vetoes()) => judged?,
             () = stop.told() => return Err(SweepError::Stopped),
         };
         store.remember(std::mem::take(&mut decision.ledger)).map_err(SweepError::Memory)?;
-        self.heed(&mut decision, &store.vetoes());
+        // It was written down meanwhile, and a table may have taken its time.
+        decision.heed(&store.vetoes());
         let (next_due, next_look) = (decision.next_due(), decision.next_look());
         let orders: Vec<(Place, Warrant, Duration)> = decision
             .warrants()
@@ -210,10 +210,10 @@ impl Sweep {
         report
     }
 
-    /// What an operator forbids, by hand and by the configuration.
-    fn heed(&self, decision: &mut Decision, vetoes: &Vetoes) {
-        decision.heed(vetoes, clock::wall_now());
-        decision.heed(&self.keeps, clock::wall_now());
+    /// What an operator forbids now: this by hand, and what the configuration says.
+    fn forbidden(&self, by_hand: Vetoes) -> Vetoes {
+        Vetoes(by_hand.0.into_iter().chain(self.keeps.0.iter().cloned()).collect())
+            .in_force(clock::wall_now())
     }
 
     /// Why an operator forbids to close this session now: by hand, or all by a pause. The configuration doesn't change in a run.
@@ -242,10 +242,12 @@ impl Sweep {
         memory: &Ledger,
         series: Series,
     ) -> Result<(Observation, Decision, Awake), SweepError> {
+        by_hand: Vetoes,
         self.find_servers(memory);
         let looked = self.looked;
         let (mut seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
         let now = clock::awake_now();
+        seen.forbidden = self.forbidden(by_hand);
         // What isn't judged wasn't looked at.
         let mut decision = self.decide(&mut seen, memory, now).inspect_err(|_| self.looked = looked)?;
         decision.ledger.looked = Some(now);
@@ -288,16 +290,15 @@ impl Sweep {
     fn mode_of(&self, warrant: &Warrant, asked: Mode) -> Mode {
         let gateway = warrant.gateway();
         let rules = self.rules.iter().find(|rules| rules.gateway == *gateway);
-        let watched = self.gateways.iter().find(|watched| watched.name == *gateway);
-        let is_only_told = warrant.session().is_some() && watched.is_some_and(|it| !it.gateway.can_close());
-        let is_dry = rules.is_some_and(|rules| rules.policy.dry_run);
-        if is_dry || is_only_told { Mode::DryRun } else { asked }
+        let is_told =
+            |policy: &Policy| policy.dry_run || (warrant.session().is_some() && policy.closes_at_once == 0);
+        if rules.is_some_and(|rules| is_told(&rules.policy)) { Mode::DryRun } else { asked }
     }
 }
 
 /// Why these forbid to do anything to this subject now.
 fn forbidden(vetoes: &Vetoes, gateway: &GatewayName, subject: &Subject, key: Option<&str>) -> Option<Keep> {
-    let veto = vetoes.forbid(gateway, subject, key, clock::wall_now());
+    let veto = vetoes.forbid(gateway, subject, key);
     veto.map(|veto| Keep::ByHand(veto.words.clone()))
 }
 

@@ -16,6 +16,8 @@ use crate::domain::policy::Rules;
 use crate::domain::process::{ProcessIdentity, ProcessView};
 use crate::domain::table::TableView;
 use crate::domain::time::Awake;
+use crate::domain::veto::Vetoes;
+use crate::domain::warrant::GOOD_FOR;
 use crate::sources::clock;
 use crate::sources::processes::{ProcessesError, Roots};
 
@@ -75,7 +77,8 @@ impl Sweep {
         let unobserved = self.unobserved(memory, this);
         self.looked = Some(this);
         let boot = self.boot.clone();
-        Ok((Observation { boot, processes: view, gateways, unobserved }, whole_look))
+        let forbidden = Vetoes::default();
+        Ok((Observation { boot, processes: view, gateways, unobserved, forbidden }, whole_look))
     }
 
     /// Awake time before and in this look that counts for no grace.

@@ -51,33 +51,31 @@ impl Sweep {
             Err(error) => return not_known(format!("it could not be looked at again: {error}")),
         };
         *known = unread(&seen);
-        let Ok(mut decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
+        let forbidden = self.forbidden(holds::vetoes(dir, clock::wall_now()));
+        seen.forbidden.clone_from(&forbidden);
+        let Ok(decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
             return not_known("what is below it could not be looked at".into());
         };
-        let vetoes = holds::vetoes(dir, clock::wall_now());
-        self.heed(&mut decision, &vetoes);
-        let judged = batch.iter().map(|(warrant, question)| match self.forbidden(&vetoes, warrant) {
+        let judged = batch.iter().map(|(warrant, question)| match forbids(&forbidden, warrant) {
             Some(keep) => Recheck::Lapsed { why: keep.to_string().into() },
             None => judge(warrant, question.closed.as_deref(), &seen, &decision),
         });
         judged.collect()
     }
 
-    /// That an operator forbids to end what this warrant is for, by whichever of its names, also where its session is closed and gone by now.
-    fn forbidden(&self, vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
-        let (gateway, key) = (warrant.gateway(), warrant.worker_key());
-        let session = warrant.session().map(|order| Subject::Session {
-            id: order.id.clone(),
-            worker: warrant.worker().map(|worker| worker.pid),
-        });
-        let worker = warrant
-            .worker()
-            .or(warrant.remnants_of())
-            .map(|identity| Subject::Worker { key: key.map(Into::into), identity });
-        session.into_iter().chain(worker).find_map(|subject| {
-            [vetoes, &self.keeps].into_iter().find_map(|vetoes| forbidden(vetoes, gateway, &subject, key))
-        })
-    }
+}
+/// That an operator forbids to end what this warrant is for, by whichever of its names, also where its session is closed and gone by now.
+fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
+    let (gateway, key) = (warrant.gateway(), warrant.worker_key());
+    let session = warrant.session().map(|order| Subject::Session {
+        id: order.id.clone(),
+        worker: warrant.worker().map(|worker| worker.pid),
+    });
+    let worker = warrant
+        .worker()
+        .or(warrant.remnants_of())
+        .map(|identity| Subject::Worker { key: key.map(Into::into), identity });
+    session.into_iter().chain(worker).find_map(|subject| forbidden(vetoes, gateway, &subject, key))
 }
 
 /// What an observation and a decision say of a warrant that an earlier decision signed. `closed`: its session is closed, and these processes

@@ -69,7 +69,11 @@ pub(super) fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, S
     let worker_uid = user.transpose().map_err(|error| SetupError::User(gateway.name.clone(), error))?;
     Ok(Rules {
         gateway: gateway.name.clone(),
-        policy: gateway.policy.clone(),
+        policy,
+    let mut policy = gateway.policy.clone();
+    if !gateway.kind.closes_sessions() {
+        policy.closes_at_once = 0;
+    }
         worker_match: gateway.worker_match.clone(),
         worker_uid: worker_uid.unwrap_or(own_uid),
         takes_workers_back: gateway.kind.takes_workers_back(),

@@ -1,7 +1,7 @@
 //! What a decision says of itself besides verdicts: what may be ended, what an operator forbids, when something is due, and where to look
 //! once more before anything is done.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::orphan::OrphanKind;
@@ -32,9 +32,9 @@ fn session(name: &str) -> Vetoes {
 }
 
 fn heeded(world: &World, vetoes: &Vetoes) -> Looked {
-    let mut looked = world.peek();
-    looked.0.heed(vetoes, SystemTime::UNIX_EPOCH);
-    looked
+    let mut world = world.clone();
+    world.seen.forbidden = vetoes.clone();
+    world.peek()
 }
 
 fn by_hand(looked: &Looked) -> Vec<(String, Option<&str>)> {
@@ -58,6 +58,16 @@ fn a_pause_keeps_everything_and_is_told_once() {
     assert_eq!([looked.fate("a"), looked.fate("b")], [BY_HAND, BY_HAND]);
     assert_eq!(looked.0.paused.as_deref(), Some("for now"));
     assert_eq!(by_hand(&looked), [("a".into(), None), ("b".into(), None)], "it is of neither alone");
+}
+
+#[test]
+fn what_is_forbidden_after_a_decision_is_kept_all_the_same() {
+    let world = two_due();
+    let mut looked = world.peek();
+    looked.0.heed(&session("a"));
+    assert_eq!((looked.fate("a").as_str(), looked.reaped()), (BY_HAND, vec!["b".to_owned()]));
+    looked.0.heed(&forbids(Scope::All));
+    assert_eq!((looked.reaped(), looked.0.paused.as_deref()), (vec![], Some("for now")));
 }
 
 #[test]

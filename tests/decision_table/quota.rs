@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use gateway_reaper::domain::decide::decide_closely;
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::table::Session;
+use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
 
 use crate::world::*;
 
@@ -75,6 +76,30 @@ fn who_is_inside_a_grace_takes_none_of_it() {
     let looked = world.look();
     assert_eq!(looked.reaped(), ["c"]);
     assert_eq!(looked.fate("b"), "wait: detached-session, 40s of 45s");
+}
+
+#[test]
+fn what_an_operator_holds_takes_none_of_it() {
+    let mut world = three();
+    world.policy().max_reaps = 1;
+    let scope = Scope::One { gateway: "gw".into(), name: "c".into(), key: None };
+    world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "for now".into() }]);
+    let looked = world.look();
+    assert_eq!((looked.fate("c").as_str(), looked.reaped()), ("keep: held", vec!["b".to_owned()]));
+}
+
+/// A gateway that can't be asked to close anything.
+#[test]
+fn what_is_only_told_takes_none_of_it() {
+    let mut world = three();
+    world.policy().closes_at_once = 0;
+    world.policy().max_reaps = 1;
+    world.worker(200, "x", 100);
+    world.worker(201, "y", 100);
+    world.rows(["a", "b", "c"].map(|id| without_worker(detached(id)))).look();
+    let looked = world.look_after(60);
+    assert_eq!(looked.reaped(), ["a", "b", "c", "x"]);
+    assert_eq!(looked.fate_of_worker(201), "deferred: ownerless-worker, after 60s");
 }
 
 #[test]

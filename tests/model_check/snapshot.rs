@@ -5,6 +5,7 @@ use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::veto::Vetoes;
 
 use super::memory::Memory;
 use super::world::{Age, Name, Token};
@@ -166,5 +167,6 @@ pub(crate) fn observe(
         processes,
         gateways: vec![gateway],
         unobserved: std::time::Duration::ZERO,
+        forbidden: Vetoes::default(),
     }
 }

@@ -15,6 +15,7 @@ use gateway_reaper::domain::process::ProcessView;
 use gateway_reaper::domain::table::{CloseAnswer, Refusal, TableView};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
+use gateway_reaper::domain::veto::Vetoes;
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Question, Recheck, Then};
 use gateway_reaper::reap::release::let_go;
@@ -271,6 +272,7 @@ impl Sim {
             processes: std::mem::take(&mut run.view),
             gateways,
             unobserved,
+            forbidden: Vetoes::default(),
         };
         let now = world.awake();
         let decision = decide_as_a_run(&mut world, &mut seen, &run.memory, now);
@@ -353,8 +355,13 @@ impl Sim {
         let gateways = gateways
             .map(|(index, table)| world.observed(index, roots[index], (table, asked), &run.memory, &view));
         let gateways: Vec<_> = gateways.collect();
-        let mut seen =
-            Observation { boot: world.boot_id(), processes: view, gateways, unobserved: Duration::ZERO };
+        let mut seen = Observation {
+            boot: world.boot_id(),
+            processes: view,
+            gateways,
+            unobserved: Duration::ZERO,
+            forbidden: Vetoes::default(),
+        };
         let now = world.awake();
         let decision = decide_as_a_run(&mut world, &mut seen, &run.memory, now);
         let verdict = judge(&run.warrants[question.victim], question.closed.as_deref(), &seen, &decision);

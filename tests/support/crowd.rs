@@ -12,6 +12,7 @@ use gateway_reaper::domain::policy::{Rules, WorkerMatch};
 use gateway_reaper::domain::process::{PidfdInode, Process, ProcessIdentity, ProcessView};
 use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::veto::Vetoes;
 
 const GATEWAY: u64 = 100;
 const FIRST_WORKER: u64 = 1000;
@@ -60,8 +61,13 @@ impl Crowd {
         let table = TableView::Current(table);
         let now = Awake::from_nanos(3_600_000_000_000);
         let gateways = vec![GatewayObservation { name, table, process: Some(gateway.identity), asked: now }];
-        let mut seen =
-            Observation { boot: BootId::from("boot"), processes: view, gateways, unobserved: Duration::ZERO };
+        let mut seen = Observation {
+            boot: BootId::from("boot"),
+            processes: view,
+            gateways,
+            unobserved: Duration::ZERO,
+            forbidden: Vetoes::default(),
+        };
         let memory = decide(&seen, &Ledger::default(), &rules, now).ledger;
         let now = now + Duration::from_secs(5);
         seen.gateways[0].asked = now;

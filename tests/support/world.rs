@@ -16,6 +16,7 @@ use gateway_reaper::domain::process::{PidNamespace, Process, ProcessIdentity, Pr
 use gateway_reaper::domain::table::{Listener, Session, SessionTable, TableView, Told, Transport, Turn};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::{Subject, Verdict};
+use gateway_reaper::domain::veto::Vetoes;
 use gateway_reaper::domain::warrant::Warrant;
 
 pub(crate) const USER: u32 = 1000;
@@ -128,6 +129,7 @@ impl World {
             processes,
             gateways: Vec::new(),
             unobserved: Duration::ZERO,
+            forbidden: Vetoes::default(),
         };
         let now = Awake::from_nanos(0) + secs(1_000);
         let mut world = Self { seen, rules: Vec::new(), ledger: Ledger::default(), now };

@@ -17,6 +17,7 @@ use gateway_reaper::domain::table::{
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
 use gateway_reaper::domain::warrant::Warrant;
+use gateway_reaper::domain::veto::Vetoes;
 use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Recheck, Then};
 use gateway_reaper::reap::outcome::{Ending, Outcome};
 use gateway_reaper::reap::teardown::Teardown;
@@ -155,8 +156,13 @@ impl Cast {
             unfinished: self.unfinished.clone(),
             ..Ledger::default()
         };
-        let seen =
-            Observation { boot, processes: view, gateways: vec![observed], unobserved: Duration::ZERO };
+        let seen = Observation {
+            boot,
+            processes: view,
+            gateways: vec![observed],
+            unobserved: Duration::ZERO,
+            forbidden: Vetoes::default(),
+        };
         let rules = Rules {
             gateway: gateway(),
             policy: self.policy.clone(),

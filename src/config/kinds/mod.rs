@@ -102,6 +102,14 @@ impl GatewayKind {
         !matches!(self, Self::Processes)
     }
 
+    /// Whether it can be asked to close a session.
+    pub fn closes_sessions(&self) -> bool {
+        match self {
+            Self::Command(program) => program.reap.is_some(),
+            kind => kind.has_sessions(),
+        }
+    }
+
     /// Whether anything can be known of it without its table.
     pub fn is_looked_at_from_outside(&self) -> bool {
         matches!(self, Self::Hermes(_) | Self::HermesHome(_))

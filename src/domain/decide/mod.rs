@@ -10,6 +10,7 @@
 //! Not knowing never ends anything: a table that isn't current, a field that isn't understood, a process that isn't in view or a parent that
 //! may be a gateway each keep what depends on them.
 
+mod by_hand;
 mod claims;
 mod clock;
 mod doubts;
@@ -27,9 +28,9 @@ mod unowned;
 mod workers;
 mod world;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use claims::Claims;
 use families::Families;
@@ -45,8 +46,8 @@ use super::policy::Rules;
 use super::process::ProcessIdentity;
 use super::table::{Session, Told, Transport};
 use super::time::Awake;
-use super::verdict::{Judged, Keep, Subject, Verdict};
-use super::veto::{Scope, Vetoes};
+use super::verdict::{Judged, Keep, Verdict};
+use super::veto::Vetoes;
 use super::warrant::{Claimed, Warrant};
 
 /// What was decided for all gateways.
@@ -75,33 +76,14 @@ pub struct Place {
 }
 
 impl Decision {
-    /// Keeps what is or would be due and is forbidden by an operator. Its grace goes on meanwhile.
-    pub fn heed(&mut self, vetoes: &Vetoes, now: SystemTime) {
-        if vetoes.0.is_empty() {
-            return;
-        }
+    /// Keeps also what an operator has forbidden since.
+    pub fn heed(&mut self, forbidden: &Vetoes) {
         // Also where nothing is there to be kept.
-        if let Some(pause) = vetoes.pause(now) {
+        if let Some(pause) = forbidden.pause() {
             self.paused.get_or_insert_with(|| pause.words.clone());
         }
         for gateway in &mut self.gateways {
-            let mut of_sessions = HashMap::new();
-            for judged in &mut gateway.judged {
-                let veto = vetoes.forbid(&gateway.name, &judged.subject, judged.key.as_deref(), now);
-                let worker = judged.subject.worker_pid();
-                if let (Subject::Session { .. }, Some(veto), Some(worker)) = (&judged.subject, veto, worker) {
-                    of_sessions.insert(worker, veto);
-                }
-                // A session's worker may be listed besides, where it is idle: what covers the one covers the other.
-                let of_session = || worker.and_then(|worker| of_sessions.get(&worker).copied());
-                let Some(veto) = veto.or_else(of_session) else { continue };
-                if veto.scope != Scope::All {
-                    judged.by_hand.get_or_insert_with(|| veto.words.clone());
-                }
-                if !matches!(judged.verdict, Verdict::Keep(_)) {
-                    judged.verdict = Verdict::Keep(Keep::ByHand(veto.words.clone()));
-                }
-            }
+            by_hand::keep(&gateway.name, &mut gateway.judged, forbidden);
         }
     }
 
@@ -215,7 +197,8 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, &owners, &claims, index, unfinished, &mut found));
-        quota::defer(gateway.rules.policy.max_reaps, &mut found);
+        by_hand::keep(name, &mut found, &seen.forbidden);
+        quota::defer(&gateway.rules.policy, &mut found);
         gateways.push(GatewayPlan {
             name: name.clone(),
             process: gateway.process,
@@ -227,7 +210,8 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
     ledger.unfinished.extend(unfinished_elsewhere(&world, memory).cloned());
     let claimed = Arc::new(sign::claimed(&world, &owners));
     sign::sign(&world, &mut gateways, &claimed, &ledger);
-    Decision { gateways, ledger, claimed, paused: None, unsearched: unsearched(&world, &owners) }
+    let paused = seen.forbidden.pause().map(|pause| pause.words.clone());
+    Decision { gateways, ledger, claimed, paused, unsearched: unsearched(&world, &owners) }
 }
 
 /// What is unfinished of gateways that aren't looked at now (one got another name, say), for when they are again.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::world::Gateway;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::verdict::{Judged, Verdict};
+use crate::domain::policy::Policy;
 use crate::domain::warrant::{GOOD_FOR, Warrant};
 
 impl Gateway<'_> {
@@ -42,18 +43,21 @@ pub(super) fn after(grace: Duration, waited: Duration, warrant: Warrant) -> Verd
 }
 
 /// Puts off what is due beyond the quota of a run: first come those that failed least often, of these those who have waited longest. What
-/// an earlier run condemned counts for nothing.
-pub(super) fn defer(most: usize, judged: &mut [Judged]) {
+/// an earlier run condemned counts for nothing, nor does what is only told of.
+pub(super) fn defer(policy: &Policy, judged: &mut [Judged]) {
+    let is_told = |warrant: &Warrant| warrant.session.is_some() && policy.closes_at_once == 0;
     let mut queue: Vec<(u32, Reverse<Duration>, usize)> = judged
         .iter()
         .enumerate()
         .filter_map(|(index, judged)| match &judged.verdict {
-            Verdict::Reap { warrant, waited } => Some((warrant.failures?, Reverse(*waited), index)),
+            Verdict::Reap { warrant, waited } if !is_told(warrant) => {
+                Some((warrant.failures?, Reverse(*waited), index))
+            }
             _ => None,
         })
         .collect();
     queue.sort_unstable();
-    for (.., index) in queue.into_iter().skip(most) {
+    for (.., index) in queue.into_iter().skip(policy.max_reaps) {
         if let Verdict::Reap { warrant, waited } = &judged[index].verdict {
             judged[index].verdict = Verdict::Deferred { orphan: warrant.orphan, waited: *waited };
         }

@@ -56,11 +56,6 @@ pub trait Gateway: Debug {
     /// Everything is read for now: lets go of what would keep the gateway busy.
     fn rest(&mut self) {}
 
-    /// Whether it can be asked to close a session at all. One that can't is only told of.
-    fn can_close(&self) -> bool {
-        true
-    }
-
     /// Asks the gateway to close the session if it is still an orphan, which the gateway must check once more itself at that instant. A
     /// kind that can't ask for that answers [`CloseAnswer::Failed`] and says so. The exchange takes no longer than `within`.
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer>;
@@ -83,10 +78,6 @@ struct Nothing;
 impl Gateway for Nothing {
     fn read_table(&mut self) -> LocalBoxFuture<'_, TableView> {
         Box::pin(std::future::ready(TableView::Current(SessionTable::default())))
-    }
-
-    fn can_close(&self) -> bool {
-        false
     }
 
     fn reap<'a>(&'a self, _: &'a CloseOrder, _: Duration) -> LocalBoxFuture<'a, CloseAnswer> {

@@ -131,10 +131,6 @@ impl Gateway for ProgramGateway {
         self.table().boxed_local()
     }
 
-    fn can_close(&self) -> bool {
-        self.of.reap.is_some()
-    }
-
     fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
         self.close(order, within).boxed_local()
     }
