@@ -34,6 +34,8 @@ pub struct Warrant {
     pub(super) failures: Option<u32>,
     /// So often its gateway said before that it closed the session, and went on to list it.
     pub(super) closes_without_effect: u32,
+    /// The sessions that its gateway listed, where it is for one of them.
+    pub(super) listed: Arc<BTreeSet<SessionId>>,
 }
 
 /// The session that the gateway is asked to close, if it is still an orphan at that instant.
@@ -58,7 +60,8 @@ pub struct Limits {
     pub(super) uid: u32,
     pub(super) own_line: Arc<BTreeSet<Pid>>,
     pub(super) gateways: Arc<BTreeSet<Pid>>,
-    pub(super) claimed: Arc<Claimed>,
+    /// As of the decision, and of each look after it.
+    pub(super) claimed: Vec<Arc<Claimed>>,
     /// What was seen below the workers of sessions, wherever it is now.
     pub(super) below_workers: Arc<Claimed>,
     /// The session that the warrant is for, or those whose idle worker it is for.
@@ -71,7 +74,7 @@ pub struct Limits {
 pub type Claimed = BTreeMap<Pid, Claim>;
 
 /// Of one such process.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Claim {
     /// When it started, where it is in view: a number may be used again.
     pub started: Option<u64>,
@@ -94,7 +97,7 @@ impl Limits {
 
     /// Whether rows of other sessions alone say that this process is their own.
     fn is_of_another(&self, process: ProcessIdentity) -> bool {
-        Self::is_of_others(&self.claimed, process, &[&self.own])
+        self.claimed.iter().any(|claimed| Self::is_of_others(claimed, process, &[&self.own]))
     }
 
     /// Whether this process is a worker or another session's, and neither what the warrant is for nor a copy of that: it is judged by itself.
@@ -200,6 +203,16 @@ impl Warrant {
     /// What is left of a worker with which no run had begun.
     pub fn remnant(&self) -> Option<ProcessIdentity> {
         self.remnants.first().copied().filter(|_| self.by_themselves)
+    }
+
+    /// Whether its gateway listed this session when it was made.
+    pub fn knows(&self, session: &SessionId) -> bool {
+        self.listed.contains(session)
+    }
+
+    /// From now on it doesn't cover what another look has found to be others' either.
+    pub fn spare(&mut self, claimed: Arc<Claimed>) {
+        self.limits.claimed.push(claimed);
     }
 
     /// Whom it doesn't cover, whatever was said.

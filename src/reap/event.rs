@@ -1,12 +1,13 @@
 //! What a teardown is told, and what it answers: the whole of what its driver has to know.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::ids::GatewayName;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
-use crate::domain::warrant::CloseOrder;
+use crate::domain::warrant::{Claimed, CloseOrder};
 
 /// One process of a teardown: which victim's, and its place in that victim's tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,6 +55,8 @@ pub enum Recheck {
     Stands {
         /// Until when that is good.
         until: Awake,
+        /// Whose processes are by now, besides what the warrant knows.
+        claimed: Arc<Claimed>,
     },
     /// It isn't an orphan any more, or that can't be known.
     Lapsed {

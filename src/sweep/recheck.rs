@@ -2,6 +2,7 @@
 //! judged by, and for sessions whose gateway did not say whether it closed them.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::{Sweep, forbidden};
 use crate::domain::decide::Decision;
@@ -9,7 +10,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::{Session, TableView};
+use crate::domain::table::{Session, TableView, Told};
 use crate::domain::verdict::{Keep, Subject, Verdict};
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::{CloseOrder, GOOD_FOR, Warrant};
@@ -62,8 +63,8 @@ impl Sweep {
         });
         judged.collect()
     }
-
 }
+
 /// That an operator forbids to end what this warrant is for, by whichever of its names, also where its session is closed and gone by now.
 fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
     let (gateway, key) = (warrant.gateway(), warrant.worker_key());
@@ -92,7 +93,7 @@ pub fn judge(
         return Recheck::Lapsed { why: "its gateway is not configured any more".into() };
     };
     let judged = plan.judged.iter().find(|judged| is_subject_of(&judged.subject, warrant));
-    let stands = Recheck::Stands { until: gateway.asked + GOOD_FOR };
+    let stands = Recheck::Stands { until: gateway.asked + GOOD_FOR, claimed: Arc::clone(&decision.claimed) };
     let lapsed = |why: String| Recheck::Lapsed { why: why.into() };
     if let Some(order) = warrant.session() {
         let answer = match closed {
@@ -138,13 +139,26 @@ fn reason_to_leave(
             format!("its session is closed, and whose its worker is by now can't be known: {}", missing.why);
         return Some(Recheck::Unknown { why: why.into() });
     }
-    processes.iter().find_map(|process| {
+    let another = processes.iter().find_map(|process| {
         let owners = decision.claimed.get(&process.pid)?.owners.iter();
         let mut others = owners.filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
         let (_, id) = others.next()?;
-        let why = format!("process {} is of session {:?} by now", process.pid, id.as_str());
-        Some(Recheck::Lapsed { why: why.into() })
-    })
+        Some(format!("process {} is of session {:?} by now", process.pid, id.as_str()))
+    });
+    // It may have been taken up again under another id.
+    let has_worker = |row: &Session| {
+        let row = (gateway.name.clone(), row.id.clone());
+        decision.claimed.values().any(|claim| claim.owners.contains(&row))
+    };
+    let mut rows = gateway.table.current().into_iter().flat_map(|table| &table.sessions);
+    let unknown =
+        rows.find(|row| !warrant.knows(&row.id) && !matches!(row.worker, Told::Known(_)) && !has_worker(row));
+    let may_be_its = |row: &Session| {
+        format!("session {:?} has come, and which worker it has isn't known: this may be it", row.id.as_str())
+    };
+    let unknown = unknown.filter(|_| !processes.is_empty());
+    let why = another.or_else(|| unknown.map(may_be_its))?;
+    Some(Recheck::Lapsed { why: why.into() })
 }
 
 /// Whether its table says that the session is wanted.

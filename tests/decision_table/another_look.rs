@@ -87,7 +87,7 @@ fn closed(change: impl FnOnce(&mut World)) -> Result<(), String> {
 #[test]
 fn what_no_other_session_has_may_be_ended() {
     assert_eq!(closed(|_| {}), Ok(()));
-    assert_eq!(closed(|world| _ = world.rows([attached("b")])), Ok(()), "whatever worker b may have");
+    assert_eq!(closed(|world| _ = world.rows([without_worker(attached("b"))])), Ok(()), "it has none");
     assert_eq!(
         closed(|world| _ = world.rows([with_worker(detached("a"), 200)])),
         Ok(()),
@@ -125,6 +125,28 @@ fn a_worker_that_another_session_has_by_now_is_let_be() {
         world.table("other").sessions = vec![with_worker(attached("b"), 200)];
     };
     assert_eq!(closed(other), why(200), "of any gateway");
+}
+
+/// A conversation may be taken up again under another id while its first session is closed.
+#[test]
+fn a_worker_that_a_session_which_came_meanwhile_may_have_is_let_be() {
+    let why = Err("session \"b\" has come, and which worker it has isn't known: this may be it".to_owned());
+    assert_eq!(closed(|world| _ = world.rows([attached("b")])), why);
+    let not_understood = Session { worker: gibberish(), ..attached("b") };
+    assert_eq!(closed(|world| _ = world.rows([not_understood])), why);
+    let has_another = |world: &mut World| {
+        world.worker(150, "b", 100);
+        world.rows([attached("b")]);
+    };
+    assert_eq!(closed(has_another), Ok(()));
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([with_worker(detached("a"), 200), attached("b")]).look();
+    let warrant = world.look_after(20).warrant("a").clone();
+    world.rows([attached("b")]);
+    assert_eq!(said(&world, &warrant, Some(&[identity(200)])), Ok(()), "b was there when a had it");
+    world.rows([attached("b"), attached("c")]);
+    assert_eq!(said(&world, &warrant, Some(&[])), Ok(()), "there is nothing left that could be c's");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::reap::event::Recheck;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
-use crate::play::{Cast, Play};
+use crate::play::{Cast, Play, stands};
 use crate::stage::{Manner, ms};
 
 /// A session whose worker has a child.
@@ -178,7 +178,7 @@ fn without_an_answer_the_next_table_tells_and_until_then_nothing_is_done() {
 fn a_session_that_is_still_in_the_table_after_a_close_without_an_answer_is_a_failure_and_stays_unfinished() {
     let mut play = unanswered();
     let until = play.kernel.now;
-    assert_eq!(play.recheck(Recheck::Stands { until }).done(), "failed");
+    assert_eq!(play.recheck(stands(until)).done(), "failed");
     assert_eq!(play.failure(), "no answer");
     assert!(play.record.unfinished.contains_key(&200));
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
@@ -189,7 +189,7 @@ fn of_a_failed_teardown_only_what_is_there_still_is_named() {
     let mut play = unanswered();
     play.kernel.end(201);
     let until = play.kernel.now;
-    play.recheck(Recheck::Stands { until });
+    play.recheck(stands(until));
     let named: Vec<_> = play.ending().survivors.iter().map(|left| left.process.pid.get()).collect();
     assert_eq!(named, [200]);
 }

@@ -1,6 +1,7 @@
 //! Plays a teardown on the stage: warrants that the real decision made, and the events one after the other.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_reaper::config::defaults;
@@ -16,14 +17,19 @@ use gateway_reaper::domain::table::{
 };
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::verdict::Verdict;
-use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::domain::veto::Vetoes;
+use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Recheck, Then};
 use gateway_reaper::reap::outcome::{Ending, Outcome};
 use gateway_reaper::reap::teardown::Teardown;
 use gateway_reaper::reap::world::Hands;
 
 use crate::stage::{Actor, FakeKernel, FakeRecord, Log, Manner, gateway, ms, pid};
+
+/// Another look finds that all is as it was.
+pub(crate) fn stands(until: Awake) -> Recheck {
+    Recheck::Stands { until, claimed: Arc::default() }
+}
 
 pub(crate) const USER: u32 = 1000;
 pub(crate) const GATEWAY: u32 = 100;
@@ -267,7 +273,7 @@ impl Play {
             self.left_of_closed.extend(left.map(|left| left.iter().map(|it| it.pid.get()).collect()));
             if is_of_closed && !self.keeps_questions {
                 // As nearly always: nobody else has what is left of a closed session.
-                let verdict = Recheck::Stands { until: Awake::from_nanos(u64::MAX) };
+                let verdict = stands(Awake::from_nanos(u64::MAX));
                 self.tell(Event::Rechecked { victim: question.victim, verdict });
             } else {
                 self.rechecks.push(question.victim);

@@ -1,14 +1,16 @@
 //! What is read again before a signal: the process before each, the table before the first where it got old.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::warrant::{Claim, Claimed};
 use gateway_reaper::reap::event::Recheck;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
-use crate::play::{Cast, Play};
-use crate::stage::{Manner, ms};
+use crate::play::{Cast, Play, stands};
+use crate::stage::{Manner, ms, pid};
 
 /// A worker that ignores SIGTERM, with a child that does, too.
 fn stubborn() -> Play {
@@ -124,7 +126,7 @@ fn where_two_seconds_passed_since_the_table_was_read_nothing_is_signalled_before
     let mut play = late();
     assert_eq!(play.deadline(), None);
     assert_eq!(play.pass(ms(60_000)).done(), "");
-    assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "Term 200, reaped, put 200");
+    assert_eq!(play.recheck(stands(far())).done(), "Term 200, reaped, put 200");
     assert_eq!(play.ending().steps, [Step::Term], "announced once");
 }
 
@@ -152,11 +154,29 @@ fn a_worker_that_got_a_session_meanwhile_is_kept_and_not_signalled() {
     assert!(play.kernel.is_alive(200));
 }
 
+/// A session that began below the worker while it was looked at.
+#[test]
+fn what_another_look_finds_to_be_another_sessions_is_not_signalled() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.actor(201, 200, "child");
+    let mut play = cast.rehearse();
+    play.record.takes = ms(3_000);
+    let mut play = play.begin();
+    play.record.takes = ms(0);
+    play.done();
+    let owners = vec![("gw".into(), "b".into())];
+    let claimed = Arc::new(Claimed::from([(pid(201), Claim { started: None, owners })]));
+    play.recheck(Recheck::Stands { until: far(), claimed });
+    play.pass(ms(60_000));
+    assert!(play.kernel.is_alive(201), "{:?}", play.ending());
+}
+
 #[test]
 fn a_worker_that_exits_while_it_is_looked_at_again_is_gone() {
     let mut play = late();
     play.exits(200).done();
-    assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "gone, put 200");
+    assert_eq!(play.recheck(stands(far())).done(), "gone, put 200");
 }
 
 #[test]
@@ -164,9 +184,9 @@ fn a_look_that_is_too_old_by_itself_is_taken_three_times_and_then_left_to_the_ne
     let mut play = late();
     let past = Awake::from_nanos(0);
     for _ in 0..3 {
-        assert_eq!(play.recheck(Recheck::Stands { until: past }).done(), "");
+        assert_eq!(play.recheck(stands(past)).done(), "");
     }
-    assert_eq!(play.recheck(Recheck::Stands { until: past }).done(), "failed");
+    assert_eq!(play.recheck(stands(past)).done(), "failed");
     assert!(play.kernel.is_alive(200));
 }
 
@@ -179,7 +199,7 @@ fn what_an_earlier_run_left_unfinished_is_looked_at_again_too() {
     play.record.takes = ms(3_000);
     let mut play = play.begin();
     assert_eq!(play.done(), "take 201, announce SIGTERM 201");
-    assert_eq!(play.recheck(Recheck::Stands { until: far() }).done(), "Term 201, reaped, put 200");
+    assert_eq!(play.recheck(stands(far())).done(), "Term 201, reaped, put 200");
 }
 
 /// A closed session whose worker is deaf and has a child, `close_timeout` after the close.
@@ -206,7 +226,7 @@ fn the_worker_of_a_closed_session_is_not_signalled_before_another_look() {
     assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200, 201]][..]));
     assert_eq!(play.pass(ms(60_000)).done(), "");
     let until = play.kernel.now + ms(2_000);
-    assert_eq!(play.recheck(Recheck::Stands { until }).done(), "announce SIGTERM 200, Term 200");
+    assert_eq!(play.recheck(stands(until)).done(), "announce SIGTERM 200, Term 200");
     play.pass(ms(60_000));
     assert_eq!(play.ending().outcome, Outcome::Reaped);
 }

@@ -1,12 +1,13 @@
 //! From what was found to what may be done: the grace, the quota, and the one place where warrants are made.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::Gateway;
 use crate::domain::orphan::OrphanKind;
-use crate::domain::verdict::{Judged, Verdict};
 use crate::domain::policy::Policy;
+use crate::domain::verdict::{Judged, Verdict};
 use crate::domain::warrant::{GOOD_FOR, Warrant};
 
 impl Gateway<'_> {
@@ -28,6 +29,7 @@ impl Gateway<'_> {
             term_timeout: policy.term_timeout,
             failures: None,
             closes_without_effect: 0,
+            listed: Arc::default(),
         }
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn sign(
 ) {
     let mut below = None;
     for (gateway, plan) in world.gateways.iter().zip(plans) {
+        let mut listed = None;
         for judged in &mut plan.judged {
             let Verdict::Reap { warrant, .. } = &mut judged.verdict else { continue };
             let below = below.get_or_insert_with(|| Arc::new(below_workers(remembered)));
@@ -87,7 +88,11 @@ pub(super) fn sign(
                     claim.map(|claim| claim.owners.clone()).unwrap_or_default()
                 }
             };
-            warrant.limits.claimed = Arc::clone(claimed);
+            if warrant.session.is_some() {
+                let ids = || gateway.rows.iter().map(|row| row.id.clone()).collect();
+                warrant.listed = Arc::clone(listed.get_or_insert_with(|| Arc::new(ids())));
+            }
+            warrant.limits.claimed = vec![Arc::clone(claimed)];
             warrant.limits.below_workers = Arc::clone(below);
             let known = warrant.worker.or(warrant.remnants_of);
             warrant.limits.was_of = known.map(|worker| sessions_of(remembered, worker)).unwrap_or_default();

@@ -67,7 +67,7 @@ impl<'a> World<'a> {
                 uid: rules.worker_uid,
                 own_line: Arc::clone(&own_line),
                 gateways: Arc::clone(&spared),
-                claimed: Arc::default(),
+                claimed: Vec::new(),
                 below_workers: Arc::default(),
                 own: Vec::new(),
                 was_of: Vec::new(),

@@ -40,9 +40,10 @@ impl<H> Victim<H> {
                         let why = "its table was too old for a signal each time it was read";
                         self.fail(world, why);
                     }
-                    Recheck::Stands { until } => {
+                    Recheck::Stands { until, claimed } => {
                         self.rechecks += 1;
                         self.valid_until = until;
+                        self.warrant.spare(claimed);
                         self.terminate(world, course);
                     }
                 }
