@@ -39,7 +39,7 @@ impl Sweep {
             self.at_work.get_mut().recall(memory, began);
             self.busy.get_mut().recall(memory, began);
         }
-        let (mut view, mut asked) = (ProcessView::default(), began);
+        let (mut view, mut asked) = (ProcessView::default(), vec![began; self.gateways.len()]);
         loop {
             match planner.next(clock::awake_now()) {
                 Next::Look(extent) => {
@@ -47,8 +47,7 @@ impl Sweep {
                     planner.looked(&view);
                 }
                 Next::ReadTables => {
-                    asked = clock::awake_now();
-                    self.read_tables(&mut tables).await;
+                    self.read_tables(&mut tables, &mut asked).await;
                     self.look_outside(&mut tables, planner.roots());
                     planner.read(&tables);
                 }
@@ -63,10 +62,9 @@ impl Sweep {
         let roots: Vec<Option<Pid>> = planner.roots().collect();
         let (whole_look, lost) = planner.finish();
         self.lost = lost;
-        let gateways = self.gateways.iter().zip(roots).zip(tables.into_iter().flatten());
-        let mut gateways: Vec<GatewayObservation> = gateways
-            .map(|((watched, root), table)| observed(watched, root, (table, asked), memory, &view))
-            .collect();
+        let gateways = self.gateways.iter().zip(roots).zip(tables.into_iter().flatten().zip(asked));
+        let mut gateways: Vec<GatewayObservation> =
+            gateways.map(|((watched, root), table)| observed(watched, root, table, memory, &view)).collect();
         let knows_rest = self.gateways.iter().map(|watched| watched.knows_rest);
         let at_rest = gateways.iter_mut().zip(&self.rules).zip(knows_rest);
         let at_rest = at_rest.filter_map(|(gateway, knows_rest)| knows_rest.then_some(gateway));
@@ -108,25 +106,51 @@ impl Sweep {
     }
 
     /// Reads all tables at the same time; again, if they were read before. One that a gateway failed to give is not asked for twice in a run:
-    /// one that hangs costs a run one timeout.
-    async fn read_tables(&mut self, tables: &mut [Option<TableView>]) {
+    /// one that hangs costs a run one timeout. `asked`: when each was asked for.
+    async fn read_tables(&mut self, tables: &mut [Option<TableView>], asked: &mut [Awake]) {
+        let began = clock::awake_now();
+        let took = self.read_those(tables, asked, |_| true).await;
+        let all = clock::awake_now().since(began);
+        if all > GOOD_FOR / 2 {
+            // One that takes its time makes the tables of the others old.
+            let is_current =
+                |table: &Option<TableView>| table.as_ref().is_some_and(|it| it.current().is_some());
+            let old: Vec<bool> =
+                took.iter().zip(&*tables).map(|(took, table)| *took < all / 2 && is_current(table)).collect();
+            self.read_those(tables, asked, |index| old.get(index) == Some(&true)).await;
+        }
+        tracing::debug!(gateways = self.gateways.len(), took = ?clock::awake_now().since(began), "session tables read");
+    }
+
+    /// Reads the tables of those gateways, and returns how long each took.
+    async fn read_those(
+        &mut self,
+        tables: &mut [Option<TableView>],
+        asked: &mut [Awake],
+        is_meant: impl Fn(usize) -> bool,
+    ) -> Vec<Duration> {
         let (now, patience) = (clock::awake_now(), self.patience);
-        let reads = self.gateways.iter_mut().zip(tables).map(|(watched, table)| async move {
-            if table.as_ref().is_some_and(TableView::is_asked_once) {
-                return;
-            }
-            let view = match watched.backoff.spared(now) {
-                Some(view) => view,
-                None => {
-                    let view = watched.read_table().await;
-                    watched.backoff.heard(&watched.name, &view, now, patience);
-                    view
+        let those = self.gateways.iter_mut().zip(tables).zip(asked).enumerate();
+        let reads = those.map(|(index, ((watched, table), asked))| {
+            let is_known = !is_meant(index) || table.as_ref().is_some_and(TableView::is_asked_once);
+            async move {
+                if is_known {
+                    return Duration::ZERO;
                 }
-            };
-            *table = Some(view);
+                *asked = now;
+                let view = match watched.backoff.spared(now) {
+                    Some(view) => view,
+                    None => {
+                        let view = watched.read_table().await;
+                        watched.backoff.heard(&watched.name, &view, now, patience);
+                        view
+                    }
+                };
+                *table = Some(view);
+                clock::awake_now().since(now)
+            }
         });
-        join_all(reads).await;
-        tracing::debug!(gateways = self.gateways.len(), took = ?clock::awake_now().since(now), "session tables read");
+        join_all(reads).await
     }
 
     /// Looks at those gateways that answered without a table, also where that is known from a moment ago: clients come and go.

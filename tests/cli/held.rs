@@ -208,3 +208,24 @@ fn what_is_left_of_a_closed_session_is_not_signalled_once_an_operator_said_no() 
         assert!(!family.has_ended("a"), "{command:?}: {subject}");
     }
 }
+
+/// A table that takes longer than a signal may be old says nothing of other gateways' sessions.
+#[test]
+fn a_gateway_that_is_slow_with_its_table_holds_up_nobody_elses_reaps() {
+    let family = gateway_of([worker("one").then(Step::Deaf)]).start(&["gateway", "one"]);
+    let (gateway, slow) = (Gateway::start(), Gateway::start());
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[orphan_with("one", pid(&family, "one"))]));
+    gateway.on_reap("one", Answer::reaped());
+    let empty = Answer::json(&table(None, &[]));
+    slow.answer(Answer::After(Duration::from_millis(2300), Box::new(empty)));
+    let place = Place::with(&format!(
+        "{}{}{}{}",
+        policy("close_timeout = \"100ms\"\nterm_timeout = \"100ms\"\n"),
+        slow.section("slow").replace("timeout = \"2s\"", "timeout = \"20s\""),
+        gateway.section("desk"),
+        worker_match()
+    ));
+    let ran = place.once_until("it was tried", |ran| ran.subject("one")["outcome"].is_string());
+    assert_eq!(ran.subject("one")["outcome"], "reaped", "{ran:?}");
+    assert!(family.has_ended("one") && !family.has_ended("gateway"));
+}
