@@ -10,6 +10,7 @@ mod closes;
 mod exits;
 mod find;
 mod found;
+mod listening;
 mod observe;
 pub mod recheck;
 mod recorder;
@@ -241,13 +242,13 @@ impl Sweep {
         &mut self,
         memory: &Ledger,
         series: Series,
-    ) -> Result<(Observation, Decision, Awake), SweepError> {
         by_hand: Vetoes,
+    ) -> Result<(Observation, Decision, Awake), SweepError> {
         self.find_servers(memory);
         let looked = self.looked;
         let (mut seen, whole_look) = self.observe(memory, series, vec![None; self.gateways.len()]).await?;
-        let now = clock::awake_now();
         seen.forbidden = self.forbidden(by_hand);
+        let now = clock::awake_now();
         // What isn't judged wasn't looked at.
         let mut decision = self.decide(&mut seen, memory, now).inspect_err(|_| self.looked = looked)?;
         decision.ledger.looked = Some(now);
@@ -280,6 +281,7 @@ impl Sweep {
             let left = left_of_the_dead(rules, decision);
             processes.look_for_clients(&mut seen.processes, roots, &left)?;
             processes.look_for_members(&mut seen.processes)?;
+            listening::look(&mut seen.processes, &seen.gateways, watched, roots);
             let due: Vec<&Warrant> = decision.warrants().map(|(_, warrant, _)| warrant).collect();
             let measured = observe::measured(&mut seen.gateways, rules, watched);
             busy.look_again(measured, &mut seen.processes, memory, &due, clock::awake_now());

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use super::SweepError;
 use super::backoff::Backoff;
+use crate::config::address::Address;
 use crate::config::user::UserError;
 use crate::config::{GatewayConfig, ProcessSource};
 use crate::domain::ids::GatewayName;
@@ -21,6 +22,8 @@ pub(super) struct Watched {
     pub(super) name: GatewayName,
     pub(super) gateway: Box<dyn Gateway>,
     pub(super) process: Option<ProcessSource>,
+    /// Where it is asked, for a kind that is spoken to over HTTP.
+    pub(super) address: Option<Address>,
     pub(super) backoff: Backoff,
     /// How long it has to answer.
     pub(super) timeout: Duration,
@@ -67,13 +70,13 @@ pub enum SetupError {
 pub(super) fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, SetupError> {
     let user = gateway.worker_user.as_ref().map(|user| user.uid("gateway.worker.user"));
     let worker_uid = user.transpose().map_err(|error| SetupError::User(gateway.name.clone(), error))?;
-    Ok(Rules {
-        gateway: gateway.name.clone(),
-        policy,
     let mut policy = gateway.policy.clone();
     if !gateway.kind.closes_sessions() {
         policy.closes_at_once = 0;
     }
+    Ok(Rules {
+        gateway: gateway.name.clone(),
+        policy,
         worker_match: gateway.worker_match.clone(),
         worker_uid: worker_uid.unwrap_or(own_uid),
         takes_workers_back: gateway.kind.takes_workers_back(),
@@ -94,6 +97,7 @@ pub(super) fn watched_as(config: &GatewayConfig, gateway: Box<dyn Gateway>) -> W
         name: config.name.clone(),
         gateway,
         process: config.process.clone(),
+        address: config.kind.endpoint().map(|endpoint| endpoint.address.clone()),
         backoff: Backoff::default(),
         timeout: config.timeout,
         knows_rest: config.kind.knows_rest(),

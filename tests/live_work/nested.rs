@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::reapers::{BEYOND_THE_GRACE, OTHER_PORT, POLICY, by_pid_and_by_key};
+use crate::reapers::{BEYOND_THE_GRACE, OTHER_PORT, POLICY, by_pid_and_by_key, row};
 
 #[test]
 fn a_session_that_runs_below_the_worker_of_a_due_one_is_kept_and_so_is_that() {
@@ -121,5 +121,25 @@ fn the_sessions_of_a_gateway_that_a_due_sessions_worker_started_live_on() {
         for name in ["live", "helper", "other"] {
             assert!(stage.lives(name), "{name}: {ran:#?}");
         }
+    });
+}
+
+/// Its table names no process of its own, and nothing is configured that finds it: only that it listens at its address tells.
+#[test]
+fn a_gateway_that_nothing_names_and_that_a_due_sessions_worker_started_lives_on() {
+    let test = "a_gateway_that_nothing_names_and_that_a_due_sessions_worker_started_lives_on";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure_two(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "starter", "starter");
+        stage.tell("starter", &json!(["actor", "other", ["live-work-gateway"], {}]));
+        stage.enters("other");
+        stage.tell("other", &json!(["serve", OTHER_PORT]));
+        // Its session is served by the gateway itself.
+        let running = json!({ "transport": "attached", "turn": "running", "worker": null });
+        stage.publish_as("other", &json!({}), &[row("live", &running)]);
+        stage.publish("gateway", &[by.row(stage, "starter", "starter", &json!({}))]);
+        stage.is_spared(&["starter", "other"], 0);
+        assert!(stage.asked("gateway").is_empty(), "a close would end them both");
     });
 }

@@ -277,5 +277,5 @@ pub(super) fn may_be_gateways<'a>(
         let former = former(gateway, &seen.processes, memory).into_iter().map(|process| process.pid);
         [found, said, lost].into_iter().flatten().chain(former).collect::<Vec<_>>()
     };
-    seen.gateways.iter().flat_map(pids).collect()
+    seen.gateways.iter().flat_map(pids).chain(seen.processes.serving.iter().copied()).collect()
 }

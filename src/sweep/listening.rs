@@ -1,0 +1,59 @@
+//! A gateway whose process neither its table nor `[gateway.process]` names, where it runs in a tree that is due: started in a terminal of an
+//! agent, say. What listens at its address is a gateway's, and is never ended.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+
+use super::watched::Watched;
+use crate::config::address::{Address, Host, Place};
+use crate::domain::ids::Pid;
+use crate::domain::observation::GatewayObservation;
+use crate::domain::process::ProcessView;
+use crate::sources::sockets::{Sockets, holder, unix};
+
+/// Adds to a view those processes below the roots that listen at the address of such a gateway.
+pub(super) fn look(
+    view: &mut ProcessView,
+    gateways: &[GatewayObservation],
+    watched: &[Watched],
+    roots: &[Pid],
+) {
+    let unknown = gateways.iter().zip(watched).filter(|(gateway, _)| gateway.process.is_none());
+    let inodes: Vec<u32> =
+        unknown.filter_map(|(_, watched)| watched.address.as_ref()).flat_map(listening).collect();
+    if inodes.is_empty() {
+        return;
+    }
+    let listens = |pid: Pid| {
+        let sockets = holder::sockets_of(pid).unwrap_or_default();
+        sockets.iter().any(|socket| inodes.contains(socket))
+    };
+    let processes = view.processes.values();
+    let below = processes.filter(|process| {
+        roots.contains(&process.identity.pid)
+            || view.ancestors(process).any(|above| roots.contains(&above.identity.pid))
+    });
+    let found: Vec<Pid> = below.map(|process| process.identity.pid).filter(|pid| listens(*pid)).collect();
+    view.serving.extend(found);
+}
+
+/// The sockets of this machine that listen at an address.
+fn listening(address: &Address) -> Vec<u32> {
+    let (host, port) = match address.place() {
+        Place::Tcp { host, port } => (host, *port),
+        Place::Unix(path) => {
+            let is_it = |socket: &unix::UnixSocket| {
+                socket.waiting.is_some() && socket.name.as_deref() == Some(path.as_os_str().as_bytes())
+            };
+            let sockets = unix::all().unwrap_or_default();
+            return sockets.iter().filter(|socket| is_it(socket)).map(|socket| socket.inode).collect();
+        }
+    };
+    let addresses = match host {
+        Host::Addresses(addresses) => addresses.to_vec(),
+        Host::Name(_) => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
+    };
+    let mut sockets = Sockets::open();
+    let found = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
+    found.filter_map(|at| sockets.listener(at, at.ip()).ok()?).map(|socket| socket.inode).collect()
+}
