@@ -227,7 +227,7 @@ fn what_a_worker_in_another_pid_namespace_does_cant_be_known() {
         observed.table.current().unwrap().sessions[0].holds.known().cloned().unwrap_or_default()
     };
     let gone = row(u32::from(i16::MAX.unsigned_abs()) * 100, "idle", "[]");
-    assert_eq!((holds_in(1, &gone), holds_in(2, &gone)), (vec![], vec![UNKNOWN.into()]));
+    assert_eq!((holds_in(1, &gone), holds_in(2, &gone)), (vec![], vec![UNKNOWN_WORKER_BUSY.into()]));
     let of_none = gone.split(r#","worker""#).next().unwrap().to_owned() + "}";
     assert_eq!(holds_in(2, &of_none), [], "it has none");
 }
