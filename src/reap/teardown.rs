@@ -129,9 +129,10 @@ impl<H> Teardown<H> {
     }
 
     fn next(&mut self, close: Option<CloseRequest>) -> Next {
-        let (mut deadline, mut done) = (None, true);
+        let (mut deadline, mut done) = (None, self.begun >= self.victims.len());
         let (mut wait_for, mut recheck) = (Vec::new(), Vec::new());
-        for (index, victim) in self.victims.iter_mut().enumerate() {
+        // Of a thousand, those that are not begun have nothing to say yet, after each of a thousand events.
+        for (index, victim) in self.victims.iter_mut().enumerate().take(self.begun) {
             if victim.is_done() {
                 continue;
             }
