@@ -145,7 +145,7 @@ fn reason_to_leave(
         let (_, id) = others.next()?;
         Some(format!("process {} is of session {:?} by now", process.pid, id.as_str()))
     });
-    // It may have been taken up again under another id.
+    // It may have been taken up again under another id, with its worker.
     let has_worker = |row: &Session| {
         let row = (gateway.name.clone(), row.id.clone());
         decision.claimed.values().any(|claim| claim.owners.contains(&row))
@@ -156,7 +156,8 @@ fn reason_to_leave(
     let may_be_its = |row: &Session| {
         format!("session {:?} has come, and which worker it has isn't known: this may be it", row.id.as_str())
     };
-    let unknown = unknown.filter(|_| !processes.is_empty());
+    let worker_is_left = warrant.worker().is_some_and(|worker| processes.contains(&worker));
+    let unknown = unknown.filter(|_| worker_is_left);
     let why = another.or_else(|| unknown.map(may_be_its))?;
     Some(Recheck::Lapsed { why: why.into() })
 }

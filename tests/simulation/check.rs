@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::ProcessIdentity;
+use gateway_reaper::domain::table::{Session, Told};
 use gateway_reaper::reap::event::CloseRequest;
 use gateway_reaper::reap::kernel::Signal;
 use gateway_reaper::reap::outcome::{Ending, Outcome, Step, Survivor};
@@ -253,9 +254,18 @@ impl World {
             let mut below = self.procs.iter().filter(|proc| self.ancestors(proc).any(|it| it.serial == root));
             self.procs.alive(root).is_some_and(is_of_another) || below.any(is_of_another)
         };
+        // Or it may be of one whose row names no worker. (By its key it is found only if it was there at the look.)
+        let may_be_of_another = || {
+            let names_none = |row: &Session| {
+                Some(&row.id) != case.session.as_ref() && !matches!(row.worker, Told::Known(_))
+            };
+            let tables = (0..self.gateways.len()).map(|index| self.table(index));
+            let mut tables = tables.filter_map(|table| table.current().cloned());
+            tables.any(|table| table.sessions.iter().any(names_none))
+        };
         // Nor is anything searched that strayed from it and was never seen below it.
         let is_another_users = self.procs.alive(root).is_some_and(|root| root.uid != USER);
-        let root_is_let_be = (is_another_users || is_of_another_in(root))
+        let root_is_let_be = (is_another_users || is_of_another_in(root) || may_be_of_another())
             && ending.survivors.iter().any(|survivor| survivor.process == worker);
         if root_is_let_be && !ending.steps.iter().any(|step| matches!(step, Step::Term | Step::Kill)) {
             return;
