@@ -42,8 +42,13 @@ fn listening(address: &Address) -> Vec<u32> {
     let (host, port) = match address.place() {
         Place::Tcp { host, port } => (host, *port),
         Place::Unix(path) => {
+            // The kernel ends it with a NUL.
+            let name = |socket: &unix::UnixSocket| {
+                let name = socket.name.as_deref()?;
+                Some(name.strip_suffix(b"\0").unwrap_or(name).to_vec())
+            };
             let is_it = |socket: &unix::UnixSocket| {
-                socket.waiting.is_some() && socket.name.as_deref() == Some(path.as_os_str().as_bytes())
+                socket.waiting.is_some() && name(socket).as_deref() == Some(path.as_os_str().as_bytes())
             };
             let sockets = unix::all().unwrap_or_default();
             return sockets.iter().filter(|socket| is_it(socket)).map(|socket| socket.inode).collect();
@@ -56,4 +61,32 @@ fn listening(address: &Address) -> Vec<u32> {
     let mut sockets = Sockets::open();
     let found = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
     found.filter_map(|at| sockets.listener(at, at.ip()).ok()?).map(|socket| socket.inode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    fn inode(listener: &impl AsRawFd) -> u32 {
+        let link = std::fs::read_link(format!("/proc/self/fd/{}", listener.as_raw_fd())).unwrap();
+        link.to_str().unwrap().strip_prefix("socket:[").unwrap().strip_suffix(']').unwrap().parse().unwrap()
+    }
+
+    #[test]
+    fn what_listens_is_found_at_a_port_and_at_a_path() {
+        let (tcp, dir) = (TcpListener::bind("127.0.0.1:0").unwrap(), tempfile::tempdir().unwrap());
+        let path = dir.path().join("socket");
+        let unix = UnixListener::bind(&path).unwrap();
+        let port = tcp.local_addr().unwrap().port();
+        for host in ["127.0.0.1", "localhost"] {
+            let address: Address = format!("http://{host}:{port}/sessions").parse().unwrap();
+            assert_eq!(listening(&address), [inode(&tcp)], "{host}");
+        }
+        let address: Address = format!("unix://{}:/sessions", path.display()).parse().unwrap();
+        assert_eq!(listening(&address), [inode(&unix)]);
+    }
 }
