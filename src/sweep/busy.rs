@@ -51,12 +51,12 @@ impl Busy {
         let (mut at_work, mut resting) = (Vec::new(), Vec::new());
         for (gateway, rules) in gateways {
             let Some(rest) = rules.policy.busy_cpu else { continue };
-            let remembered = Remembered::new(memory, &gateway.name, view);
             if let TableView::Current(table) = &mut gateway.table {
                 let carriers = Carriers::new(view, rules, gateway.process, table);
+                let remembered = memory.gateways.get(&gateway.name);
                 let mut before = self.measured.remove(&gateway.name).unwrap_or_default();
                 for session in table.sessions.iter_mut().filter(|session| session.is_detached_and_idle()) {
-                    let mut trees = trees_of(session, &carriers, &remembered, view);
+                    let mut trees = trees_of(session, &carriers, remembered, view);
                     // What bears its mark anywhere is looked for only where it is due, and is measured from then on.
                     let unseen = before.remove(&session.id).into_iter().flat_map(|(_, workers)| workers);
                     let unseen = unseen.filter(|worker| view.get(worker.pid).is_none());
@@ -66,7 +66,7 @@ impl Busy {
                 if rules.policy.idle_worker.is_some() {
                     let idle = table.sessions.iter().filter(|session| session.is_idle());
                     for worker in idle.filter_map(|session| view.get(session.named_worker()?)) {
-                        let trees = remembered.with_strays(worker.identity, view);
+                        let trees = with_strays(worker.identity, remembered, view);
                         if self.work_of_any(&trees, (rest, now), &mut seen).is_none() {
                             resting.push(worker.identity.pid);
                         }
@@ -74,11 +74,12 @@ impl Busy {
                 }
             }
             if rules.workers == Workers::LeadersOfGone {
-                let members = remembered.families().flat_map(|family| &family.members);
-                let members = members.filter_map(|it| view.alive(it));
+                let remembered = memory.gateways.get(&gateway.name);
+                let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
+                let members = families.flat_map(|family| &family.members).filter_map(|it| view.alive(it));
                 let bereft = view.bereft.iter().filter_map(|pid| view.get(*pid));
                 for worker in bereft.chain(members.filter(|it| is_left(view, it))) {
-                    let trees = remembered.with_strays(worker.identity, view);
+                    let trees = with_strays(worker.identity, remembered, view);
                     if self.work_of_any(&trees, (rest, now), &mut seen).is_some() {
                         at_work.push(worker.identity.pid);
                     }
@@ -105,19 +106,18 @@ impl Busy {
         now: Awake,
     ) {
         let mut seen = BTreeMap::new();
-        let (mut at_work, mut not_resting) = (Vec::new(), Vec::new());
         for (gateway, rules) in gateways {
             let Some(rest) = rules.policy.busy_cpu else { continue };
             let due: Vec<&Warrant> =
                 due.iter().copied().filter(|warrant| *warrant.gateway() == gateway.name).collect();
-            let remembered = Remembered::new(memory, &gateway.name, view);
+            let remembered = memory.gateways.get(&gateway.name);
             if let TableView::Current(table) = &mut gateway.table {
                 let carriers = Carriers::new(view, rules, gateway.process, table);
                 let is_due = |session: &&mut Session| {
                     due.iter().filter_map(|warrant| warrant.session()).any(|order| order.id == session.id)
                 };
                 for session in table.sessions.iter_mut().filter(is_due) {
-                    let trees = trees_of(session, &carriers, &remembered, view);
+                    let trees = trees_of(session, &carriers, remembered, view);
                     trees.iter().for_each(|worker| self.trees.forget(worker));
                     self.hold(&gateway.name, session, trees, (rest, now), &mut seen);
                 }
@@ -129,18 +129,19 @@ impl Busy {
                     continue;
                 }
                 for worker in warrant.worker().into_iter().chain(warrant.remnants().iter().copied()) {
-                    let trees = remembered.with_strays(worker, view);
+                    let trees = with_strays(worker, remembered, view);
                     trees.iter().for_each(|worker| self.trees.forget(worker));
                     if self.work_of_any(&trees, (rest, now), &mut seen).is_none() {
                         continue;
                     }
-                    let works = if is_idle { &mut not_resting } else { &mut at_work };
-                    works.push(worker.pid);
+                    if is_idle {
+                        view.resting.remove(&worker.pid);
+                    } else {
+                        view.at_work.insert(worker.pid);
+                    }
                 }
             }
         }
-        view.at_work.extend(at_work);
-        view.resting.retain(|worker| !not_resting.contains(worker));
     }
 
     /// Holds a session of which one of these trees works.
@@ -223,22 +224,21 @@ impl Busy {
     }
 }
 
-/// Whose work is a session's: its workers, with all that is below them, what was seen below them or shares their group and is adopted by now,
-/// and what only its mark ties to it. All of that would end with it.
+/// Whose work is a session's: its workers, with all that is below them, what was seen below them and is adopted by now, and what only its mark
+/// ties to it. All of that would end with it.
 fn trees_of<'a>(
     session: &Session,
     carriers: &Carriers<'a>,
-    remembered: &Remembered<'a>,
+    remembered: Option<&GatewayMemory>,
     view: &'a ProcessView,
 ) -> Vec<ProcessIdentity> {
     let named = session.named_worker().and_then(|pid| view.get(pid));
     let carrying =
         session.worker_key().and_then(|key| carriers.by_key.get(key)).into_iter().flatten().copied();
-    let workers: Vec<&Process> = named.into_iter().chain(carrying).collect();
-    let families = remembered.families().filter(|family| family.sessions.contains(&session.id));
+    let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
+    let families = families.filter(|family| family.sessions.contains(&session.id));
     let strays = families.flat_map(|family| strays(family, view));
-    let led = workers.iter().flat_map(|worker| remembered.led_by(worker.identity, view));
-    let trees: Vec<&Process> = workers.iter().copied().chain(strays).chain(led).collect();
+    let trees: Vec<&Process> = named.into_iter().chain(carrying).chain(strays).collect();
     let marked = carriers.marked_as(session);
     // What is below another of them is measured with that.
     let roots: BTreeSet<Pid> = trees.iter().chain(&marked).map(|process| process.identity.pid).collect();
@@ -250,44 +250,15 @@ fn trees_of<'a>(
     trees.iter().copied().chain(apart).map(|process| process.identity).collect()
 }
 
-/// What ties a process to a worker that it isn't below any more.
-struct Remembered<'a> {
-    memory: Option<&'a GatewayMemory>,
-    /// What is adopted, by the leaders of its session and of its group.
-    adopted: BTreeMap<u32, Vec<&'a Process>>,
-}
-
-impl<'a> Remembered<'a> {
-    fn new(memory: &'a Ledger, gateway: &GatewayName, view: &'a ProcessView) -> Self {
-        let mut adopted: BTreeMap<u32, Vec<&Process>> = BTreeMap::new();
-        for process in view.processes.values().filter(|process| !process.zombie) {
-            for leader in BTreeSet::from([process.session, process.group]) {
-                let is_below = || view.ancestors(process).any(|above| above.identity.pid.get() == leader);
-                if leader != process.identity.pid.get() && !is_below() {
-                    adopted.entry(leader).or_default().push(process);
-                }
-            }
-        }
-        Self { memory: memory.gateways.get(gateway), adopted }
-    }
-
-    fn families(&self) -> impl Iterator<Item = &'a FamilyMemory> + use<'a> {
-        self.memory.into_iter().flat_map(|memory| &memory.families)
-    }
-
-    /// What would end with a worker whose session stays, or that has none.
-    fn with_strays(&self, worker: ProcessIdentity, view: &'a ProcessView) -> Vec<ProcessIdentity> {
-        let families = self.families().filter(|family| family.worker == worker);
-        let strays = families.flat_map(|family| strays(family, view)).chain(self.led_by(worker, view));
-        let strays: BTreeSet<ProcessIdentity> = strays.map(|stray| stray.identity).collect();
-        [worker].into_iter().chain(strays).collect()
-    }
-
-    /// What shares the session or the group that this worker leads. What is below it is measured with it.
-    fn led_by(&self, worker: ProcessIdentity, view: &'a ProcessView) -> impl Iterator<Item = &'a Process> {
-        let led = self.adopted.get(&worker.pid.get()).filter(|_| view.alive(&worker).is_some());
-        led.into_iter().flatten().copied()
-    }
+/// What would end with a worker whose session stays, or that has none.
+fn with_strays(
+    worker: ProcessIdentity,
+    remembered: Option<&GatewayMemory>,
+    view: &ProcessView,
+) -> Vec<ProcessIdentity> {
+    let families = remembered.into_iter().flat_map(|remembered| &remembered.families);
+    let strays = families.filter(|family| family.worker == worker).flat_map(|family| strays(family, view));
+    [worker].into_iter().chain(strays.map(|stray| stray.identity)).collect()
 }
 
 /// What was seen below a worker and is adopted by now.

@@ -283,9 +283,6 @@ impl Sweep {
             processes.look_for_members(&mut seen.processes)?;
             listening::look(&mut seen.processes, &seen.gateways, watched, roots);
             let due: Vec<&Warrant> = decision.warrants().map(|(_, warrant, _)| warrant).collect();
-            if rules.iter().any(|rules| rules.policy.busy_cpu.is_some()) {
-                processes.look_for_led(&mut seen.processes, roots)?;
-            }
             let measured = observe::measured(&mut seen.gateways, rules, watched);
             busy.look_again(measured, &mut seen.processes, memory, &due, clock::awake_now());
             Ok(())

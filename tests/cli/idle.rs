@@ -107,31 +107,6 @@ fn an_idle_worker_is_not_ended_while_something_works_that_it_started_and_that_is
     assert!(!family.has_ended("idle") && !family.has_ended("helper"));
 }
 
-/// It shares the session that the worker leads, and no look has ever seen it below that.
-#[test]
-fn an_idle_worker_is_not_ended_while_something_works_in_its_session() {
-    let helper = part("helper").then(Step::Compute);
-    let between = part("between").child(helper).then(Step::Exit);
-    let family: Part = gateway_of([worker("idle").then(Step::NewSession).child(between)]);
-    let family = family.start(&["gateway", "idle", "helper"]);
-    let gateway = Gateway::start();
-    let row = with(orphan_with("idle", pid(&family, "idle")), "transport", json!("attached"));
-    let place = Place::with(&format!(
-        "[policy]\nidle_worker = \"300ms\"\nbusy_cpu = \"5%\"\nterm_timeout = \"1s\"\n{}{}",
-        gateway.section("desk"),
-        worker_match()
-    ));
-    // The first look of all looks everywhere.
-    assert_eq!(place.once([]).code, Some(0));
-    gateway.publish(&table(Some(pid(&family, "gateway")), &[row]));
-    for _ in 0..6 {
-        let ran = place.once(["--json"]);
-        assert_ne!(ran.subject("idle")["outcome"], "reaped", "{}", ran.out);
-        std::thread::sleep(Duration::from_millis(150));
-    }
-    assert!(!family.has_ended("idle") && !family.has_ended("helper"));
-}
-
 /// A kernel of a Jupyter server that is gone.
 #[test]
 fn what_a_server_left_is_not_ended_with_a_child_that_began_to_compute_since() {

@@ -270,7 +270,15 @@ impl World {
         if root_is_let_be && !ending.steps.iter().any(|step| matches!(step, Step::Term | Step::Kill)) {
             return;
         }
-        let is_left = |proc: &Proc| !is_said(proc) && !is_let_be(proc);
+        // What no look saw below it, and that is older than the first act, is let be and named.
+        let is_apart = |proc: &Proc| {
+            let is_it = |survivor: &Survivor| survivor.process == self.procs.identity(proc);
+            ending
+                .survivors
+                .iter()
+                .any(|left| is_it(left) && left.why.starts_with("it shares a process session"))
+        };
+        let is_left = |proc: &Proc| !is_said(proc) && !is_let_be(proc) && !is_apart(proc);
         let found = left.find(|proc| (led(proc.group) || led(proc.session)) && is_left(proc));
         let what = found.map(|proc| format!("{:?} {} is still there", proc.kind, proc.pid));
         drop(left);

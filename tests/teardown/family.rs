@@ -6,7 +6,7 @@ use gateway_reaper::reap::kernel::Mark;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, GATEWAY, Play};
-use crate::stage::{Manner, ms};
+use crate::stage::{Manner, ms, pid};
 
 #[test]
 fn what_is_protected_is_pruned_with_all_that_is_under_it() {
@@ -87,7 +87,7 @@ fn leader() -> Cast {
     let mut cast = Cast::new();
     let worker = cast.worker(200);
     (worker.process.session, worker.process.group) = (200, 200);
-    let child = cast.actor(201, 1, "a daemon's child");
+    let child = cast.stray(201, "a daemon's child");
     (child.process.session, child.process.group) = (200, 200);
     cast
 }
@@ -107,19 +107,32 @@ fn what_lost_its_way_to_the_tree_is_found_by_the_session_that_the_tree_led() {
 #[test]
 fn what_lost_its_way_to_the_tree_is_found_by_the_process_group_too() {
     let mut cast = leader();
-    cast.actor(202, 1, "only its group").process.group = 200;
-    cast.actor(203, 1, "only its session").process.session = 200;
+    cast.stray(202, "only its group").process.group = 200;
+    cast.stray(203, "only its session").process.session = 200;
     let mut play = cast.begin();
     assert!(play.done().ends_with(
         "Term 201, announce SIGTERM 202, Term 202, announce SIGTERM 203, Term 203, reaped, put 200"
     ));
 }
 
+/// No look ever saw it below the tree: a job that was started in a terminal of the session's, say, whose shell has gone.
+#[test]
+fn what_is_older_than_the_first_act_and_only_shares_a_session_is_let_be_and_named() {
+    let mut cast = leader();
+    cast.actor(202, 1, "a job").process.session = 200;
+    let mut play = cast.begin();
+    assert!(play.done().ends_with("Term 201, reaped, put 200"));
+    assert!(play.kernel.is_alive(202));
+    let left: Vec<_> =
+        play.ending().survivors.iter().map(|left| (left.process.pid, left.why.clone())).collect();
+    let why = "it shares a process session or group with its worker, below which it was never seen";
+    assert_eq!(left, [(pid(202), why.into())]);
+}
+
 #[test]
 fn a_re_parented_descendant_that_is_protected_stays() {
     let mut cast = leader();
-    cast.actor(201, 1, "another user's").process.uid = 0;
-    let descendant = cast.actor(201, 1, "another user's");
+    let descendant = cast.stray(201, "another user's");
     (descendant.process.session, descendant.process.uid) = (200, 0);
     let mut play = cast.begin();
     assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, reaped, put 200");
@@ -156,7 +169,9 @@ fn in_one_session() -> Play {
         let process = &mut cast.actors.get_mut(&raw).unwrap().process;
         (process.session, process.group) = (200, 200);
     }
-    cast.begin()
+    let mut play = cast.rehearse();
+    play.kernel.ticks = 203;
+    play.begin()
 }
 
 /// The worker crashes at tick 204, its child is ended at tick 300.
@@ -199,7 +214,7 @@ fn for_a_worker_that_leads_no_group_nothing_is_searched() {
 fn a_tree_that_grows_faster_than_it_can_be_ended_is_told() {
     let mut cast = leader();
     for raw in 201..220 {
-        let heir = cast.actor(raw, 1, "heir");
+        let heir = cast.stray(raw, "heir");
         (heir.process.session, heir.forks) = (200, Some(raw + 1));
     }
     let mut play = cast.rehearse();
@@ -341,6 +356,7 @@ fn a_daemon_of_a_dying_worker_is_found_by_the_session_that_its_parent_led() {
         (daemon.process.group, daemon.process.session) = (201, 201);
         let daemon = daemon.clone();
         let mut play = cast.rehearse();
+        play.kernel.ticks = 200;
         play.kernel.actors.remove(&201);
         play.kernel.actors.remove(&202);
         let mut play = play.begin();
@@ -415,7 +431,7 @@ fn processes_are_searched_for_a_mark_only_where_a_tree_that_is_searched_for_has_
         let mut cast = Cast::new();
         cast.worker(200);
         cast.worker(300).process.session = 300;
-        cast.actor(301, 1, "a daemon's child").process.session = 300;
+        cast.stray(301, "a daemon's child").process.session = 300;
         let mut play = cast.rehearse();
         play.kernel.free_marks = free_marks;
         // All are searched for once, and the second, which has no mark, once more.

@@ -24,7 +24,7 @@ use gateway_reaper::reap::outcome::{Ending, Outcome};
 use gateway_reaper::reap::teardown::Teardown;
 use gateway_reaper::reap::world::Hands;
 
-use crate::stage::{Actor, FakeKernel, FakeRecord, Log, Manner, gateway, ms, pid};
+use crate::stage::{Actor, FakeKernel, FakeRecord, Log, Manner, NOW, gateway, ms, pid};
 
 /// Another look finds that all is as it was.
 pub(crate) fn stands(until: Awake) -> Recheck {
@@ -85,6 +85,13 @@ impl Cast {
         };
         let actor = Actor { process, manner: Manner::Obedient, alive: true, mark: None, forks: None };
         self.actors.entry(raw).insert_entry(actor).into_mut()
+    }
+
+    /// One that a tree starts as it ends, and that init has adopted before any look.
+    pub(crate) fn stray(&mut self, raw: u32, argv: &str) -> &mut Actor {
+        let actor = self.actor(raw, 1, argv);
+        actor.process.identity.start_ticks = NOW;
+        actor
     }
 
     /// A worker of nobody.

@@ -78,7 +78,7 @@ fn the_worker_of_a_closed_session_is_not_signalled_if_its_tree_cannot_be_written
 fn a_re_parented_descendant_that_cannot_be_written_down_is_not_signalled() {
     let mut cast = Cast::new();
     cast.worker(200).process.session = 200;
-    cast.actor(201, 1, "re-parented").process.session = 200;
+    cast.stray(201, "re-parented").process.session = 200;
     let mut play = play(cast, |play| play.record.journal_takes = 1);
     assert_eq!(play.done(), "take 200, announce SIGTERM 200, Term 200, failed");
     assert!(play.kernel.is_alive(201));

@@ -84,12 +84,15 @@ pub(crate) struct FakeKernel {
     log: Log,
 }
 
+/// Start ticks of what is started while a play goes on.
+pub(crate) const NOW: u64 = 1_000_000;
+
 impl FakeKernel {
     pub(crate) fn new(actors: BTreeMap<u32, Actor>, log: &Log) -> Self {
         Self {
             now: Awake::from_nanos(1_000_000_000),
             lag: Rc::default(),
-            ticks: 1_000_000,
+            ticks: NOW,
             actors,
             unholdable: BTreeSet::new(),
             unlistable: BTreeSet::new(),

@@ -47,6 +47,10 @@ pub(super) struct Tree<H> {
     pub(super) dying: bool,
     /// What its members bear, and pass on to all that they start.
     mark: Option<Mark>,
+    /// Start ticks of what would have been started when it was marked, before the first act.
+    since: u64,
+    /// What shares the group or the session of a member and was never seen under it.
+    apart: Vec<ProcessIdentity>,
     /// What was read of memory before the first act of all.
     memory: HashMap<ProcessIdentity, u64>,
     /// What was seen under it and must not be signalled.
@@ -60,6 +64,8 @@ impl<H> Default for Tree<H> {
             rooted: false,
             dying: false,
             mark: None,
+            since: 0,
+            apart: Vec::new(),
             memory: HashMap::new(),
             protected: Vec::new(),
         }
@@ -90,6 +96,7 @@ impl<H> Tree<H> {
 
     /// Marks its members, so that whatever they start from now on is found.
     pub(super) fn mark<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
+        self.since = kernel.ticks();
         self.mark = kernel.new_mark();
         let Some(mark) = self.mark else { return };
         for member in &mut self.members {
@@ -105,6 +112,15 @@ impl<H> Tree<H> {
                 let _ = kernel.mark(&member.held, before);
             }
         }
+    }
+
+    /// Whether this process may have been started by a member since the first act. Else it was never seen under any, and is let be.
+    pub(super) fn may_have_started(&mut self, process: ProcessIdentity) -> bool {
+        let is_news = process.start_ticks >= self.since;
+        if !is_news && !self.knows(&process) && !self.apart.contains(&process) {
+            self.apart.push(process);
+        }
+        is_news
     }
 
     pub(super) fn is_marked(&self) -> bool {
@@ -190,10 +206,13 @@ impl<H> Tree<H> {
                 survivors.push(Survivor { process: member.identity, why });
             }
         }
-        for (process, protection) in &self.protected {
+        let protected = self.protected.iter().map(|(process, why)| (*process, why.to_string()));
+        let apart = "it shares a process session or group with its worker, below which it was never seen";
+        let apart = self.apart.iter().map(|process| (*process, apart.to_owned()));
+        for (process, why) in protected.chain(apart) {
             let there = kernel.look(process.pid).unwrap_or_default();
-            if there.is_some_and(|there| there.identity == *process) {
-                survivors.push(Survivor { process: *process, why: protection.to_string().into() });
+            if there.is_some_and(|there| there.identity == process) {
+                survivors.push(Survivor { process, why: why.into() });
             }
         }
         survivors

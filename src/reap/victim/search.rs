@@ -1,5 +1,5 @@
-//! The search for re-parented descendants of a finished tree: by process group or session that one of its members led, and by the mark that
-//! its members had.
+//! The search for what a finished tree started as it ended: by process group or session that one of its members led, and by the mark that its
+//! members had. What is older than the first act and shares a group or a session is let be, and named: nobody saw it below the tree.
 
 use super::{Phase, Victim};
 use crate::domain::process::Process;
@@ -34,6 +34,7 @@ impl<H> Victim<H> {
             if !(group || session)
                 || limits.protects(process).is_some()
                 || self.is_anothers(world, found, process)
+                || !self.tree.may_have_started(process.identity)
             {
                 continue;
             }

@@ -32,7 +32,7 @@ mod single;
 mod stat;
 mod stdin;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 pub(crate) use bereft::gateway_named_by;
 pub use candidates::Candidates;
@@ -146,22 +146,6 @@ impl Processes {
         let marked = self.members.all(&mut self.proc)?;
         self.look_at(view, &marked)?;
         self.look_at_members(view)
-    }
-
-    /// Adds to a view what shares the session or the group that one of these leads, wherever it is: that would end with it.
-    ///
-    /// # Errors
-    /// As [`Processes::look`].
-    pub fn look_for_led(&mut self, view: &mut ProcessView, leaders: &[Pid]) -> Result<(), ProcessesError> {
-        let leaders: HashSet<u32> = leaders.iter().map(|leader| leader.get()).collect();
-        let mut led = Vec::new();
-        self.proc.scan(|pid, stat| {
-            if leaders.contains(&stat.session) || leaders.contains(&stat.group) {
-                led.push(pid);
-            }
-        })?;
-        led.retain(|pid| view.get(*pid).is_none());
-        self.look_at(view, &led)
     }
 
     /// Adds to a view which of its workers were started by a gateway that is gone, where only their environment tells.
