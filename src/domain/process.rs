@@ -150,7 +150,7 @@ pub struct ProcessView {
     pub at_work: BTreeSet<Pid>,
     /// What is due of a gateway that is gone, and has a client at a socket on which its tree listens, or may have.
     pub served: BTreeSet<Pid>,
-    /// What listens at the address of a gateway whose process nothing names. Looked for in trees that are due.
+    /// What listens at the address of a gateway whose process nothing names. Looked for where something is due.
     pub serving: BTreeSet<Pid>,
     /// Workers of sessions in which nothing happens, whose trees used no more of a processor than at rest. Looked for where an idle worker
     /// is to be ended.

@@ -1,40 +1,20 @@
-//! A gateway whose process neither its table nor `[gateway.process]` names, where it runs in a tree that is due: started in a terminal of an
-//! agent, say. What listens at its address is a gateway's, and is never ended.
+//! A gateway whose process neither its table nor `[gateway.process]` names, and that may have come from a tree that is due: started in a
+//! terminal of an agent, say. What listens at its address is a gateway's, and is never ended.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 
 use super::watched::Watched;
 use crate::config::address::{Address, Host, Place};
-use crate::domain::ids::Pid;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::process::ProcessView;
 use crate::sources::sockets::{Sockets, holder, unix};
 
-/// Adds to a view those processes below the roots that listen at the address of such a gateway.
-pub(super) fn look(
-    view: &mut ProcessView,
-    gateways: &[GatewayObservation],
-    watched: &[Watched],
-    roots: &[Pid],
-) {
+/// Adds to a view what listens at the address of such a gateway, wherever it is: where something is due.
+pub(super) fn look(view: &mut ProcessView, gateways: &[GatewayObservation], watched: &[Watched]) {
     let unknown = gateways.iter().zip(watched).filter(|(gateway, _)| gateway.process.is_none());
-    let inodes: Vec<u32> =
-        unknown.filter_map(|(_, watched)| watched.address.as_ref()).flat_map(listening).collect();
-    if inodes.is_empty() {
-        return;
-    }
-    let listens = |pid: Pid| {
-        let sockets = holder::sockets_of(pid).unwrap_or_default();
-        sockets.iter().any(|socket| inodes.contains(socket))
-    };
-    let processes = view.processes.values();
-    let below = processes.filter(|process| {
-        roots.contains(&process.identity.pid)
-            || view.ancestors(process).any(|above| roots.contains(&above.identity.pid))
-    });
-    let found: Vec<Pid> = below.map(|process| process.identity.pid).filter(|pid| listens(*pid)).collect();
-    view.serving.extend(found);
+    let sockets = unknown.filter_map(|(_, watched)| watched.address.as_ref()).flat_map(listening);
+    view.serving.extend(sockets.flat_map(holder::holders));
 }
 
 /// The sockets of this machine that listen at an address.
