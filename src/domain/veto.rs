@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::glob::Glob;
-use super::ids::GatewayName;
+use super::ids::{GatewayName, Pid};
 use super::verdict::Subject;
 
 /// What it covers.
@@ -19,6 +19,8 @@ pub enum Scope {
         name: Box<str>,
         /// The conversation key, where it isn't that: its worker is listed by it once the session isn't any more.
         key: Option<Box<str>>,
+        /// The worker that it had when it was named: that may be listed without a key then, or by another gateway.
+        worker: Option<Pid>,
     },
     /// All that fits everything that is given.
     Like {
@@ -54,9 +56,10 @@ impl Vetoes {
         self
     }
 
-    /// Why nothing may be done to this subject. `key`: a session's conversation key, where it isn't its id.
-    pub fn forbid(&self, gateway: &GatewayName, subject: &Subject, key: Option<&str>) -> Option<&Veto> {
-        self.0.iter().find(|veto| veto.scope.covers(gateway, subject, key))
+    /// Why nothing may be done to this subject. `names`: a session's conversation key, where it isn't its id; of a worker also the sessions
+    /// that it is known to have been of.
+    pub fn forbid(&self, gateway: &GatewayName, subject: &Subject, names: &[&str]) -> Option<&Veto> {
+        self.0.iter().find(|veto| veto.scope.covers(gateway, subject, names))
     }
 
     /// Why nothing may be done to any subject.
@@ -73,23 +76,31 @@ impl Veto {
 }
 
 impl Scope {
-    fn covers(&self, of: &GatewayName, subject: &Subject, key: Option<&str>) -> bool {
+    fn covers(&self, of: &GatewayName, subject: &Subject, names: &[&str]) -> bool {
         match self {
             Self::All => true,
-            Self::One { gateway, name, key: held } => {
-                let is_it = |name: &str| *name == *subject.id() || key == Some(name);
+            Self::One { gateway, name, key, worker } => {
+                let is_it = |name: &str| *name == *subject.id() || names.contains(&name);
                 let is_its_worker = || subject.worker_pid().is_some_and(|pid| pid.to_string() == **name);
-                gateway == of && (is_it(name) || held.as_deref().is_some_and(is_it) || is_its_worker())
+                let is_it = is_it(name) || key.as_deref().is_some_and(is_it) || is_its_worker();
+                (gateway == of && is_it) || (worker.is_some() && subject.worker_pid() == *worker)
             }
-            Self::Like { gateway, session, key: like } => {
-                let fits = |glob: &Option<Glob>, text: Option<&str>| {
-                    glob.as_ref().is_none_or(|glob| text.is_some_and(|text| glob.matches(text)))
+            Self::Like { gateway, session, key } => {
+                let fits = |glob: &Option<Glob>, names: &[&str]| {
+                    glob.as_ref().is_none_or(|glob| names.iter().any(|name| glob.matches(name)))
                 };
-                let (id, key) = match subject {
-                    Subject::Session { id, .. } => (Some(id.as_str()), key.or(Some(id.as_str()))),
-                    Subject::Worker { key: own, .. } => (None, own.as_ref().map(|own| own.as_str()).or(key)),
+                let (ids, keys) = match subject {
+                    Subject::Session { id, .. } if names.is_empty() => (vec![id.as_str()], vec![id.as_str()]),
+                    Subject::Session { id, .. } => (vec![id.as_str()], names.to_vec()),
+                    Subject::Worker { key: own, .. } => {
+                        let names: Vec<&str> =
+                            own.iter().map(|own| own.as_str()).chain(names.iter().copied()).collect();
+                        (names.clone(), names)
+                    }
                 };
-                gateway.as_ref().is_none_or(|gateway| gateway == of) && fits(session, id) && fits(like, key)
+                gateway.as_ref().is_none_or(|gateway| gateway == of)
+                    && fits(session, &ids)
+                    && fits(key, &keys)
             }
         }
     }
@@ -110,26 +121,26 @@ mod tests {
         let subject = Subject::Session { id: "a".into(), worker: None };
         let (desk, other) = (GatewayName::from("desk"), GatewayName::from("other"));
         for name in ["a", "talk"] {
-            let scope = Scope::One { gateway: desk.clone(), name: name.into(), key: None };
+            let scope = Scope::One { gateway: desk.clone(), name: name.into(), key: None, worker: None };
             let vetoes = Vetoes(vec![Veto { scope, until: Some(at(10)), words: "why".into() }]);
             let forbid = |gateway, subject, seconds| {
                 let in_force = vetoes.clone().in_force(at(seconds));
-                in_force.forbid(gateway, subject, Some("talk")).map(|veto| veto.words.clone())
+                in_force.forbid(gateway, subject, &["talk"]).map(|veto| veto.words.clone())
             };
             assert_eq!(forbid(&desk, &subject, 9).as_deref(), Some("why"), "{name}");
             assert_eq!((forbid(&desk, &subject, 10), forbid(&other, &subject, 9)), (None, None));
         }
         let b = Subject::Session { id: "b".into(), worker: None };
         let all = Vetoes(vec![Veto { scope: Scope::All, until: Some(at(10)), words: "paused".into() }]);
-        assert_eq!(all.forbid(&other, &b, None), Some(&all.0[0]));
-        assert_eq!(Vetoes::default().forbid(&desk, &subject, None), None);
+        assert_eq!(all.forbid(&other, &b, &[]), Some(&all.0[0]));
+        assert_eq!(Vetoes::default().forbid(&desk, &subject, &[]), None);
     }
 
     #[test]
     fn all_that_a_keep_names_has_to_fit() {
         let session = Subject::Session { id: "abc".into(), worker: None };
         let identity = crate::domain::process::ProcessIdentity {
-            pid: crate::domain::ids::Pid::new(7).unwrap(),
+            pid: Pid::new(7).unwrap(),
             start_ticks: 1,
             inode: None,
         };
@@ -145,7 +156,7 @@ mod tests {
             Vetoes(vec![Veto { scope, until: None, words: "why".into() }])
         };
         let holds = |vetoes: &Vetoes, of: &GatewayName, subject: &Subject, key: Option<&str>| {
-            vetoes.forbid(of, subject, key).is_some()
+            vetoes.forbid(of, subject, &key.into_iter().collect::<Vec<_>>()).is_some()
         };
         let whole = forbids(Some("desk"), None, None);
         assert!(holds(&whole, &desk, &session, None) && holds(&whole, &desk, &nameless, None));

@@ -34,6 +34,8 @@ pub struct Warrant {
     pub(super) failures: Option<u32>,
     /// So often its gateway said before that it closed the session, and went on to list it.
     pub(super) closes_without_effect: u32,
+    /// Nothing is done by it: the operator wants to be told only, or its gateway can't be asked.
+    pub(super) is_told: bool,
     /// The sessions that its gateway listed, where it is for one of them.
     pub(super) listed: Arc<BTreeSet<SessionId>>,
 }
@@ -203,6 +205,11 @@ impl Warrant {
     /// What is left of a worker with which no run had begun.
     pub fn remnant(&self) -> Option<ProcessIdentity> {
         self.remnants.first().copied().filter(|_| self.by_themselves)
+    }
+
+    /// Whether it is only to be told of.
+    pub fn is_told(&self) -> bool {
+        self.is_told
     }
 
     /// Whether its gateway listed this session when it was made.

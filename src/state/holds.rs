@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::files;
+use crate::domain::ids::Pid;
 use crate::domain::veto::{Scope, Veto, Vetoes};
 
 const NAME: &str = "holds.json";
@@ -28,7 +29,7 @@ pub struct Hold {
     /// The conversation key, where it isn't the id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The worker's PID when it was held: a name to release it by.
+    /// The worker's PID when it was held: that is held, too, and a name to release it by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
     /// Until when.
@@ -79,8 +80,9 @@ fn veto(hold: Hold) -> Veto {
     let until = humantime::format_rfc3339_seconds(hold.until);
     let (scope, what) = match (hold.gateway, hold.name) {
         (Some(gateway), Some(name)) => {
-            let scope =
-                Scope::One { gateway: gateway.into(), name: name.into(), key: hold.key.map(Into::into) };
+            let key = hold.key.map(Into::into);
+            let worker = hold.pid.and_then(|pid| Pid::new(pid.into()));
+            let scope = Scope::One { gateway: gateway.into(), name: name.into(), key, worker };
             (scope, "held")
         }
         _ => (Scope::All, "paused"),
@@ -105,7 +107,6 @@ mod humantime_text {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::Pid;
     use crate::domain::process::ProcessIdentity;
     use crate::domain::verdict::Subject;
 
@@ -126,7 +127,7 @@ mod tests {
         let forbids = |key: &str, seconds: u64| {
             let worker = Subject::Worker { key: Some(key.into()), identity };
             let at = now + Duration::from_secs(seconds);
-            vetoes(dir.path(), now).in_force(at).forbid(&"desk".into(), &worker, None).is_some()
+            vetoes(dir.path(), now).in_force(at).forbid(&"desk".into(), &worker, &[]).is_some()
         };
         assert!(forbids("talk", 0) && !forbids("other", 0) && !forbids("talk", 60));
     }

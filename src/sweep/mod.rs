@@ -32,7 +32,7 @@ use crate::domain::ids::{BootId, GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Looked, Series};
 use crate::domain::observation::Observation;
-use crate::domain::policy::{Mode, Policy, Rules, Workers};
+use crate::domain::policy::{Mode, Rules, Workers};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Keep, Subject};
@@ -161,7 +161,7 @@ impl Sweep {
         let (next_due, next_look) = (decision.next_due(), decision.next_look());
         let orders: Vec<(Place, Warrant, Duration)> = decision
             .warrants()
-            .filter(|(_, warrant, _)| self.mode_of(warrant, mode) == Mode::Enforce)
+            .filter(|(_, warrant, _)| mode == Mode::Enforce && !warrant.is_told())
             .map(|(place, warrant, waited)| (place, warrant.clone(), waited))
             .collect();
         let unread = recheck::unread(&seen);
@@ -220,7 +220,7 @@ impl Sweep {
     /// Why an operator forbids to close this session now: by hand, or all by a pause. The configuration doesn't change in a run.
     fn forbids(dir: &Path, gateway: &GatewayName, id: &SessionId) -> Option<Keep> {
         let subject = Subject::Session { id: id.clone(), worker: None };
-        forbidden(&holds::vetoes(dir, clock::wall_now()), gateway, &subject, None)
+        forbidden(&holds::vetoes(dir, clock::wall_now()), gateway, &subject, &[])
     }
 
     /// That the worker of this session works now, where its work is looked at.
@@ -288,19 +288,11 @@ impl Sweep {
             Ok(())
         })
     }
-
-    fn mode_of(&self, warrant: &Warrant, asked: Mode) -> Mode {
-        let gateway = warrant.gateway();
-        let rules = self.rules.iter().find(|rules| rules.gateway == *gateway);
-        let is_told =
-            |policy: &Policy| policy.dry_run || (warrant.session().is_some() && policy.closes_at_once == 0);
-        if rules.is_some_and(|rules| is_told(&rules.policy)) { Mode::DryRun } else { asked }
-    }
 }
 
 /// Why these forbid to do anything to this subject now.
-fn forbidden(vetoes: &Vetoes, gateway: &GatewayName, subject: &Subject, key: Option<&str>) -> Option<Keep> {
-    let veto = vetoes.forbid(gateway, subject, key);
+fn forbidden(vetoes: &Vetoes, gateway: &GatewayName, subject: &Subject, names: &[&str]) -> Option<Keep> {
+    let veto = vetoes.forbid(gateway, subject, names);
     veto.map(|veto| Keep::ByHand(veto.words.clone()))
 }
 

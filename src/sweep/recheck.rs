@@ -76,7 +76,10 @@ fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
         .worker()
         .or(warrant.remnants_of())
         .map(|identity| Subject::Worker { key: key.map(Into::into), identity });
-    session.into_iter().chain(worker).find_map(|subject| forbidden(vetoes, gateway, &subject, key))
+    session.into_iter().chain(worker).find_map(|subject| {
+        let names: Vec<&str> = key.into_iter().collect();
+        forbidden(vetoes, gateway, &subject, &names)
+    })
 }
 
 /// What an observation and a decision say of a warrant that an earlier decision signed. `closed`: its session is closed, and these processes

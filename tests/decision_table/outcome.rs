@@ -28,7 +28,7 @@ fn forbids(scope: Scope) -> Vetoes {
 }
 
 fn session(name: &str) -> Vetoes {
-    forbids(Scope::One { gateway: "gw".into(), name: name.into(), key: None })
+    forbids(Scope::One { gateway: "gw".into(), name: name.into(), key: None, worker: None })
 }
 
 fn heeded(world: &World, vetoes: &Vetoes) -> Looked {
@@ -107,12 +107,91 @@ fn what_keeps_a_session_keeps_its_worker_once_the_gateway_is_gone() {
     world.pass(60);
     assert_eq!(world.peek().fate_of_worker(200), "reap: parentless-worker, after 60s");
     let held = |name: &str, key: Option<&str>| {
-        forbids(Scope::One { gateway: "gw".into(), name: name.into(), key: key.map(Into::into) })
+        forbids(Scope::One {
+            gateway: "gw".into(),
+            name: name.into(),
+            key: key.map(Into::into),
+            worker: None,
+        })
     };
     for veto in [held("a", Some("talk")), held("talk", None), held("200", None)] {
         assert_eq!(heeded(&world, &veto).fate_of_worker(200), BY_HAND, "{veto:?}");
     }
     assert_eq!(heeded(&world, &held("a", Some("other"))).reaped(), ["talk"]);
+}
+
+/// Its argv says nothing of the session: only that it was the session's worker ties it to that.
+#[test]
+fn a_worker_is_held_with_its_session_also_where_it_carries_no_key_of_that() {
+    let held = Scope::One { gateway: "gw".into(), name: "a".into(), key: None, worker: Some(pid(200)) };
+    let kept = Scope::Like {
+        gateway: None,
+        session: Some(gateway_reaper::domain::glob::Glob::from("a*")),
+        key: None,
+    };
+    for scope in [held, kept] {
+        let mut world = World::new();
+        world.seen.forbidden = forbids(scope.clone());
+        world.worker(200, "talk", 100);
+        world.worker(201, "other", 100);
+        world.rows([with_worker(detached("a"), 200), with_worker(detached("b"), 201)]).look();
+        world.unreachable("gw").die(100, 1);
+        world.look();
+        world.pass(60);
+        let looked = world.peek();
+        assert_eq!(looked.fate_of_worker(200), BY_HAND, "{scope:?}");
+        assert_eq!(looked.reaped(), ["other"], "{scope:?}");
+    }
+}
+
+/// A nested session, whose gateway is gone.
+#[test]
+fn what_is_held_doesnt_go_with_what_it_is_below() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "b", 200);
+    world.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 201)]).look();
+    world.unreachable("gw").die(100, 1);
+    world.look();
+    world.pass(60);
+    assert_eq!(world.peek().reaped(), ["a"], "with all that is below it");
+    let looked = heeded(&world, &session("b"));
+    let fates = [200, 201].map(|worker| looked.fate_of_worker(worker));
+    assert_eq!(fates, ["keep: protected", BY_HAND]);
+    assert_eq!(heeded(&world, &session("a")).fate_of_worker(200), BY_HAND);
+    let all = heeded(&world, &forbids(Scope::All));
+    assert_eq!(all.fate_of_worker(200), BY_HAND, "a pause says so itself");
+}
+
+/// Two gateways whose workers look alike, both gone before anything was known of them.
+#[test]
+fn what_one_gateway_may_have_started_is_kept_or_told_of_as_that_ones() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.unreachable("gw").unreachable("other").die(100, 1);
+    world.die(110, 1);
+    world.worker(200, "x", 1);
+    world.look();
+    world.pass(60);
+    let is_told =
+        |world: &World| world.peek().0.warrants().map(|(_, it, _)| it.is_told()).collect::<Vec<_>>();
+    assert_eq!(is_told(&world), [false]);
+    let keep = Scope::Like { gateway: Some("other".into()), session: None, key: None };
+    assert_eq!(heeded(&world, &forbids(keep)).fate_of_worker(200), BY_HAND);
+    world.rules[1].policy.dry_run = true;
+    assert_eq!(is_told(&world), [true]);
+}
+
+#[test]
+fn what_is_only_told_of_says_so() {
+    let told = |change: fn(&mut gateway_reaper::domain::policy::Policy)| {
+        let mut world = two_due();
+        change(world.policy());
+        world.peek().0.warrants().map(|(_, it, _)| it.is_told()).collect::<Vec<_>>()
+    };
+    assert_eq!(told(|_| ()), [false, false]);
+    assert_eq!(told(|policy| policy.dry_run = true), [true, true]);
+    assert_eq!(told(|policy| policy.closes_at_once = 0), [true, true]);
 }
 
 /// Without a key it was listed by its PID.
@@ -235,7 +314,8 @@ fn what_keeps_a_session_keeps_what_is_left_of_its_worker_once_the_gateway_is_gon
     world.die(200, 1);
     world.look();
     world.pass(60);
-    let by_hand = Scope::One { gateway: "gw".into(), name: "a".into(), key: Some("talk".into()) };
+    let by_hand =
+        Scope::One { gateway: "gw".into(), name: "a".into(), key: Some("talk".into()), worker: None };
     let configured = Scope::Like { gateway: None, session: None, key: Some("talk".into()) };
     for scope in [by_hand, configured] {
         assert_eq!(heeded(&world, &forbids(scope)).fate_of_worker(300), BY_HAND);

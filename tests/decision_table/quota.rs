@@ -82,7 +82,7 @@ fn who_is_inside_a_grace_takes_none_of_it() {
 fn what_an_operator_holds_takes_none_of_it() {
     let mut world = three();
     world.policy().max_reaps = 1;
-    let scope = Scope::One { gateway: "gw".into(), name: "c".into(), key: None };
+    let scope = Scope::One { gateway: "gw".into(), name: "c".into(), key: None, worker: None };
     world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "for now".into() }]);
     let looked = world.look();
     assert_eq!((looked.fate("c").as_str(), looked.reaped()), ("keep: held", vec!["b".to_owned()]));

@@ -2,18 +2,98 @@
 
 use std::collections::HashMap;
 
-use crate::domain::ids::GatewayName;
+use super::doubts;
+use super::world::World;
+use crate::domain::ids::{GatewayName, SessionId};
+use crate::domain::ledger::Ledger;
+use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
-use crate::domain::veto::{Scope, Vetoes};
+use crate::domain::veto::{Scope, Veto, Vetoes};
 
-/// Keeps what is or would be due and is forbidden. Its grace goes on meanwhile.
-pub(super) fn keep(gateway: &GatewayName, judged: &mut [Judged], forbidden: &Vetoes) {
-    if forbidden.0.is_empty() {
-        return;
+/// What is forbidden, and by which names it is known.
+pub(super) struct ByHand<'a> {
+    forbidden: &'a Vetoes,
+    /// What remembered workers were called: their key, and the sessions that they were of.
+    called: HashMap<ProcessIdentity, Vec<&'a str>>,
+}
+
+impl<'a> ByHand<'a> {
+    pub(super) fn new(forbidden: &'a Vetoes, memory: &'a Ledger) -> Self {
+        let mut called: HashMap<ProcessIdentity, Vec<&str>> = HashMap::new();
+        if !forbidden.0.is_empty() {
+            for family in memory.gateways.values().flat_map(|gateway| &gateway.families) {
+                let names = family.key.as_deref().into_iter();
+                let names = names.chain(family.sessions.iter().map(SessionId::as_str));
+                called.entry(family.worker).or_default().extend(names);
+            }
+        }
+        Self { forbidden, called }
     }
+
+    /// Why nothing may be done to it, whichever of these gateways it is of.
+    fn forbid(&self, gateways: &[&GatewayName], subject: &Subject, key: Option<&str>) -> Option<&'a Veto> {
+        let mut names: Vec<&str> = key.into_iter().collect();
+        if let Subject::Worker { identity, .. } = subject {
+            names.extend(self.called.get(identity).into_iter().flatten());
+        }
+        gateways.iter().find_map(|gateway| self.forbidden.forbid(gateway, subject, &names))
+    }
+
+    /// Whether anything is forbidden of this session.
+    pub(super) fn covers(&self, gateway: &GatewayName, session: &SessionId) -> bool {
+        let subject = || Subject::Session { id: session.clone(), worker: None };
+        !self.forbidden.0.is_empty() && self.forbidden.forbid(gateway, &subject(), &[]).is_some()
+    }
+
+    /// Why nothing may be done to this worker, where not all is forbidden, whichever gateway has started it.
+    pub(super) fn forbids(&self, world: &World<'_>, process: &Process) -> Option<Keep> {
+        if self.forbidden.0.is_empty() {
+            return None;
+        }
+        let identity = process.identity;
+        let mut matching = world.matching(identity.pid);
+        let veto = matching.find_map(|index| {
+            let gateway = &world.gateways[index];
+            let key = gateway.key_of(identity.pid);
+            let subject = Subject::Worker { key: key.map(Into::into), identity };
+            self.forbid(&[&gateway.seen.name], &subject, None)
+        });
+        veto.filter(|veto| veto.scope != Scope::All).map(|veto| Keep::ByHand(veto.words.clone()))
+    }
+
+    /// Keeps what is or would be due and is forbidden. Its grace goes on meanwhile.
+    pub(super) fn keep(&self, world: &World<'_>, gateway: &GatewayName, judged: &mut [Judged]) {
+        if self.forbidden.0.is_empty() {
+            return;
+        }
+        // A worker without a row may be another gateway's than the one that tells of it.
+        let may_be_of = |identity: &ProcessIdentity| {
+            let process = world.view().alive(identity)?;
+            let started = doubts::may_have_started(world, process, &world.position(process));
+            Some(started.into_iter().map(|index| &world.gateways[index].seen.name).collect::<Vec<_>>())
+        };
+        keep(judged, |judged| {
+            let mut gateways = vec![gateway];
+            if let Subject::Worker { identity, .. } = &judged.subject {
+                gateways.extend(may_be_of(identity).into_iter().flatten());
+            }
+            self.forbid(&gateways, &judged.subject, judged.key.as_deref())
+        });
+    }
+}
+
+/// The same of what was decided already.
+pub(super) fn keep_of(gateway: &GatewayName, judged: &mut [Judged], forbidden: &Vetoes) {
+    keep(judged, |judged| {
+        let names: Vec<&str> = judged.key.as_deref().into_iter().collect();
+        forbidden.forbid(gateway, &judged.subject, &names)
+    });
+}
+
+fn keep<'v>(judged: &mut [Judged], forbid: impl Fn(&Judged) -> Option<&'v Veto>) {
     let mut of_sessions = HashMap::new();
     for judged in judged {
-        let veto = forbidden.forbid(gateway, &judged.subject, judged.key.as_deref());
+        let veto = forbid(judged);
         let worker = judged.subject.worker_pid();
         if let (Subject::Session { .. }, Some(veto), Some(worker)) = (&judged.subject, veto, worker) {
             of_sessions.insert(worker, veto);

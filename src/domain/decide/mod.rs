@@ -83,7 +83,7 @@ impl Decision {
             self.paused.get_or_insert_with(|| pause.words.clone());
         }
         for gateway in &mut self.gateways {
-            by_hand::keep(&gateway.name, &mut gateway.judged, forbidden);
+            by_hand::keep_of(&gateway.name, &mut gateway.judged, forbidden);
         }
     }
 
@@ -197,7 +197,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, &owners, &claims, index, unfinished, &mut found));
-        by_hand::keep(name, &mut found, &seen.forbidden);
+        world.by_hand.keep(&world, name, &mut found);
         quota::defer(&gateway.rules.policy, &mut found);
         gateways.push(GatewayPlan {
             name: name.clone(),

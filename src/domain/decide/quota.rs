@@ -29,6 +29,7 @@ impl Gateway<'_> {
             term_timeout: policy.term_timeout,
             failures: None,
             closes_without_effect: 0,
+            is_told: policy.dry_run,
             listed: Arc::default(),
         }
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::claims::Claims;
 use super::clock;
+use super::doubts;
 use super::families::Families;
 use super::idle;
 use super::owners::{Owner, Owners};
@@ -107,8 +108,11 @@ fn judge_one(
         Owner::Nobody(orphan) => {
             let clock = clock::of_worker(world, gateway, &identity, *orphan);
             remember(Some(clock));
+            let gateways = doubts::may_have_started(world, process, owners.position_of(identity.pid));
+            let is_told = |index: &usize| world.gateways[*index].rules.policy.dry_run;
             let warrant = Warrant {
                 worker: Some(identity),
+                is_told: gateway.rules.policy.dry_run || gateways.iter().any(is_told),
                 remnants: families.strays_of(index, identity),
                 failures: Some(clock.failures),
                 ..gateway.warrant(*orphan)

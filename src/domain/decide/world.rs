@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::by_hand::ByHand;
 use super::gateway::may_be_gateways;
 pub(super) use super::gateway::{Gateway, Standing};
 use crate::domain::ids::{GatewayName, Pid};
@@ -36,6 +37,8 @@ pub(super) struct World<'a> {
     marked_rows: BTreeSet<RowId>,
     /// For each gateway the first row of which nothing tells which worker it has.
     rows_without_worker: Vec<Option<&'a Session>>,
+    /// What an operator forbids.
+    pub(super) by_hand: ByHand<'a>,
 }
 
 /// A row of a current table.
@@ -115,6 +118,7 @@ impl<'a> World<'a> {
             marked,
             marked_rows,
             rows_without_worker,
+            by_hand: ByHand::new(&seen.forbidden, memory),
         };
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();

@@ -121,7 +121,7 @@ impl<'a> Families<'_, 'a> {
             let members = members.iter().map(|member| member.identity);
             let mut members: Vec<_> = members.chain(family.unseen.iter().copied()).take(MOST).collect();
             members.sort_unstable();
-            if !members.is_empty() {
+            if !members.is_empty() || family.is_held(self.world) {
                 remembered.families.push(FamilyMemory {
                     worker: family.worker,
                     sessions: family.sessions.iter().copied().cloned().collect(),

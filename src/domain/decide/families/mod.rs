@@ -46,6 +46,14 @@ struct Family<'a> {
     memory: Option<&'a FamilyMemory>,
 }
 
+impl Family<'_> {
+    /// Whether an operator holds a session of its worker, which is there: once that isn't listed any more, this alone says so.
+    fn is_held(&self, world: &World<'_>) -> bool {
+        let name = &world.gateways[self.gateway].seen.name;
+        !self.is_left && self.sessions.iter().any(|session| world.by_hand.covers(name, session))
+    }
+}
+
 impl<'w, 'a> Families<'w, 'a> {
     pub(super) fn new(world: &'w World<'a>, owners: &'w Owners<'a>) -> Self {
         let mut below: HashMap<Pid, BTreeSet<Pid>> = HashMap::new();
@@ -63,7 +71,7 @@ impl<'w, 'a> Families<'w, 'a> {
         let memories = world.gateways.iter().enumerate().filter_map(|(index, it)| Some((index, it.memory?)));
         let known: Vec<(usize, &FamilyMemory)> =
             memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family))).collect();
-        if !(below.is_empty() && known.is_empty()) {
+        if !(below.is_empty() && known.is_empty() && world.seen.forbidden.0.is_empty()) {
             let known_of: HashMap<ProcessIdentity, &FamilyMemory> =
                 known.iter().map(|(_, family)| (family.worker, *family)).collect();
             let mut told = HashSet::new();
@@ -105,7 +113,7 @@ impl<'w, 'a> Families<'w, 'a> {
                     memory: Some(memory),
                 });
             }
-            all.retain(|family| !(family.members.is_empty() && family.unseen.is_empty()));
+            all.retain(|it| !(it.members.is_empty() && it.unseen.is_empty()) || it.is_held(world));
         }
         let by_worker = all.iter().enumerate().map(|(place, family)| (family.worker, place)).collect();
         let mut left_of: HashMap<(usize, &SessionId), Vec<usize>> = HashMap::new();
@@ -253,7 +261,11 @@ fn whose<'a>(
             Some(memory) => remembered(memory),
             None => (Vec::new(), Some(*kind).filter(|kind| *kind == OrphanKind::Leftover)),
         },
-        Some(Owner::Nobody(kind)) => (Vec::new(), Some(*kind)),
+        Some(Owner::Nobody(kind)) => {
+            let name = &world.gateways[index].seen.name;
+            let sessions = memory.into_iter().flat_map(|memory| &memory.sessions);
+            (sessions.filter(|session| world.by_hand.covers(name, session)).collect(), Some(*kind))
+        }
         Some(Owner::Tree) => (Vec::new(), Some(OrphanKind::OwnerlessWorker)),
         Some(Owner::Doubt(_)) | None => memory.map(remembered).unwrap_or_default(),
     }
