@@ -1,5 +1,6 @@
 //! The search for what a finished tree started as it ended: by process group or session that one of its members led, and by the mark that its
-//! members had. What is older than the first act and shares a group or a session is let be, and named: nobody saw it below the tree.
+//! members had. What is older than the first act, shares a group or a session and doesn't name the worker's key is let be, and named: nobody saw
+//! it below the tree.
 
 use super::{Phase, Victim};
 use crate::domain::process::Process;
@@ -34,7 +35,7 @@ impl<H> Victim<H> {
             if !(group || session)
                 || limits.protects(process).is_some()
                 || self.is_anothers(world, found, process)
-                || !self.tree.may_have_started(process.identity)
+                || !(self.names_its_session(process) || self.tree.may_have_started(process.identity))
             {
                 continue;
             }
@@ -72,6 +73,12 @@ impl<H> Victim<H> {
         } else if self.note_begun(world, false) {
             self.terminate(world, course);
         }
+    }
+
+    /// Whether its argv has the key that the worker's has: a fork of it, or something that it started for its session.
+    fn names_its_session(&self, process: &Process) -> bool {
+        let words = process.argv.as_deref().into_iter().flat_map(|argv| argv.split(' '));
+        self.warrant.worker_key().is_some_and(|key| words.into_iter().any(|word| word == key))
     }
 
     /// Whether it is or runs below another worker, which is judged by itself, or below a gateway that was started from this tree: both got
