@@ -365,7 +365,12 @@ impl Sim {
         let now = world.awake();
         let decision = decide_as_a_run(&mut world, &mut seen, &run.memory, now);
         let verdict = judge(&run.warrants[question.victim], question.closed.as_deref(), &seen, &decision);
-        world.say(|_| format!("    reaper: another look says {verdict:?}"));
+        world.say(|_| match &verdict {
+            Recheck::Stands { until, .. } => {
+                format!("    reaper: another look says Stands {{ until: {until:?} }}")
+            }
+            other => format!("    reaper: another look says {other:?}"),
+        });
         verdict
     }
 
