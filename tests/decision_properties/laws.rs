@@ -10,6 +10,7 @@ use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
 use gateway_reaper::domain::verdict::{Judged, Subject, Verdict};
+use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
 use proptest::prelude::*;
 
 use crate::apart;
@@ -297,6 +298,77 @@ proptest! {
         let told = told(&random.world.peek());
         let found = apart::that_matters(&random, &told);
         prop_assert!(found.is_none(), "{told:?}, and without {found:?}");
+    }
+
+    /// With each that is due held in turn, by its name and its worker: it is kept, with all that is below it, and nothing else becomes due.
+    #[test]
+    fn what_is_held_is_kept_and_makes_nothing_else_due(random in random()) {
+        let mut world = random.world;
+        for rules in &mut world.rules {
+            rules.policy.max_reaps = usize::MAX;
+        }
+        let due = |looked: &Looked| {
+            let reaped = judged(looked).filter(|(_, _, judged)| matches!(judged.verdict, Verdict::Reap { .. }));
+            reaped.map(|(index, _, judged)| (index, name(&judged.subject))).collect::<BTreeSet<_>>()
+        };
+        let before = world.peek();
+        let all = due(&before);
+        for (index, plan, held) in judged(&before) {
+            let of = (index, name(&held.subject));
+            if !all.contains(&of) {
+                continue;
+            }
+            let worker = held.subject.worker_pid();
+            let scope =
+                Scope::One { gateway: plan.name.clone(), name: held.subject.id().into(), key: None, worker };
+            world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "for now".into() }]);
+            let after = world.peek();
+            let left = due(&after);
+            prop_assert!(!left.contains(&of), "{of:?} is held");
+            prop_assert!(left.is_subset(&all), "{left:?}, and before {all:?}, without {of:?}");
+            let held = worker.and_then(|pid| world.seen.processes.get(pid));
+            let above: BTreeSet<Pid> = held
+                .into_iter()
+                .flat_map(|held| world.seen.processes.ancestors(held))
+                .map(|process| process.identity.pid)
+                .collect();
+            for (_, warrant, _) in after.0.warrants() {
+                let ended = warrant.worker().into_iter().chain(warrant.remnants().iter().copied());
+                let ended: BTreeSet<Pid> = ended.map(|process| process.pid).collect();
+                prop_assert!(ended.is_disjoint(&above), "{ended:?} is ended above {of:?}");
+            }
+        }
+    }
+
+    /// Whatever it is below; a copy of what it is below is of that.
+    #[test]
+    fn a_worker_that_is_held_by_its_pid_is_never_ended_nor_is_what_it_is_below(random in random()) {
+        let mut world = random.world;
+        let workers: Vec<_> = world
+            .seen
+            .processes
+            .processes
+            .values()
+            .filter(|it| !it.zombie && !it.kernel && it.namespace == world.seen.processes.own_namespace)
+            .filter(|it| it.argv.as_deref().is_some_and(|argv| argv.starts_with("python3 -m worker")))
+            .cloned()
+            .collect();
+        for held in workers {
+            let pid = held.identity.pid;
+            let scope = Scope::One { gateway: "gw".into(), name: "nothing".into(), key: None, worker: Some(pid) };
+            world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "for now".into() }]);
+            let after = world.peek();
+            let above: Vec<_> = world.seen.processes.ancestors(&held).cloned().collect();
+            if above.iter().any(|process| process.argv == held.argv) {
+                continue;
+            }
+            let never: BTreeSet<Pid> = above.iter().map(|process| process.identity.pid).chain([pid]).collect();
+            for (_, warrant, _) in after.0.warrants() {
+                let ended = warrant.worker().into_iter().chain(warrant.remnants().iter().copied());
+                let ended: BTreeSet<Pid> = ended.map(|process| process.pid).collect();
+                prop_assert!(ended.is_disjoint(&never), "{ended:?} is ended, and {held:?} is held: {:?}", told(&after));
+            }
+        }
     }
 
     #[test]

@@ -47,18 +47,21 @@ impl<'a> ByHand<'a> {
 
     /// Why nothing may be done to this worker, where not all is forbidden, whichever gateway has started it.
     pub(super) fn forbids(&self, world: &World<'_>, process: &Process) -> Option<Keep> {
+        let veto = self.of_worker(world, process).filter(|veto| veto.scope != Scope::All);
+        veto.map(|veto| Keep::ByHand(veto.words.clone()))
+    }
+
+    fn of_worker(&self, world: &World<'_>, process: &Process) -> Option<&'a Veto> {
         if self.forbidden.0.is_empty() {
             return None;
         }
         let identity = process.identity;
-        let mut matching = world.matching(identity.pid);
-        let veto = matching.find_map(|index| {
+        world.matching(identity.pid).find_map(|index| {
             let gateway = &world.gateways[index];
             let key = gateway.key_of(identity.pid);
             let subject = Subject::Worker { key: key.map(Into::into), identity };
             self.forbid(&[&gateway.seen.name], &subject, None)
-        });
-        veto.filter(|veto| veto.scope != Scope::All).map(|veto| Keep::ByHand(veto.words.clone()))
+        })
     }
 
     /// Keeps what is or would be due and is forbidden. Its grace goes on meanwhile.
@@ -77,7 +80,15 @@ impl<'a> ByHand<'a> {
             if let Subject::Worker { identity, .. } = &judged.subject {
                 gateways.extend(may_be_of(identity).into_iter().flatten());
             }
-            self.forbid(&gateways, &judged.subject, judged.key.as_deref())
+            // What would go with it may be held by itself.
+            let along = || match &judged.verdict {
+                Verdict::Reap { warrant, .. } => {
+                    let along = warrant.remnants.iter().filter_map(|along| world.view().alive(along));
+                    along.filter_map(|along| self.of_worker(world, along)).next()
+                }
+                _ => None,
+            };
+            self.forbid(&gateways, &judged.subject, judged.key.as_deref()).or_else(along)
         });
     }
 }
