@@ -166,6 +166,10 @@ mod tests {
         let by_key = forbids(None, None, Some("talk-?"));
         assert!(holds(&by_key, &desk, &session, Some("talk-1")) && holds(&by_key, &desk, &worker, None));
         assert!(!holds(&by_key, &desk, &session, None) && !holds(&by_key, &desk, &nameless, None));
+        let by_id_as_key = forbids(None, None, Some("ab?"));
+        assert!(
+            holds(&by_id_as_key, &desk, &session, None) && !holds(&by_id_as_key, &desk, &session, Some("x"))
+        );
         let both = forbids(Some("desk"), Some("abc"), Some("x*"));
         assert!(!holds(&both, &desk, &session, Some("talk-1")) && holds(&both, &desk, &session, Some("x")));
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::domain::time::Awake;
 
-/// The first look at a dying tree comes after this, each further one after half of the time that it has been dying for.
+/// The first look at a dying tree comes after this, each further one after as long again as it has been dying for: a thousand are looked at, too.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
 
 /// The schedule of the looks at a dying worker. What it starts on its way out is its child only until it is gone; in a process group and a
@@ -21,6 +21,6 @@ impl Polling {
     }
 
     pub(super) fn looked(&mut self, now: Awake) {
-        self.next = now + (now.since(self.since) / 2).max(FIRST_LOOK);
+        self.next = now + now.since(self.since).max(FIRST_LOOK);
     }
 }
