@@ -218,7 +218,10 @@ impl World {
             return;
         };
         match fate {
-            Fate::Crashes => self.die(worker),
+            Fate::Crashes => {
+                self.lost_a_worker = true;
+                self.die(worker);
+            }
             Fate::Replaced(leaves) => {
                 if self.live(slot).is_some()
                     && self.start_worker(session).is_some()

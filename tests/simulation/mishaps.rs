@@ -81,8 +81,9 @@ impl World {
         let runs = (self.toils.len() + self.sessions.iter().count()).div_ceil(most);
         let put_off = u64::try_from(runs).unwrap().saturating_sub(1) * (poll + teardown);
         let once = grace.max().unwrap_or(0) + 2 * (poll + teardown) + missed + put_off + 5000;
-        // A worker below another goes first, and a whole look that finds what was adopted unseen is not made at once.
-        once * (1 + u64::from(self.depth()))
+        // A worker below another goes first, and a whole look that finds what was adopted unseen is not made at once. What may be the worker of
+        // a session that has lost its own waits until that has ended.
+        once * (1 + u64::from(self.depth()) + u64::from(self.lost_a_worker))
     }
 
     /// How many workers were started below one another.

@@ -125,6 +125,8 @@ pub(crate) struct World {
     pub(crate) killed: Vec<usize>,
     /// Runs that are wanted now.
     pub(crate) wanted: Vec<usize>,
+    /// The worker of a session has crashed.
+    pub(crate) lost_a_worker: bool,
     pub(crate) story: Option<Vec<String>>,
     pub(crate) breach: Option<String>,
     pub(crate) acts: u64,
@@ -163,6 +165,7 @@ impl World {
             exits: 0,
             killed: Vec::new(),
             wanted: Vec::new(),
+            lost_a_worker: false,
             story: told.then(Vec::new),
             breach: None,
             acts: 0,
