@@ -135,6 +135,9 @@ fn a_worker_is_held_with_its_session_also_where_it_carries_no_key_of_that() {
         world.worker(200, "talk", 100);
         world.worker(201, "other", 100);
         world.rows([with_worker(detached("a"), 200), with_worker(detached("b"), 201)]).look();
+        let remembered = &world.ledger.gateways[&"gw".into()].families;
+        let workers: Vec<_> = remembered.iter().map(|family| family.worker.pid).collect();
+        assert_eq!(workers, [pid(200)], "whose session it was, and of no other");
         world.unreachable("gw").die(100, 1);
         world.look();
         world.pass(60);
