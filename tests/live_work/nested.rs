@@ -106,9 +106,7 @@ fn the_sessions_of_a_gateway_that_a_due_sessions_worker_started_live_on() {
         stage.configure_two(POLICY);
         stage.gateway("gateway");
         stage.worker_with("gateway", "starter", "starter", &json!({ "session": true }));
-        stage.tell("starter", &json!(["actor", "other", ["live-work-gateway"], { "orphan": true }]));
-        stage.enters("other");
-        stage.tell("other", &json!(["serve", OTHER_PORT]));
+        stage.gateway_below("starter", "other", OTHER_PORT, &json!({ "orphan": true }));
         stage.worker("other", "live", "live");
         stage.helper("other", "helper", &json!({}));
         let running = json!({ "transport": "attached", "turn": "running" });
@@ -132,9 +130,7 @@ fn a_gateway_that_nothing_names_and_that_a_due_sessions_worker_started_lives_on(
         stage.configure_two(POLICY);
         stage.gateway("gateway");
         stage.worker("gateway", "starter", "starter");
-        stage.tell("starter", &json!(["actor", "other", ["live-work-gateway"], {}]));
-        stage.enters("other");
-        stage.tell("other", &json!(["serve", OTHER_PORT]));
+        stage.gateway_below("starter", "other", OTHER_PORT, &json!({}));
         // Its session is served by the gateway itself.
         let running = json!({ "transport": "attached", "turn": "running", "worker": null });
         stage.publish_as("other", &json!({}), &[row("live", &running)]);

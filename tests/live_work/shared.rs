@@ -112,9 +112,7 @@ fn managed(stage: &Stage) {
     stage.configure(POLICY);
     stage.helper("init", "manager", &json!({}));
     stage.tell("manager", &json!(["adopts", "systemd"]));
-    stage.tell("manager", &json!(["actor", "gateway", ["live-work-gateway"], {}]));
-    stage.enters("gateway");
-    stage.tell("gateway", &json!(["serve", crate::stage::PORT]));
+    stage.gateway_below("manager", "gateway", crate::stage::PORT, &json!({}));
     stage.worker("gateway", "worker", "k");
     stage.copy("worker", "daemon", Fork::Daemon);
 }

@@ -153,7 +153,12 @@ impl Stage {
     }
 
     pub(crate) fn gateway_at(&self, name: &str, port: u16) {
-        self.tell("init", &json!(["actor", name, ["live-work-gateway"], {}]));
+        self.gateway_below("init", name, port, &json!({}));
+    }
+
+    /// Has `parent` start a gateway.
+    pub(crate) fn gateway_below(&self, parent: &str, name: &str, port: u16, options: &Value) {
+        self.tell(parent, &json!(["actor", name, ["live-work-gateway"], options]));
         self.enters(name);
         self.tell(name, &json!(["serve", port]));
     }
