@@ -24,10 +24,8 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
 /// Why one of the gateways whose sessions a table tells of may want this worker, which is below one without an owner. One that carries the
 /// same key as that is a copy of it: also a process that it is just starting, until that calls `exec`.
 pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -> Option<Keep> {
-    let is_copy = |gateway: usize| {
-        let key = world.gateways[gateway].key_of(process.identity.pid);
-        key.is_some() && key == world.gateways[gateway].key_of(above.identity.pid)
-    };
+    let is_copy =
+        |gateway: usize| world.gateways[gateway].are_copies(process.identity.pid, above.identity.pid);
     if with_sessions(world, process).any(is_copy) {
         return None;
     }

@@ -116,6 +116,12 @@ impl<'a> Gateway<'a> {
         self.workers.get(&pid).copied().flatten()
     }
 
+    /// Whether these two workers carry the same key: one is a copy of the other.
+    pub(super) fn are_copies(&self, one: Pid, other: Pid) -> bool {
+        let key = self.key_of(one);
+        key.is_some() && key == self.key_of(other)
+    }
+
     /// The rows with this key.
     pub(super) fn rows_with(&self, key: &str) -> &[usize] {
         self.by_key.get(key).map(Vec::as_slice).unwrap_or_default()

@@ -340,12 +340,8 @@ fn by_ancestor(
             Owner::Sessions(rows) => doubts::of_nested_elsewhere(world, process, rows.as_slice()),
             Owner::Doubt(_) => None,
         };
-        let is_copy = || {
-            world.matching(process.identity.pid).any(|gateway| {
-                let key = world.gateways[gateway].key_of(process.identity.pid);
-                key.is_some() && key == world.gateways[gateway].key_of(pid)
-            })
-        };
+        let own = process.identity.pid;
+        let is_copy = || world.matching(own).any(|gateway| world.gateways[gateway].are_copies(own, pid));
         // What an operator forbids to end doesn't go with what it is below.
         let doubt = doubt.or_else(|| world.by_hand.forbids(world, process).filter(|_| !is_copy()));
         return Some(match (doubt, above) {
