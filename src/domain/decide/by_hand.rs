@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::doubts;
+use super::owners::Owners;
 use super::world::World;
 use crate::domain::ids::{GatewayName, SessionId};
 use crate::domain::ledger::Ledger;
@@ -65,14 +66,20 @@ impl<'a> ByHand<'a> {
     }
 
     /// Keeps what is or would be due and is forbidden. Its grace goes on meanwhile.
-    pub(super) fn keep(&self, world: &World<'_>, gateway: &GatewayName, judged: &mut [Judged]) {
+    pub(super) fn keep(
+        &self,
+        world: &World<'_>,
+        owners: &Owners<'_>,
+        gateway: &GatewayName,
+        judged: &mut [Judged],
+    ) {
         if self.forbidden.0.is_empty() {
             return;
         }
         // A worker without a row may be another gateway's than the one that tells of it.
         let may_be_of = |identity: &ProcessIdentity| {
             let process = world.view().alive(identity)?;
-            let started = doubts::may_have_started(world, process, &world.position(process));
+            let started = doubts::may_have_started(world, process, owners.position_of(identity.pid));
             Some(started.into_iter().map(|index| &world.gateways[index].seen.name).collect::<Vec<_>>())
         };
         keep(judged, |judged| {

@@ -197,7 +197,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
         found.extend(families.judge(index, &elsewhere, &mut remembered));
         remembered.workers.sort_by_key(|worker| worker.identity);
         ledger.unfinished.extend(remnants::judge(&world, &owners, &claims, index, unfinished, &mut found));
-        world.by_hand.keep(&world, name, &mut found);
+        world.by_hand.keep(&world, &owners, name, &mut found);
         quota::defer(&gateway.rules.policy, &mut found);
         gateways.push(GatewayPlan {
             name: name.clone(),
