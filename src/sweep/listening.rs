@@ -1,7 +1,7 @@
 //! A gateway whose process neither its table nor `[gateway.process]` names, and that may have come from a tree that is due: started in a
 //! terminal of an agent, say. What listens at its address is a gateway's, and is never ended.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 
 use super::watched::Watched;
@@ -38,9 +38,7 @@ fn listening(address: &Address) -> Vec<u32> {
         Host::Addresses(addresses) => addresses.to_vec(),
         Host::Name(_) => vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)],
     };
-    let mut sockets = Sockets::open();
-    let found = addresses.into_iter().map(|ip| SocketAddr::new(ip, port));
-    found.filter_map(|at| sockets.listener(at, at.ip()).ok()?).map(|socket| socket.inode).collect()
+    Sockets::open().listening(addresses, port).map(|(_, socket)| socket.inode).collect()
 }
 
 #[cfg(test)]

@@ -281,7 +281,10 @@ impl Sweep {
             let left = left_of_the_dead(rules, decision);
             processes.look_for_clients(&mut seen.processes, roots, &left)?;
             processes.look_for_members(&mut seen.processes)?;
-            listening::look(&mut seen.processes, &seen.gateways, watched);
+            // Where nothing that is due has a process, none of them can be in its tree.
+            if !roots.is_empty() {
+                listening::look(&mut seen.processes, &seen.gateways, watched);
+            }
             let due: Vec<&Warrant> = decision.warrants().map(|(_, warrant, _)| warrant).collect();
             let measured = observe::measured(&mut seen.gateways, rules, watched);
             busy.look_again(measured, &mut seen.processes, memory, &due, clock::awake_now());

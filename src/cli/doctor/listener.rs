@@ -19,10 +19,7 @@ pub(super) fn check(settings: &GatewayConfig, gateway: &Gateway<'_>) -> Option<C
     };
     // At another machine's address something listens, too, that this machine knows nothing of.
     let here = addresses.iter().copied().filter(IpAddr::is_loopback);
-    let mut sockets = Sockets::open();
-    let found = here
-        .map(|ip| SocketAddr::new(ip, *port))
-        .find_map(|at| Some((at, sockets.listener(at, at.ip()).ok().flatten()?)));
+    let found = Sockets::open().listening(here, *port).next();
     let name = plain(gateway.name, 64);
     match found {
         Some((at, socket)) => Some(of(&name, gateway, at, socket)),

@@ -132,6 +132,16 @@ impl Sockets {
         }))
     }
 
+    /// What takes connections at a port of these addresses of this machine, as far as it can be known, each with the address.
+    pub fn listening<'s>(
+        &'s mut self,
+        addresses: impl IntoIterator<Item = IpAddr> + 's,
+        port: u16,
+    ) -> impl Iterator<Item = (SocketAddr, Socket)> + 's {
+        let found = addresses.into_iter().map(move |ip| SocketAddr::new(ip, port));
+        found.filter_map(|at| Some((at, self.listener(at, at.ip()).ok().flatten()?)))
+    }
+
     /// The socket that takes connections from `remote` to `local`.
     ///
     /// # Errors
