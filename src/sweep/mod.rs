@@ -220,7 +220,7 @@ impl Sweep {
     /// Why an operator forbids to close this session now: by hand, or all by a pause. The configuration doesn't change in a run.
     fn forbids(dir: &Path, gateway: &GatewayName, id: &SessionId) -> Option<Keep> {
         let subject = Subject::Session { id: id.clone(), worker: None };
-        forbidden(&holds::vetoes(dir, clock::wall_now()), gateway, &subject, &[])
+        kept_by_hand(&holds::vetoes(dir, clock::wall_now()), gateway, &subject, &[])
     }
 
     /// That the worker of this session works now, where its work is looked at.
@@ -294,7 +294,7 @@ impl Sweep {
 }
 
 /// Why these forbid to do anything to this subject now.
-fn forbidden(vetoes: &Vetoes, gateway: &GatewayName, subject: &Subject, names: &[&str]) -> Option<Keep> {
+fn kept_by_hand(vetoes: &Vetoes, gateway: &GatewayName, subject: &Subject, names: &[&str]) -> Option<Keep> {
     let veto = vetoes.forbid(gateway, subject, names);
     veto.map(|veto| Keep::ByHand(veto.words.clone()))
 }

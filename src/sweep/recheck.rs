@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Sweep, forbidden};
+use super::{Sweep, kept_by_hand};
 use crate::domain::decide::Decision;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
@@ -78,7 +78,7 @@ fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
         .map(|identity| Subject::Worker { key: key.map(Into::into), identity });
     session.into_iter().chain(worker).find_map(|subject| {
         let names: Vec<&str> = key.into_iter().collect();
-        forbidden(vetoes, gateway, &subject, &names)
+        kept_by_hand(vetoes, gateway, &subject, &names)
     })
 }
 
