@@ -65,6 +65,13 @@ pub struct Policy {
     pub dry_run: bool,
 }
 
+impl Policy {
+    /// Whether its gateway can be asked to close a session.
+    pub fn closes_sessions(&self) -> bool {
+        self.closes_at_once > 0
+    }
+}
+
 /// A part of one processor core, in hundredths of a percent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CpuShare(u32);

@@ -48,7 +48,7 @@ pub(super) fn after(grace: Duration, waited: Duration, warrant: Warrant) -> Verd
 /// Puts off what is due beyond the quota of a run: first come those that failed least often, of these those who have waited longest. What
 /// an earlier run condemned counts for nothing, nor does what is only told of.
 pub(super) fn defer(policy: &Policy, judged: &mut [Judged]) {
-    let is_told = |warrant: &Warrant| warrant.session.is_some() && policy.closes_at_once == 0;
+    let is_told = |warrant: &Warrant| warrant.session.is_some() && !policy.closes_sessions();
     let mut queue: Vec<(u32, Reverse<Duration>, usize)> = judged
         .iter()
         .enumerate()

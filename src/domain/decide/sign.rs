@@ -89,7 +89,7 @@ pub(super) fn sign(
                 }
             };
             if warrant.session.is_some() {
-                warrant.is_told |= gateway.rules.policy.closes_at_once == 0;
+                warrant.is_told |= !gateway.rules.policy.closes_sessions();
                 let ids = || gateway.rows.iter().map(|row| row.id.clone()).collect();
                 warrant.listed = Arc::clone(listed.get_or_insert_with(|| Arc::new(ids())));
             }
