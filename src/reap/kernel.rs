@@ -1,5 +1,7 @@
 //! Everything the teardown asks of the operating system, and nothing more. Narrow, so that a simulated world can stand in for it.
 
+use std::collections::HashMap;
+
 use thiserror::Error;
 
 use crate::domain::ids::Pid;
@@ -37,6 +39,16 @@ pub enum Delivery {
     Gone,
 }
 
+/// How carefully children are listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listing {
+    /// For the first time. A listing can miss a live child, so the children of each process are listed twice at least, unless it is certain
+    /// that it has none.
+    Whole,
+    /// What may have been added since: there is another listing before any of it is killed.
+    Again,
+}
+
 /// What a process is in, and its children.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Family {
@@ -46,6 +58,8 @@ pub struct Family {
     pub session: u32,
     /// Its children, whichever of its threads started them; zombies among them.
     pub children: Vec<Pid>,
+    /// It has none, for certain. Always false where that wasn't asked.
+    pub is_childless: bool,
 }
 
 /// A sign that a process passes on to its descendants, whatever they execute and whichever process adopts them.
@@ -92,6 +106,11 @@ pub trait Kernel {
     /// read, else its resident memory. `None`: it is gone, or can't be read.
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64>;
 
+    /// The same of many at once; without those of which it isn't known.
+    fn memory_of_all(&mut self, all: &[ProcessIdentity]) -> HashMap<ProcessIdentity, u64> {
+        all.iter().filter_map(|&who| Some((who, self.memory(who)?))).collect()
+    }
+
     /// A mark that no process bears. `None`: there are none, or no more.
     fn new_mark(&mut self) -> Option<Mark> {
         None
@@ -124,11 +143,11 @@ pub trait Kernel {
 
     /// What the process that has this PID now is in, and who is on its list of children. Whose that was is known only if the process is held
     /// and has not exited *afterwards*. The list may miss a child that was there (the kernel's files are not atomic): ask until it stops
-    /// changing. `None`: it is gone.
+    /// changing; [`Listing::Whole`] also asks whether it is certain that there is none. `None`: it is gone.
     ///
     /// # Errors
     /// The process exists and its children can't be read.
-    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError>;
+    fn family(&mut self, of: Pid, listing: Listing) -> Result<Option<Family>, KernelError>;
 
     /// The process that has this PID now, with argv and memory. `None`: there is none, it is a zombie, or hidden.
     ///

@@ -25,9 +25,7 @@ pub(super) struct Marks {
 impl Marks {
     /// Finds the values that no process bears.
     pub(super) fn find(proc: &mut Proc, since: u64) -> Result<Self, ProcessesError> {
-        let (mut pids, mut taken) = (Vec::new(), BTreeSet::new());
-        proc.scan(|pid, stat| pids.extend((!stat.is_over()).then_some(pid)))?;
-        taken.extend(pids.into_iter().filter_map(|pid| proc.dump_filter(pid)));
+        let taken: BTreeSet<u16> = proc.pids()?.into_iter().filter_map(|pid| proc.dump_filter(pid)).collect();
         // Where none can be read, none can be written.
         let readable = (!taken.is_empty()).then_some(1..VALUES);
         let mut free: Vec<u16> =

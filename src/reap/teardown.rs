@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::domain::ids::Pid;
+use crate::domain::process::ProcessIdentity;
 use crate::domain::warrant::Warrant;
 
 use super::event::{CloseRequest, Event, Next, Place, Question, Then};
@@ -82,9 +83,7 @@ impl<H> Teardown<H> {
     fn begin<W: World<Held = H>>(&mut self, world: &mut W) -> Option<CloseRequest> {
         let index = self.begun;
         if index == 0 {
-            for victim in &mut self.victims {
-                victim.measure(world);
-            }
+            self.measure(world);
         }
         let victim = self.victims.get_mut(index)?;
         self.begun += 1;
@@ -98,6 +97,15 @@ impl<H> Teardown<H> {
             order: warrant.session()?.clone(),
             within: warrant.close_timeout(),
         })
+    }
+
+    /// Reads the memory of all before the first act: with each process that ends, the shares of the others grow.
+    fn measure<W: World<Held = H>>(&mut self, world: &mut W) {
+        let named: Vec<ProcessIdentity> = self.victims.iter().flat_map(Victim::named).collect();
+        let memory = world.memory_of_all(&named);
+        for victim in &mut self.victims {
+            victim.measured(&memory);
+        }
     }
 
     fn tick<W: World<Held = H>>(&mut self, world: &mut W) {

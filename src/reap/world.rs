@@ -1,8 +1,9 @@
 //! All that a teardown touches, as one value: the operating system and the memory of acts.
 
+use std::collections::HashMap;
 use std::io;
 
-use super::kernel::{Delivery, Family, Kernel, KernelError, Mark, Reread, Signal};
+use super::kernel::{Delivery, Family, Kernel, KernelError, Listing, Mark, Reread, Signal};
 use super::outcome::{Ending, Step};
 use super::record::{Case, Record};
 use crate::domain::ids::Pid;
@@ -47,6 +48,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
         self.kernel.memory(who)
     }
 
+    fn memory_of_all(&mut self, all: &[ProcessIdentity]) -> HashMap<ProcessIdentity, u64> {
+        self.kernel.memory_of_all(all)
+    }
+
     fn new_mark(&mut self) -> Option<Mark> {
         self.kernel.new_mark()
     }
@@ -67,8 +72,8 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
         self.kernel.exited(held)
     }
 
-    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
-        self.kernel.family(of)
+    fn family(&mut self, of: Pid, listing: Listing) -> Result<Option<Family>, KernelError> {
+        self.kernel.family(of, listing)
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {

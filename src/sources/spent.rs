@@ -62,7 +62,7 @@ impl Trees {
             }
             sum += stat.ran();
             members.push((pid, stat.start_ticks()));
-            left.extend(proc.children_of(pid, &stat)?);
+            left.extend(proc.children_of(pid, &stat)?.pids);
         }
         if members.is_empty() {
             self.known.remove(&root);

@@ -274,10 +274,7 @@ impl Sweep {
         let (rules, watched) = (&self.rules, &self.gateways);
         let (processes, busy) = (&mut self.processes, self.busy.get_mut());
         decide_closely(seen, memory, rules, now, |seen, decision, roots| {
-            // A list of children that is read while others exit may lack one.
-            for _ in 0..2 {
-                processes.look_below(&mut seen.processes, roots)?;
-            }
+            processes.look_below(&mut seen.processes, roots)?;
             let left = left_of_the_dead(rules, decision);
             processes.look_for_clients(&mut seen.processes, roots, &left)?;
             processes.look_for_members(&mut seen.processes)?;

@@ -2,7 +2,7 @@
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::process::{PidfdInode, ProcessIdentity};
-use gateway_reaper::reap::kernel::{Delivery, Kernel, Reread, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Kernel, Listing, Reread, Signal};
 use gateway_reaper::reap::linux::{LinuxKernel, raise_descriptor_limit};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -43,7 +43,7 @@ fn a_process_that_was_waited_for_is_gone() {
     assert_eq!(kernel.signal(&held, Signal::Kill).unwrap(), Delivery::Gone);
     assert!(kernel.exited(&held).unwrap());
     assert!(kernel.hold(who).unwrap().is_none());
-    assert!(kernel.family(who.pid).unwrap().is_none());
+    assert!(kernel.family(who.pid, Listing::Whole).unwrap().is_none());
     assert!(kernel.look(who.pid).unwrap().is_none());
 }
 
@@ -83,7 +83,7 @@ fn children_of_all_threads_are_listed_and_zombies_are_nobody() {
     family.kill("dead");
     let mut kernel = LinuxKernel::new().unwrap();
     let parent = near(&family, &["parent"]).get(family.pid("parent")).unwrap().clone();
-    let found = kernel.family(parent.identity.pid).unwrap().unwrap();
+    let found = kernel.family(parent.identity.pid, Listing::Whole).unwrap().unwrap();
     assert_eq!((found.group, found.session), (parent.group, parent.session));
     let children: Vec<_> = found.children.into_iter().filter_map(|pid| kernel.look(pid).unwrap()).collect();
     let mut pids: Vec<Pid> = children.iter().map(|child| child.identity.pid).collect();
@@ -92,6 +92,21 @@ fn children_of_all_threads_are_listed_and_zombies_are_nobody() {
     expected.sort();
     assert_eq!(pids, expected);
     assert!(children.iter().all(|child| child.rss_bytes.is_some()));
+}
+
+/// The kernel may leave out one of several; that there is no first one is certain.
+#[test]
+fn that_a_process_has_no_children_is_certain_where_it_is_asked() {
+    let threaded = || part("threaded").then(Step::StartFromThread(part("its child")));
+    let family = part("top").child(threaded()).child(part("single"));
+    let family = family.start(&["top", "threaded", "its child", "single"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    let mut childless = |tag, listing| kernel.family(family.pid(tag), listing).unwrap().unwrap().is_childless;
+    assert!(childless("single", Listing::Whole));
+    assert!(!childless("single", Listing::Again), "it wasn't asked");
+    assert!(!childless("threaded", Listing::Whole), "a thread has one");
+    family.kill("its child");
+    assert!(!childless("threaded", Listing::Whole), "a zombie is still a child");
 }
 
 #[test]
@@ -131,6 +146,10 @@ fn a_held_process_is_read_again_until_it_ends_and_its_memory_is_its_own() {
     assert!(kernel.memory(who).unwrap() > 4096);
     let earlier = ProcessIdentity { start_ticks: who.start_ticks - 1, ..who };
     assert_eq!(kernel.memory(earlier), None, "that was another process");
+    // More than one thread reads.
+    let many: Vec<_> = std::iter::repeat_n(earlier, 200).chain([who]).collect();
+    assert_eq!(kernel.memory_of_all(&many).into_keys().collect::<Vec<_>>(), [who]);
+    assert_eq!(kernel.memory_of_all(&[]).len(), 0);
     assert!(kernel.ticks() >= who.start_ticks);
     family.kill("victim");
     assert!(kernel.reread(&held, Reread::User).unwrap().is_none());

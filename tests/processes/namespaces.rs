@@ -13,7 +13,7 @@ use gateway_reaper::domain::adoption::{AdoptionSign, sign};
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::looking::Extent;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
-use gateway_reaper::reap::kernel::Kernel;
+use gateway_reaper::reap::kernel::{Kernel, Listing};
 use gateway_reaper::reap::linux::LinuxKernel;
 use gateway_reaper::sources::activity::Activities;
 use gateway_reaper::sources::processes::{Processes, ProcessesError, Roots};
@@ -159,7 +159,7 @@ fn what_proc_hides_is_absent_but_not_said_to_be_gone() {
     assert!(!view.gone.contains(&Pid::INIT), "it's hidden, not gone");
     let mut kernel = LinuxKernel::new().unwrap();
     let init = ProcessIdentity { pid: Pid::INIT, start_ticks: 1, inode: None };
-    for refusal in [kernel.hold(init).map(drop), kernel.family(Pid::INIT).map(drop)] {
+    for refusal in [kernel.hold(init).map(drop), kernel.family(Pid::INIT, Listing::Whole).map(drop)] {
         let told = refusal.unwrap_err().source.to_string();
         assert!(told.contains("hidepid"), "{told}");
     }

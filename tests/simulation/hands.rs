@@ -9,7 +9,7 @@ use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
-use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Reread, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Listing, Reread, Signal};
 use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
@@ -176,12 +176,15 @@ impl Kernel for Hands<'_> {
     }
 
     /// By PID, as the kernel's file is: the process that has that PID now.
-    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
+    fn family(&mut self, of: Pid, listing: Listing) -> Result<Option<Family>, KernelError> {
         self.call(|world| {
             world.race(of.get());
             let own = world.procs.get(of.get()).map(|proc| (proc.group, proc.session));
             let Some((group, session)) = own else { return Ok(None) };
-            Ok(Some(Family { group, session, children: world.list_children(of.get()) }))
+            let children = world.list_children(of.get());
+            // One that was left out makes an empty list no proof.
+            let is_childless = listing == Listing::Whole && world.procs.children(of.get()).next().is_none();
+            Ok(Some(Family { group, session, children, is_childless }))
         })
         .unwrap_or_else(|| Err(Self::error("children", of)))
     }

@@ -170,14 +170,18 @@ impl World {
 
     /// A look at everything that is below these: before their trees are ended, all that is in them has to be known.
     pub(crate) fn look_below(&mut self, pids: &[Pid], view: &mut ProcessView) {
-        let mut below = BTreeSet::new();
-        for pid in pids {
-            self.add_family(pid.get(), Depth::All, &mut below);
+        let has_children = |pid: &&Pid| self.procs.children(pid.get()).next().is_some();
+        let again: Vec<Pid> = pids.iter().filter(has_children).copied().collect();
+        for pids in [pids, &again] {
+            let mut below = BTreeSet::new();
+            for pid in pids {
+                self.add_family(pid.get(), Depth::All, &mut below);
+            }
+            for pid in below {
+                self.look_at(pid, view);
+            }
+            self.look_around(view);
         }
-        for pid in below {
-            self.look_at(pid, view);
-        }
-        self.look_around(view);
     }
 
     /// What is needed to judge those that are in view: ancestors, and the leaders of groups and sessions.

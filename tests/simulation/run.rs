@@ -541,9 +541,7 @@ impl Sim {
 fn decide_as_a_run(world: &mut World, seen: &mut Observation, memory: &Ledger, now: Awake) -> Decision {
     let rules = world.rules.clone();
     let decision = decide_closely::<Infallible>(seen, memory, &rules, now, |seen, _, roots| {
-        for _ in 0..2 {
-            world.look_below(roots, &mut seen.processes);
-        }
+        world.look_below(roots, &mut seen.processes);
         Ok(())
     });
     let Ok(decision) = decision;

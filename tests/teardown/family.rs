@@ -319,7 +319,15 @@ fn a_child_that_has_the_number_of_a_dead_one_is_ended_like_any_other() {
 fn a_tree_that_does_not_grow_is_listed_twice_before_it_is_touched() {
     let mut cast = Cast::new();
     cast.worker(200).manner = Manner::Deaf;
-    assert_eq!(cast.begin().kernel.listed, 2);
+    cast.actor(201, 200, "child").manner = Manner::Deaf;
+    assert_eq!(cast.begin().kernel.listed, 4);
+}
+
+#[test]
+fn a_worker_that_has_no_children_for_certain_is_listed_once() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    assert_eq!(cast.begin().kernel.listed, 1);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
-use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Mark, Reread, Signal};
+use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Listing, Mark, Reread, Signal};
 use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
 
@@ -233,7 +233,7 @@ impl Kernel for FakeKernel {
         Ok(!self.is_there(held))
     }
 
-    fn family(&mut self, of: Pid) -> Result<Option<Family>, KernelError> {
+    fn family(&mut self, of: Pid, listing: Listing) -> Result<Option<Family>, KernelError> {
         self.listed += 1;
         if self.unlistable.contains(&of.get()) {
             return Err(self.refused("a look in /proc", of));
@@ -246,12 +246,13 @@ impl Kernel for FakeKernel {
         let (group, session) = (own.group, own.session);
         if let Some(left) = self.overlooked.get_mut(&of.get()).filter(|left| **left > 0) {
             *left -= 1;
-            return Ok(Some(Family { group, session, children: Vec::new() }));
+            return Ok(Some(Family { group, session, children: Vec::new(), is_childless: false }));
         }
         let children = self.living().filter(|process| process.parent == Some(of));
         let mislisted = self.mislisted.get(&of.get()).copied().map(pid);
-        let children = children.map(|process| process.identity.pid).chain(mislisted).collect();
-        Ok(Some(Family { group, session, children }))
+        let children: Vec<Pid> = children.map(|process| process.identity.pid).chain(mislisted).collect();
+        let is_childless = listing == Listing::Whole && children.is_empty();
+        Ok(Some(Family { group, session, children, is_childless }))
     }
 
     fn look(&mut self, pid: Pid) -> Result<Option<Process>, KernelError> {

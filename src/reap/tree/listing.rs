@@ -3,18 +3,20 @@
 use super::Tree;
 use crate::domain::ids::Pid;
 use crate::domain::warrant::Limits;
-use crate::reap::kernel::{Kernel, KernelError};
+use crate::reap::kernel::{Kernel, KernelError, Listing};
 
 /// Passes over a growing tree before it is signalled as it is.
 pub(in crate::reap) const PASSES: usize = 16;
 
-/// How carefully a tree is listed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::reap) enum Listing {
-    /// For the first time. A listing can miss a live child, so the children of each member are listed twice at least.
-    Whole,
-    /// What may have been added since: there is another listing before any of it is killed.
-    Again,
+/// What a visit to a member has found, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::reap) enum Visit {
+    /// It has no children: none can have been missed.
+    Childless,
+    /// All that was seen is known.
+    AllKnown,
+    /// The tree grew.
+    Grew,
 }
 
 impl<H> Tree<H> {
@@ -25,10 +27,13 @@ impl<H> Tree<H> {
         limits: &Limits,
         listing: Listing,
     ) -> Result<(), KernelError> {
-        let least = if listing == Listing::Again { 1 } else { 2 };
         for pass in 1..=PASSES {
-            let grew = self.pass(kernel, limits)?;
-            if (!grew && pass >= least) || self.is_over() {
+            let is_settled = match self.pass(kernel, limits, listing)? {
+                Visit::Childless => true,
+                Visit::AllKnown => listing == Listing::Again || pass > 1,
+                Visit::Grew => false,
+            };
+            if is_settled || self.is_over() {
                 break;
             }
         }
@@ -42,40 +47,49 @@ impl<H> Tree<H> {
         kernel: &mut K,
         limits: &Limits,
     ) -> Result<(), KernelError> {
-        let grew = self.visit(0, kernel, limits)?;
-        if grew { self.list(kernel, limits, Listing::Whole) } else { Ok(()) }
+        match self.visit(0, kernel, limits, Listing::Again)? {
+            Visit::Grew => self.list(kernel, limits, Listing::Whole),
+            Visit::Childless | Visit::AllKnown => Ok(()),
+        }
     }
 
-    fn pass<K: Kernel<Held = H>>(&mut self, kernel: &mut K, limits: &Limits) -> Result<bool, KernelError> {
-        let mut grew = false;
+    /// Visits every member, and returns the worst that was found.
+    fn pass<K: Kernel<Held = H>>(
+        &mut self,
+        kernel: &mut K,
+        limits: &Limits,
+        listing: Listing,
+    ) -> Result<Visit, KernelError> {
+        let mut worst = Visit::Childless;
         let mut index = 0;
         // Also those that are added meanwhile.
         while self.members.get(index).is_some() {
-            grew |= self.visit(index, kernel, limits)?;
+            worst = worst.max(self.visit(index, kernel, limits, listing)?);
             index += 1;
         }
-        Ok(grew)
+        Ok(worst)
     }
 
-    /// Adds the children of one member that are not known yet, and says whether there were any.
+    /// Adds the children of one member that are not known yet.
     pub(in crate::reap) fn visit<K: Kernel<Held = H>>(
         &mut self,
         index: usize,
         kernel: &mut K,
         limits: &Limits,
-    ) -> Result<bool, KernelError> {
+        listing: Listing,
+    ) -> Result<Visit, KernelError> {
         let Some(member) = self.members.get_mut(index).filter(|member| member.is_left()) else {
-            return Ok(false);
+            return Ok(Visit::Childless);
         };
         let parent = member.identity.pid;
-        let family = kernel.family(parent)?;
+        let family = kernel.family(parent, listing)?;
         // What was read is this process's only if it was still there afterwards.
         if member.is_over(kernel)? {
-            return Ok(false);
+            return Ok(Visit::Childless);
         }
-        let Some(family) = family else { return Ok(false) };
+        let Some(family) = family else { return Ok(Visit::AllKnown) };
         member.is_in(family.group, family.session);
-        let mut grew = false;
+        let mut visit = if family.is_childless { Visit::Childless } else { Visit::AllKnown };
         for pid in family.children {
             // Still held, so still the same: there is nothing to look at.
             if self.holds(pid, kernel)? {
@@ -89,11 +103,12 @@ impl<H> Tree<H> {
                 break;
             }
             match limits.protects(&child) {
-                None => grew |= self.add(kernel, limits, child.identity)?,
+                None if self.add(kernel, limits, child.identity)? => visit = Visit::Grew,
+                None => {}
                 Some(protection) => self.is_protected(child.identity, protection),
             }
         }
-        Ok(grew)
+        Ok(visit)
     }
 
     /// Whether the process with this PID is a member that has not exited.

@@ -12,7 +12,7 @@ use crate::domain::warrant::Limits;
 
 use super::kernel::{Kernel, KernelError, Mark, Reread};
 use super::outcome::Survivor;
-pub(super) use listing::{Listing, PASSES};
+pub(super) use listing::{PASSES, Visit};
 pub(super) use member::Member;
 
 /// What became of a process that was to be a member.
@@ -73,13 +73,9 @@ impl<H> Default for Tree<H> {
 }
 
 impl<H> Tree<H> {
-    /// Reads the memory of these processes, before the first act of all: with each one that ends, the shares of the others grow.
-    pub(super) fn measure<K: Kernel<Held = H>>(
-        &mut self,
-        kernel: &mut K,
-        processes: impl Iterator<Item = ProcessIdentity>,
-    ) {
-        self.memory.extend(processes.filter_map(|process| Some((process, kernel.memory(process)?))));
+    /// Takes what was read of the memory of these processes.
+    pub(super) fn measured(&mut self, processes: impl Iterator<Item = (ProcessIdentity, u64)>) {
+        self.memory.extend(processes);
     }
 
     fn new_member<K: Kernel<Held = H>>(&self, kernel: &mut K, held: H, process: &Process) -> Member<H> {

@@ -1,18 +1,24 @@
 //! Taking hold of a tree, and the first act.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 
 use super::{Course, Phase, Victim};
-use crate::reap::kernel::KernelError;
+use crate::domain::process::ProcessIdentity;
+use crate::reap::kernel::{KernelError, Listing};
 use crate::reap::outcome::{Outcome, Step};
-use crate::reap::tree::Listing;
 use crate::reap::world::World;
 
 impl<H> Victim<H> {
-    /// Reads the memory of what the warrant names.
-    pub(in crate::reap) fn measure<W: World<Held = H>>(&mut self, world: &mut W) {
-        let named = self.warrant.worker().into_iter().chain(self.warrant.remnants().iter().copied());
-        self.tree.measure(world, named);
+    /// The processes that the warrant names.
+    pub(in crate::reap) fn named(&self) -> impl Iterator<Item = ProcessIdentity> {
+        self.warrant.worker().into_iter().chain(self.warrant.remnants().iter().copied())
+    }
+
+    /// Takes what was read of the memory of those.
+    pub(in crate::reap) fn measured(&mut self, memory: &HashMap<ProcessIdentity, u64>) {
+        let named: Vec<_> = self.named().collect();
+        self.tree.measured(named.into_iter().filter_map(|who| Some((who, *memory.get(&who)?))));
     }
 
     /// Takes hold of the tree and makes the first act. Returns whether the gateway is to be asked to close the session.

@@ -2,8 +2,8 @@
 
 use super::polling::Polling;
 use super::{Course, Phase, Victim};
+use crate::reap::kernel::Listing;
 use crate::reap::outcome::Step;
-use crate::reap::tree::Listing;
 use crate::reap::world::World;
 
 impl<H> Victim<H> {

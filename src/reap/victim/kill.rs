@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use super::{Course, Phase, Victim};
-use crate::reap::kernel::{KernelError, Signal};
+use crate::reap::kernel::{KernelError, Listing, Signal};
 use crate::reap::outcome::Step;
-use crate::reap::tree::PASSES;
+use crate::reap::tree::{PASSES, Visit};
 use crate::reap::world::World;
 
 /// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
@@ -54,7 +54,7 @@ impl<H> Victim<H> {
                 if self.is_done() {
                     return Ok(());
                 }
-                grew |= self.tree.visit(index, world, &limits)?;
+                grew |= self.tree.visit(index, world, &limits, Listing::Again)? == Visit::Grew;
                 index += 1;
             }
             if (!grew && pass > 1) || self.tree.is_over() {

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::fs::{AtFlags, Mode, RawDir, openat, readlinkat, statat};
+use rustix::fs::{AtFlags, Mode, RawDir, SeekFrom, openat, readlinkat, seek, statat};
 
 use super::error::ProcessesError;
 use super::files::{DIRECTORY, LISTING, numbers, open_file, read_file, seen};
@@ -13,6 +13,46 @@ use crate::domain::ids::Pid;
 pub(crate) struct ProcessDir {
     pub(super) pid: Pid,
     pub(super) fd: OwnedFd,
+}
+
+/// The children of some threads of a process.
+#[derive(Debug)]
+pub(crate) struct Children {
+    /// Their PIDs.
+    pub(crate) pids: Vec<Pid>,
+    from: From,
+}
+
+/// Where children were found.
+#[derive(Debug)]
+enum From {
+    /// In the list of one thread.
+    Thread,
+    /// In the lists of several: the directory of the threads, and those that were read.
+    Threads(OwnedFd, Vec<Pid>),
+    /// In a table of all processes, which was read one by one.
+    Table,
+}
+
+impl Children {
+    /// Whether there were none, for certain. The kernel goes from one child to the next without a lock, and may leave one out beside others
+    /// that exit; but that a thread has no first child is a single look under its lock. Only the children of a thread that has ended since
+    /// may have gone to one that had been read.
+    pub(crate) fn are_none(&self) -> bool {
+        self.pids.is_empty()
+            && match &self.from {
+                From::Thread => true,
+                From::Threads(dir, read) => {
+                    seek(dir, SeekFrom::Start(0)).is_ok() && numbers(dir).is_ok_and(|now| now == *read)
+                }
+                From::Table => false,
+            }
+    }
+
+    /// As a table of all processes has them.
+    pub(super) fn in_table(pids: Vec<Pid>) -> Self {
+        Self { pids, from: From::Table }
+    }
 }
 
 /// Which threads' children to read. Adopted processes go to the main thread while it lives; forked ones belong to the thread that forked.
@@ -88,28 +128,33 @@ pub(super) fn children(
     pid: Pid,
     threads: Threads,
     buffer: &mut Vec<u8>,
-) -> Result<Vec<Pid>, ProcessesError> {
+) -> Result<Children, ProcessesError> {
     let what = format!("{pid}/task");
-    let mut children = Vec::new();
+    let mut pids = Vec::new();
     let mut read = |at: &OwnedFd, file: &str, thread: Pid| {
         let read = read_file(at, file, buffer, usize::MAX);
         if seen(&format!("{what}/{thread}/children"), read)?.is_some() {
             let text = String::from_utf8_lossy(buffer);
-            children.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
+            pids.extend(text.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
         }
         Ok(())
     };
-    // A directory for each thread, beside `.` and `..`: asking how many there are is cheaper than listing one.
-    let has_more = threads == Threads::All && {
-        let links = seen(&what, statat(at, task, AtFlags::empty()))?;
-        links.is_some_and(|links| links.st_nlink != 3)
-    };
-    if !has_more {
+    if threads == Threads::Main {
         read(at, &format!("{task}/{pid}/children"), pid)?;
-    } else if let Some(dir) = seen(&what, openat(at, task, DIRECTORY, Mode::empty()))? {
-        for thread in seen(&what, numbers(&dir))?.unwrap_or_default() {
-            read(&dir, &format!("{thread}/children"), thread)?;
-        }
+        return Ok(Children { pids, from: From::Thread });
     }
-    Ok(children)
+    let Some(dir) = seen(&what, openat(at, task, DIRECTORY, Mode::empty()))? else {
+        return Ok(Children { pids, from: From::Thread });
+    };
+    let listed = seen(&what, numbers(&dir))?.unwrap_or_default();
+    for &thread in &listed {
+        read(&dir, &format!("{thread}/children"), thread)?;
+    }
+    Ok(Children { pids, from: From::Threads(dir, listed) })
+}
+
+/// Whether a process has more threads than one: a directory for each, beside `.` and `..`. Cheaper than listing them.
+pub(super) fn has_threads(dir: &ProcessDir) -> Result<bool, ProcessesError> {
+    let links = seen(&format!("{}/task", dir.pid), statat(&dir.fd, "task", AtFlags::empty()))?;
+    Ok(links.is_some_and(|links| links.st_nlink != 3))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::argv::{ArgvCache, Kept};
 use super::candidates::Candidates;
-use super::dir::ProcessDir;
+use super::dir::{Children, ProcessDir};
 use super::error::ProcessesError;
 use super::held::{Described, HeldDirs};
 use super::kinship::Kinship;
@@ -83,7 +83,7 @@ impl<'a> Gathering<'a> {
 
     /// Adds a gateway with its family. Whatever user its workers run as, they are read: a worker that may not be signalled is listed.
     pub(super) fn ask_gateway(&mut self, root: Pid, kinship: &Kinship) -> Result<(), ProcessesError> {
-        self.ask_all(root, kinship, Depth::ToWorkers, Whose::Anybodys)
+        self.ask_all(root, kinship, Depth::ToWorkers, Whose::Anybodys, |_| {})
     }
 
     /// Adds a process with its argv and its children with theirs, and what is below those as far as `depth` says.
@@ -93,7 +93,15 @@ impl<'a> Gathering<'a> {
         kinship: &Kinship,
         depth: Depth,
     ) -> Result<(), ProcessesError> {
-        self.ask_all(root, kinship, depth, Whose::Workers)
+        self.ask_all(root, kinship, depth, Whose::Workers, |_| {})
+    }
+
+    /// Adds a process and all that is below it. Returns whether nothing can have been left out: it has no children, for certain.
+    pub(super) fn ask_whole_family(&mut self, root: Pid, kinship: &Kinship) -> Result<bool, ProcessesError> {
+        let mut is_certain = true;
+        let check = |children: &Children| is_certain &= children.are_none();
+        self.ask_all(root, kinship, Depth::All, Whose::Workers, check)?;
+        Ok(is_certain)
     }
 
     fn ask_all(
@@ -102,6 +110,7 @@ impl<'a> Gathering<'a> {
         kinship: &Kinship,
         depth: Depth,
         whose: Whose,
+        mut each: impl FnMut(&Children),
     ) -> Result<(), ProcessesError> {
         let candidates = self.candidates;
         let mut waiting = vec![root];
@@ -122,7 +131,12 @@ impl<'a> Gathering<'a> {
             };
             let children = |proc: &mut Proc, dir: &ProcessDir, process: &Process| {
                 goes_down = goes_on(process);
-                if goes_down { kinship.children(proc, dir) } else { Ok(Vec::new()) }
+                if !goes_down {
+                    return Ok(Vec::new());
+                }
+                let children = kinship.children(proc, dir)?;
+                each(&children);
+                Ok(children.pids)
             };
             waiting.extend(self.ask_with(pid, whose, children)?);
             if goes_down {
@@ -198,7 +212,7 @@ impl<'a> Gathering<'a> {
     ) -> Result<Option<Vec<Pid>>, ProcessesError> {
         match self.describe(who.pid)? {
             Some((dir, process, _)) if process.identity == *who => {
-                kinship.children(self.proc, &dir).map(Some)
+                Ok(Some(kinship.children(self.proc, &dir)?.pids))
             }
             _ => Ok(None),
         }

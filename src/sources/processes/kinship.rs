@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sysinfo::{ProcessRefreshKind, ProcessesToUpdate, System};
 
-use super::dir::{ProcessDir, Threads};
+use super::dir::{Children, ProcessDir, Threads};
 use super::error::ProcessesError;
 use super::proc::Proc;
 use crate::domain::ids::Pid;
@@ -20,19 +20,21 @@ pub(super) enum Kinship {
 
 impl Kinship {
     /// The children of a process, whichever thread started them.
-    pub(super) fn children(&self, proc: &mut Proc, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
+    pub(super) fn children(&self, proc: &mut Proc, dir: &ProcessDir) -> Result<Children, ProcessesError> {
         self.of(proc, dir, Threads::All)
     }
 
     /// The children of a process among which whatever it adopted is to be found.
     pub(super) fn adopted(&self, proc: &mut Proc, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
-        self.of(proc, dir, Threads::Main)
+        Ok(self.of(proc, dir, Threads::Main)?.pids)
     }
 
-    fn of(&self, proc: &mut Proc, dir: &ProcessDir, threads: Threads) -> Result<Vec<Pid>, ProcessesError> {
+    fn of(&self, proc: &mut Proc, dir: &ProcessDir, threads: Threads) -> Result<Children, ProcessesError> {
         match self {
             Self::ChildrenFiles => proc.children(dir, threads),
-            Self::Table(children) => Ok(children.get(&dir.pid()).cloned().unwrap_or_default()),
+            Self::Table(children) => {
+                Ok(Children::in_table(children.get(&dir.pid()).cloned().unwrap_or_default()))
+            }
         }
     }
 }

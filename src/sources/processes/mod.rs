@@ -258,7 +258,8 @@ impl Processes {
         })
     }
 
-    /// Adds to a view everything that is below these processes: before their trees are ended, all that is in them has to be known.
+    /// Adds to a view everything that is below these processes: before their trees are ended, all that is in them has to be known. A list of
+    /// children that is read while others exit may lack one, so what isn't childless for certain is looked below twice.
     ///
     /// # Errors
     /// As [`Processes::look`]; the view is then as good as before.
@@ -267,17 +268,27 @@ impl Processes {
             Source::Kernel => Kinship::ChildrenFiles,
             Source::FullScan => Kinship::Table(full_scan()?),
         };
+        let again = self.extend(view, |gathering| {
+            let mut again = Vec::new();
+            for &pid in pids {
+                again.extend((!gathering.ask_whole_family(pid, &kinship)?).then_some(pid));
+            }
+            Ok(again)
+        })?;
+        if again.is_empty() {
+            return Ok(());
+        }
         self.extend(view, |gathering| {
-            pids.iter().try_for_each(|pid| gathering.ask_family(*pid, &kinship, Depth::All))
+            again.iter().try_for_each(|&pid| gathering.ask_family(pid, &kinship, Depth::All))
         })
     }
 
     /// Asks for more processes than are in a view, and adds them with what stands around them. Where that fails the view is as good as before.
-    fn extend(
+    fn extend<T>(
         &mut self,
         view: &mut ProcessView,
-        ask: impl FnOnce(&mut Gathering<'_>) -> Result<(), ProcessesError>,
-    ) -> Result<(), ProcessesError> {
+        ask: impl FnOnce(&mut Gathering<'_>) -> Result<T, ProcessesError>,
+    ) -> Result<T, ProcessesError> {
         let mut gathering = Gathering::new(
             &mut self.proc,
             &mut self.argvs,
@@ -285,7 +296,7 @@ impl Processes {
             &self.candidates,
             std::mem::take(view),
         );
-        let result = ask(&mut gathering).and_then(|()| gathering.finish());
+        let result = ask(&mut gathering).and_then(|found| gathering.finish().map(|()| found));
         *view = gathering.view;
         result
     }

@@ -13,9 +13,9 @@ use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, fstat, openat, re
 use rustix::io::Errno;
 
 use super::argv;
-use super::dir::{ProcessDir, Threads, children};
+use super::dir::{Children, ProcessDir, Threads, children, has_threads};
 use super::error::ProcessesError;
-use super::files::{BUFFER, DIRECTORY, Reading, numbers, read_file, read_line, sort};
+use super::files::{BUFFER, DIRECTORY, Reading, numbers, read_again, read_file, read_line, sort};
 use super::pidfd::{Named, Pidfds};
 use super::stat::{Stat, Traces};
 use crate::domain::ids::Pid;
@@ -190,21 +190,20 @@ impl Proc {
     /// What a core dump of the process that has this PID would hold, as bits. `None`: it can't be read.
     pub(crate) fn dump_filter(&mut self, pid: Pid) -> Option<u16> {
         read_line(&self.root, &format!("{pid}/coredump_filter"), &mut self.buffer).ok()?;
-        u16::from_str_radix(std::str::from_utf8(&self.buffer).ok()?.trim(), 16).ok()
+        parse_dump_filter(std::str::from_utf8(&self.buffer).ok()?)
     }
 
-    /// Sets it, and returns what it was. `is_there`: whether the process that is meant is still there, asked once its directory is open.
+    /// Sets it, and returns what it was. `is_there`: whether the process that is meant is still there, asked once its file is open.
     pub(crate) fn set_dump_filter(
         &mut self,
         pid: Pid,
         value: u16,
         is_there: impl FnOnce() -> bool,
     ) -> Option<u16> {
-        let dir = self.process(pid).ok().flatten().filter(|_| is_there())?;
-        read_line(&dir.fd, "coredump_filter", &mut self.buffer).ok()?;
-        let before = u16::from_str_radix(std::str::from_utf8(&self.buffer).ok()?.trim(), 16).ok()?;
-        let file =
-            openat(&dir.fd, "coredump_filter", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let path = format!("{pid}/coredump_filter");
+        let file = openat(&self.root, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok();
+        let file = file.filter(|_| is_there())?;
+        let before = parse_dump_filter(read_again(&file, &mut self.buffer)?)?;
         rustix::io::write(&file, format!("{value:#x}").as_bytes()).ok()?;
         Some(before)
     }
@@ -214,20 +213,29 @@ impl Proc {
         &mut self,
         dir: &ProcessDir,
         threads: Threads,
-    ) -> Result<Vec<Pid>, ProcessesError> {
+    ) -> Result<Children, ProcessesError> {
+        let has_more = threads == Threads::All && has_threads(dir)?;
+        let threads = if has_more { Threads::All } else { Threads::Main };
         children(&dir.fd, "task", dir.pid, threads, &mut self.buffer)
     }
 
     /// The children of all of its threads. None where the process is gone.
     pub(crate) fn children_of_process(&mut self, dir: &ProcessDir) -> Result<Vec<Pid>, ProcessesError> {
-        self.children(dir, Threads::All)
+        Ok(self.children(dir, Threads::All)?.pids)
     }
 
     /// The same of the process that has this PID now, by its path as in [`standing`](Self::standing), whose line is asked whether there is
     /// more than one thread.
-    pub(crate) fn children_of(&mut self, pid: Pid, stat: &Stat) -> Result<Vec<Pid>, ProcessesError> {
+    pub(crate) fn children_of(&mut self, pid: Pid, stat: &Stat) -> Result<Children, ProcessesError> {
         let threads = if stat.threads > 1 { Threads::All } else { Threads::Main };
         children(&self.root, &format!("{pid}/task"), pid, threads, &mut self.buffer)
+    }
+
+    /// Every PID that is to be seen.
+    pub(crate) fn pids(&self) -> Result<Vec<Pid>, ProcessesError> {
+        let failed = |errno: Errno| ProcessesError::Read { what: "/proc".into(), source: errno.into() };
+        let root = openat(&self.root, ".", DIRECTORY, Mode::empty()).map_err(failed)?;
+        numbers(&root).map_err(failed)
     }
 
     /// One `stat` line of every process that is to be seen, three system calls each.
@@ -240,11 +248,8 @@ impl Proc {
         &mut self,
         mut each: impl FnMut(Pid, Stat),
     ) -> Result<usize, ProcessesError> {
-        let failed = |errno: Errno| ProcessesError::Read { what: "/proc".into(), source: errno.into() };
-        let root = openat(&self.root, ".", DIRECTORY, Mode::empty()).map_err(failed)?;
-        let pids = numbers(&root).map_err(failed)?;
         let mut missing = 0;
-        for pid in pids {
+        for pid in self.pids()? {
             match self.standing(pid)? {
                 Some(stat) => each(pid, stat),
                 None => missing += 1,
@@ -281,6 +286,10 @@ impl Proc {
             );
         }
     }
+}
+
+fn parse_dump_filter(text: &str) -> Option<u16> {
+    u16::from_str_radix(text.trim(), 16).ok()
 }
 
 /// Whether some process has this PID, hidden or not.
