@@ -28,6 +28,8 @@ pub enum Protection {
     },
     /// A process named as a worker that doesn't look like one.
     NotAWorker(Pid),
+    /// A worker that says another key than it did when it was judged.
+    OtherKey(Pid),
     /// A process named as a worker that isn't under its gateway.
     NotUnderGateway(Pid),
     /// A thread that is named as a worker.
@@ -68,6 +70,9 @@ impl fmt::Display for Protection {
             }
             Self::NotAWorker(pid) => {
                 write!(f, "process {pid} is named as its worker but doesn't match worker.match")
+            }
+            Self::OtherKey(pid) => {
+                write!(f, "process {pid} has another key in its argv than it had when it was judged")
             }
             Self::NotUnderGateway(pid) => {
                 write!(f, "process {pid} is named as its worker but isn't under its gateway")

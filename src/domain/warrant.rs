@@ -57,8 +57,8 @@ pub struct Limits {
     pub(super) worker_match: Option<WorkerMatch>,
     /// What looks like a worker to any gateway of the configuration.
     pub(super) workers: Arc<[WorkerMatch]>,
-    /// The argv of the worker, where that says whose it is: what else has the same is a copy of it.
-    pub(super) own_argv: Option<Arc<str>>,
+    /// The argv of the worker when it was judged.
+    pub(super) argv: Option<Arc<str>>,
     pub(super) uid: u32,
     pub(super) own_line: Arc<BTreeSet<Pid>>,
     pub(super) gateways: Arc<BTreeSet<Pid>>,
@@ -105,8 +105,9 @@ impl Limits {
     /// Whether this process is a worker or another session's, and neither what the warrant is for nor a copy of that: it is judged by itself.
     pub fn is_anothers(&self, process: &Process) -> bool {
         let looks_like_one = |argv: &str| self.workers.iter().any(|pattern| pattern.matches(argv).is_some());
-        let is_another_worker =
-            |argv: &str| looks_like_one(argv) && self.own_argv.as_deref().is_none_or(|own| own != argv);
+        // What has the same argv is a copy, where that says whose it is.
+        let is_copy = |argv: &str| self.key().is_some() && self.argv.as_deref() == Some(argv);
+        let is_another_worker = |argv: &str| looks_like_one(argv) && !is_copy(argv);
         self.is_of_another(process.identity)
             || Self::is_of_others(&self.below_workers, process.identity, &[&self.own, &self.was_of])
             || process.argv.as_deref().is_some_and(is_another_worker)
@@ -144,14 +145,22 @@ impl Limits {
         self.protects_pid(pid).or_else(own)
     }
 
-    /// The same for a process that is to be signalled as a worker: it has to look like one, too.
+    /// The key that the worker's argv said when it was judged.
+    fn key(&self) -> Option<&str> {
+        self.worker_match.as_ref()?.matches(self.argv.as_deref()?)?.key
+    }
+
+    /// The same for a process that is to be signalled as a worker: it has to look like one, too, and to say what it said when it was judged.
     pub fn protects_worker(&self, process: &Process) -> Option<Protection> {
-        let looks_like_one = || match (&self.worker_match, &process.argv) {
-            (Some(pattern), Some(argv)) => pattern.matches(argv).is_some(),
-            _ => false,
+        let pid = process.identity.pid;
+        let matched = self.worker_match.as_ref().zip(process.argv.as_deref());
+        let matched = matched.and_then(|(pattern, argv)| pattern.matches(argv));
+        let became_anothers = || match matched {
+            None => Some(Protection::NotAWorker(pid)),
+            Some(now) if self.argv.is_some() && now.key != self.key() => Some(Protection::OtherKey(pid)),
+            Some(_) => None,
         };
-        self.protects(process)
-            .or_else(|| (!looks_like_one()).then_some(Protection::NotAWorker(process.identity.pid)))
+        self.protects(process).or_else(became_anothers)
     }
 }
 
@@ -188,8 +197,7 @@ impl Warrant {
 
     /// The key that the worker's argv says.
     pub fn worker_key(&self) -> Option<&str> {
-        let Limits { worker_match, own_argv, .. } = &self.limits;
-        worker_match.as_ref()?.matches(own_argv.as_deref()?)?.key
+        self.limits.key()
     }
 
     /// What an interrupted run had seen under the worker before its first signal.

@@ -7,6 +7,7 @@ use crate::domain::ids::{GatewayName, SessionId};
 use crate::domain::ledger::Unfinished;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
+use crate::domain::warrant::Warrant;
 
 use super::outcome::{Ending, Step};
 
@@ -34,8 +35,14 @@ impl Case {
     }
 }
 
-/// The memory of acts.
+/// The memory of acts, and the word of the operator.
 pub trait Record {
+    /// Why an operator forbids by now to signal what this warrant is for, asked before the first signal: it may have been said after the
+    /// decision, and after a close.
+    fn forbids(&mut self, _warrant: &Warrant) -> Option<Box<str>> {
+        None
+    }
+
     /// Writes an act down *before* it is done. `on`: the process that is signalled.
     ///
     /// # Errors

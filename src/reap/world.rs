@@ -10,6 +10,7 @@ use crate::domain::ids::Pid;
 use crate::domain::ledger::Unfinished;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::time::Awake;
+use crate::domain::warrant::Warrant;
 
 /// The operating system and the memory of acts.
 pub trait World: Kernel + Record {}
@@ -86,6 +87,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
 }
 
 impl<K, R: Record> Record for Hands<'_, K, R> {
+    fn forbids(&mut self, warrant: &Warrant) -> Option<Box<str>> {
+        self.record.forbids(warrant)
+    }
+
     fn announce(&mut self, case: &Case, step: Step, on: Option<ProcessIdentity>) -> io::Result<()> {
         self.record.announce(case, step, on)
     }

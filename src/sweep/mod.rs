@@ -274,10 +274,8 @@ impl Sweep {
         let (rules, watched) = (&self.rules, &self.gateways);
         let (processes, busy) = (&mut self.processes, self.busy.get_mut());
         decide_closely(seen, memory, rules, now, |seen, decision, roots| {
-            processes.look_below(&mut seen.processes, roots)?;
             let left = left_of_the_dead(rules, decision);
-            processes.look_for_clients(&mut seen.processes, roots, &left)?;
-            processes.look_for_members(&mut seen.processes)?;
+            processes.look_closely(&mut seen.processes, rules, roots, &left)?;
             // Where nothing that is due has a process, none of them can be in its tree.
             if !roots.is_empty() {
                 listening::look(&mut seen.processes, &seen.gateways, watched);

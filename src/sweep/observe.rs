@@ -57,7 +57,6 @@ impl Sweep {
         }
         self.processes.look_at_marks(&mut view, &self.rules)?;
         self.processes.look_at_stdin(&mut view, &self.rules)?;
-        self.processes.look_at_members(&mut view)?;
         self.gateways.iter_mut().for_each(|watched| watched.gateway.rest());
         let roots: Vec<Option<Pid>> = planner.roots().collect();
         let (whole_look, lost) = planner.finish();

@@ -43,6 +43,7 @@ impl Sweep {
             };
             batch.iter().map(answer).collect()
         };
+        self.processes.read_afresh();
         // What it shows is remembered by nobody, so it isn't one of the looks that a grace rests on.
         let looked = self.looked;
         let observed = self.observe(memory, Series::Continued, known.clone()).await;
@@ -66,7 +67,7 @@ impl Sweep {
 }
 
 /// That an operator forbids to end what this warrant is for, by whichever of its names, also where its session is closed and gone by now.
-fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
+pub(super) fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
     let (gateway, key) = (warrant.gateway(), warrant.worker_key());
     let session = warrant.session().map(|order| Subject::Session {
         id: order.id.clone(),

@@ -130,7 +130,7 @@ impl Store {
     /// The record of a run's acts. What they leave unfinished is known to the next run.
     pub fn recorder(&mut self, report: &Report) -> Recorder<'_> {
         let audit = Audit::new(&self.dir, report.run(), self.rotation, self.notes.dossier(report));
-        Recorder { audit, journal: &mut self.journal }
+        Recorder { audit, journal: &mut self.journal, dir: &self.dir }
     }
 
     /// What acts left unfinished.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::place::Ran;
+use crate::place::{EXE, Ran};
 use crate::privileges::left_out;
-use crate::reapers::{BEYOND_THE_GRACE, By, POLICY, Reaper, Told, at_once, by_pid_and_by_key};
+use crate::reapers::{BEYOND_THE_GRACE, By, POLICY, Reaper, Told, at_once, by_pid_and_by_key, row};
 use crate::stage::{SOMEBODY, Stage, is_possible};
 
 /// Whether system calls can be delayed here.
@@ -196,4 +196,80 @@ fn a_worker_has_its_whole_time_to_end_however_slow_the_audit_log_is() {
             assert_eq!(Told(ran.json()).worker(pid)["steps"], json!(["SIGTERM"]), "{ran:#?}");
         }
     }));
+}
+
+/// What a worker of another session has written over its argv, as setproctitle does.
+fn of_session(key: &str) -> Value {
+    json!(["argv", format!("python3 -ISB actor.py live-work-worker --session-key {key}")])
+}
+
+/// A pool hands its worker to another session. The one that it had is still listed.
+#[test]
+fn a_worker_that_wrote_another_key_over_its_argv_is_kept() {
+    if !is_possible("a_worker_that_wrote_another_key_over_its_argv_is_kept") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "worker", "a");
+    let running = json!({ "transport": "attached", "turn": "running" });
+    stage.publish("gateway", &[row("a", &running)]);
+    stage.when_reaping("gateway", "a", &json!({ "outcome": "reaped" }), &[]);
+    let watching = stage.reaper("watching", &["watch", "--interval", "150ms"]);
+    stage.eventually("it was looked at", || stage.looks("gateway") > 1);
+    stage.tell("worker", &of_session("b"));
+    stage.publish("gateway", &[row("a", &json!({})), row("b", &running)]);
+    stage.eventually("the session is closed", || stage.asked("gateway") == ["a"]);
+    stage.publish("gateway", &[row("b", &running)]);
+    std::thread::sleep(3 * BEYOND_THE_GRACE);
+    assert!(stage.lives("worker"), "{:#?}", watching.acts());
+    assert_eq!(watching.stop().code, Some(0));
+}
+
+/// The gateway closes the session, and hands its worker to another one before the first signal.
+#[test]
+fn a_worker_that_wrote_another_key_over_its_argv_after_the_close_is_kept() {
+    by_pid_and_by_key(
+        "a_worker_that_wrote_another_key_over_its_argv_after_the_close_is_kept",
+        |stage, by| {
+            closes_late(stage, by, |stage| {
+                let running = json!({ "key": "b", "transport": "attached", "turn": "running" });
+                let table = json!({
+                    "version": 1,
+                    "gateway": { "pid": stage.pid("gateway") },
+                    "sessions": [by.row(stage, "b", "worker", &running)],
+                });
+                vec![json!(["has", "worker", of_session("b")]), json!(["publish", table.to_string()])]
+            });
+        },
+    );
+}
+
+#[test]
+fn a_worker_is_kept_by_a_pause_that_comes_after_the_close() {
+    by_pid_and_by_key("a_worker_is_kept_by_a_pause_that_comes_after_the_close", |stage, by| {
+        let pause = |stage: &Stage| {
+            let (config, state) = (stage.place().path("reaper.toml"), stage.place().path("state"));
+            let state = format!("STATE_DIRECTORY={}", state.display());
+            vec![json!(["run", ["env", state, EXE, "--config", config, "pause", "1h"]])]
+        };
+        closes_late(stage, by, pause);
+    });
+}
+
+/// The worker of a session lives, in whose close this happens.
+fn closes_late(stage: &Stage, by: By, meanwhile: impl Fn(&Stage) -> Vec<Value>) {
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "worker", "a");
+    stage.publish("gateway", &[by.row(stage, "a", "worker", &json!({}))]);
+    assert_eq!(stage.once("state").json()["totals"]["wait"], 1);
+    std::thread::sleep(BEYOND_THE_GRACE);
+    stage.when_reaping("gateway", "a", &json!({ "outcome": "reaped" }), &meanwhile(stage));
+    let ran = stage.once("state");
+    assert_eq!(stage.asked("gateway"), ["a"], "{ran:#?}");
+    assert_eq!(Told(ran.json()).session("a")["steps"], json!(["close"]), "{ran:#?}");
+    stage.once("state");
+    assert!(stage.lives("worker"), "{:#?}", stage.acts("state"));
 }

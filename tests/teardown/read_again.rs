@@ -48,6 +48,41 @@ fn a_worker_that_became_something_else_by_exec_after_sigterm_is_not_killed() {
 }
 
 #[test]
+fn a_worker_that_says_another_key_by_now_is_not_signalled_nor_is_what_is_below_it() {
+    let mut cast = Cast::new();
+    cast.session("a", 200);
+    cast.actor(201, 200, "child");
+    let mut play = cast.begin();
+    play.kernel.actors.get_mut(&200).unwrap().process.argv = Some("worker b".into());
+    play.answer(CloseAnswer::Reaped).pass(ms(10_000));
+    let why = "process 200 has another key in its argv than it had when it was judged";
+    let ending = play.ending();
+    assert_eq!((ending.note.as_deref(), &ending.steps[..]), (Some(why), &[Step::Close][..]));
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn what_an_operator_forbids_after_the_close_is_not_signalled() {
+    let mut cast = Cast::new();
+    cast.session("a", 200);
+    cast.actor(201, 200, "child");
+    let mut play = cast.begin();
+    play.record.forbidden = Some("held by hand");
+    play.answer(CloseAnswer::Reaped).pass(ms(10_000));
+    let ending = play.ending();
+    assert_eq!((ending.note.as_deref(), &ending.steps[..]), (Some("held by hand"), &[Step::Close][..]));
+    assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
+}
+
+#[test]
+fn what_is_under_way_when_an_operator_forbids_it_is_finished() {
+    let mut play = stubborn();
+    play.record.forbidden = Some("held by hand");
+    play.pass(ms(5_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+#[test]
 fn a_child_that_became_root_s_is_spared_and_the_rest_is_ended() {
     let mut play = stubborn();
     play.pass(ms(4_999)).done();

@@ -10,6 +10,7 @@ use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
+use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Listing, Mark, Reread, Signal};
 use gateway_reaper::reap::outcome::{Ending, Step};
 use gateway_reaper::reap::record::{Case, Record};
@@ -284,6 +285,8 @@ pub(crate) struct FakeRecord {
     pub(crate) kills: usize,
     /// How long an announcement takes.
     pub(crate) takes: Duration,
+    /// What an operator says by now.
+    pub(crate) forbidden: Option<&'static str>,
     lag: Rc<Cell<Duration>>,
 }
 
@@ -292,6 +295,7 @@ impl FakeRecord {
         Self {
             kills: usize::MAX,
             takes: Duration::ZERO,
+            forbidden: None,
             lag: Rc::clone(lag),
             log: Rc::clone(log),
             mute: None,
@@ -306,6 +310,10 @@ impl FakeRecord {
 }
 
 impl Record for FakeRecord {
+    fn forbids(&mut self, _: &Warrant) -> Option<Box<str>> {
+        self.forbidden.map(Into::into)
+    }
+
     fn announce(&mut self, case: &Case, step: Step, on: Option<ProcessIdentity>) -> io::Result<()> {
         if self.mute == Some(step) {
             return Err(io::ErrorKind::StorageFull.into());

@@ -97,9 +97,8 @@ pub(super) fn sign(
             warrant.limits.below_workers = Arc::clone(below);
             let known = warrant.worker.or(warrant.remnants_of);
             warrant.limits.was_of = known.map(|worker| sessions_of(remembered, worker)).unwrap_or_default();
-            let says_whose = warrant.worker.filter(|worker| gateway.key_of(worker.pid).is_some());
-            let worker = says_whose.and_then(|worker| world.view().alive(&worker));
-            warrant.limits.own_argv = worker.and_then(|worker| worker.argv.clone());
+            let worker = warrant.worker.and_then(|worker| world.view().alive(&worker));
+            warrant.limits.argv = worker.and_then(|worker| worker.argv.clone());
         }
     }
 }

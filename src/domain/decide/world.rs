@@ -66,7 +66,7 @@ impl<'a> World<'a> {
             let limits = Limits {
                 worker_match: rules.worker_match.clone(),
                 workers: Arc::clone(&patterns),
-                own_argv: None,
+                argv: None,
                 uid: rules.worker_uid,
                 own_line: Arc::clone(&own_line),
                 gateways: Arc::clone(&spared),

@@ -25,7 +25,11 @@ impl<H> Victim<H> {
             // Asked for before the signal is announced, and again after it: writing it down may have taken long.
             let is_late =
                 |victim: &mut Self, world: &mut W| step == Step::Term && victim.wants_recheck(world);
-            if is_late(self, world) || !self.announce_to(world, step, index) || is_late(self, world) {
+            if is_late(self, world)
+                || self.is_forbidden(world, step)
+                || !self.announce_to(world, step, index)
+                || is_late(self, world)
+            {
                 return;
             }
             match self.send(world, signal, index) {
@@ -39,6 +43,19 @@ impl<H> Victim<H> {
         if let Some(error) = refused {
             self.fail_with(world, &error);
         }
+    }
+
+    /// Whether an operator forbids the first signal by now; then it is let be.
+    fn is_forbidden<W: World<Held = H>>(&mut self, world: &mut W, step: Step) -> bool {
+        let Some(course) = self.course().filter(|_| step == Step::Term && !self.signalled) else {
+            return false;
+        };
+        let forbidden = world.forbids(&self.warrant);
+        let is_forbidden = forbidden.is_some();
+        if let Some(why) = forbidden {
+            self.let_be(world, course, why);
+        }
+        is_forbidden
     }
 
     /// Sends a signal to one member, if it still is what may be signalled. A worker that isn't ends the teardown.

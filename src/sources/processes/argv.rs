@@ -33,7 +33,8 @@ pub(super) struct Kept {
 
 /// The argvs of the last look, each good for one process and one `exec`.
 ///
-/// A process that writes over its argv in place doesn't show; a whole look therefore reads them all again.
+/// A process that writes over its argv in place doesn't show; a whole look therefore reads them all again, and so does one that something is
+/// to be done after.
 #[derive(Debug, Default)]
 pub(super) struct ArgvCache {
     last: HashMap<ProcessIdentity, (ExecGeneration, Kept)>,
@@ -41,9 +42,10 @@ pub(super) struct ArgvCache {
 }
 
 impl ArgvCache {
-    /// Starts a look that reads everything again.
+    /// From now on everything is read again.
     pub(super) fn forget(&mut self) {
         self.last.clear();
+        self.now.clear();
     }
 
     /// Ends a look: what it didn't see is forgotten.

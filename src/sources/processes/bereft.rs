@@ -19,6 +19,11 @@ pub(super) struct Marks {
 }
 
 impl Marks {
+    /// From now on everything is read again.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
     /// Adds to the view which of its workers lost the gateway that started them. One that is still that one's child needs no look.
     pub(super) fn look(
         &mut self,

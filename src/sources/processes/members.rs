@@ -42,6 +42,11 @@ impl Members {
         self.markers.is_empty()
     }
 
+    /// From now on everything is read again.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+
     /// Adds the marks of those in view that can be workers or of their trees.
     pub(super) fn look(&mut self, proc: &mut Proc, view: &mut ProcessView) -> Result<(), ProcessesError> {
         if self.is_idle() {

@@ -127,33 +127,16 @@ impl Processes {
         Self { members: members::Members::of(markers), ..self }
     }
 
-    /// Adds to a view the marks of what is in it.
-    ///
-    /// # Errors
-    /// A process that is there can't be read.
-    pub fn look_at_members(&mut self, view: &mut ProcessView) -> Result<(), ProcessesError> {
-        self.members.look(&mut self.proc, view)
-    }
-
-    /// Adds to a view every process that bears a mark, wherever it is: before anything is ended, all that is of it has to be known.
-    ///
-    /// # Errors
-    /// As [`Processes::look`].
-    pub fn look_for_members(&mut self, view: &mut ProcessView) -> Result<(), ProcessesError> {
-        if self.members.is_idle() {
-            return Ok(());
-        }
-        let marked = self.members.all(&mut self.proc)?;
-        self.look_at(view, &marked)?;
-        self.look_at_members(view)
-    }
-
-    /// Adds to a view which of its workers were started by a gateway that is gone, where only their environment tells.
+    /// Adds to a view the marks of what is in it, and which of its workers were started by a gateway that is gone, where only their environment
+    /// tells.
     ///
     /// # Errors
     /// A process that is there can't be read.
     pub fn look_at_marks(&mut self, view: &mut ProcessView, rules: &[Rules]) -> Result<(), ProcessesError> {
-        self.marks.look(&mut self.proc, view, rules)
+        view.marks.clear();
+        view.bereft.clear();
+        self.marks.look(&mut self.proc, view, rules)?;
+        self.members.look(&mut self.proc, view)
     }
 
     /// Adds to a view what is at the other end of stdin, where that tells whose a process is.
@@ -162,20 +145,6 @@ impl Processes {
     /// A process that is there can't be read.
     pub fn look_at_stdin(&mut self, view: &mut ProcessView, rules: &[Rules]) -> Result<(), ProcessesError> {
         stdin::look(&mut self.proc, view, rules)
-    }
-
-    /// Sees whether a client is connected to the trees of those that are due and lost the other end of their stdin, and to the trees of
-    /// those that are `left` of a gateway that is gone.
-    ///
-    /// # Errors
-    /// A process that is there can't be read.
-    pub fn look_for_clients(
-        &mut self,
-        view: &mut ProcessView,
-        due: &[Pid],
-        left: &[Pid],
-    ) -> Result<(), ProcessesError> {
-        stdin::look_for_clients(&mut self.proc, view, due, left)
     }
 
     /// The children of process 1 that were looked at: for the next run, which needn't.
@@ -196,6 +165,36 @@ impl Processes {
         let mut processes = Self::new()?;
         processes.source = Source::FullScan;
         Ok(processes)
+    }
+
+    /// From now on everything is read again: a process that writes over its argv in place, or executes the same with another environment, may be
+    /// another session's by then, and nothing else shows it.
+    pub fn read_afresh(&mut self) {
+        self.argvs.forget();
+        self.members.forget();
+        self.marks.forget();
+    }
+
+    /// Looks closely before anything is done: reads what is `due` again, adds everything below it and whatever bears a mark, and sees whether
+    /// a client is connected to what is due and lost the other end of its stdin, or is `left` of a gateway that is gone.
+    ///
+    /// # Errors
+    /// A process that is there can't be read.
+    pub fn look_closely(
+        &mut self,
+        view: &mut ProcessView,
+        rules: &[Rules],
+        due: &[Pid],
+        left: &[Pid],
+    ) -> Result<(), ProcessesError> {
+        self.read_afresh();
+        self.look_below(view, due)?;
+        if !self.members.is_idle() {
+            let marked = self.members.all(&mut self.proc)?;
+            self.look_at(view, &marked)?;
+        }
+        self.look_at_marks(view, rules)?;
+        stdin::look_for_clients(&mut self.proc, view, due, left)
     }
 
     /// Takes one look.
