@@ -294,3 +294,22 @@ fn while_the_gateway_cant_say_whether_it_closed_the_session_nothing_is_ended() {
     assert_eq!(world.unreachable("gw").fate_of_worker(200), "keep: table-not-trusted");
     assert_eq!(world.ledger.unfinished.len(), 1);
 }
+
+/// The close was not answered; the conversation goes on under another id, with another worker.
+#[test]
+fn what_is_left_of_a_session_that_has_another_id_by_now_stays_with_it() {
+    let mut world = World::new();
+    world.worker(200, "k", 100);
+    world.process(300, 200, "node mcp.js");
+    world.rows([with_key(with_worker(detached("a"), 200), "k")]).look();
+    world.ledger.unfinished = interrupted().ledger.unfinished;
+    world.ledger.unfinished[0].asked = Some(id("a"));
+    world.die(200, 1);
+    let mut gone = world.clone();
+    assert_eq!(remnants(&gone.rows([]).look(), 200), [300], "the close has worked");
+    world.worker(201, "k", 100);
+    let looked = world.rows([with_key(with_worker(attached("b"), 201), "k")]).look();
+    assert!(looked.reaped().is_empty(), "{:?}", looked.reaped());
+    assert!(world.ledger.unfinished.is_empty(), "it is the session's");
+    assert!(world.look_after(3_600).reaped().is_empty());
+}

@@ -24,10 +24,14 @@ pub(super) fn left<'u>(
     index: usize,
     unfinished: impl Iterator<Item = &'u Unfinished>,
 ) -> Vec<Unfinished> {
-    // Its worker was gone before; its gateway is back, and goes on with the session.
+    // The gateway goes on with the session: it is back, and the worker was gone before; or the close has no answer, and the session has another
+    // id by now.
     let is_given_up = |begun: &Unfinished| {
-        let is_of_leftovers = begun.asked.is_none() && !begun.members.contains(&begun.worker);
-        is_of_leftovers && families.is_of_a_listed_session(index, &begun.worker)
+        let may_be_wanted = match &begun.asked {
+            Some(session) => !is_listed(world, index, session) && world.view().alive(&begun.worker).is_none(),
+            None => !begun.members.contains(&begun.worker),
+        };
+        may_be_wanted && families.is_of_a_listed_session(index, &begun.worker)
     };
     let left = |begun: &Unfinished| {
         if is_given_up(begun) {
@@ -38,6 +42,10 @@ pub(super) fn left<'u>(
         (!members.is_empty()).then(|| Unfinished { members, ..begun.clone() })
     };
     unfinished.filter_map(left).collect()
+}
+
+fn is_listed(world: &World<'_>, index: usize, session: &SessionId) -> bool {
+    world.gateways[index].rows.iter().any(|row| row.id == *session)
 }
 
 /// The processes in it but the workers: none of them is judged as a worker by itself.
