@@ -428,3 +428,25 @@ fn what_was_seen_below_a_worker_is_its_own_and_no_others_also_once_its_gateway_i
     let is_anothers = |raw| limits.is_anothers(world.seen.processes.get(pid(raw)).expect("it is there"));
     assert_eq!([200, 300, 201, 301].map(is_anothers), [false, false, true, true]);
 }
+
+/// Two dashboards list one conversation; which of them its worker was of isn't told by its key alone.
+#[test]
+fn what_two_gateways_sessions_had_goes_with_neither_as_long_as_one_is_listed() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "k", 1);
+    world.process(300, 200, "node mcp.js");
+    let row = |row: Session| vec![with_key(row, "k")];
+    world.table("other").sessions = row(attached("b"));
+    world.rows(row(detached("a"))).look();
+    world.die(200, 1);
+    let gone = |row: Session| vec![without_worker(with_key(row, "k"))];
+    world.table("other").sessions = gone(attached("b"));
+    world.rows(gone(detached("a"))).look();
+    assert_eq!(goes(&world.look_after(3_600), "a"), []);
+    world.rows([]).look();
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged", "it is the other one's session's");
+    world.table("other").sessions = vec![];
+    world.look();
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "reap: ownerless-worker, after 3600s");
+}

@@ -147,6 +147,34 @@ fn a_worker_is_held_with_its_session_also_where_it_carries_no_key_of_that() {
     }
 }
 
+/// Its argv carries no key, or another one than its row: only that it was the session's worker ties it to what the row was called.
+#[test]
+fn a_worker_and_what_is_left_of_it_are_kept_by_every_name_that_its_session_had() {
+    let like = |session: Option<&str>, key: Option<&str>| Scope::Like {
+        gateway: None,
+        session: session.map(Into::into),
+        key: key.map(Into::into),
+    };
+    let held = |name: &str| Scope::One { gateway: "gw".into(), name: name.into(), key: None, worker: None };
+    for scope in [like(None, Some("proj-*")), like(Some("a"), None), like(None, Some("talk")), held("a")] {
+        let mut world = World::new();
+        world.seen.forbidden = forbids(scope.clone());
+        world.worker(200, "talk", 100);
+        world.process(300, 200, "node mcp.js");
+        world.rows([with_key(with_worker(detached("a"), 200), "proj-1")]).look();
+        let mut listed = world.clone();
+        assert_eq!(listed.look_after(60).fate("a"), BY_HAND, "{scope:?}");
+        let mut alive = world.clone();
+        alive.rows([]).look();
+        assert_eq!(alive.look_after(3_600).fate_of_worker(200), BY_HAND, "its row is gone: {scope:?}");
+        world.die(200, 1);
+        world.rows([]).look();
+        assert_eq!(world.look_after(3_600).fate_of_worker(300), BY_HAND, "its worker, too: {scope:?}");
+        world.seen.forbidden = Vetoes::default();
+        assert_eq!(world.peek().reaped(), ["300"], "{scope:?}");
+    }
+}
+
 /// A nested session, whose gateway is gone.
 #[test]
 fn what_is_held_doesnt_go_with_what_it_is_below() {

@@ -14,7 +14,7 @@ use crate::domain::veto::{Scope, Veto, Vetoes};
 /// What is forbidden, and by which names it is known.
 pub(super) struct ByHand<'a> {
     forbidden: &'a Vetoes,
-    /// What remembered workers were called: their key, and the sessions that they were of.
+    /// What remembered workers, and what was seen below them, were called: by key, and by the sessions that they were of.
     called: HashMap<ProcessIdentity, Vec<&'a str>>,
 }
 
@@ -23,27 +23,29 @@ impl<'a> ByHand<'a> {
         let mut called: HashMap<ProcessIdentity, Vec<&str>> = HashMap::new();
         if !forbidden.0.is_empty() {
             for family in memory.gateways.values().flat_map(|gateway| &gateway.families) {
-                let names = family.key.as_deref().into_iter();
-                let names = names.chain(family.sessions.iter().map(SessionId::as_str));
-                called.entry(family.worker).or_default().extend(names);
+                let keys = family.key.iter().chain(&family.row_keys).map(|key| &**key);
+                let names: Vec<&str> = keys.chain(family.sessions.iter().map(SessionId::as_str)).collect();
+                for process in family.members.iter().chain([&family.worker]) {
+                    called.entry(*process).or_default().extend(&names);
+                }
             }
         }
         Self { forbidden, called }
     }
 
-    /// Why nothing may be done to it, whichever of these gateways it is of.
-    fn forbid(&self, gateways: &[&GatewayName], subject: &Subject, key: Option<&str>) -> Option<&'a Veto> {
-        let mut names: Vec<&str> = key.into_iter().collect();
+    /// Why nothing may be done to it, whichever of these gateways it is of. `names`: as it is called besides.
+    fn forbid(&self, gateways: &[&GatewayName], subject: &Subject, names: &[&str]) -> Option<&'a Veto> {
+        let mut names = names.to_vec();
         if let Subject::Worker { identity, .. } = subject {
             names.extend(self.called.get(identity).into_iter().flatten());
         }
         gateways.iter().find_map(|gateway| self.forbidden.forbid(gateway, subject, &names))
     }
 
-    /// Whether anything is forbidden of this session.
-    pub(super) fn covers(&self, gateway: &GatewayName, session: &SessionId) -> bool {
-        let subject = || Subject::Session { id: session.clone(), worker: None };
-        !self.forbidden.0.is_empty() && self.forbidden.forbid(gateway, &subject(), &[]).is_some()
+    /// Whether anything is forbidden of a worker whose session has these names.
+    pub(super) fn covers(&self, gateway: &GatewayName, worker: ProcessIdentity, names: &[&str]) -> bool {
+        let subject = || Subject::Worker { key: None, identity: worker };
+        !self.forbidden.0.is_empty() && self.forbidden.forbid(gateway, &subject(), names).is_some()
     }
 
     /// Why nothing may be done to this worker, where not all is forbidden, whichever gateway has started it.
@@ -61,7 +63,7 @@ impl<'a> ByHand<'a> {
             let gateway = &world.gateways[index];
             let key = gateway.key_of(identity.pid);
             let subject = Subject::Worker { key: key.map(Into::into), identity };
-            self.forbid(&[&gateway.seen.name], &subject, None)
+            self.forbid(&[&gateway.seen.name], &subject, &[])
         })
     }
 
@@ -95,7 +97,14 @@ impl<'a> ByHand<'a> {
                 }
                 _ => None,
             };
-            self.forbid(&gateways, &judged.subject, judged.key.as_deref()).or_else(along)
+            let mut names: Vec<&str> = judged.key.as_deref().into_iter().collect();
+            if let Subject::Session { id, worker: Some(pid) } = &judged.subject {
+                names.extend(judged.key.is_none().then_some(id.as_str()));
+                names.extend(world.matching(*pid).filter_map(|index| world.gateways[index].key_of(*pid)));
+                let identity = world.alive(*pid).map(|process| process.identity);
+                names.extend(identity.and_then(|it| self.called.get(&it)).into_iter().flatten());
+            }
+            self.forbid(&gateways, &judged.subject, &names).or_else(along)
         });
     }
 }

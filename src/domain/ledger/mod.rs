@@ -354,6 +354,8 @@ mod tests {
             memory.families.push(FamilyMemory {
                 worker,
                 sessions: Vec::new(),
+                row_keys: Vec::new(),
+                is_shared: false,
                 key: None,
                 orphan: None,
                 members: Vec::new(),

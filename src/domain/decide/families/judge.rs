@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Families, Family, MOST, worker_above};
+use super::{Families, Family, MOST, Whose, is_listed_anywhere, worker_above};
 use crate::domain::decide::world::{Standing, World};
 use crate::domain::decide::{clock, doubts, quota};
 use crate::domain::ids::{Pid, SessionId};
@@ -37,7 +37,7 @@ impl<'a> Families<'_, 'a> {
         let family = self.by_worker.get(worker).map(|place| &self.all[*place]);
         let rows = self.world.gateways[gateway].rows;
         let is_listed = |session: &&SessionId| rows.iter().any(|row| row.id == **session);
-        family.is_some_and(|family| family.sessions.iter().any(is_listed))
+        family.is_some_and(|family| family.whose.sessions.iter().any(is_listed))
     }
 
     /// What goes with this session, of workers that are gone; and one of those.
@@ -49,8 +49,9 @@ impl<'a> Families<'_, 'a> {
         let of = &self.world.gateways[gateway];
         let places = self.left_of.get(&(gateway, session)).map(Vec::as_slice).unwrap_or_default();
         // Which of two sessions it belonged to can't be told.
+        let is_one = |whose: &Whose<'_>| whose.sessions.len() == 1 && !whose.is_shared;
         let is_its_own =
-            |family: &&Family<'_>| family.sessions.len() == 1 && of.can_check() && !of.has_obscure_row();
+            |family: &&Family<'_>| is_one(&family.whose) && of.can_check() && !of.has_obscure_row();
         let left = places.iter().map(|place| &self.all[*place]).filter(is_its_own);
         let worker = left.clone().next().map(|family| family.worker);
         let may_go = |member: &&&Process| self.protects(gateway, member).is_none();
@@ -116,7 +117,12 @@ impl<'a> Families<'_, 'a> {
             let is_elsewhere = |member: &&Process| elsewhere.contains(&member.identity.pid);
             let members: Vec<&Process> =
                 family.members.iter().copied().filter(|member| !is_elsewhere(member)).collect();
-            let is_ours = family.is_left && !family.sessions.iter().copied().any(is_listed);
+            let is_anothers = || {
+                let memory = family.memory.filter(|memory| memory.is_shared);
+                memory.is_some_and(|memory| is_listed_anywhere(self.world, memory))
+            };
+            let is_ours =
+                family.is_left && !family.whose.sessions.iter().copied().any(is_listed) && !is_anothers();
             let clock = if is_ours { self.judge_left(index, family, &members, &mut found) } else { None };
             let members = members.iter().map(|member| member.identity);
             let mut members: Vec<_> = members.chain(family.unseen.iter().copied()).take(MOST).collect();
@@ -124,9 +130,11 @@ impl<'a> Families<'_, 'a> {
             if !members.is_empty() || family.is_held(self.world) {
                 remembered.families.push(FamilyMemory {
                     worker: family.worker,
-                    sessions: family.sessions.iter().copied().cloned().collect(),
+                    sessions: family.whose.sessions.iter().copied().cloned().collect(),
+                    row_keys: family.whose.row_keys.iter().map(|key| (*key).into()).collect(),
+                    is_shared: family.whose.is_shared,
                     key: family.key.map(Into::into),
-                    orphan: family.orphan,
+                    orphan: family.whose.orphan,
                     members,
                     clock,
                 });
@@ -144,7 +152,7 @@ impl<'a> Families<'_, 'a> {
         found: &mut Vec<Judged>,
     ) -> Option<WorkerClock> {
         let gateway = &self.world.gateways[index];
-        let kind = match (family.orphan, gateway.standing) {
+        let kind = match (family.whose.orphan, gateway.standing) {
             (Some(kind @ (OrphanKind::Leftover | OrphanKind::ParentlessWorker)), _) => kind,
             (_, Standing::Current) => OrphanKind::OwnerlessWorker,
             (_, Standing::Gone | Standing::NotTrusted(_)) => OrphanKind::ParentlessWorker,
@@ -163,11 +171,12 @@ impl<'a> Families<'_, 'a> {
                 "it was below worker {}, which is gone, and whose that was isn't known",
                 family.worker.pid
             );
-            let is_known = !family.sessions.is_empty() || family.orphan.is_some();
+            let is_known = !family.whose.sessions.is_empty() || family.whose.orphan.is_some();
             (!is_known).then(|| Keep::UnknownState(why.into()))
         };
         // Its session may be one of a process that gives no table any more.
-        let replaced = || family.orphan.is_none().then(|| doubts::of_replaced(self.world, index)).flatten();
+        let replaced =
+            || family.whose.orphan.is_none().then(|| doubts::of_replaced(self.world, index)).flatten();
         let before = family.memory.and_then(|memory| memory.clock);
         let clock = clock::of_family(self.world, gateway, before, kind);
         let grace = self.grace(index, kind);
@@ -176,7 +185,7 @@ impl<'a> Families<'_, 'a> {
             let (identity, rss_bytes) = (root.identity, root.rss_bytes);
             let subject = Subject::Worker { key: None, identity };
             // What covers its session covers what is left of it.
-            let key = family.key.or_else(|| family.sessions.first().map(|id| id.as_str()));
+            let key = family.key.or_else(|| family.whose.sessions.first().map(|id| id.as_str()));
             let of_family = |judged: Judged| Judged { key: key.map(Into::into), ..judged };
             let keep = self.protects(index, root);
             if let Some(keep) = keep

@@ -36,9 +36,7 @@ struct Family<'a> {
     is_left: bool,
     /// The key that its worker's argv carries, or carried.
     key: Option<&'a str>,
-    sessions: Vec<&'a SessionId>,
-    /// Its worker was known to have no owner.
-    orphan: Option<OrphanKind>,
+    whose: Whose<'a>,
     /// By PID. All of them are alive, no workers, and below no other worker.
     members: Vec<&'a Process>,
     /// Remembered, and not in view: they may be there or not.
@@ -46,11 +44,42 @@ struct Family<'a> {
     memory: Option<&'a FamilyMemory>,
 }
 
+/// Whose a worker is, or was when that was last to be told.
+#[derive(Default)]
+struct Whose<'a> {
+    sessions: Vec<&'a SessionId>,
+    /// The keys of their rows.
+    row_keys: Vec<&'a str>,
+    /// It is the worker of another gateway's session, too.
+    is_shared: bool,
+    /// It is known to have no owner.
+    orphan: Option<OrphanKind>,
+}
+
+impl<'a> Whose<'a> {
+    fn remembered(memory: &'a FamilyMemory) -> Self {
+        Self {
+            sessions: memory.sessions.iter().collect(),
+            row_keys: memory.row_keys.iter().map(|key| &**key).collect(),
+            is_shared: memory.is_shared,
+            orphan: memory.orphan,
+        }
+    }
+
+    fn nobody(orphan: Option<OrphanKind>) -> Self {
+        Self { orphan, ..Self::default() }
+    }
+
+    fn names(&self) -> Vec<&'a str> {
+        self.sessions.iter().map(|id| id.as_str()).chain(self.row_keys.iter().copied()).collect()
+    }
+}
+
 impl Family<'_> {
-    /// Whether an operator holds a session of its worker, which is there: once that isn't listed any more, this alone says so.
+    /// Whether an operator holds its worker, which is there, by a name of its session: once that isn't listed any more, this alone says so.
     fn is_held(&self, world: &World<'_>) -> bool {
-        let name = &world.gateways[self.gateway].seen.name;
-        !self.is_left && self.sessions.iter().any(|session| world.by_hand.covers(name, session))
+        let gateway = &world.gateways[self.gateway].seen.name;
+        !self.is_left && world.by_hand.covers(gateway, self.worker, &self.whose.names())
     }
 }
 
@@ -79,14 +108,12 @@ impl<'w, 'a> Families<'w, 'a> {
                 for worker in owners.told_by(gateway) {
                     let memory = known_of.get(&worker.identity).copied();
                     told.insert(worker.identity);
-                    let (sessions, orphan) = whose(world, owners, gateway, worker, memory);
                     all.push(Family {
                         gateway,
                         worker: worker.identity,
                         is_left: false,
                         key: world.gateways[gateway].key_of(worker.identity.pid),
-                        sessions,
-                        orphan,
+                        whose: whose(world, owners, gateway, worker, memory),
                         members: members(
                             world,
                             owners,
@@ -106,8 +133,10 @@ impl<'w, 'a> Families<'w, 'a> {
                     worker: memory.worker,
                     is_left: is_gone(world, &memory.worker),
                     key: memory.key.as_deref(),
-                    sessions: sessions_of_gone(world, gateway, memory),
-                    orphan: memory.orphan,
+                    whose: Whose {
+                        sessions: sessions_of_gone(world, gateway, memory),
+                        ..Whose::remembered(memory)
+                    },
                     members: members(world, owners, memory.worker, None, Some(memory)),
                     unseen: unseen(world, Some(memory)),
                     memory: Some(memory),
@@ -118,7 +147,7 @@ impl<'w, 'a> Families<'w, 'a> {
         let by_worker = all.iter().enumerate().map(|(place, family)| (family.worker, place)).collect();
         let mut left_of: HashMap<(usize, &SessionId), Vec<usize>> = HashMap::new();
         for (place, family) in all.iter().enumerate().filter(|(_, family)| family.is_left) {
-            for session in &family.sessions {
+            for session in &family.whose.sessions {
                 left_of.entry((family.gateway, session)).or_default().push(place);
             }
         }
@@ -242,33 +271,46 @@ fn rows_of_gone<'a>(
     world.gateways[index].rows.iter().filter(is_its).map(|row| &row.id)
 }
 
-/// The sessions whose worker this is, or what kind of orphan it is of no session. In doubt what is remembered of that.
+/// Whose worker this is. In doubt what is remembered of that.
 fn whose<'a>(
     world: &World<'a>,
     owners: &Owners<'_>,
     index: usize,
     worker: &Process,
     memory: Option<&'a FamilyMemory>,
-) -> (Vec<&'a SessionId>, Option<OrphanKind>) {
-    let remembered = |memory: &'a FamilyMemory| (memory.sessions.iter().collect(), memory.orphan);
+) -> Whose<'a> {
     match owners.of(worker.identity.pid) {
         Some(Owner::Sessions(rows)) => {
-            let own = rows.as_slice().iter().filter(|row| row.gateway == index);
-            (own.map(|row| &world.session(*row).id).collect(), None)
+            let rows = rows.as_slice();
+            let own = || rows.iter().filter(|row| row.gateway == index).map(|row| world.session(*row));
+            let key = world.gateways[index].key_of(worker.identity.pid);
+            let is_another = |given: &&str| key != Some(*given) && own().all(|row| row.id.as_str() != *given);
+            Whose {
+                sessions: own().map(|row| &row.id).collect(),
+                row_keys: own().filter_map(Session::worker_key).filter(is_another).collect(),
+                is_shared: rows.iter().any(|row| row.gateway != index),
+                orphan: None,
+            }
         }
         // A gateway that is down may be up again and go on with its sessions.
         Some(Owner::Nobody(kind)) if goes_on_later(&world.gateways[index]) => match memory {
-            Some(memory) => remembered(memory),
-            None => (Vec::new(), Some(*kind).filter(|kind| *kind == OrphanKind::Leftover)),
+            Some(memory) => Whose::remembered(memory),
+            None => Whose::nobody(Some(*kind).filter(|kind| *kind == OrphanKind::Leftover)),
         },
         Some(Owner::Nobody(kind)) => {
             let name = &world.gateways[index].seen.name;
-            let sessions = memory.into_iter().flat_map(|memory| &memory.sessions);
-            (sessions.filter(|session| world.by_hand.covers(name, session)).collect(), Some(*kind))
+            let is_held = |whose: &Whose<'_>| world.by_hand.covers(name, worker.identity, &whose.names());
+            let remembered = memory.map(Whose::remembered).filter(is_held).unwrap_or_default();
+            Whose { orphan: Some(*kind), ..remembered }
         }
-        Some(Owner::Tree) => (Vec::new(), Some(OrphanKind::OwnerlessWorker)),
-        Some(Owner::Doubt(_)) | None => memory.map(remembered).unwrap_or_default(),
+        Some(Owner::Tree) => Whose::nobody(Some(OrphanKind::OwnerlessWorker)),
+        Some(Owner::Doubt(_)) | None => memory.map(Whose::remembered).unwrap_or_default(),
     }
+}
+
+/// Whether a row of any gateway is of this worker, which is gone.
+fn is_listed_anywhere(world: &World<'_>, memory: &FamilyMemory) -> bool {
+    (0..world.gateways.len()).any(|index| rows_of_gone(world, index, memory).next().is_some())
 }
 
 fn goes_on_later(gateway: &Gateway<'_>) -> bool {
