@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gateway_reaper::domain::decide::GatewayPlan;
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::ledger::Ledger;
+use gateway_reaper::domain::ledger::{GatewayMemory, Ledger};
 use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
@@ -110,8 +110,10 @@ fn losing(ledger: &Ledger, lost: &[bool]) -> Ledger {
         }
         memory.process = memory.process.filter(|_| keep());
     }
-    // Who is below a gateway that is known only from memory has no clock, so that these two are never lost one by one.
-    if left.gateways.values().any(|memory| memory.process.is_none()) {
+    // Who is below a gateway that is known only from memory has no clock, and nor has who may be taken back by one that was gone: so that
+    // these are never lost one by one.
+    let is_lost = |memory: &GatewayMemory| memory.process.is_none();
+    if left.gateways.len() < ledger.gateways.len() || left.gateways.values().any(is_lost) {
         for worker in left.gateways.values_mut().flat_map(|memory| &mut memory.workers) {
             worker.clock = None;
         }
