@@ -6,6 +6,7 @@
 //! a pidfd, and a look after the hold still doesn't find it protected. It never signals a process group, and it leaves deciding to the
 //! decision: the gateway's own refusal is the only reason it knows to let a session be.
 
+mod agenda;
 pub mod event;
 pub mod kernel;
 pub mod linux;

@@ -9,6 +9,7 @@ use crate::domain::ids::Pid;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::warrant::Warrant;
 
+use super::agenda::{Agenda, Stage};
 use super::event::{CloseRequest, Event, Next, Place, Question, Then};
 use super::outcome::Ending;
 use super::victim::Victim;
@@ -20,48 +21,88 @@ pub struct Teardown<H> {
     victims: Vec<Victim<H>>,
     /// So many of them were begun.
     begun: usize,
+    agenda: Agenda,
 }
 
 impl<H> Teardown<H> {
     /// Takes warrants, each with the time its subject had waited. Nothing is done before the first [`Event::Begin`].
     #[must_use]
     pub fn new(warrants: Vec<(Warrant, Duration)>) -> Self {
-        let victims = warrants.into_iter().map(|(warrant, waited)| Victim::new(warrant, waited)).collect();
-        Self { victims, begun: 0 }
+        let victims: Vec<_> =
+            warrants.into_iter().map(|(warrant, waited)| Victim::new(warrant, waited)).collect();
+        let agenda = Agenda::new(victims.len());
+        Self { victims, begun: 0, agenda }
     }
 
     /// Takes in what happened, acts on it, and says what to do next.
     pub fn handle<W: World<Held = H>>(&mut self, event: Event, world: &mut W) -> Next {
-        let mut close = None;
+        let mut next =
+            Next { close: None, wait_for: Vec::new(), recheck: Vec::new(), deadline: None, then: Then::Wait };
         match event {
-            Event::Begin => close = self.begin(world),
+            Event::Begin => {
+                let index = self.begun;
+                next.close = self.begin(world);
+                self.note(index, &mut next);
+            }
             Event::Answered { victim, answer } => {
-                if let Some(victim) = self.victims.get_mut(victim) {
-                    victim.answered(world, answer);
-                }
+                self.with(victim, &mut next, |it| it.answered(world, answer));
             }
             Event::Exited { victims } => {
-                for index in victims {
-                    if let Some(victim) = self.victims.get_mut(index) {
-                        victim.step(world);
-                    }
+                for victim in victims {
+                    self.with(victim, &mut next, |it| it.step(world));
                 }
             }
             Event::Stop => {
                 self.begun = self.victims.len();
-                for victim in &mut self.victims {
-                    victim.end_soon(world);
+                for victim in 0..self.victims.len() {
+                    self.with(victim, &mut next, |it| it.end_soon(world));
                 }
             }
-            Event::Tick => self.tick(world),
-            Event::Rechecked { victim, verdict } => {
-                if let Some(victim) = self.victims.get_mut(victim) {
-                    victim.rechecked(world, verdict);
+            Event::Tick => {
+                for victim in self.agenda.due(world.now()) {
+                    self.with(victim, &mut next, |it| it.step(world));
                 }
+            }
+            Event::Rechecked { victim, verdict } => {
+                self.with(victim, &mut next, |it| it.rechecked(world, verdict));
             }
         }
-        self.search(world);
-        self.next(close)
+        self.search(world, &mut next);
+        next.deadline = self.agenda.first();
+        next.then = if self.begun < self.victims.len() {
+            Then::Begin
+        } else if self.agenda.is_over() {
+            Then::Done
+        } else {
+            Then::Wait
+        };
+        next
+    }
+
+    /// Does this to a victim, and notes what came of it.
+    fn with(&mut self, index: usize, next: &mut Next, act: impl FnOnce(&mut Victim<H>)) {
+        if let Some(victim) = self.victims.get_mut(index) {
+            act(victim);
+            self.note(index, next);
+        }
+    }
+
+    /// Notes what a victim waits for and asks for by now.
+    fn note(&mut self, index: usize, next: &mut Next) {
+        let Some(victim) = self.victims.get_mut(index) else { return };
+        let stage = if victim.is_done() {
+            Stage::Done
+        } else if victim.is_searching() {
+            Stage::Searching
+        } else {
+            Stage::Open
+        };
+        let is_open = stage != Stage::Done;
+        self.agenda.set(index, stage, victim.deadline().filter(|_| is_open));
+        if is_open {
+            next.recheck.extend(victim.question().map(|closed| Question { victim: index, closed }));
+            next.wait_for.extend(victim.not_waited_for().map(|member| Place { victim: index, member }));
+        }
     }
 
     /// The warrant of a victim.
@@ -108,54 +149,24 @@ impl<H> Teardown<H> {
         }
     }
 
-    fn tick<W: World<Held = H>>(&mut self, world: &mut W) {
-        let now = world.now();
-        for victim in &mut self.victims {
-            if victim.deadline().is_some_and(|deadline| deadline <= now) {
-                victim.step(world);
-            }
-        }
-    }
-
     /// Searches for re-parented descendants of the trees, once for all victims when no other is left to wait for.
-    fn search<W: World<Held = H>>(&mut self, world: &mut W) {
-        while self.victims.iter().any(Victim::is_searching)
-            && self.victims.iter().all(|victim| victim.is_done() || victim.is_searching())
-        {
-            let searching = self.victims.iter().filter(|victim| victim.is_searching());
-            let leaders: Vec<Pid> = searching.flat_map(Victim::leaders).collect();
+    fn search<W: World<Held = H>>(&mut self, world: &mut W, next: &mut Next) {
+        loop {
+            let searching = self.agenda.to_search();
+            if searching.is_empty() {
+                return;
+            }
+            let leaders: Vec<Pid> =
+                searching.iter().flat_map(|index| self.victims[*index].leaders()).collect();
             let found = if leaders.is_empty() { Ok(Vec::new()) } else { world.led_by(&leaders) };
-            let is_marked = self.victims.iter().any(|victim| victim.is_searching() && victim.is_marked());
+            let is_marked = searching.iter().any(|index| self.victims[*index].is_marked());
             let marked = if is_marked { world.marked() } else { Ok(Vec::new()) };
-            for victim in self.victims.iter_mut().filter(|victim| victim.is_searching()) {
-                match (&found, &marked) {
+            for index in searching {
+                self.with(index, next, |victim| match (&found, &marked) {
                     (Ok(found), Ok(marked)) => victim.found(world, found, marked),
                     (Err(error), _) | (_, Err(error)) => victim.fail_with(world, error),
-                }
+                });
             }
         }
-    }
-
-    fn next(&mut self, close: Option<CloseRequest>) -> Next {
-        let (mut deadline, mut done) = (None, self.begun >= self.victims.len());
-        let (mut wait_for, mut recheck) = (Vec::new(), Vec::new());
-        // Of a thousand, those that are not begun have nothing to say yet, after each of a thousand events.
-        for (index, victim) in self.victims.iter_mut().enumerate().take(self.begun) {
-            if victim.is_done() {
-                continue;
-            }
-            done = false;
-            deadline = deadline.into_iter().chain(victim.deadline()).min();
-            recheck.extend(victim.question().map(|closed| Question { victim: index, closed }));
-            wait_for.extend(victim.not_waited_for().map(|member| Place { victim: index, member }));
-        }
-        let then = if done {
-            Then::Done
-        } else if self.begun < self.victims.len() {
-            Then::Begin
-        } else {
-            Then::Wait
-        };
-        Next { close, wait_for, recheck, deadline, then }
     }
 }
