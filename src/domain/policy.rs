@@ -134,8 +134,8 @@ enum Tried {
 }
 
 /// So many argv, each at most so long in bytes, are remembered.
-const MOST_TRIED: usize = 1_000;
-const LONGEST_TRIED: usize = 2_048;
+const MOST_TRIED: usize = 4_000;
+const LONGEST_TRIED: usize = 1_024;
 
 /// What a matching argv says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,11 +23,12 @@ pub(super) fn joined(cmdline: &[u8]) -> Option<String> {
     })
 }
 
-/// What was read of a process once and is good for one `exec` of it.
+/// What was read of a process once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Kept {
+    /// Good for one `exec` of it.
     pub(super) argv: Option<Arc<str>>,
-    /// The inode of its PID namespace.
+    /// Its PID namespace, which it keeps for life.
     pub(super) namespace: Option<PidNamespace>,
 }
 
@@ -37,15 +38,16 @@ pub(super) struct Kept {
 /// to be done after.
 #[derive(Debug, Default)]
 pub(super) struct ArgvCache {
-    last: HashMap<ProcessIdentity, (ExecGeneration, Kept)>,
-    now: HashMap<ProcessIdentity, (ExecGeneration, Kept)>,
+    last: HashMap<ProcessIdentity, (Option<ExecGeneration>, Kept)>,
+    now: HashMap<ProcessIdentity, (Option<ExecGeneration>, Kept)>,
 }
 
 impl ArgvCache {
-    /// From now on everything is read again.
+    /// From now on every argv is read again.
     pub(super) fn forget(&mut self) {
-        self.last.clear();
-        self.now.clear();
+        for (generation, _) in self.last.values_mut().chain(self.now.values_mut()) {
+            *generation = None;
+        }
     }
 
     /// Ends a look: what it didn't see is forgotten.
@@ -54,14 +56,23 @@ impl ArgvCache {
     }
 
     pub(super) fn get(&mut self, who: ProcessIdentity, exec: ExecGeneration) -> Option<Kept> {
-        let known = self.now.get(&who).or_else(|| self.last.get(&who));
-        let kept = known.filter(|(generation, _)| *generation == exec).map(|(_, kept)| kept.clone())?;
+        let known = self.known(who).filter(|(generation, _)| *generation == Some(exec));
+        let kept = known.map(|(_, kept)| kept.clone())?;
         self.put(who, exec, kept.clone());
         Some(kept)
     }
 
+    /// Its PID namespace, if it is known.
+    pub(super) fn namespace(&self, who: ProcessIdentity) -> Option<PidNamespace> {
+        self.known(who).and_then(|(_, kept)| kept.namespace)
+    }
+
+    fn known(&self, who: ProcessIdentity) -> Option<&(Option<ExecGeneration>, Kept)> {
+        self.now.get(&who).or_else(|| self.last.get(&who))
+    }
+
     pub(super) fn put(&mut self, who: ProcessIdentity, exec: ExecGeneration, kept: Kept) {
-        self.now.insert(who, (exec, kept));
+        self.now.insert(who, (Some(exec), kept));
     }
 }
 

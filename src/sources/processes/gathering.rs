@@ -168,7 +168,8 @@ impl<'a> Gathering<'a> {
             None if whose == Whose::Workers && !self.candidates.has_user(process.uid) => Kept::default(),
             None => {
                 let argv = self.proc.argv(&dir)?.map(Into::into);
-                let kept = Kept { argv, namespace: self.proc.namespace(&dir) };
+                let namespace = self.argvs.namespace(process.identity);
+                let kept = Kept { argv, namespace: namespace.or_else(|| self.proc.namespace(&dir)) };
                 if let Some(exec) = exec {
                     self.argvs.put(process.identity, exec, kept.clone());
                 }

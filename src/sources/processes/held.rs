@@ -14,7 +14,7 @@ use crate::domain::ids::Pid;
 use crate::domain::process::{PidfdInode, Process};
 
 /// No more are held: each takes up a descriptor. The others are opened at each look.
-const MOST: usize = 256;
+const MOST: usize = 1024;
 /// Nor more than this part of the descriptors that there may be: the processes that are ended take up one each.
 const PART: u64 = 16;
 
