@@ -28,9 +28,9 @@ pub(super) fn config(args: &Args) -> Result<Config, Failure> {
     Ok(config::load(&located)?)
 }
 
-/// Whether there is a gateway of this name.
+/// Whether there is a gateway of this name, or one by which it may have been found.
 pub(super) fn known_gateway(config: &Config, name: &GatewayName) -> Result<(), Failure> {
-    if config.gateways.iter().any(|known| known.name == *name) {
+    if config.gateways.iter().any(|known| known.name.stands_for(name)) {
         return Ok(());
     }
     let known: Vec<&str> = config.gateways.iter().map(|known| known.name.as_str()).collect();

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::args::{Args, HistoryArgs};
 use super::exit::{Exit, Failure};
 use super::{environment, output, terminal};
+use crate::domain::ids::GatewayName;
 use crate::operate::{acts, history, when};
 use crate::sources::clock;
 use crate::state::audit::{self, Entry};
@@ -17,11 +18,12 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
     let dir = environment::state_dir(&config)?;
     let now = clock::wall_now();
     let since = wanted.since.and_then(|since| now.checked_sub(since)).map(clock::writable);
-    let lines = audit::read(&dir, |entry| is_wanted(entry, since, wanted.gateway.as_deref()));
+    let gateway: Option<GatewayName> = wanted.gateway.as_deref().map(Into::into);
+    let lines = audit::read(&dir, |entry| is_wanted(entry, since, gateway.as_ref()));
     tell_damage(&lines);
-    if let Some(name) = wanted.gateway.as_deref().filter(|_| lines.lines.is_empty()) {
+    if let Some(name) = gateway.filter(|_| lines.lines.is_empty()) {
         // What is in the log may be of a gateway that isn't configured any more.
-        environment::known_gateway(&config, &name.into())?;
+        environment::known_gateway(&config, &name)?;
     }
     let acts = acts::of_lines(lines.lines);
     let acts = acts::folded(acts);
@@ -41,8 +43,8 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn is_wanted(entry: &Entry, since: Option<SystemTime>, gateway: Option<&str>) -> bool {
-    gateway.is_none_or(|gateway| entry.gateway == gateway)
+fn is_wanted(entry: &Entry, since: Option<SystemTime>, gateway: Option<&GatewayName>) -> bool {
+    gateway.is_none_or(|gateway| gateway.stands_for(&entry.gateway.as_str().into()))
         && since.is_none_or(|since| when::parse(&entry.time).is_some_and(|time| time >= since))
 }
 

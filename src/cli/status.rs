@@ -12,10 +12,14 @@ use crate::sources::clock;
 
 pub(super) async fn run(args: &Args, wanted: &StatusArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
-    let gateways: Vec<GatewayName> = wanted.gateways.iter().map(|name| name.as_str().into()).collect();
+    let mut gateways: Vec<GatewayName> = wanted.gateways.iter().map(|name| name.as_str().into()).collect();
     gateways.iter().try_for_each(|name| environment::known_gateway(&config, name))?;
-    let filter = Filter { due: wanted.due, gateways, reasons: wanted.reasons.clone() };
     let mut report = look_for_a_report(&config).await?;
+    // One that stands for others means each of them.
+    let there = report.gateways.iter().map(|gateway| &gateway.name);
+    let meant: Vec<_> = there.filter(|there| gateways.iter().any(|name| name.stands_for(there))).collect();
+    gateways.extend(meant.into_iter().cloned());
+    let filter = Filter { due: wanted.due, gateways, reasons: wanted.reasons.clone() };
     report.only(&filter);
     let (seen, now) = (Seen::load(&environment::state_dir(&config)?), clock::wall_now());
     report.holds_since(|gateway, entry| seen.since(gateway, entry, now));

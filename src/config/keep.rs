@@ -37,7 +37,15 @@ fn read(section: &Section<'_>, gateways: &[GatewayConfig]) -> Option<KeepConfig>
         && !section.has_problems()
     {
         let names: Vec<_> = gateways.iter().map(|known| quoted(known.name.as_str())).collect();
-        let expected = format!("the name of a [[gateway]] ({})", names.join(", "));
+        let is_found = |known: &&GatewayConfig| known.name.stands_for(&name.into());
+        let all = gateways.iter().find(is_found).map(|known| {
+            format!(
+                "; {} holds for all that it finds, session or key for some of it",
+                quoted(known.name.as_str())
+            )
+        });
+        let names = names.join(", ");
+        let expected = format!("the name of a [[gateway]] ({names}){}", all.unwrap_or_default());
         return section.mismatch("gateway", &expected, &quoted(name));
     }
     let session = glob(section, "session");
@@ -157,6 +165,18 @@ mod tests {
         assert_eq!(
             told(&format!("{GATEWAY}[[keep]]\ngateway = \"b\"\n")),
             "reaper.toml:6: keep.gateway: expected the name of a [[gateway]] (\"a\"); found \"b\""
+        );
+    }
+
+    /// One that was found may be told of by another one once it is gone.
+    #[test]
+    fn it_names_no_gateway_that_was_found_but_the_one_that_finds_it() {
+        let lab = "[[gateway]]\nname = \"lab\"\nkind = \"jupyter\"\n[[keep]]\ngateway = ";
+        assert_eq!(words(&format!("{lab}\"lab\"\n")), ["[[keep]] in line 8, for good"]);
+        assert_eq!(
+            told(&format!("{GATEWAY}{lab}\"lab:8888\"\n")),
+            "reaper.toml:9: keep.gateway: expected the name of a [[gateway]] (\"a\", \"lab\"); \"lab\" holds for all that it finds, \
+             session or key for some of it; found \"lab:8888\""
         );
     }
 }

@@ -36,6 +36,21 @@ name_type! {
     /// The name an operator gave to a gateway in the configuration.
     GatewayName
 }
+
+impl GatewayName {
+    /// The name of a gateway that was found, and isn't in the configuration itself: that of the one that it was found by, and where it is.
+    #[must_use]
+    pub fn found_at(&self, place: &str) -> Self {
+        format!("{self}:{place}").into()
+    }
+
+    /// Whether what is said of this name holds for that gateway: it has this name, or was found by the one that has.
+    pub fn stands_for(&self, gateway: &Self) -> bool {
+        let rest = gateway.as_str().strip_prefix(self.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    }
+}
+
 name_type! {
     /// The unique id of a session in its gateway's table.
     SessionId

@@ -24,7 +24,7 @@ pub enum Scope {
     },
     /// All that fits everything that is given.
     Like {
-        /// Which gateway.
+        /// Which gateway; of one that stands for others, each of them.
         gateway: Option<GatewayName>,
         /// Sessions of such an id.
         session: Option<Glob>,
@@ -83,7 +83,7 @@ impl Scope {
                 let is_it = |name: &str| *name == *subject.id() || names.contains(&name);
                 let is_its_worker = || subject.worker_pid().is_some_and(|pid| pid.to_string() == **name);
                 let is_it = is_it(name) || key.as_deref().is_some_and(is_it) || is_its_worker();
-                (gateway == of && is_it) || (worker.is_some() && subject.worker_pid() == *worker)
+                (gateway.stands_for(of) && is_it) || (worker.is_some() && subject.worker_pid() == *worker)
             }
             Self::Like { gateway, session, key } => {
                 let fits = |glob: &Option<Glob>, names: &[&str]| {
@@ -98,7 +98,7 @@ impl Scope {
                         (names.clone(), names)
                     }
                 };
-                gateway.as_ref().is_none_or(|gateway| gateway == of)
+                gateway.as_ref().is_none_or(|gateway| gateway.stands_for(of))
                     && fits(session, &ids)
                     && fits(key, &keys)
             }
@@ -134,6 +134,26 @@ mod tests {
         let all = Vetoes(vec![Veto { scope: Scope::All, until: Some(at(10)), words: "paused".into() }]);
         assert_eq!(all.forbid(&other, &b, &[]), Some(&all.0[0]));
         assert_eq!(Vetoes::default().forbid(&desk, &subject, &[]), None);
+    }
+
+    #[test]
+    fn what_names_a_gateway_covers_those_that_it_has_found() {
+        let subject = Subject::Session { id: "a".into(), worker: None };
+        let configured = || GatewayName::from("lab");
+        let found = configured().found_at("8888");
+        let one = Scope::One { gateway: configured(), name: "a".into(), key: None, worker: None };
+        let of_found = Scope::One { gateway: found.clone(), name: "a".into(), key: None, worker: None };
+        let all = Scope::Like { gateway: Some(configured()), session: None, key: None };
+        let some = Scope::Like { gateway: Some(configured()), session: Some(Glob::from("b")), key: None };
+        let covered = |scope: &Scope| {
+            ["lab", "lab:8888", "lab:/run/lab.sock", "lab:8889", "lab2", "other:8888"]
+                .map(|of| scope.covers(&of.into(), &subject, &[]))
+        };
+        for scope in [one, all] {
+            assert_eq!(covered(&scope), [true, true, true, true, false, false]);
+        }
+        assert_eq!(covered(&of_found), [false, true, false, false, false, false]);
+        assert_eq!(covered(&some), [false; 6]);
     }
 
     #[test]

@@ -109,10 +109,8 @@ impl Finder {
 
     /// Servers that are remembered with something below their kernels, and whose processes are gone: they have no sessions any more.
     fn departed(&self, memory: &Ledger, now: &BTreeMap<GatewayName, Running>) -> Vec<GatewayName> {
-        let is_one = |name: &GatewayName| {
-            let port = name.as_str().strip_prefix(self.config.name.as_str());
-            port.is_some_and(|port| port.starts_with(':')) && !now.contains_key(name)
-        };
+        let own = &self.config.name;
+        let is_one = |name: &GatewayName| name != own && own.stands_for(name) && !now.contains_key(name);
         let is_gone = |server: ProcessIdentity| {
             let standing = Proc::open().and_then(|mut proc| proc.standing(server.pid));
             standing.is_ok_and(|stat| match stat {
@@ -129,7 +127,7 @@ impl Finder {
             Place::Tcp { port, .. } => port.to_string(),
             Place::Unix(socket) => socket.display().to_string(),
         };
-        format!("{}:{at}", self.config.name).into()
+        self.config.name.found_at(&at)
     }
 
     fn watch(&self, name: &GatewayName, server: &Running) -> Result<(Watched, Rules), SetupError> {

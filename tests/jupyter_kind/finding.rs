@@ -169,3 +169,27 @@ fn kernels_behind_a_front_server_are_closed_through_it_and_reaped_once() {
     let said = stage.looks_for(LONGER);
     assert!(said.exit == 0, "{}", said.text);
 }
+
+#[test]
+fn what_is_said_of_the_gateway_that_finds_servers_holds_for_each_that_it_finds() {
+    let Some(stage) = Stage::start(Release::New) else { return };
+    stage.server("server", 8888, &[]);
+    let gateway = of_runtime(&stage.path("runtime"));
+    let keep = |keep: &str| stage.configure(POLICY, &format!("{gateway}[[keep]]\n{keep}\n"));
+    keep("gateway = \"jupyter\"");
+    let kernel = stage.kernel("server");
+    let said = stage.looks_for(LONGER);
+    assert_eq!(said.verdict(&kernel), ("keep".into(), "held".into()), "{}", said.text);
+    assert!(stage.lists("server", &kernel));
+    for name in ["jupyter", "jupyter:8888"] {
+        let said = stage.reaper(&["status", "--gateway", name]);
+        assert_eq!((said.exit, said.verdict(&kernel).1), (0, "held".into()), "{}", said.text);
+    }
+
+    keep("gateway = \"jupyter\"\nsession = \"no-*\"");
+    stage.reaps(&kernel);
+    for name in ["jupyter", "jupyter:8888"] {
+        let said = stage.reaper(&["history", "--gateway", name]);
+        assert_eq!(said.report["totals"]["reaped"], 1, "{}", said.text);
+    }
+}
