@@ -181,7 +181,7 @@ pub struct Judged {
     pub subject: Subject,
     /// The conversation key of a session, where it isn't its id.
     pub key: Option<Box<str>>,
-    /// How often its gateway said that it closed this session, which it lists all the same.
+    /// How often its gateway said that this session is closed or gone, which it lists all the same.
     pub closes_without_effect: u32,
     /// That an operator keeps it, until when and why; whatever else keeps it.
     pub by_hand: Option<Box<str>>,

@@ -14,9 +14,7 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
         Outcome::Reaped | Outcome::Gone => {
             if let Some(order) = warrant.session() {
                 ledger.forget_session(gateway, &order.id);
-                if ending.outcome == Outcome::Reaped {
-                    ledger.closed(gateway, &order.id);
-                }
+                ledger.closed(gateway, &order.id);
             }
             // One that is left alive, because it became something else, is listed.
             if let Some(worker) = warrant.worker()

@@ -303,3 +303,25 @@ fn a_table_of_a_million_rows_is_refused_in_little_memory_and_one_of_a_hundred_th
         assert_eq!(ran.out.contains("more than 104857 sessions"), code == 3, "{number} rows");
     }
 }
+
+/// Of several processes behind one address another one may answer the close than lists the sessions.
+#[test]
+fn a_gateway_that_says_gone_and_keeps_the_row_is_believed_once_and_its_worker_is_not_signalled() {
+    let family = gateway_of([worker("mine")]).start(&["gateway", "mine"]);
+    let gateway = Gateway::start();
+    gateway.when_reaping(|_| Answer::Says(404, json!({ "outcome": "gone" }).to_string()));
+    let row = with(orphan_with("s", pid(&family, "mine")), "key", json!("mine"));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[row]));
+    let place = Place::with(&config(&[(&gateway, "desk")]));
+    let ended = [(0, "gone", 0), (1, "failed", 1), (1, "failed", 2)];
+    for (code, outcome, before) in ended {
+        let ran = place.once(["--json"]);
+        let subject = ran.subject("s");
+        assert_eq!((ran.code, subject["outcome"].as_str()), (Some(code), Some(outcome)), "{ran:?}");
+        assert_eq!(subject["closes_without_effect"].as_u64().unwrap_or(0), before, "{subject}");
+        assert_eq!(subject["steps"], json!(["close"]));
+    }
+    assert!(!family.has_ended("mine"));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[]));
+    assert_eq!(place.once(["--json"]).code, Some(0));
+}

@@ -111,8 +111,14 @@ fn what_a_gateway_says_in_vain_is_counted_and_a_first_close_that_failed_is_not()
 }
 
 #[test]
-fn a_gateway_that_said_it_closed_a_session_which_it_lists_again_is_believed_once() {
-    let mut world = settled(Outcome::Reaped);
+fn a_gateway_that_said_a_session_is_closed_or_gone_which_it_lists_again_is_believed_once() {
+    for outcome in [Outcome::Reaped, Outcome::Gone] {
+        is_believed_once(&outcome);
+    }
+}
+
+fn is_believed_once(outcome: &Outcome) {
+    let mut world = settled(outcome.clone());
     let times = |world: &mut World| {
         world.look_after(1);
         world.ledger.closes_without_effect(&"gw".into(), &id("a"))
@@ -122,7 +128,7 @@ fn a_gateway_that_said_it_closed_a_session_which_it_lists_again_is_believed_once
     assert_eq!(times(&mut world), 1, "without a table nothing shows an effect");
     world.rows([attached("a")]);
     assert_eq!(times(&mut world), 0, "a client came back to it");
-    let mut gone = settled(Outcome::Reaped);
+    let mut gone = settled(outcome.clone());
     gone.rows([]);
     assert_eq!(times(&mut gone), 0, "it is gone");
 }

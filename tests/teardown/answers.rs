@@ -70,8 +70,28 @@ fn its_refusal_is_believed_all_the_same() {
     cast.session("s", 200);
     cast.closed_before("s", 1);
     let mut play = cast.begin();
-    play.answer(CloseAnswer::Gone).exits(200);
-    assert_eq!(play.ending().outcome, Outcome::Gone);
+    play.answer(CloseAnswer::Kept { reason: "attached".into() });
+    assert_eq!(play.ending().outcome, Outcome::Kept { reason: "attached".into() });
+}
+
+/// While it is listed its worker may be its own, and is not signalled.
+#[test]
+fn a_gateway_that_listed_a_session_again_of_which_it_said_that_it_is_gone_is_not_believed_again() {
+    for its_worker_exits in [true, false] {
+        let mut cast = Cast::new();
+        cast.session("s", 200);
+        cast.closed_before("s", 1);
+        let mut play = cast.begin();
+        play.answer(CloseAnswer::Gone).done();
+        let play = if its_worker_exits { play.exits(200) } else { play.pass(ms(10_000)) };
+        assert_eq!(play.done(), "failed, put 200");
+        let ending = play.ending();
+        assert_eq!((&ending.steps, ending.survivors.len()), (&vec![Step::Close], 0));
+        let why = "its gateway says that it is gone, as it said once before, and listed it again each time";
+        assert_eq!(ending.outcome, Outcome::Failed { why: why.into() });
+        assert!(play.record.unfinished.is_empty(), "somebody else's close condemns nothing");
+        assert_eq!(play.kernel.is_alive(200), !its_worker_exits);
+    }
 }
 
 #[test]
@@ -132,7 +152,10 @@ fn the_worker_of_a_session_that_somebody_else_closed_may_be_anybody_s_by_now() {
     let ending = play.ending();
     assert_eq!((ending.outcome, ending.reclaimed_bytes), (Outcome::Gone, 0));
     assert!(ending.survivors.is_empty(), "it is judged by itself, and isn't left over");
-    assert_eq!(ending.note.as_deref(), Some("its worker is still there and is judged by itself from now on"));
+    assert_eq!(
+        ending.note.as_deref(),
+        Some("its worker is still there, and the next table says whose it is")
+    );
     assert!(play.kernel.is_alive(200));
 }
 

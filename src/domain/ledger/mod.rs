@@ -68,7 +68,7 @@ pub struct GatewayMemory {
     /// The `activity` of those sessions then, where they have one: any change starts the grace again.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub activity: BTreeMap<SessionId, Box<str>>,
-    /// Sessions that it said it had closed and lists all the same, with how often it said so.
+    /// Sessions that it said are closed or gone and lists all the same, with how often it said so.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub closes: BTreeMap<SessionId, u32>,
     /// At the last look nothing listened at its address, and no process of its was known.
@@ -236,7 +236,7 @@ impl Ledger {
         if future || self.whole_look.is_some_and(late) { Err("it is dated in the future") } else { Ok(()) }
     }
 
-    /// The gateway said that it closed a session. Whether that had an effect is for its next tables to show.
+    /// The gateway said that it closed a session, or that it is gone. Whether that had an effect is for its next tables to show.
     pub fn closed(&mut self, gateway: &GatewayName, session: &SessionId) {
         if let Some(memory) = self.gateways.get_mut(gateway) {
             let times = memory.closes.entry(session.clone()).or_default();
@@ -244,7 +244,7 @@ impl Ledger {
         }
     }
 
-    /// How often the gateway said that it closed this session, which it went on to list.
+    /// How often the gateway said that this session is closed or gone, which it went on to list.
     pub fn closes_without_effect(&self, gateway: &GatewayName, session: &SessionId) -> u32 {
         let memory = self.gateways.get(gateway);
         memory.and_then(|memory| memory.closes.get(session)).copied().unwrap_or_default()

@@ -226,20 +226,22 @@ impl<H> Victim<H> {
         self.phase = Phase::Done(ending);
     }
 
-    /// What an outcome is worth that its gateway's word is part of. A gateway that said before that it closed the session, and listed it again,
-    /// is believed no more: what it says now is a failure, until its table shows an effect.
+    /// What an outcome is worth that its gateway's word is part of. A gateway that said before that the session is closed or gone, and listed it
+    /// again, is believed no more: what it says now is a failure, until its table shows an effect.
     fn weighed(&self, outcome: Outcome) -> Outcome {
         let times = match self.warrant.closes_without_effect() {
             0 => return outcome,
             1 => "once".into(),
             times => format!("{times} times"),
         };
-        match outcome {
-            Outcome::Reaped => Outcome::failed(format!(
-                "its gateway says that it is closed, as it said {times} before, and listed it again each time"
-            )),
-            outcome => outcome,
-        }
+        let said = match outcome {
+            Outcome::Reaped => "closed",
+            Outcome::Gone => "gone",
+            outcome => return outcome,
+        };
+        Outcome::failed(format!(
+            "its gateway says that it is {said}, as it said {times} before, and listed it again each time"
+        ))
     }
 
     /// What is left alive of a tree that was to end.

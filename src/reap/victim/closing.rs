@@ -49,8 +49,9 @@ impl<H> Victim<H> {
             (false, _) if self.tree.is_over() => self.exited(world, course, unheld),
             (false, _) | (true, Closed::ByUs) => self.terminate(world, course),
             (true, Closed::Before) => {
-                // Not this run closed the session, so its worker may have been given to another; the next runs will see.
-                self.note = Some("its worker is still there and is judged by itself from now on".into());
+                // Not this run closed the session, so its worker may have been given to another, and it is still this one's if its gateway
+                // goes on to list it; the next runs will see.
+                self.note = Some("its worker is still there, and the next table says whose it is".into());
                 self.finish(world, Outcome::Gone);
             }
         }
