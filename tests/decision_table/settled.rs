@@ -111,6 +111,21 @@ fn what_a_gateway_says_in_vain_is_counted_and_a_first_close_that_failed_is_not()
 }
 
 #[test]
+fn what_a_client_came_back_to_and_left_between_two_looks_was_closed() {
+    let times = |detached_for: Option<f64>, idle_for: u64| {
+        let mut world = settled(Outcome::Reaped);
+        let detached_for = detached_for.map(std::time::Duration::from_secs_f64);
+        world.rows([Session { detached_for, idle_for: Some(secs(idle_for)), ..detached("a") }]);
+        world.look_after(10);
+        world.ledger.closes_without_effect(&"gw".into(), &id("a"))
+    };
+    assert_eq!(times(Some(8.0), 8), 0, "it was attached 8 s ago, and closed 10 s ago");
+    assert_eq!(times(Some(9.5), 8), 1, "its gateway may count whole seconds");
+    assert_eq!(times(Some(60.0), 8), 1, "no client came back");
+    assert_eq!(times(None, 8), 1, "without a clock nothing shows a client");
+}
+
+#[test]
 fn a_gateway_that_said_a_session_is_closed_or_gone_which_it_lists_again_is_believed_once() {
     for outcome in [Outcome::Reaped, Outcome::Gone] {
         is_believed_once(&outcome);

@@ -274,6 +274,9 @@ fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
     roots.into_iter().collect()
 }
 
+/// A gateway may count whole seconds.
+const COARSE: Duration = Duration::from_secs(1);
+
 /// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.
 fn closes_without_effect(gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
     let Some(memory) = gateway.memory.filter(|memory| !memory.closes.is_empty()) else {
@@ -286,7 +289,12 @@ fn closes_without_effect(gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
     if gateway.remembered_run().is_some_and(|before| Some(before) != gateway.run().as_ref()) {
         return BTreeMap::new();
     }
-    let away = gateway.rows.iter().filter(|row| row.transport != Told::Known(Transport::Attached));
-    let listed = away.filter_map(|row| memory.closes.get_key_value(&row.id));
+    // By its gateway's clock it was attached after the last look: a client came and went between the two.
+    let came_and_went = |row: &Session| {
+        let detached = row.detached_for.map(|span| gateway.seen.asked.before(span));
+        detached.zip(memory.looked).is_some_and(|(detached, looked)| detached.since(looked) > COARSE)
+    };
+    let is_away = |row: &&Session| row.transport != Told::Known(Transport::Attached) && !came_and_went(row);
+    let listed = gateway.rows.iter().filter(is_away).filter_map(|row| memory.closes.get_key_value(&row.id));
     listed.map(|(id, times)| (id.clone(), *times)).collect()
 }
