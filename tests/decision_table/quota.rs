@@ -102,6 +102,34 @@ fn what_is_only_told_takes_none_of_it() {
     assert_eq!(looked.fate_of_worker(201), "deferred: ownerless-worker, after 60s");
 }
 
+/// It may be of either gateway, of which one is on trial.
+#[test]
+fn what_is_only_told_for_the_trial_of_another_gateway_takes_none_of_it() {
+    let mut world = World::new();
+    world.gateway("trial", 110);
+    world.rules[1].policy.dry_run = true;
+    world.policy().max_reaps = 1;
+    world.worker(200, "x", 1);
+    world.worker(201, "y", 100);
+    world.worker(202, "z", 100);
+    world.look();
+    world.unreachable("gw").unreachable("trial").die(100, 1);
+    world.die(110, 1);
+    world.look();
+    let looked = world.look_after(60);
+    assert!(looked.warrant_for(200).is_told() && !looked.warrant_for(201).is_told());
+    assert_eq!(looked.reaped(), ["x", "y"]);
+    assert_eq!(looked.fate_of_worker(202), "deferred: parentless-worker, after 60s");
+}
+
+#[test]
+fn a_gateway_on_trial_tells_what_it_would_defer() {
+    let mut world = three();
+    world.policy().max_reaps = 1;
+    world.policy().dry_run = true;
+    assert_eq!(world.look().reaped(), ["c"]);
+}
+
 #[test]
 fn deferred_keeps_its_clock() {
     let mut world = World::new();

@@ -48,7 +48,10 @@ pub(super) fn after(grace: Duration, waited: Duration, warrant: Warrant) -> Verd
 /// Puts off what is due beyond the quota of a run: first come those that failed least often, of these those who have waited longest. What
 /// an earlier run condemned counts for nothing, nor does what is only told of.
 pub(super) fn defer(policy: &Policy, judged: &mut [Judged]) {
-    let is_told = |warrant: &Warrant| warrant.session.is_some() && !policy.closes_sessions();
+    // A gateway on trial tells of what it would reap in a run; beside it, what only another one's trial has told of takes no place.
+    let is_told = |warrant: &Warrant| {
+        (warrant.is_told && !policy.dry_run) || (warrant.session.is_some() && !policy.closes_sessions())
+    };
     let mut queue: Vec<(u32, Reverse<Duration>, usize)> = judged
         .iter()
         .enumerate()
