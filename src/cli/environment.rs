@@ -47,22 +47,23 @@ pub(super) fn hermes_home(option: Option<&Path>) -> Result<(PathBuf, Named), Fai
     Ok(hermes::choose(option, variable("HERMES_HOME"), variable("HOME"))?)
 }
 
-/// Where the memory is: as configured, else where systemd says, else the XDG state directory.
+/// Where the memory of the runs of this command line is: as configured, else where systemd says, else the XDG state directory.
 pub(super) fn state_dir(config: &Config) -> Result<PathBuf, Failure> {
-    if let Some(dir) = &config.state_dir {
-        return Ok(dir.clone());
-    }
-    // systemd may list several, separated by colons; the first is ours.
-    if let Some(dirs) = variable("STATE_DIRECTORY")
-        && let Some(first) = std::env::split_paths(&dirs).next()
-    {
-        return Ok(first);
+    if let Some(dir) = named_state_dir(config) {
+        return Ok(dir);
     }
     let absolute = |name| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
     absolute("XDG_STATE_HOME")
         .or_else(|| Some(absolute("HOME")?.join(".local/state")))
         .map(|state| state.join(PROGRAM))
         .ok_or(Failure::NoStateDir)
+}
+
+/// The same, where it is named: as configured, else where systemd says.
+pub(super) fn named_state_dir(config: &Config) -> Option<PathBuf> {
+    // systemd may list several, separated by colons; the first is ours.
+    let first = |dirs: OsString| std::env::split_paths(&dirs).next();
+    config.state_dir.clone().or_else(|| variable("STATE_DIRECTORY").and_then(first))
 }
 
 /// Where temporary files go.

@@ -6,7 +6,7 @@ use super::args::{Args, ExplainArgs};
 use super::exit::{Exit, Failure};
 use super::history::tell_damage;
 use super::look::look;
-use super::{environment, output};
+use super::{environment, memory, output};
 use crate::operate::explain::Sources;
 use crate::operate::seen::Seen;
 use crate::operate::{acts, events};
@@ -16,7 +16,7 @@ use crate::state::audit;
 
 pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
-    let dir = environment::state_dir(&config)?;
+    let dir = memory::in_use(&config)?;
     let report = match look(&config).await {
         Ok(report) => Some(report),
         Err(failure) => {

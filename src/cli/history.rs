@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::args::{Args, HistoryArgs};
 use super::exit::{Exit, Failure};
-use super::{environment, output, terminal};
+use super::{environment, memory, output, terminal};
 use crate::domain::ids::GatewayName;
 use crate::operate::{acts, history, when};
 use crate::sources::clock;
@@ -15,7 +15,7 @@ use crate::state::log::Lines;
 
 pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
-    let dir = environment::state_dir(&config)?;
+    let dir = memory::in_use(&config)?;
     let now = clock::wall_now();
     let since = wanted.since.and_then(|since| now.checked_sub(since)).map(clock::writable);
     let gateway: Option<GatewayName> = wanted.gateway.as_deref().map(Into::into);

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use super::args::{Args, HoldArgs};
 use super::exit::{Exit, Failure};
 use super::look::look;
-use super::{environment, output};
+use super::memory::Unused;
+use super::{environment, memory, output};
 use crate::config::Config;
 use crate::domain::veto::Veto;
 use crate::operate::explain::{NotOne, named_with_key};
@@ -19,7 +20,7 @@ use crate::state::holds::{self, Hold};
 
 pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
-    let dir = environment::state_dir(&config)?;
+    let dir = memory::in_use(&config)?;
     let (Some(named), Some(span)) = (&wanted.id, wanted.span) else {
         return list(args, &config, &dir);
     };
@@ -64,8 +65,9 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
     let until = humantime::format_rfc3339_seconds(hold.until);
     let told =
         format!("{} {} of {gateway} is held for {}, until {until}", entry.kind, entry.id, when::coarse(span));
+    expect_runs(&config, &dir)?;
     add(&dir, hold)?;
-    said(args, &told)
+    said(args, &format!("{told}\n{}", holds_for(&dir)))
 }
 
 /// Whether this is a session and that its own worker.
@@ -78,8 +80,12 @@ fn is_worker_of(session: &(&str, &json::Entry<'_>), worker: &(&str, &json::Entry
 }
 
 pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
-    let dir = environment::state_dir(&environment::config(args)?)?;
+    let config = environment::config(args)?;
+    let dir = memory::in_use(&config)?;
     let all = load(&dir)?;
+    if all.is_empty() {
+        expect_runs(&config, &dir)?;
+    }
     let fits = |hold: &Hold, fits: &dyn Fn(&str) -> bool| {
         [&hold.name, &hold.key].into_iter().flatten().any(|name| fits(name))
     };
@@ -97,7 +103,7 @@ pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
                 [] => "nothing else is held".to_owned(),
                 names => format!("held: {}", names.join(", ")),
             };
-            Err(Failure::Asked(format!("nothing is held by the name {named:?}; {held}")))
+            Err(Failure::Asked(format!("nothing is held by the name {named:?} in {}; {held}", dir.display())))
         }
         [_, _, ..] if !any_exact => {
             Err(NotOne::Several { named: named.to_owned(), names: names(&ended) }.into())
@@ -105,27 +111,53 @@ pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
         ended => {
             let told = format!("{} is held no more; the next run decides as before", names(ended).join(", "));
             save(&dir, left)?;
-            said(args, &told)
+            said(args, &format!("{told}\n{}", holds_for(&dir)))
         }
     }
 }
 
 pub(super) fn pause(args: &Args, span: Duration) -> Result<Exit, Failure> {
-    let dir = environment::state_dir(&environment::config(args)?)?;
+    let config = environment::config(args)?;
+    let dir = memory::in_use(&config)?;
+    expect_runs(&config, &dir)?;
     let until = clock::writable(clock::wall_now() + span);
     add(&dir, Hold { gateway: None, name: None, key: None, pid: None, until, why: None })?;
     let (span, until) = (when::coarse(span), humantime::format_rfc3339_seconds(until));
-    said(args, &format!("nothing is reaped for {span}, until {until}; `gateway-reaper resume` ends that"))
+    let told = format!("nothing is reaped for {span}, until {until}; `gateway-reaper resume` ends that");
+    said(args, &format!("{told}\n{}", holds_for(&dir)))
 }
 
 pub(super) fn resume(args: &Args) -> Result<Exit, Failure> {
-    let dir = environment::state_dir(&environment::config(args)?)?;
+    let config = environment::config(args)?;
+    let dir = memory::in_use(&config)?;
     let (ended, left): (Vec<_>, Vec<_>) = load(&dir)?.into_iter().partition(|hold| hold.name.is_none());
     if ended.is_empty() {
-        return said(args, "nothing is paused");
+        expect_runs(&config, &dir)?;
+        return said(args, &format!("nothing is paused\n{}", holds_for(&dir)));
     }
     save(&dir, left)?;
-    said(args, "done; the next run decides as before")
+    said(args, &format!("done; the next run decides as before\n{}", holds_for(&dir)))
+}
+
+/// Refuses to write into a directory with which no run was ever made, unless it is named: then the runs to come may use it, and that there is
+/// none yet is a warning. So is that another directory is used besides.
+fn expect_runs(config: &Config, dir: &Path) -> Result<(), Failure> {
+    if let Some(unused) = Unused::of(dir) {
+        let told = format!("{unused}; {}", unused.remedy());
+        if environment::named_state_dir(config).is_none() {
+            return Err(Failure::Asked(told));
+        }
+        tracing::warn!("{told}");
+    }
+    for other in memory::used_lately(dir) {
+        tracing::warn!("runs are made with {} too, and for these it doesn't hold", other.display());
+    }
+    Ok(())
+}
+
+/// For which runs it holds what is forbidden by hand.
+fn holds_for(dir: &Path) -> String {
+    format!("for the runs whose memory is in {}", dir.display())
 }
 
 /// All that an operator forbids now: by hand, and in the configuration.

@@ -1,7 +1,7 @@
 //! One look for the commands that change nothing: what is there now, with what an operator forbids.
 
-use super::environment;
 use super::exit::Failure;
+use super::memory;
 use crate::config::Config;
 use crate::report::Report;
 use crate::sources::clock;
@@ -21,7 +21,7 @@ pub(super) async fn look_for_a_report(config: &Config) -> Result<Report, Failure
 
 /// The same with what an earlier look opened.
 pub(super) async fn look_with(config: &Config, sweep: &mut Sweep) -> Result<Report, Failure> {
-    let dir = environment::state_dir(config)?;
+    let dir = memory::in_use(config)?;
     let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
     let vetoes = holds::vetoes(&dir, clock::wall_now());
     let mut report = sweep.preview(&memory, vetoes).await?;

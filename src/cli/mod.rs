@@ -15,6 +15,7 @@ mod hold;
 mod journal;
 mod leftovers;
 mod look;
+mod memory;
 mod metrics;
 mod narration;
 mod once;

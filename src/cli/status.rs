@@ -3,7 +3,7 @@
 use super::args::{Args, StatusArgs};
 use super::exit::{Exit, Failure};
 use super::look::look_for_a_report;
-use super::{environment, output};
+use super::{environment, memory, output};
 use crate::domain::ids::GatewayName;
 use crate::operate::seen::Seen;
 use crate::report::Filter;
@@ -21,7 +21,7 @@ pub(super) async fn run(args: &Args, wanted: &StatusArgs) -> Result<Exit, Failur
     gateways.extend(meant.into_iter().cloned());
     let filter = Filter { due: wanted.due, gateways, reasons: wanted.reasons.clone() };
     report.only(&filter);
-    let (seen, now) = (Seen::load(&environment::state_dir(&config)?), clock::wall_now());
+    let (seen, now) = (Seen::load(&memory::in_use(&config)?), clock::wall_now());
     report.holds_since(|gateway, entry| seen.since(gateway, entry, now));
     let detail = if args.quiet { Detail::Acts } else { Detail::Status };
     output::print_as(args, &report, detail, args.verbose > 0 || !filter.is_empty())?;

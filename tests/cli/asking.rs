@@ -334,7 +334,10 @@ fn what_is_held_by_its_conversation_key_is_released_by_it() {
     assert_eq!(ask(&place, ["hold", "talk", "--for", "1h"]).code, Some(0));
     assert!(ask(&place, ["hold"]).out.starts_with("held    abc-1 (talk-1) of desk  for "));
     let released = ask(&place, ["release", "talk"]);
-    assert_eq!(released.out, "abc-1 is held no more; the next run decides as before\n", "{released:?}");
+    assert!(
+        released.out.starts_with("abc-1 is held no more; the next run decides as before\n"),
+        "{released:?}"
+    );
     assert_eq!(ask(&place, ["hold"]).out, "nothing is held, paused or kept by hand\n");
 }
 

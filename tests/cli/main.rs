@@ -25,6 +25,7 @@ mod json;
 mod keep;
 mod killed;
 mod liars;
+mod memories;
 mod misnamed;
 mod named_files;
 mod namespaces;

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::Check;
-use crate::cli::environment;
+use crate::cli::memory::{self, Unused};
 use crate::config::Config;
 use crate::domain::veto::{Scope, Veto};
 use crate::report::text::{count, plain};
@@ -21,7 +21,12 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
     }
     let of_the_file = config.keeps.iter().map(|keep| keep.veto.clone()).filter(|veto| !veto.is_over(now));
     checks.extend(told("keep", &of_the_file.collect::<Vec<_>>(), "[[keep]]"));
-    let by_hand = environment::state_dir(config).map(|dir| holds::vetoes(&dir, now).0).unwrap_or_default();
+    let Ok(dir) = memory::in_use(config) else { return };
+    let by_hand = holds::vetoes(&dir, now).0;
+    if let Some(unused) = Unused::of(&dir).filter(|_| !by_hand.is_empty()) {
+        checks.push(Check::warning("keep", unused.to_string(), unused.remedy()));
+        return;
+    }
     let (all, one): (Vec<_>, Vec<_>) = by_hand.into_iter().partition(|veto| veto.scope == Scope::All);
     checks.extend(told("keep", &one, "hold"));
     if let Some(veto) = all.first() {

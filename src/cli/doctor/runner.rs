@@ -4,17 +4,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Check;
-use crate::cli::environment;
+use crate::cli::memory::{LATE, Unused};
+use crate::cli::{environment, memory};
 use crate::config::Config;
 use crate::operate::last_run::LastRun;
 use crate::operate::when;
 use crate::sources::clock;
 
-/// A timer or cron makes a run every minute or so; what is older than this is forgotten, not late.
-const LATE: Duration = Duration::from_secs(3600);
-
 pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
-    let dir = match environment::state_dir(config) {
+    let dir = match memory::in_use(config) {
         Ok(dir) => dir,
         Err(failure) => {
             let fix = "set dir under [state]";
@@ -23,7 +21,7 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
     };
     checks.push(state(&dir));
     let last_run = LastRun::load(&dir);
-    checks.extend(elsewhere(&dir, last_run.as_ref()));
+    checks.extend(elsewhere(&dir, last_run.as_ref()).or_else(|| service_elsewhere(&dir)));
     checks.push(runner(last_run));
 }
 
@@ -65,8 +63,7 @@ fn room(dir: &Path) -> Result<(), (String, &'static str)> {
 fn elsewhere(dir: &Path, ours: Option<&LastRun>) -> Option<Check> {
     let places = environment::usual_state_dirs();
     let others = places.into_iter().filter(|place| place != dir);
-    let ended = |run: &LastRun| when::parse(&run.ended_at);
-    let later = |(_, run): &(PathBuf, LastRun)| ours.and_then(ended) < ended(run);
+    let later = |(_, run): &(PathBuf, LastRun)| ours.and_then(memory::ended) < memory::ended(run);
     let (other, run) =
         others.filter_map(|place| LastRun::load(&place).map(|run| (place, run))).find(later)?;
     Some(Check::warning(
@@ -80,6 +77,12 @@ fn elsewhere(dir: &Path, ours: Option<&LastRun>) -> Option<Check> {
         ),
         format!("set dir = \"{}\" under [state], so that there is one memory", other.display()),
     ))
+}
+
+/// A service has its memory in another directory, and none was ever used here.
+fn service_elsewhere(dir: &Path) -> Option<Check> {
+    let unused = Unused::of(dir).filter(Unused::is_used_elsewhere)?;
+    Some(Check::warning("state", unused.to_string(), unused.remedy()))
 }
 
 fn runner(last_run: Option<LastRun>) -> Check {

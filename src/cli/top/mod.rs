@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::Args;
 use super::exit::{Exit, Failure};
 use super::look::look_with;
-use super::{environment, signals::Signals};
+use super::{environment, memory, signals::Signals};
 use crate::operate::last_run::LastRun;
 use crate::operate::when;
 use crate::report::Report;
@@ -33,7 +33,7 @@ pub(super) async fn run(args: &Args) -> Result<Exit, Failure> {
         ));
     }
     let config = environment::config(args)?;
-    let dir = environment::state_dir(&config)?;
+    let dir = memory::in_use(&config)?;
     let mut sweep = Sweep::new(&config, Patience::None)?;
     let mut signals = Signals::new()?;
     let mut resizes = Resizes::new()?;

@@ -1,0 +1,119 @@
+//! Which state directory the runs use. The service of the package has one of its own, `/var/lib/gateway-reaper/USER`; a shell has another one,
+//! unless the configuration names one for both. What is asked, held or paused in a shell is for that in which the runs are made.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::environment;
+use super::exit::Failure;
+use crate::config::Config;
+use crate::operate::last_run::LastRun;
+use crate::operate::when;
+use crate::sources::clock;
+use crate::users;
+
+/// A timer or cron makes a run every minute or so; what is older than this is forgotten, not late.
+pub(super) const LATE: Duration = Duration::from_secs(3600);
+
+/// Where the units of the package keep the memory of each user's service.
+const SERVICES: &str = "/var/lib/gateway-reaper";
+
+/// Where the memory is for a command that makes no run: as named, else where a service of this user made the last run, else where a run of
+/// this command line would have it.
+pub(super) fn in_use(config: &Config) -> Result<PathBuf, Failure> {
+    if let Some(dir) = environment::named_state_dir(config) {
+        return Ok(dir);
+    }
+    let own = environment::state_dir(config);
+    let last_run = |dir: &PathBuf| LastRun::load(dir).and_then(|run| ended(&run));
+    let uid = rustix::process::geteuid().as_raw();
+    let service = services().into_iter().find(|dir| crate::state::examine(dir, uid).is_ok());
+    match service.filter(|service| last_run(service) > own.as_ref().ok().and_then(last_run)) {
+        Some(service) => Ok(service),
+        None => own,
+    }
+}
+
+/// When a run was over.
+pub(super) fn ended(run: &LastRun) -> Option<SystemTime> {
+    when::parse(&run.ended_at)
+}
+
+/// The directories of services, also those of other users that can't be looked into.
+pub(super) fn services() -> Vec<PathBuf> {
+    let found = std::fs::read_dir(SERVICES).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> =
+        found.map(|entry| entry.path()).filter(|path| user_of(path).is_some()).collect();
+    found.sort();
+    found
+}
+
+/// Other directories with which runs are made at this time.
+pub(super) fn used_lately(dir: &Path) -> Vec<PathBuf> {
+    let places: BTreeSet<PathBuf> = services().into_iter().chain(environment::usual_state_dirs()).collect();
+    let is_recent =
+        |run: LastRun| clock::wall_now().duration_since(ended(&run)?).ok().filter(|age| *age < LATE);
+    let is_used = |place: &PathBuf| LastRun::load(place).and_then(is_recent).is_some();
+    places.into_iter().filter(|place| place != dir && is_used(place)).collect()
+}
+
+/// The user whose service uses this directory.
+fn user_of(dir: &Path) -> Option<&str> {
+    let name = dir.strip_prefix(SERVICES).ok()?.to_str()?;
+    let owner = std::fs::metadata(dir).ok().filter(std::fs::Metadata::is_dir)?.uid();
+    users::uid_of(name).is_ok_and(|uid| uid == Some(owner)).then_some(name)
+}
+
+/// That no run was ever made with this directory, so that what is held or paused there holds for nothing, and what to do about it.
+#[derive(Debug)]
+pub(super) struct Unused {
+    dir: PathBuf,
+    /// Where runs are made, or a service has its memory.
+    elsewhere: Option<PathBuf>,
+}
+
+impl Unused {
+    /// `None`: it was used.
+    pub(super) fn of(dir: &Path) -> Option<Self> {
+        let is_used = |dir: &Path| LastRun::load(dir).is_some();
+        let usual = environment::usual_state_dirs().into_iter().filter(|place| is_used(place));
+        let elsewhere = services().into_iter().chain(usual).find(|place| place != dir);
+        (!is_used(dir)).then(|| Self { dir: dir.to_owned(), elsewhere })
+    }
+
+    /// Whether runs are made with another directory.
+    pub(super) fn is_used_elsewhere(&self) -> bool {
+        self.elsewhere.is_some()
+    }
+
+    /// What to do about it.
+    pub(super) fn remedy(&self) -> String {
+        let both = "so that the runs and this shell use one directory";
+        let Some(place) = &self.elsewhere else {
+            return format!(
+                "`gateway-reaper once --dry-run` makes one here; where a service makes the runs, set dir under [state], {both}"
+            );
+        };
+        let shown = place.display();
+        let set = format!("set dir = \"{shown}\" under [state], {both}");
+        match user_of(place) {
+            Some(user) => {
+                format!("the service of {user} uses {shown}: `sudo -u {user} gateway-reaper …`, or {set}")
+            }
+            None => format!("{shown} was used: {set}"),
+        }
+    }
+}
+
+impl fmt::Display for Unused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let dir = self.dir.display();
+        write!(
+            f,
+            "no run was ever made with {dir}: until one is, what is held or paused there holds for nothing"
+        )
+    }
+}
