@@ -129,9 +129,11 @@ fn judge_one(
 
 /// Below which gateway process it stands, or stood when that was last to be seen.
 fn bond(world: &World<'_>, position: &Position, process: &Process) -> Bond {
+    let is_known = |below: &ProcessIdentity| world.gateways.iter().any(|it| it.process == Some(*below));
     let now: Option<ProcessIdentity> = match position {
         Position::Child(gateway) | Position::Below(gateway) => world.gateways[*gateway].process,
-        Position::BelowFormer(gateway) => Some(*gateway),
+        // What adopted it has not started it.
+        Position::BelowFormer(gateway) => world.seen_below(process).filter(is_known).or(Some(*gateway)),
         Position::Lost | Position::Unclear(_) => None,
     };
     let forgotten = world.forgotten_gateway_of(process);
