@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use super::counters::BETWEEN;
 use super::seen::{self, Seen};
 use super::when;
-use crate::report::json::{Document, Entry};
+use crate::report::json::{Document, Entry, Gateway};
+
+/// The outcome of what was due and only told of.
+const TOLD: &str = "would-reap";
 
 /// Counts and spans, by the values of their labels.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -22,7 +25,7 @@ pub struct Levels {
     pub memory_bytes: BTreeMap<String, u64>,
     /// How long the oldest orphan has looked like one, by its kind, in seconds.
     pub oldest_orphan_s: BTreeMap<String, f64>,
-    /// How long the one that is due for longest has been due, in seconds.
+    /// How long the one that is due for longest has been due, in seconds. What is only told of isn't waited for.
     pub longest_overdue_s: f64,
     /// How long a session without a client has been kept, by the reason, in seconds.
     pub longest_detached_s: BTreeMap<String, f64>,
@@ -32,7 +35,7 @@ impl Levels {
     pub(super) fn of(report: &Document<'_>, seen: &Seen, now: SystemTime) -> Self {
         let mut levels = Self::default();
         for gateway in &report.gateways {
-            let known = seen.gateways.get(gateway.name);
+            let (known, is_dry) = (seen.gateways.get(gateway.name), is_dry(gateway));
             for entry in gateway.subjects.iter().filter(|entry| !is_gone(entry)) {
                 let known = known.and_then(|known| known.subjects.get(&seen::name_of(entry)));
                 levels.add(gateway.name, entry);
@@ -40,7 +43,8 @@ impl Levels {
                     let age = when::parse(time).and_then(|then| now.duration_since(then).ok());
                     age.unwrap_or_default().as_secs_f64()
                 };
-                if let Some(due) = known.and_then(|known| known.due.as_deref()) {
+                let due = known.and_then(|known| known.due.as_deref());
+                if let Some(due) = due.filter(|_| !is_dry && entry.outcome != Some(TOLD)) {
                     levels.longest_overdue_s = levels.longest_overdue_s.max(age(due));
                 }
                 // Who is attached is kept for that reason before any other.
@@ -72,6 +76,12 @@ impl Levels {
 
 fn is_gone(entry: &Entry<'_>) -> bool {
     matches!(entry.outcome, Some("reaped" | "gone"))
+}
+
+/// Whether all that was due is only told of: then so is what was put off behind it.
+fn is_dry(gateway: &Gateway<'_>) -> bool {
+    let mut outcomes = gateway.subjects.iter().filter_map(|entry| entry.outcome).peekable();
+    outcomes.peek().is_some() && outcomes.all(|outcome| outcome == TOLD)
 }
 
 fn raise(levels: &mut BTreeMap<String, f64>, label: &str, value: f64) {

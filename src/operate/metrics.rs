@@ -64,7 +64,7 @@ fn levels(page: &mut Page, run: &LastRun) {
     page.map("worker_resident_memory_bytes", "gauge", memory, &words[..2], &levels.memory_bytes);
     let oldest = "How long the oldest orphan has looked like one.";
     page.map("oldest_orphan_age_seconds", "gauge", oldest, &["orphan"], &levels.oldest_orphan_s);
-    let overdue = "How long the orphan that is due for longest has been due.";
+    let overdue = "How long the orphan that is due for longest has been due, if it is to be reaped.";
     page.one("longest_overdue_seconds", "gauge", overdue, levels.longest_overdue_s);
     let detached = "How long a session without a client has been kept.";
     page.map("longest_detached_seconds", "gauge", detached, &["reason"], &levels.longest_detached_s);

@@ -63,6 +63,8 @@ pub struct Sweep {
     processes: Processes,
     boot: BootId,
     patience: Patience,
+    /// For no gateway anything is to be done.
+    is_dry: bool,
     /// What the configuration says is never reaped, or not yet.
     keeps: Vetoes,
     stop: Stop,
@@ -145,7 +147,8 @@ impl Sweep {
     /// # Errors
     /// The processes can't be looked at, or the memory can't be written; in both cases nothing was done.
     pub async fn run(&mut self, store: &mut Store, mode: Mode) -> Result<Run, SweepError> {
-        let begun = Begun::new(mode, clock::wall_now(), clock::awake_now());
+        let told_as = if self.is_dry { Mode::DryRun } else { mode };
+        let begun = Begun::new(told_as, clock::wall_now(), clock::awake_now());
         if mode == Mode::Enforce {
             store.let_go()?;
         }

@@ -36,6 +36,7 @@ impl Sweep {
             processes,
             boot,
             patience,
+            is_dry: config.gateways.iter().all(|gateway| gateway.policy.dry_run),
             keeps: Vetoes(config.keeps.iter().map(|keep| keep.veto.clone()).collect()),
             lost: BTreeSet::new(),
             looked: None,

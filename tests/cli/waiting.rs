@@ -163,3 +163,44 @@ fn a_signal_while_it_waits_ends_it_with_its_report() {
     assert_eq!((ran.code, gateway.reaps().len()), (Some(0), 0), "{ran:?}");
     assert_eq!(ran.subject("a")["verdict"], "wait");
 }
+
+#[test]
+fn a_run_for_gateways_that_are_all_dry_is_told_as_a_dry_run_and_nothing_is_overdue() {
+    let (dry, served) = (Gateway::start(), Gateway::start());
+    dry.publish(&table(None, &[orphan("a"), orphan("put-off")]));
+    let metric = |place: &Place, name: &str| {
+        let page = place.reaper(["metrics"]).run().out;
+        let sample = page.lines().find_map(|line| line.strip_prefix(&format!("gateway_reaper_{name} ")));
+        sample.unwrap().parse::<f64>().unwrap()
+    };
+    let place = Place::with(&format!(
+        "[policy]\ngrace = \"0s\"\nmax_reaps = 1\ndry_run = true\n{}",
+        dry.section("dry")
+    ));
+    for _ in 0..2 {
+        assert_eq!(place.once(["--json"]).json()["dry_run"], true);
+    }
+    assert_eq!((metric(&place, "dry_run"), metric(&place, "longest_overdue_seconds")), (1.0, 0.0));
+    let doctor = place.reaper(["doctor"]).run();
+    assert!(doctor.out.contains("a dry run, which reaps nothing"), "{doctor:?}");
+
+    // Another one is served: the run is none, and what is only told is still not overdue.
+    let place = Place::with(&format!(
+        "[policy]\ngrace = \"0s\"\nmax_reaps = 1\n{}dry_run = true\n{}",
+        dry.section("dry"),
+        served.section("served")
+    ));
+    for _ in 0..2 {
+        let ran = place.once(["--json"]);
+        assert_eq!(
+            (&ran.json()["dry_run"], &ran.subject("a")["outcome"]),
+            (&json!(false), &json!("would-reap"))
+        );
+    }
+    assert_eq!((metric(&place, "dry_run"), metric(&place, "longest_overdue_seconds")), (0.0, 0.0));
+    served.publish(&table(None, &[orphan("b")]));
+    served.on_reap("b", Answer::Says(500, "no".into()));
+    place.once([]);
+    place.once([]);
+    assert!(metric(&place, "longest_overdue_seconds") > 0.0, "what could not be reaped is");
+}
