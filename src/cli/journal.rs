@@ -51,7 +51,7 @@ fn entries(report: &Report) -> Vec<String> {
         field("MESSAGE", &format!("{} {id} of {gateway}: {words}", entry.kind));
         field("PRIORITY", if outcome == "failed" { "4" } else { "6" });
         field("SYSLOG_IDENTIFIER", "gateway-reaper");
-        field("REAPER_RUN", report.run());
+        field("REAPER_RUN", entry.run.unwrap_or(report.run()));
         field("REAPER_GATEWAY", gateway.as_str());
         if entry.kind == "session" {
             field("REAPER_SESSION", &entry.id);

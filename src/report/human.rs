@@ -87,9 +87,10 @@ fn render_gateway(text: &mut String, gateway: &GatewayReport, paused: Option<&st
     let process = gateway.pid.map(|pid| format!(" (process {pid})")).unwrap_or_default();
     let name = plain(gateway.name.as_str(), 64);
     let _ = write!(text, "{HEAD}{name}{HEAD:#}{process}: ");
-    let sessions =
-        gateway.subjects.iter().filter(|line| matches!(line.judged.subject, Subject::Session { .. })).count();
-    let others = gateway.subjects.len() - sessions;
+    let is_a_worker =
+        |line: &&Line| matches!(line.judged.subject, Subject::Worker { .. }) && !line.is_listed_again;
+    let sessions = gateway.subjects.iter().filter(|line| line.is_a_session()).count();
+    let others = gateway.subjects.iter().filter(is_a_worker).count();
     match gateway.table {
         TableState::Ok => {
             let _ = write!(text, "{}", count(sessions, "session"));

@@ -64,6 +64,9 @@ pub(crate) struct Entry<'a> {
     pub(crate) waited_s: Option<f64>,
     pub(crate) remaining_s: Option<f64>,
     pub(crate) outcome: Option<&'a str>,
+    /// The run that ended it, as the audit log has it, where that isn't the one of the report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<&'a str>,
     pub(crate) steps: Vec<&'static str>,
     pub(crate) rss_bytes: Option<u64>,
     /// What was there before of the processes that are gone.
@@ -190,6 +193,7 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
         waited_s: waited.map(rounded),
         remaining_s: None,
         outcome: None,
+        run: line.run.as_deref(),
         steps: Vec::new(),
         rss_bytes: *rss_bytes,
         reclaimed_bytes: None,
@@ -273,6 +277,7 @@ impl<'a> Entry<'a> {
             waited_s: None,
             remaining_s: None,
             outcome: None,
+            run: None,
             steps: Vec::new(),
             rss_bytes: None,
             reclaimed_bytes: None,

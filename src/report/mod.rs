@@ -107,6 +107,10 @@ pub(crate) struct Line {
     pub(crate) judged: Judged,
     /// Of what was due, once the run is over.
     pub(crate) end: Option<End>,
+    /// The run that ended it, where that is a later one than the report is called by: each look of `--wait` is a run of its own.
+    pub(crate) run: Option<Box<str>>,
+    /// A later look that the report is of lists its subject once more: it isn't counted twice.
+    pub(crate) is_listed_again: bool,
     /// It is told already, elsewhere or in an earlier report: it counts, and has no line.
     pub(crate) is_told: bool,
     /// How long ago it last did anything.
@@ -136,7 +140,7 @@ pub(crate) enum End {
 impl Line {
     pub(crate) fn of(judged: Judged, now: SystemTime) -> Self {
         let active_ago = judged.about.last_active.and_then(|active| active.ago(now));
-        Self { judged, end: None, is_told: false, active_ago, since: None }
+        Self { judged, end: None, run: None, is_listed_again: false, is_told: false, active_ago, since: None }
     }
 
     /// It is due, and this run did nothing about it, or nothing yet.
@@ -147,6 +151,11 @@ impl Line {
     /// Whether a report of acts alone has a line of it.
     pub(crate) fn is_act(&self) -> bool {
         !self.is_told && matches!(self.judged.verdict, Verdict::Reap { .. } | Verdict::Deferred { .. })
+    }
+
+    /// Whether it is a session's, to count these.
+    pub(crate) fn is_a_session(&self) -> bool {
+        matches!(self.judged.subject, Subject::Session { .. }) && !self.is_listed_again
     }
 
     /// Whether it was due and could not be reaped.
@@ -234,21 +243,30 @@ impl Report {
         self.took = now.since(self.begun.started);
     }
 
-    /// Takes in what an earlier look of the same run did, so that one report tells all of it.
+    /// Takes in what earlier looks of the same command did, so that one report tells all of it: also of what is listed again, whatever came
+    /// of it since.
     pub fn absorb(&mut self, earlier: Self) {
         self.took += self.begun.started.since(earlier.begun.started);
+        for line in self.gateways.iter_mut().flat_map(|gateway| &mut gateway.subjects) {
+            if line.ending().is_some() {
+                line.run.get_or_insert_with(|| self.begun.run.as_str().into());
+            }
+        }
         self.begun = Begun { mode: self.begun.mode, ..earlier.begun };
-        for before in earlier.gateways {
-            let Some(now) = self.gateways.iter_mut().find(|gateway| gateway.name == before.name) else {
-                continue;
-            };
-            let acted = before.subjects.into_iter().filter(|line| line.ending().is_some());
-            let missing: Vec<_> = acted
-                .filter(|line| {
-                    !now.subjects.iter().any(|other| is_same(&other.judged.subject, &line.judged.subject))
-                })
-                .collect();
-            now.subjects.splice(0..0, missing);
+        for mut before in earlier.gateways {
+            before.subjects.retain(|line| line.ending().is_some());
+            let now = self.gateways.iter_mut().find(|gateway| gateway.name == before.name);
+            match now {
+                Some(now) => {
+                    for line in &mut before.subjects {
+                        line.is_listed_again |= now.subjects.iter().any(|other| is_same(other, line));
+                    }
+                    now.subjects.splice(0..0, before.subjects);
+                }
+                None if before.subjects.is_empty() => {}
+                // One of those that are looked for; it is gone.
+                None => self.gateways.push(before),
+            }
         }
     }
 
@@ -276,9 +294,16 @@ impl Report {
         self.lines().any(|line| is_deferred(line) || (line.ending().is_some() && !line.failed_as(told)))
     }
 
-    /// Whether something due could not be reaped.
+    /// Whether something due could not be reaped. What a later look did about it counts.
     pub fn has_failures(&self) -> bool {
-        self.lines().any(Line::has_failed)
+        self.gateways.iter().any(|gateway| {
+            let mut lines = gateway.subjects.iter().enumerate();
+            lines.any(|(index, line)| {
+                let mut later = gateway.subjects[index + 1..].iter();
+                let is_tried_again = |other: &Line| other.ending().is_some() && is_same(other, line);
+                line.has_failed() && !(line.is_listed_again && later.any(is_tried_again))
+            })
+        })
     }
 
     /// Whether some table could not be read or trusted.
@@ -295,7 +320,7 @@ impl Report {
         let mut of_sessions = HashSet::new();
         for line in self.lines() {
             let Judged { subject, verdict, .. } = &line.judged;
-            totals.sessions += usize::from(matches!(subject, Subject::Session { .. }));
+            totals.sessions += usize::from(line.is_a_session());
             match verdict {
                 Verdict::Keep(_) => totals.keep += 1,
                 Verdict::Wait { .. } => totals.wait += 1,
@@ -305,6 +330,7 @@ impl Report {
             // One that is idle is listed beside its session.
             totals.workers += usize::from(match (subject, subject.worker_pid()) {
                 (_, None) => false,
+                _ if line.is_listed_again => false,
                 (Subject::Session { .. }, Some(pid)) => {
                     of_sessions.insert(pid);
                     true
@@ -339,8 +365,8 @@ fn described(seen: &Observation, plan: GatewayPlan, now: SystemTime) -> GatewayR
     GatewayReport { name: plan.name, table, error, beside, pid, software: Software::default(), subjects }
 }
 
-fn is_same(one: &Subject, other: &Subject) -> bool {
-    match (one, other) {
+fn is_same(one: &Line, other: &Line) -> bool {
+    match (&one.judged.subject, &other.judged.subject) {
         (Subject::Session { id: one, .. }, Subject::Session { id: other, .. }) => one == other,
         (Subject::Worker { identity: one, .. }, Subject::Worker { identity: other, .. }) => one == other,
         _ => false,

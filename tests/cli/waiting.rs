@@ -204,3 +204,60 @@ fn a_run_for_gateways_that_are_all_dry_is_told_as_a_dry_run_and_nothing_is_overd
     place.once([]);
     assert!(metric(&place, "longest_overdue_seconds") > 0.0, "what could not be reaped is");
 }
+
+/// Makes `once --wait` look twice at `first`, which is due at once, and answers how both looks ended it, and the exit code. `between`: its
+/// row once its gateway was asked to close it. It gives these answers.
+fn ended_twice(
+    answers: [Answer; 2],
+    between: serde_json::Value,
+) -> (Vec<serde_json::Value>, crate::place::Ran) {
+    let (gateway, place) = desk("grace = \"400ms\"");
+    let first = with(orphan("first"), "close_on_disconnect", json!(true));
+    gateway.publish(&table(None, &[first, orphan("a")]));
+    let (hand, answers) = (gateway.hand(), std::sync::Mutex::new(answers.into_iter()));
+    gateway.when_reaping(move |_| {
+        hand.publish(&table(None, &[between.clone(), orphan("a")]));
+        answers.lock().unwrap().next().unwrap()
+    });
+    let ran = place.once(["--wait", "30s", "--json"]);
+    let report = ran.json();
+    let subjects = report["gateways"][0]["subjects"].as_array().unwrap();
+    let of_first: Vec<_> = subjects.iter().filter(|subject| subject["id"] == "first").cloned().collect();
+    // The audit log has each under the run that the report says.
+    for subject in of_first.iter().filter(|subject| subject["outcome"].is_string()) {
+        let run = subject.get("run").unwrap_or(&report["run"]);
+        let is_its = |line: &serde_json::Value| {
+            line["run"] == *run && line["subject"]["id"] == "first" && line["outcome"] == subject["outcome"]
+        };
+        assert!(place.audit().iter().any(is_its), "{subject:#} {:#?}", place.audit());
+    }
+    assert_eq!(report["totals"]["sessions"], 2, "{report:#}");
+    (of_first, ran)
+}
+
+#[test]
+fn the_report_of_wait_has_every_ending_of_a_session_that_is_listed_again() {
+    let outcomes = |subjects: &[serde_json::Value]| -> Vec<serde_json::Value> {
+        subjects.iter().map(|subject| subject["outcome"].clone()).collect()
+    };
+    let no = || Answer::Says(500, "no".into());
+    let due = || with(orphan("first"), "close_on_disconnect", json!(true));
+    let attached = || with(due(), "transport", json!("attached"));
+
+    let (subjects, ran) = ended_twice([Answer::reaped(), no()], attached());
+    assert_eq!(outcomes(&subjects), [json!("reaped"), json!(null)], "{ran:?}");
+    assert_eq!((&subjects[0]["steps"], &subjects[1]["reason"]), (&json!(["close"]), &json!("attached")));
+    assert_eq!((ran.code, &ran.json()["totals"]["reaped"]), (Some(0), &json!(2)), "{ran:?}");
+
+    let (subjects, ran) = ended_twice([no(), no()], due());
+    assert_eq!(outcomes(&subjects), [json!("failed"), json!("failed")], "{ran:?}");
+    assert_eq!((ran.code, &ran.json()["totals"]["failed"]), (Some(1), &json!(2)), "{ran:?}");
+
+    let (subjects, ran) = ended_twice([no(), Answer::reaped()], due());
+    assert_eq!(outcomes(&subjects), [json!("failed"), json!("reaped")], "{ran:?}");
+    assert_eq!((ran.code, &ran.json()["totals"]["failed"]), (Some(0), &json!(1)), "all that was due is gone");
+
+    let (subjects, ran) = ended_twice([Answer::reaped(), no()], due());
+    assert_eq!(outcomes(&subjects), [json!("reaped"), json!("failed")], "{ran:?}");
+    assert_eq!((ran.code, &ran.json()["totals"]["reaped"]), (Some(1), &json!(2)), "{ran:?}");
+}
