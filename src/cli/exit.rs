@@ -63,6 +63,8 @@ pub(super) enum Failure {
     Setup(SetupError),
     State(StateError),
     Sweep(SweepError),
+    /// A look that `--wait` stayed for. What earlier ones did is reported.
+    InALaterLook(Box<Self>),
     /// The plugin can't be installed or taken back.
     Hermes(HermesError),
     /// No subject, or several, are meant.
@@ -87,6 +89,7 @@ impl Failure {
         match self {
             Self::State(StateError::Busy { .. }) => Exit::Busy,
             Self::Hermes(HermesError::Io { .. }) => Exit::NotReaped,
+            Self::InALaterLook(failure) => failure.exit(),
             Self::Config(_)
             | Self::Hermes(_)
             | Self::Setup(_)
@@ -134,6 +137,9 @@ impl fmt::Display for Failure {
             Self::Hermes(error) => error,
             Self::Subject(error) => error,
             Self::Demo(error) => error.as_ref(),
+            Self::InALaterLook(failure) => {
+                return write!(f, "the look after those that are reported: {failure}");
+            }
             Self::Asked(what) => return f.write_str(what),
             Self::Terminal(what) => return f.write_str(what),
             Self::System(what, error) => return write!(f, "{what}: {error}"),

@@ -12,7 +12,7 @@ use crate::operate::Runner;
 use crate::operate::last_run::Failed;
 use crate::report::json;
 use crate::sources::clock;
-use crate::sweep::{Patience, Run, Store, Sweep};
+use crate::sweep::{Patience, Run, Store, Sweep, SweepError};
 
 /// Added to a due time, so that a look never comes a moment too early for the grace to be over.
 pub(super) const A_MOMENT: Duration = Duration::from_millis(2);
@@ -46,6 +46,7 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
     let deadline = once.wait.map(|wait| clock::awake_now() + wait);
     let Run { mut report, mut next_due, mut next_look } =
         run_once(&mut sweep, &mut store, mode, &mut signals).await?;
+    let mut failure = None;
     while let (Some(deadline), Some(due)) = (deadline, next_due) {
         if clock::awake_now() + due > deadline || sweep.stop().is_told() {
             break;
@@ -62,7 +63,18 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
             tracing::info!("leaving before it is due");
             break;
         }
-        let run = run_once(&mut sweep, &mut store, mode, &mut signals).await?;
+        // So it is where this look is told to leave, or fails.
+        let run = match run_once(&mut sweep, &mut store, mode, &mut signals).await {
+            Ok(run) => run,
+            Err(Failure::Sweep(SweepError::Stopped)) => {
+                tracing::info!("leaving before it is due");
+                break;
+            }
+            Err(of_this_look) => {
+                failure = Some(Failure::InALaterLook(Box::new(of_this_look)));
+                break;
+            }
+        };
         let earlier = std::mem::replace(&mut report, run.report);
         report.absorb(earlier);
         (next_due, next_look) = (run.next_due, run.next_look);
@@ -77,7 +89,13 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
         });
     }
     output::print(args, report)?;
-    Ok(exit)
+    let Some(failure) = failure else { return Ok(exit) };
+    if args.json {
+        failure.tell_as_json()
+    } else {
+        failure.tell()
+    }
+    Ok(exit.max(failure.exit()))
 }
 
 /// One run. One that could not be made is written down as well. A run that is under way when a signal comes begins nothing more, and has

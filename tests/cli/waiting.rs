@@ -261,3 +261,36 @@ fn the_report_of_wait_has_every_ending_of_a_session_that_is_listed_again() {
     assert_eq!(outcomes(&subjects), [json!("reaped"), json!("failed")], "{ran:?}");
     assert_eq!((ran.code, &ran.json()["totals"]["reaped"]), (Some(1), &json!(2)), "{ran:?}");
 }
+
+#[test]
+fn what_was_done_is_reported_also_where_a_later_look_is_ended_or_fails() {
+    let due = || with(orphan("first"), "close_on_disconnect", json!(true));
+
+    // A signal comes while the table is read that says what is due.
+    let (gateway, place) = desk("grace = \"400ms\"");
+    gateway.publish(&table(None, &[due(), orphan("a")]));
+    gateway.on_reap("first", Answer::reaped());
+    let running = place.reaper(["once", "--wait", "30s", "--json"]).start();
+    running.await_err("staying");
+    gateway.answer(Answer::Hangs);
+    let looks = gateway.looks();
+    running.eventually("it looks again", || gateway.looks() > looks);
+    running.signal(rustix::process::Signal::TERM);
+    let ran = running.end();
+    assert_eq!((ran.code, &ran.subject("first")["outcome"]), (Some(0), &json!("reaped")), "{ran:?}");
+    assert!(ran.err.contains("leaving before it is due"), "{ran:?}");
+
+    // The state directory can't be written any more.
+    let (gateway, place) = desk("grace = \"400ms\"");
+    gateway.publish(&table(None, &[due(), orphan("a")]));
+    gateway.on_reap("first", Answer::reaped());
+    let running = place.reaper(["once", "--wait", "30s", "--json"]).start();
+    running.await_err("staying");
+    std::fs::rename(place.path("state"), place.path("elsewhere")).unwrap();
+    place.write("state", "");
+    let ran = running.end();
+    assert_eq!((ran.code, &ran.subject("first")["outcome"]), (Some(1), &json!("reaped")), "{ran:?}");
+    assert!(ran.err.contains("the look after those that are reported"), "{ran:?}");
+    assert!(ran.err.contains("the state directory can't be written"), "{ran:?}");
+    assert_eq!(gateway.reaps(), ["first"]);
+}
