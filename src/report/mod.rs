@@ -238,6 +238,15 @@ impl Report {
         self.looked(now);
     }
 
+    /// So much time has passed since the decision: so much less is left of every grace.
+    pub fn is_later_by(&mut self, span: Duration) {
+        for line in self.gateways.iter_mut().flat_map(|gateway| &mut gateway.subjects) {
+            if let Verdict::Wait { remaining, .. } = &mut line.judged.verdict {
+                *remaining = remaining.saturating_sub(span);
+            }
+        }
+    }
+
     /// The look is over that the report is of, and nothing was to be done.
     pub fn looked(&mut self, now: Awake) {
         self.took = now.since(self.begun.started);

@@ -101,7 +101,7 @@ pub enum SweepError {
 pub struct Run {
     /// What there is to tell.
     pub report: Report,
-    /// Awake time until the next orphan is due, if one is inside its grace.
+    /// Awake time from the end of the run until the next orphan is due, if one is inside its grace.
     pub next_due: Option<Duration>,
     /// When to look again at the latest: what rests on looks at a gateway from outside counts only while these are close together.
     pub next_look: Option<Duration>,
@@ -174,8 +174,14 @@ impl Sweep {
             if orders.is_empty() { Vec::new() } else { self.enforce(orders, unread, store, &report).await? };
         self.at_work.get_mut().look_by_little();
         report.end(endings, clock::awake_now());
+        // A teardown takes its time, in which graces go on.
+        let took = clock::awake_now().since(now);
+        // The report is no finer.
+        report.is_later_by(Duration::from_secs(took.as_secs()));
         store.notes().ended(&report);
-        tracing::debug!(?next_due, took = ?clock::awake_now().since(now), acts = report.has_acts(), "run finished");
+        let left = |span: Duration| span.saturating_sub(took);
+        let (next_due, next_look) = (next_due.map(left), next_look.map(left));
+        tracing::debug!(?next_due, ?took, acts = report.has_acts(), "run finished");
         Ok(Run { report, next_due, next_look })
     }
 

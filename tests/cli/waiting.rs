@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::gateway::{Answer, Gateway, orphan, table, with};
+use crate::cast::{gateway_of, pid, worker, worker_match};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
 use crate::place::Place;
+use crate::support::family::{Family, Step};
 
 fn desk(policy: &str) -> (Gateway, Place) {
     let gateway = Gateway::start();
@@ -293,4 +295,55 @@ fn what_was_done_is_reported_also_where_a_later_look_is_ended_or_fails() {
     assert!(ran.err.contains("the look after those that are reported"), "{ran:?}");
     assert!(ran.err.contains("the state directory can't be written"), "{ran:?}");
     assert_eq!(gateway.reaps(), ["first"]);
+}
+
+/// `first` is due at once, and its worker takes two seconds to end. `a` becomes due a second after that.
+fn with_a_stubborn_one() -> (Family, Gateway, Place) {
+    let stubborn = worker("first").then(Step::Deaf);
+    let family = gateway_of([stubborn]).start(&["gateway", "first"]);
+    let (gateway, of) = (Gateway::start(), pid(&family, "gateway"));
+    let first = with(orphan_with("first", pid(&family, "first")), "close_on_disconnect", json!(true));
+    gateway.publish(&table(Some(of), &[first, orphan("a")]));
+    let hand = gateway.hand();
+    gateway.when_reaping(move |id| {
+        let rows = if id == "first" { vec![orphan("a")] } else { Vec::new() };
+        hand.publish(&table(Some(of), &rows));
+        Answer::reaped()
+    });
+    let place = Place::with(&format!(
+        "[policy]\ngrace = \"3s\"\nclose_timeout = \"1s\"\nterm_timeout = \"1s\"\n{}{}",
+        gateway.section("desk"),
+        worker_match()
+    ));
+    (family, gateway, place)
+}
+
+#[test]
+fn the_time_that_a_teardown_takes_is_not_waited_for_again() {
+    let (_family, gateway, place) = with_a_stubborn_one();
+    let ran = place.once(["--json", "--wait", "4900ms"]);
+    assert_eq!((ran.code, &ran.subject("a")["outcome"]), (Some(0), &json!("reaped")), "{ran:?}");
+    assert_eq!(gateway.reaps(), ["first", "a"]);
+}
+
+#[test]
+fn a_report_says_what_is_left_of_a_grace_when_it_is_made() {
+    let (_family, _gateway, place) = with_a_stubborn_one();
+    let ran = place.once(["--json"]);
+    let (took, left) =
+        (ran.json()["took_s"].as_f64().unwrap(), ran.subject("a")["remaining_s"].as_f64().unwrap());
+    assert_eq!(ran.subject("first")["outcome"], "reaped", "{ran:?}");
+    assert!(took >= 2.0 && left <= 3.0 - 1.9, "{ran:?}");
+}
+
+#[test]
+fn watch_looks_when_it_is_due_however_long_a_teardown_took() {
+    let (_family, gateway, place) = with_a_stubborn_one();
+    let started = std::time::Instant::now();
+    let running = place.reaper(["watch", "--interval", "60s"]).start();
+    running.eventually("it was reaped", || gateway.reaps().len() == 2);
+    let took = started.elapsed();
+    running.signal(rustix::process::Signal::TERM);
+    let ran = running.end();
+    assert!(took < Duration::from_millis(4_900), "{took:?}: {ran:?}");
 }
