@@ -1,6 +1,7 @@
 //! `hold`, `release`, `pause`, `resume`: by hand, nothing is done to one session or worker, or to any, for a while.
 
 use std::fmt::Write;
+use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -82,6 +83,7 @@ fn is_worker_of(session: &(&str, &json::Entry<'_>), worker: &(&str, &json::Entry
 pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let dir = memory::in_use(&config)?;
+    let _lock = lock(&dir)?;
     let all = load(&dir)?;
     if all.is_empty() {
         expect_runs(&config, &dir)?;
@@ -130,6 +132,7 @@ pub(super) fn pause(args: &Args, span: Duration) -> Result<Exit, Failure> {
 pub(super) fn resume(args: &Args) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
     let dir = memory::in_use(&config)?;
+    let _lock = lock(&dir)?;
     let (ended, left): (Vec<_>, Vec<_>) = load(&dir)?.into_iter().partition(|hold| hold.name.is_none());
     if ended.is_empty() {
         expect_runs(&config, &dir)?;
@@ -200,10 +203,16 @@ fn listed(holds: &[Hold], keeps: &[&Veto], now: SystemTime) -> String {
 /// Puts one in the place of an earlier one for the same.
 fn add(dir: &Path, hold: Hold) -> Result<(), Failure> {
     crate::state::open(dir, rustix::process::geteuid().as_raw())?;
+    let _lock = lock(dir)?;
     let mut all = load(dir)?;
     all.retain(|known| (&known.gateway, &known.name) != (&hold.gateway, &hold.name));
     all.push(hold);
     save(dir, all)
+}
+
+/// Held until what was read is written.
+fn lock(dir: &Path) -> Result<Option<File>, Failure> {
+    holds::lock(dir).map_err(|error| Failure::System("holds.lock can't be used", error))
 }
 
 fn load(dir: &Path) -> Result<Vec<Hold>, Failure> {

@@ -1,5 +1,6 @@
 //! `holds.json`: what an operator forbade by hand. One that can't be understood forbids everything, until it is mended or removed.
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -11,6 +12,7 @@ use crate::domain::ids::Pid;
 use crate::domain::veto::{Scope, Veto, Vetoes};
 
 const NAME: &str = "holds.json";
+const LOCK: &str = "holds.lock";
 const VERSION: u32 = 1;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +41,20 @@ pub struct Hold {
     pub why: Option<String>,
 }
 
+/// Waits until no other command changes them. Kept from reading them until they are written: what another one writes in between would be
+/// lost. The lock of the runs isn't for that, `watch` holds it as long as it runs. `None`: there is no directory, and so none of them.
+///
+/// # Errors
+/// The file can't be used.
+pub fn lock(dir: &Path) -> io::Result<Option<File>> {
+    let file = match files::open_or_make(&dir.join(LOCK)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    file.lock()?;
+    Ok(Some(file))
+}
+
 /// Reads those that are not over.
 ///
 /// # Errors
@@ -52,7 +68,7 @@ pub fn load(dir: &Path, now: SystemTime) -> io::Result<Vec<Hold>> {
     Ok(stored.holds.into_iter().filter(|hold| hold.until > now).collect())
 }
 
-/// Writes them.
+/// Writes them, under the [`lock`].
 ///
 /// # Errors
 /// They could not be written.

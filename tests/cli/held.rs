@@ -229,3 +229,20 @@ fn a_gateway_that_is_slow_with_its_table_holds_up_nobody_elses_reaps() {
     assert_eq!(ran.subject("one")["outcome"], "reaped", "{ran:?}");
     assert!(family.has_ended("one") && !family.has_ended("gateway"));
 }
+
+#[test]
+fn of_holds_that_are_made_at_the_same_time_none_is_lost() {
+    let gateway = Gateway::start();
+    let ids = ["one", "two", "three", "four", "five", "six"];
+    gateway.publish(&table(None, &ids.map(orphan)));
+    let place = Place::with(&gateway.section("desk"));
+    for _ in 0..8 {
+        let holding = ids.map(|id| place.reaper(["hold", id, "--for", "1h"]).start());
+        holding.into_iter().for_each(|running| assert_eq!(running.end().code, Some(0)));
+        let held = place.reaper(["--json", "hold"]).run().json();
+        assert_eq!(held["holds"].as_array().unwrap().len(), ids.len(), "{held:#}");
+        let releasing = ids.map(|id| place.reaper(["release", id]).start());
+        releasing.into_iter().for_each(|running| assert_eq!(running.end().code, Some(0)));
+        assert_eq!(place.reaper(["--json", "hold"]).run().json()["holds"], serde_json::json!([]));
+    }
+}
