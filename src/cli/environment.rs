@@ -28,6 +28,12 @@ pub(super) fn config(args: &Args) -> Result<Config, Failure> {
     Ok(config::load(&located)?)
 }
 
+/// The configuration, where one is named, by an option or a variable; for a command that needs none.
+pub(super) fn named_config(args: &Args) -> Result<Option<Config>, Failure> {
+    let is_named = args.config.is_some() || variable("GATEWAY_REAPER_CONFIG").is_some();
+    is_named.then(|| config(args)).transpose()
+}
+
 /// Whether there is a gateway of this name, or one by which it may have been found.
 pub(super) fn known_gateway(config: &Config, name: &GatewayName) -> Result<(), Failure> {
     if config.gateways.iter().any(|known| known.name.stands_for(name)) {

@@ -19,14 +19,13 @@ pub(super) const A_MOMENT: Duration = Duration::from_millis(2);
 
 pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
     let leftovers = &once.leftovers;
-    let config = match &leftovers.pattern {
-        Some(pattern) => leftovers::config(pattern)?,
-        None => environment::config(args)?,
-    };
-    let dir = match &leftovers.pattern {
-        // A memory of its own: a service's would be lost to it, and it to a service.
-        Some(_) => environment::state_dir(&config)?.join("leftovers"),
-        None => environment::state_dir(&config)?,
+    let (config, dir) = match &leftovers.pattern {
+        Some(pattern) => leftovers::config(args, pattern)?,
+        None => {
+            let config = environment::config(args)?;
+            let dir = environment::state_dir(&config)?;
+            (config, dir)
+        }
     };
     let mut sweep = Sweep::new(&config, Patience::None)?;
     let is_dry = once.dry_run || leftovers.kind.is_some() && !leftovers.reap;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::files;
+use super::{LEFTOVERS, files};
 use crate::domain::ids::Pid;
 use crate::domain::veto::{Scope, Veto, Vetoes};
 
@@ -76,17 +76,23 @@ pub fn save(dir: &Path, holds: Vec<Hold>) -> io::Result<()> {
     files::replace(&dir.join(NAME), &serde_json::to_vec(&Stored { version: VERSION, holds })?)
 }
 
-/// What is forbidden now.
+/// What is forbidden now. What is forbidden by hand where everything else is remembered holds for leftovers, too.
 pub fn vetoes(dir: &Path, now: SystemTime) -> Vetoes {
+    let above = dir.parent().filter(|_| dir.ends_with(LEFTOVERS));
+    let dirs = std::iter::once(dir).chain(above);
+    Vetoes(dirs.flat_map(|dir| vetoes_of(dir, now)).collect())
+}
+
+fn vetoes_of(dir: &Path, now: SystemTime) -> Vec<Veto> {
     match load(dir, now) {
-        Ok(holds) => Vetoes(holds.into_iter().map(veto).collect()),
+        Ok(holds) => holds.into_iter().map(veto).collect(),
         Err(error) => {
             let words = format!(
                 "everything, because {} can't be understood ({error}): mend or remove it",
                 dir.join(NAME).display()
             );
             let until = now + Duration::from_secs(3600);
-            Vetoes(vec![Veto { scope: Scope::All, until: Some(until), words: words.into() }])
+            vec![Veto { scope: Scope::All, until: Some(until), words: words.into() }]
         }
     }
 }

@@ -21,6 +21,9 @@ use thiserror::Error;
 use crate::named_file::{self, Trust};
 use crate::text::in_full;
 
+/// The state directory that a command without a configuration has for leftovers, in the one of everything else.
+pub const LEFTOVERS: &str = "leftovers";
+
 /// The state directory can't be used. Nothing has been done.
 #[derive(Debug, Error)]
 pub enum StateError {

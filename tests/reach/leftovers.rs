@@ -318,6 +318,59 @@ fn one_command_without_a_configuration_tells_and_ends_them_only_if_it_is_told_to
     assert!(stage.lives("server"), "inside its grace");
 }
 
+/// By hand, or in a configuration: what an operator forbids holds for that command, too.
+#[test]
+fn one_command_without_a_configuration_heeds_a_pause_a_hold_and_a_keep() {
+    if !is_possible("one_command_without_a_configuration_heeds_a_pause_a_hold_and_a_keep") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure_leftovers(SERVERS, "");
+    stage.host("host");
+    stage.server("host", "server", "pipe");
+    stage.kill("host");
+    let pid = stage.pid("server");
+    let pattern = SERVERS.replace("reach-server", "(?P<session>reach-server)");
+    let words = ["--json", "once", "--kind", "processes", "--match", &pattern, "--reap"];
+    let verdict = |more: &[&str]| {
+        let ran = stage.reaper("state", &[more, &words[..]].concat()).end();
+        let said = Told(ran.json()).worker(pid).clone();
+        (said["verdict"].clone(), said["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let ask = |words: &[&str]| {
+        let ran = stage.reaper("state", words).end();
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    };
+    assert_eq!(verdict(&[]).0, json!("wait"));
+    ask(&["pause", "1h"]);
+    let (paused, why) = verdict(&[]);
+    assert!(paused == json!("keep") && why.contains("by hand: paused until "), "{why}");
+    ask(&["resume"]);
+    assert_eq!(verdict(&[]).0, json!("wait"));
+    ask(&["hold", &pid.to_string(), "--for", "1h"]);
+    let (held, why) = verdict(&[]);
+    assert!(held == json!("keep") && why.contains("by hand: held until "), "{why}");
+    ask(&["release", &pid.to_string()]);
+    assert_eq!(verdict(&[]).0, json!("wait"));
+
+    let gateway = "[[gateway]]\nname = \"left\"\nkind = \"processes\"\n[gateway.worker]\nmatch = 'mcp'\n";
+    for keep in ["key = \"reach-*\"", "gateway = \"left\"", "gateway = \"left\"\nkey = \"reach-*\""] {
+        let config = stage.place().write("keep.toml", format!("{gateway}[[keep]]\n{keep}\n"));
+        let (kept, why) = verdict(&["--config", config.to_str().unwrap()]);
+        assert!(kept == json!("keep") && why.contains("by hand: [[keep]] in line "), "{keep}: {why}");
+    }
+    let others = stage.place().write("keep.toml", format!("{gateway}[[keep]]\nkey = \"others-*\"\n"));
+    assert_eq!(verdict(&["--config", others.to_str().unwrap()]).0, json!("wait"));
+
+    // A pause where that configuration has its memory.
+    let elsewhere = format!("[state]\ndir = \"{}\"\n{gateway}", stage.place().path("elsewhere").display());
+    let elsewhere = stage.place().write("elsewhere.toml", elsewhere);
+    let elsewhere = ["--config", elsewhere.to_str().unwrap()];
+    ask(&[&elsewhere[..], &["pause", "1h"]].concat());
+    assert_eq!(verdict(&elsewhere).0, json!("keep"));
+    assert!(stage.lives("server"));
+}
+
 #[test]
 fn the_command_line_says_what_is_missing() {
     let place = Place::new();
