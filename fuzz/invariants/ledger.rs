@@ -15,6 +15,7 @@ pub(crate) fn check(data: &[u8]) {
     let expected = serde_json::from_slice(data).ok().and_then(|stored: Value| stored["sequence"].as_u64());
     let judged = |bytes: &[u8], expected, boot: &BootId, now| match judge(Some(bytes), expected, boot, now) {
         Remembered::Kept(ledger) => Some(ledger),
+        Remembered::Outdated(_) => panic!("nobody said so"),
         Remembered::Nothing => panic!("there is something"),
         Remembered::StartedAgain(why) => {
             assert!(!why.is_empty());

@@ -75,7 +75,16 @@ fn read_at_most(most: u64, file: &File) -> io::Result<Vec<u8>> {
 ///
 /// Nothing is synced: after a power failure another boot begins, and every clock starts again.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    replace_often(path, bytes)?;
+    replace_after(path, bytes, || Ok(()))
+}
+
+/// The same, with something to be done before it: once the new file is written, and only then.
+pub(super) fn replace_after(
+    path: &Path,
+    bytes: &[u8],
+    before: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    replace_and_leave(path, bytes, before)?;
     match std::fs::remove_file(spare(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
@@ -85,8 +94,13 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// The same for a file that is written every few seconds: the old one is left beside it, and is the next new one. A file that is made and
 /// removed each time costs ext4 a search among all those that were removed in the last minutes, as much as a quarter of a poll.
 pub(crate) fn replace_often(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_and_leave(path, bytes, || Ok(()))
+}
+
+fn replace_and_leave(path: &Path, bytes: &[u8], before: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     let new = spare(path);
-    write_new(&new, bytes).and_then(|()| put_in_place(&new, path)).inspect_err(|_| {
+    let written = write_new(&new, bytes).and_then(|()| before());
+    written.and_then(|()| put_in_place(&new, path)).inspect_err(|_| {
         // On a full disk half a file would take up space that is needed.
         let _ = std::fs::remove_file(&new);
     })

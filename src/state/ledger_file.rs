@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::lock::{self, Lock};
+use super::lock::{self, Last, Lock};
 use super::{StateError, files};
 use crate::domain::ids::BootId;
 use crate::domain::ledger::Ledger;
@@ -27,6 +27,8 @@ struct Stored<L> {
 pub enum Remembered {
     /// A ledger of this boot.
     Kept(Ledger),
+    /// The same, but a later look could not be written down: what that saw is not known, so every grace starts again.
+    Outdated(Ledger),
     /// There is none yet.
     Nothing,
     /// One that can't be used, and why; every grace starts again.
@@ -37,7 +39,7 @@ impl Remembered {
     /// The ledger to go on with.
     pub fn into_ledger(self) -> Ledger {
         match self {
-            Self::Kept(ledger) => ledger,
+            Self::Kept(ledger) | Self::Outdated(ledger) => ledger,
             Self::Nothing | Self::StartedAgain(_) => Ledger::default(),
         }
     }
@@ -64,19 +66,28 @@ impl LedgerFile {
     ) -> Result<(Self, Remembered), StateError> {
         let path = dir.join(NAME);
         let unusable = |answer| StateError::Unusable { path: path.clone(), what: "read", answer };
-        let expected = lock.sequence().map_err(unusable)?;
-        let remembered = judge(files::read(&path).map_err(unusable)?.as_deref(), expected, boot, now);
+        let last = lock.last().map_err(unusable)?;
+        let remembered = judge_last(files::read(&path).map_err(unusable)?.as_deref(), last, boot, now);
         let on_disk = match &remembered {
             Remembered::Kept(ledger) => Some(ledger.clone()),
-            Remembered::Nothing | Remembered::StartedAgain(_) => None,
+            Remembered::Outdated(_) | Remembered::Nothing | Remembered::StartedAgain(_) => None,
         };
         // A new count begins where no earlier one of this boot has been: a copy put back from before the loss must not fit by chance.
-        Ok((Self { on_disk, sequence: expected.unwrap_or(now.as_nanos()) }, remembered))
+        Ok((Self { on_disk, sequence: last.map_or(now.as_nanos(), |last| last.sequence) }, remembered))
     }
 
     /// The file is gone with its directory: the next one is written whatever it says.
     pub fn is_gone(&mut self) {
         self.on_disk = None;
+    }
+
+    /// A look could not be written down: the ledger is of use to the next run, its grace clocks are not.
+    ///
+    /// # Errors
+    /// That could not be written either.
+    pub fn is_outdated(&mut self, lock: &Lock) -> io::Result<()> {
+        self.on_disk = None;
+        lock.set_outdated()
     }
 
     /// Writes it, if it isn't what is there already.
@@ -89,11 +100,13 @@ impl LedgerFile {
         }
         let sequence = self.sequence.saturating_add(1);
         let bytes = serde_json::to_vec(&Stored { version: VERSION, sequence, ledger })?;
-        // The number first: if this run dies in between, the ledger is not the last one, and the graces start again.
-        lock.set_sequence(sequence)?;
-        self.sequence = sequence;
-        self.on_disk = None;
-        files::replace(&dir.join(NAME), &bytes)?;
+        // The number before the ledger: if this run dies in between, the ledger is not the last one, and the graces start again. And after
+        // its bytes, for which there may be no room: then the old one stays of use.
+        files::replace_after(&dir.join(NAME), &bytes, || {
+            lock.set_sequence(sequence)?;
+            (self.sequence, self.on_disk) = (sequence, None);
+            Ok(())
+        })?;
         self.on_disk = Some(Ledger { unfinished: Vec::new(), ..ledger.clone() });
         Ok(())
     }
@@ -114,9 +127,9 @@ pub fn word_of(why: &str) -> &'static str {
 
 /// Reads the ledger without the lock, for a command that only reads.
 pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Remembered {
-    let read = || -> io::Result<_> { Ok((lock::sequence_of(dir)?, files::read(&dir.join(NAME))?)) };
+    let read = || -> io::Result<_> { Ok((lock::last_of(dir)?, files::read(&dir.join(NAME))?)) };
     match read() {
-        Ok((expected, bytes)) => judge(bytes.as_deref(), expected, boot, now),
+        Ok((last, bytes)) => judge_last(bytes.as_deref(), last, boot, now),
         Err(error) => Remembered::StartedAgain(format!("it can't be read: {error}")),
     }
 }
@@ -145,10 +158,20 @@ pub fn judge(bytes: Option<&[u8]>, expected: Option<u64>, boot: &BootId, now: Aw
     }
 }
 
+/// The same where it is known whether a later look could not be written down.
+fn judge_last(bytes: Option<&[u8]>, last: Option<Last>, boot: &BootId, now: Awake) -> Remembered {
+    match judge(bytes, last.map(|last| last.sequence), boot, now) {
+        Remembered::Kept(ledger) if last.is_some_and(|last| last.is_outdated) => {
+            Remembered::Outdated(ledger.with_graces_to_start_again())
+        }
+        remembered => remembered,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ledger::Unfinished;
+    use crate::domain::ledger::{GatewayMemory, SessionClock, Unfinished};
 
     fn boot() -> BootId {
         "this boot".into()
@@ -203,6 +226,57 @@ mod tests {
         std::fs::write(dir.path().join(NAME), copy).unwrap();
         assert_eq!(why(run(dir.path(), &ledger(3))), "it is not the one that was written last");
         assert_eq!(kept(run(dir.path(), &ledger(4))), ledger(3));
+    }
+
+    #[test]
+    fn one_that_could_not_be_written_leaves_the_old_one_of_use_but_for_its_graces() {
+        let dir = tempfile::tempdir().unwrap();
+        let in_the_way = dir.path().join("ledger.new");
+        let with_a_clock = |whole_look| {
+            let clock = SessionClock {
+                since: Awake::from_nanos(1),
+                activity: None,
+                claims_after: None,
+                started: None,
+                failures: 0,
+            };
+            let memory = GatewayMemory { sessions: [("a".into(), clock)].into(), ..GatewayMemory::default() };
+            Ledger { gateways: [("desk".into(), memory)].into(), ..ledger(whole_look) }
+        };
+        let fails = |save: &Ledger| {
+            let lock = lock::take(dir.path());
+            let (mut file, _) = LedgerFile::load(dir.path(), &lock, &boot(), NOW).unwrap();
+            std::fs::create_dir(&in_the_way).unwrap();
+            file.save(dir.path(), &lock, save).unwrap_err();
+            std::fs::remove_dir(&in_the_way).unwrap();
+            file.is_outdated(&lock).unwrap();
+            (lock, file)
+        };
+        let outdated = |remembered| match remembered {
+            Remembered::Outdated(ledger) => ledger,
+            other => panic!("{other:?}"),
+        };
+        run(dir.path(), &with_a_clock(1));
+        drop(fails(&with_a_clock(2)));
+        let read = outdated(peek(dir.path(), &boot(), NOW));
+        assert_eq!(read.whole_look, ledger(1).whole_look);
+        let memory = &read.gateways[&"desk".into()];
+        assert!(memory.sessions.is_empty() && memory.restart.contains(&"a".into()), "{memory:?}");
+        // What is read then is written whatever it says, so that the graces start again only once.
+        assert_eq!(outdated(run(dir.path(), &read)), read);
+        assert_eq!(kept(run(dir.path(), &with_a_clock(3))), read);
+        // A copy that is put back is none the less not the last one.
+        let copy = std::fs::read(dir.path().join(NAME)).unwrap();
+        run(dir.path(), &with_a_clock(4));
+        drop(fails(&with_a_clock(5)));
+        std::fs::write(dir.path().join(NAME), copy).unwrap();
+        assert_eq!(why(peek(dir.path(), &boot(), NOW)), "it is not the one that was written last");
+        // The run that could not write goes on, and writes it when it can.
+        run(dir.path(), &with_a_clock(6));
+        let (lock, mut file) = fails(&with_a_clock(7));
+        file.save(dir.path(), &lock, &with_a_clock(6)).unwrap();
+        drop((lock, file));
+        assert_eq!(kept(peek(dir.path(), &boot(), NOW)), with_a_clock(6));
     }
 
     #[test]

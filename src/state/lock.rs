@@ -1,8 +1,9 @@
 //! The lock against a second run on the same state directory. It also keeps the number of the ledger that was written last, so that a
-//! ledger that was put back from a copy is not taken for it; and, on its second line, who holds it.
+//! ledger that was put back from a copy is not taken for it; whether a look came after it that could not be written down; and, on its second
+//! line, who holds it.
 
 use std::fs::{File, TryLockError};
-use std::io;
+use std::io::{self, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::SystemTime;
@@ -14,6 +15,18 @@ use crate::text::excerpt;
 const NUMBER_BYTES: u64 = 21;
 /// Characters of a command line that a message shows.
 const COMMAND_SHOWN: usize = 120;
+
+/// After nineteen of the digits: a number that began as the nanoseconds of some uptime has no more.
+const OUTDATED: char = '-';
+
+/// The ledger that was written last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Last {
+    /// Its number.
+    pub(super) sequence: u64,
+    /// A look came after it that could not be written down.
+    pub(super) is_outdated: bool,
+}
 
 /// Held until dropped; the kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
@@ -61,9 +74,16 @@ impl Lock {
         }
     }
 
-    /// The number of the ledger written last; `None` if it was never written.
-    pub(super) fn sequence(&self) -> io::Result<Option<u64>> {
+    /// The ledger written last; `None` if it was never written.
+    pub(super) fn last(&self) -> io::Result<Option<Last>> {
+        (&self.file).rewind()?;
         Ok(parse(&files::read_open(&self.file)?))
+    }
+
+    /// What was seen after the ledger that was written last is not known. This is written over what is there, so it needs no room.
+    pub(super) fn set_outdated(&self) -> io::Result<()> {
+        let Some(last) = self.last()? else { return Ok(()) };
+        self.file.write_all_at(format!("{:019}{OUTDATED}\n", last.sequence).as_bytes(), 0)
     }
 
     pub(super) fn set_sequence(&self, sequence: u64) -> io::Result<()> {
@@ -71,14 +91,15 @@ impl Lock {
     }
 }
 
-/// The same number, for a command that only reads.
-pub(super) fn sequence_of(dir: &Path) -> io::Result<Option<u64>> {
+/// The same, for a command that only reads.
+pub(super) fn last_of(dir: &Path) -> io::Result<Option<Last>> {
     Ok(files::read(&dir.join("lock"))?.as_deref().and_then(parse))
 }
 
-fn parse(bytes: &[u8]) -> Option<u64> {
-    let number = bytes.split(|byte| *byte == b'\n').next()?;
-    std::str::from_utf8(number).ok()?.trim().parse().ok()
+fn parse(bytes: &[u8]) -> Option<Last> {
+    let line = std::str::from_utf8(bytes.split(|byte| *byte == b'\n').next()?).ok()?.trim();
+    let (number, is_outdated) = line.strip_suffix(OUTDATED).map_or((line, false), |number| (number, true));
+    Some(Last { sequence: number.parse().ok()?, is_outdated })
 }
 
 /// The second line, which another user of this directory may have written.
@@ -122,7 +143,7 @@ mod tests {
             assert!(busy.to_string().contains("process"), "before there is a ledger: {busy}");
             for number in [7, u64::MAX] {
                 lock.set_sequence(number).unwrap();
-                assert_eq!(sequence_of(dir.path()).unwrap(), Some(number));
+                assert_eq!(last_of(dir.path()).unwrap().map(|last| last.sequence), Some(number));
                 let Err(busy) = Lock::take(dir.path()) else { panic!() };
                 let said = busy.to_string();
                 let shown = excerpt(command, COMMAND_SHOWN);
@@ -152,13 +173,32 @@ mod tests {
     #[test]
     fn it_keeps_the_number_of_the_last_ledger_whatever_that_was_before() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(Lock::take(dir.path()).unwrap().sequence().unwrap(), None);
-        assert_eq!(sequence_of(dir.path()).unwrap(), None);
-        for number in [12_345, 6, u64::MAX] {
+        assert_eq!(Lock::take(dir.path()).unwrap().last().unwrap(), None);
+        assert_eq!(last_of(dir.path()).unwrap(), None);
+        for sequence in [12_345, 6, u64::MAX] {
             let lock = take(dir.path());
-            lock.set_sequence(number).unwrap();
-            assert_eq!(lock.sequence().unwrap(), Some(number));
-            assert_eq!(sequence_of(dir.path()).unwrap(), Some(number));
+            lock.set_sequence(sequence).unwrap();
+            let last = Some(Last { sequence, is_outdated: false });
+            assert_eq!((lock.last().unwrap(), last_of(dir.path()).unwrap()), (last, last));
         }
+    }
+
+    #[test]
+    fn that_a_look_could_not_be_written_down_is_kept_until_the_next_one_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path()).unwrap();
+        lock.set_outdated().unwrap();
+        assert_eq!(lock.last().unwrap(), None, "there is no ledger yet");
+        for sequence in [7, 1_000_000_007] {
+            lock.set_sequence(sequence).unwrap();
+            lock.held_by("gateway-reaper once", SystemTime::UNIX_EPOCH).unwrap();
+            lock.set_outdated().unwrap();
+            lock.set_outdated().unwrap();
+            assert_eq!(last_of(dir.path()).unwrap(), Some(Last { sequence, is_outdated: true }));
+            let Err(busy) = Lock::take(dir.path()) else { panic!() };
+            assert!(busy.to_string().contains("(gateway-reaper once) since"), "{busy}");
+        }
+        lock.set_sequence(8).unwrap();
+        assert_eq!(last_of(dir.path()).unwrap(), Some(Last { sequence: 8, is_outdated: false }));
     }
 }

@@ -47,8 +47,10 @@ impl Store {
             |answer| StateError::Unusable { path: dir.join("in-hand.jsonl"), what: "read", answer };
         let journal = Journal::load(dir, boot).map_err(unusable)?;
         let mut notes = Notebook::open(dir);
-        if let Remembered::StartedAgain(why) = &remembered {
-            notes.memory_was_reset(ledger_file::word_of(why));
+        match &remembered {
+            Remembered::StartedAgain(why) => notes.memory_was_reset(ledger_file::word_of(why)),
+            Remembered::Outdated(_) => notes.memory_was_reset("outdated"),
+            Remembered::Kept(_) | Remembered::Nothing => {}
         }
         let ledger = with_unfinished(tell(dir, remembered), &journal);
         Ok(Self { dir: dir.to_owned(), lock, file, journal, ledger, rotation: Rotation::default(), notes })
@@ -107,9 +109,16 @@ impl Store {
         if !self.lock.is_in_place(&self.dir) {
             self.make_again().map_err(io::Error::other)?;
         }
+        self.write().inspect_err(|_| {
+            if let Err(error) = self.file.is_outdated(&self.lock) {
+                tracing::debug!(%error, "that a look could not be written down can't be written down either");
+            }
+        })
+    }
+
+    fn write(&mut self) -> io::Result<()> {
         self.journal.keep(self.ledger.unfinished.clone())?;
-        self.file.save(&self.dir, &self.lock, &self.ledger)?;
-        Ok(())
+        self.file.save(&self.dir, &self.lock, &self.ledger)
     }
 
     /// The directory, or the lock in it, was removed under a running `watch`: by a cleaner of temporary files, say. Nothing is lost but the
@@ -154,8 +163,14 @@ fn with_unfinished(ledger: Ledger, journal: &Journal) -> Ledger {
 }
 
 fn tell(dir: &Path, remembered: Remembered) -> Ledger {
-    if let Remembered::StartedAgain(why) = &remembered {
-        tracing::warn!(dir = %dir.display(), "the memory is of no use ({why}); every grace starts again");
+    match &remembered {
+        Remembered::StartedAgain(why) => {
+            tracing::warn!(dir = %dir.display(), "the memory is of no use ({why}); every grace starts again");
+        }
+        Remembered::Outdated(_) => {
+            tracing::warn!(dir = %dir.display(), "the last look could not be written down; every grace starts again");
+        }
+        Remembered::Kept(_) | Remembered::Nothing => {}
     }
     remembered.into_ledger()
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::gateway::{Answer, Gateway, orphan, table};
+use crate::cast::{gateway_of, pid, worker, worker_match};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
 use crate::place::{Place, Ran};
 use crate::privileges::{after_mounting, has_root, powerless};
+use crate::support::family::part;
 use crate::told::Names;
 
 fn desk(grace: &str) -> (Gateway, Place) {
@@ -179,7 +181,7 @@ fn a_ledger_put_back_from_a_copy_is_not_believed() {
     place.once([]);
     let copy = place.read("state/ledger.json");
     // Its client came back meanwhile, and the grace started again.
-    gateway.publish(&table(None, &[crate::gateway::with(orphan("a"), "transport", json!("attached"))]));
+    gateway.publish(&table(None, &[with(orphan("a"), "transport", json!("attached"))]));
     place.once([]);
     gateway.publish(&table(None, &[orphan("a")]));
     place.write("state/ledger.json", copy);
@@ -268,4 +270,46 @@ fn status_leaves_no_trace_wherever_the_memory_is() {
     let ran = place.status(["--json"]);
     assert_eq!((ran.subject("a")["verdict"].as_str(), ran.code), (Some("wait"), Some(0)));
     assert!(ran.err.contains("every grace starts again"), "{ran:?}");
+}
+
+/// One look could not be written down: what it saw is not known, so every grace starts again. What was seen below workers stays known.
+#[test]
+fn a_look_that_could_not_be_written_down_starts_the_graces_again_and_nothing_else_is_forgotten() {
+    let family = gateway_of([worker("k").child(part("helper"))]).start(&["gateway", "k", "helper"]);
+    let gateway = Gateway::start();
+    let attached = with(orphan_with("s", pid(&family, "k")), "transport", json!("attached"));
+    let row = |transport| with(orphan("a"), "transport", json!(transport));
+    gateway.on_reap("a", Answer::reaped());
+    let place =
+        Place::with(&format!("[policy]\ngrace = \"1s\"\n{}{}", gateway.section("desk"), worker_match()));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[attached, row("detached")]));
+    assert_eq!(place.once([]).code, Some(0));
+    let families = |place: &Place| {
+        let ledger: serde_json::Value = serde_json::from_str(&place.read("state/ledger.json")).unwrap();
+        ledger["ledger"]["gateways"]["desk"]["families"].clone()
+    };
+    let known = families(&place);
+    assert_eq!(known[0]["members"][0]["pid"], pid(&family, "helper"), "{known}");
+
+    // At the one look that isn't written down the client is back, and the other session is closed and its worker gone. No new ledger can be
+    // made where a directory has its name.
+    fs::create_dir(place.state("ledger.new")).unwrap();
+    family.kill("k");
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[row("attached")]));
+    let ran = place.once([]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("the state directory can't be written"), "{ran:?}");
+    fs::remove_dir(place.state("ledger.new")).unwrap();
+
+    std::thread::sleep(Duration::from_millis(1100));
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[row("detached")]));
+    let ran = place.once(["--json"]);
+    assert_eq!((ran.code, &ran.subject("a")["verdict"]), (Some(0), &json!("wait")), "{ran:?}");
+    let said = "the last look could not be written down; every grace starts again";
+    assert!(ran.err.contains(said), "{ran:?}");
+    assert_eq!(families(&place), known, "what was below its worker");
+    let ran = place.once(["--json"]);
+    assert!(!ran.err.contains(said), "it is said once: {ran:?}");
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(place.once(["--json"]).subject("a")["outcome"], "reaped", "it goes on from there");
 }

@@ -220,6 +220,16 @@ impl Ledger {
         Cow::Owned(shifted)
     }
 
+    /// The same memory, but every grace starts again: something was seen since that is not known.
+    #[must_use]
+    pub fn with_graces_to_start_again(mut self) -> Self {
+        for memory in self.gateways.values_mut() {
+            memory.restart.extend(std::mem::take(&mut memory.sessions).into_keys());
+            memory.worker_clocks_mut().for_each(|(_, clock)| *clock = None);
+        }
+        self
+    }
+
     /// Whether this memory can be of use now; if not, why.
     ///
     /// # Errors
@@ -424,5 +434,32 @@ mod tests {
         };
         assert!(!written(0).contains("failures"), "{}", written(0));
         assert_eq!(written(3).matches("\"failures\":3").count(), 2, "{}", written(3));
+    }
+
+    #[test]
+    fn where_every_grace_starts_again_nothing_but_the_clocks_is_forgotten() {
+        let identity = ProcessIdentity { pid: Pid::INIT, start_ticks: 1, inode: None };
+        let since = Awake::from_nanos(1);
+        let running = WorkerClock { kind: OrphanKind::OwnerlessWorker, since, failures: 1 };
+        let session = SessionClock { since, activity: None, claims_after: None, started: None, failures: 0 };
+        let memory = |clock: Option<WorkerClock>, session: Option<SessionClock>| {
+            memory_at(100, |memory| {
+                memory.restart = session.is_none().then(|| "a".into()).into_iter().collect();
+                memory.restart.insert("b".into());
+                memory.sessions = session.map(|session| ("a".into(), session)).into_iter().collect();
+                memory.workers = vec![WorkerMemory { identity, bond: Bond::None, clock, account: None }];
+                memory.families = vec![FamilyMemory {
+                    worker: identity,
+                    sessions: vec!["a".into()],
+                    row_keys: Vec::new(),
+                    is_shared: false,
+                    key: None,
+                    orphan: None,
+                    members: vec![identity],
+                    clock,
+                }];
+            })
+        };
+        assert_eq!(memory(Some(running), Some(session)).with_graces_to_start_again(), memory(None, None));
     }
 }
