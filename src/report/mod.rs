@@ -326,7 +326,7 @@ impl Report {
 
     pub(crate) fn totals(&self) -> Totals {
         let mut totals = Totals::default();
-        let mut of_sessions = HashSet::new();
+        let (mut of_sessions, mut of_earlier_looks) = (HashSet::new(), HashSet::new());
         for line in self.lines() {
             let Judged { subject, verdict, .. } = &line.judged;
             totals.sessions += usize::from(line.is_a_session());
@@ -336,10 +336,11 @@ impl Report {
                 Verdict::Deferred { .. } => totals.deferred += 1,
                 Verdict::Reap { .. } => totals.reap += 1,
             }
-            // One that is idle is listed beside its session.
+            // One that is idle is listed beside its session; and what is listed again may have the same one.
             totals.workers += usize::from(match (subject, subject.worker_pid()) {
                 (_, None) => false,
-                _ if line.is_listed_again => false,
+                (_, Some(pid)) if line.is_listed_again => of_earlier_looks.insert(pid),
+                (_, Some(pid)) if of_earlier_looks.contains(&pid) => false,
                 (Subject::Session { .. }, Some(pid)) => {
                     of_sessions.insert(pid);
                     true

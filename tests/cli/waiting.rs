@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::cast::{gateway_of, pid, worker, worker_match};
-use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with, without_worker};
 use crate::place::Place;
 use crate::support::family::{Family, Step};
 
@@ -262,6 +262,39 @@ fn the_report_of_wait_has_every_ending_of_a_session_that_is_listed_again() {
     let (subjects, ran) = ended_twice([Answer::reaped(), no()], due());
     assert_eq!(outcomes(&subjects), [json!("reaped"), json!("failed")], "{ran:?}");
     assert_eq!((ran.code, &ran.json()["totals"]["reaped"]), (Some(1), &json!(2)), "{ran:?}");
+}
+
+#[test]
+fn the_report_of_wait_has_what_came_back_of_a_worker_whose_session_is_listed_again() {
+    let family = gateway_of([worker("first")]).start(&["gateway", "first"]);
+    let (gateway, of) = (Gateway::start(), pid(&family, "gateway"));
+    let due = with(orphan_with("first", pid(&family, "first")), "close_on_disconnect", json!(true));
+    gateway.publish(&table(Some(of), &[due.clone(), orphan("a")]));
+    let hand = gateway.hand();
+    gateway.when_reaping(move |_| {
+        let listed_again = without_worker(with(due.clone(), "transport", json!("attached")));
+        hand.publish(&table(Some(of), &[listed_again, orphan("a")]));
+        Answer::reaped()
+    });
+    let place = Place::with(&format!(
+        "[policy]\ngrace = \"400ms\"\nclose_timeout = \"100ms\"\n{}{}",
+        gateway.section("desk"),
+        worker_match()
+    ));
+    let ran = place.once(["--wait", "30s", "--json"]);
+    let (first, totals) = (ran.subject("first"), &ran.json()["totals"]);
+    assert_eq!(
+        (&first["outcome"], &first["steps"]),
+        (&json!("reaped"), &json!(["close", "SIGTERM"])),
+        "{ran:?}"
+    );
+    assert!(first["reclaimed_bytes"].as_u64().unwrap() > 0, "{ran:?}");
+    assert_eq!(
+        (&totals["reclaimed_bytes"], &totals["workers"]),
+        (&first["reclaimed_bytes"], &json!(1)),
+        "{ran:?}"
+    );
+    assert!(family.has_ended("first") && !family.has_ended("gateway"));
 }
 
 #[test]
