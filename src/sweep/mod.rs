@@ -149,6 +149,7 @@ impl Sweep {
     pub async fn run(&mut self, store: &mut Store, mode: Mode) -> Result<Run, SweepError> {
         let told_as = if self.is_dry { Mode::DryRun } else { mode };
         let begun = Begun::new(told_as, clock::wall_now(), clock::awake_now());
+        store.remember_holds().map_err(SweepError::Memory)?;
         if mode == Mode::Enforce {
             store.let_go()?;
         }

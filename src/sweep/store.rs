@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::sources::clock;
 use crate::sources::processes::ProcessesError;
 use crate::state::audit::Audit;
-use crate::state::holds;
+use crate::state::holds::{self, Hold};
 use crate::state::journal::Journal;
 use crate::state::ledger_file::{self, LedgerFile, Remembered};
 use crate::state::lock::Lock;
@@ -32,6 +32,8 @@ pub struct Store {
     ledger: Ledger,
     rotation: Rotation,
     notes: Notebook,
+    /// What was held by hand at the last look.
+    holds: Vec<Hold>,
 }
 
 impl Store {
@@ -53,7 +55,8 @@ impl Store {
             Remembered::Kept(_) | Remembered::Nothing => {}
         }
         let ledger = with_unfinished(tell(dir, remembered), &journal);
-        Ok(Self { dir: dir.to_owned(), lock, file, journal, ledger, rotation: Rotation::default(), notes })
+        let (dir, rotation, holds) = (dir.to_owned(), Rotation::default(), Vec::new());
+        Ok(Self { dir, lock, file, journal, ledger, rotation, notes, holds })
     }
 
     /// Reads what is remembered without touching anything.
@@ -86,6 +89,21 @@ impl Store {
     /// What is remembered.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// Remembers what is held by hand: if the directory is removed, it is held all the same.
+    ///
+    /// # Errors
+    /// The directory was removed and can't be made again.
+    pub(super) fn remember_holds(&mut self) -> io::Result<()> {
+        if !self.lock.is_in_place(&self.dir) {
+            return self.make_again().map_err(io::Error::other);
+        }
+        // What can't be read forbids everything.
+        if let Ok(holds) = holds::load(&self.dir, clock::wall_now()) {
+            self.holds = holds;
+        }
+        Ok(())
     }
 
     /// Lets go what an interrupted run left stopped.
@@ -128,8 +146,14 @@ impl Store {
         self.lock = take_lock(&self.dir)?;
         tracing::warn!(
             dir = %self.dir.display(),
-            "the state directory was removed and is made again; keep cleaners of temporary files away from it"
+            held = self.holds.len(),
+            "the state directory was removed and is made again, with what was held; keep cleaners of temporary files away from it"
         );
+        let unwritable =
+            |answer| StateError::Unusable { path: self.dir.join("holds.json"), what: "write", answer };
+        if !self.holds.is_empty() {
+            holds::save(&self.dir, self.holds.clone()).map_err(unwritable)?;
+        }
         self.file.is_gone();
         let unusable =
             |answer| StateError::Unusable { path: self.dir.join("in-hand.jsonl"), what: "write", answer };

@@ -282,6 +282,29 @@ fn a_failure_is_json_where_json_is_asked_for_and_a_busy_memory_is_no_news_where_
 }
 
 #[test]
+fn what_is_held_is_held_also_where_the_state_directory_is_removed_under_a_watch() {
+    let (gateway, place) = desk("grace = \"0s\"");
+    gateway.on_reap("a", Answer::Says(500, String::new()));
+    gateway.publish(&table(None, &[orphan("a")]));
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    running.eventually("it has tried", || !gateway.reaps().is_empty());
+    assert_eq!(place.reaper(["hold", "a", "--for", "1h"]).run().code, Some(0));
+    let looks = || gateway.looks();
+    let passes = |more: usize| {
+        let until = looks() + more;
+        running.eventually("it looks", || looks() > until);
+    };
+    passes(2);
+    let before = gateway.reaps().len();
+    std::fs::remove_dir_all(place.path("state")).unwrap();
+    passes(5);
+    assert_eq!(gateway.reaps().len(), before, "{}", running.err());
+    assert!(place.state("holds.json").exists());
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
 fn a_state_directory_that_is_removed_under_a_watch_is_made_again_and_keeps_others_out() {
     let (gateway, place) = desk("grace = \"0s\"");
     gateway.on_reap("a", Answer::Says(500, String::new()));
