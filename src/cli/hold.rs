@@ -142,12 +142,12 @@ pub(super) fn resume(args: &Args) -> Result<Exit, Failure> {
     said(args, &format!("done; the next run decides as before\n{}", holds_for(&dir)))
 }
 
-/// Refuses to write into a directory with which no run was ever made, unless it is named: then the runs to come may use it, and that there is
-/// none yet is a warning. So is that another directory is used besides.
+/// Refuses to write into a directory with which no run was ever made, where runs are made with another one and none is named. Else the runs to
+/// come may use it, and that there is none yet is a warning. So is that another directory is used besides.
 fn expect_runs(config: &Config, dir: &Path) -> Result<(), Failure> {
     if let Some(unused) = Unused::of(dir) {
         let told = format!("{unused}; {}", unused.remedy());
-        if environment::named_state_dir(config).is_none() {
+        if environment::named_state_dir(config).is_none() && unused.is_used_elsewhere() {
             return Err(Failure::Asked(told));
         }
         tracing::warn!("{told}");
@@ -212,6 +212,10 @@ fn add(dir: &Path, hold: Hold) -> Result<(), Failure> {
 
 /// Held until what was read is written.
 fn lock(dir: &Path) -> Result<Option<File>, Failure> {
+    // What root makes there would keep its user out.
+    if dir.exists() {
+        crate::state::examine(dir, rustix::process::geteuid().as_raw())?;
+    }
     holds::lock(dir).map_err(|error| Failure::System("holds.lock can't be used", error))
 }
 

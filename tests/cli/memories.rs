@@ -27,27 +27,19 @@ fn where_nothing_is_in_var_lib(place: &Place, script: &str) -> Ran {
     place.program("unshare", args).without("STATE_DIRECTORY").env("R", crate::place::EXE).run()
 }
 
+/// Nor is there any service.
 #[test]
-fn nothing_is_held_where_no_run_was_ever_made_and_nobody_has_named_the_place() {
+fn what_is_paused_before_the_first_run_holds_for_that() {
+    if !has_root("what_is_paused_before_the_first_run_holds_for_that") {
+        return;
+    }
     let gateway = gateway();
     let place = place(&gateway);
-    let ask = |args: &[&str]| place.reaper(args.iter().copied()).without("STATE_DIRECTORY").run();
-    let own = place.path("home/.local/state/gateway-reaper");
-    let hold = &["hold", "abc", "--for", "1h"][..];
-    for args in [&["pause", "1h"][..], hold, &["release", "abc"], &["resume"]] {
-        let ran = ask(args);
-        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
-        assert!(ran.err.contains(&format!("no run was ever made with {}", own.display())), "{ran:?}");
-    }
-    assert!(!own.exists());
-    assert_eq!(ask(&["once", "--dry-run"]).code, Some(0));
-    let held = ask(hold);
-    assert_eq!((held.code, held.err.as_str()), (Some(0), ""), "{held:?}");
-    assert!(
-        held.out.ends_with(&format!("\nfor the runs whose memory is in {}\n", own.display())),
-        "{held:?}"
-    );
-    assert_eq!(ask(&["once"]).code, Some(0));
+    let own = place.path("home/.local/state/gateway-reaper").display().to_string();
+    let ran = where_nothing_is_in_var_lib(&place, "$R resume; $R pause 1h; $R once");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.contains(&format!("no run was ever made with {own}: until one is")), "{ran:?}");
+    assert!(ran.out.contains(&format!("\nfor the runs whose memory is in {own}\n")), "{ran:?}");
     assert!(gateway.reaps().is_empty());
 }
 
