@@ -16,7 +16,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, pidfd_send_signal, setrlimit}
 use super::kernel::{Delivery, Family, Kernel, KernelError, Listing, Mark, Reread, Signal};
 use super::marks::Marks;
 use crate::domain::ids::Pid;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{PidfdInode, Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{
@@ -80,12 +80,17 @@ impl LinuxKernel {
         Ok(Self { has_children_files: proc.has_children_files(), proc, most, marks: None })
     }
 
-    fn read(&mut self, fd: &OwnedFd, pid: Pid, what: Reread) -> Result<Option<Process>, KernelError> {
-        let read = match what {
-            Reread::User => read_held(&mut self.proc, pid, fd, Detail::Bare),
-            Reread::UserAndArgv => read_held(&mut self.proc, pid, fd, Detail::WithArgv),
+    fn read(
+        &mut self,
+        pid: Pid,
+        inode: Option<PidfdInode>,
+        what: Reread,
+    ) -> Result<Option<Process>, KernelError> {
+        let detail = match what {
+            Reread::User => Detail::Bare,
+            Reread::UserAndArgv => Detail::WithArgv,
         };
-        read.map_err(|error| unreadable(pid, error))
+        read_held(&mut self.proc, pid, inode, detail).map_err(|error| unreadable(pid, error))
     }
 
     /// Adds what bears a mark and isn't found yet.
@@ -128,7 +133,8 @@ impl LinuxKernel {
         }
         let opened = open_pidfd(pid).map_err(|errno| refused("pidfd_open", pid, errno))?;
         let Some(fd) = opened else { return Ok(None) };
-        let process = self.read(&fd, pid, Reread::UserAndArgv)?;
+        let inode = self.proc.pidfds().inode_of(&fd, pid).map_err(|error| unreadable(pid, error))?;
+        let process = self.read(pid, inode, Reread::UserAndArgv)?;
         if process.is_none() && !has_exited(&fd, pid)? {
             return Err(hidden(pid));
         }
@@ -166,7 +172,7 @@ impl Kernel for LinuxKernel {
         let Some(fd) = &held.fd else {
             return Ok(self.open(held.identity)?.map(|(_, process)| process));
         };
-        let process = self.read(fd, pid, what)?;
+        let process = self.read(pid, held.identity.inode, what)?;
         // Not exited afterwards: so what was read is of the held process.
         if has_exited(fd, pid)? {
             return Ok(None);

@@ -143,20 +143,36 @@ impl Proc {
         let Some(owner) = self.visible(pid, sort(&pid.to_string(), owner)?) else { return Ok(None) };
         let read = read_line(&dir.fd, "stat", &mut self.buffer);
         let Some(stat) = self.stat(read, pid)? else { return Ok(None) };
-        let process = Process {
+        let traces = stat.traces;
+        Ok(Some((self.process_of(pid, inode, owner.st_uid, stat), traces)))
+    }
+
+    /// The process that has this PID now, without argv, by its path as in [`standing`](Self::standing). `inode`: of the pidfd by which it is
+    /// held.
+    pub(super) fn describe_held(
+        &mut self,
+        pid: Pid,
+        inode: Option<PidfdInode>,
+    ) -> Result<Option<Process>, ProcessesError> {
+        let Some(uid) = self.owner(pid)? else { return Ok(None) };
+        let Some(stat) = self.standing(pid)? else { return Ok(None) };
+        Ok(Some(self.process_of(pid, inode, uid, stat)))
+    }
+
+    fn process_of(&self, pid: Pid, inode: Option<PidfdInode>, uid: u32, stat: Stat) -> Process {
+        Process {
             identity: ProcessIdentity { pid, start_ticks: stat.start_ticks, inode },
             parent: stat.parent,
             group: stat.group,
             session: stat.session,
             comm: stat.comm,
-            uid: owner.st_uid,
+            uid,
             namespace: None,
             zombie: stat.zombie,
             kernel: stat.kernel,
             argv: None,
             rss_bytes: Some(stat.rss_pages.saturating_mul(self.page_size)),
-        };
-        Ok(Some((process, stat.traces)))
+        }
     }
 
     /// The `stat` line of the process that has this PID now. `None`: there is none, or it is hidden. By its path, which takes fewer calls

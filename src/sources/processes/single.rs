@@ -1,13 +1,9 @@
 //! One process, read now.
 
-use std::os::fd::OwnedFd;
-
-use super::dir::ProcessDir;
 use super::error::ProcessesError;
 use super::proc::Proc;
-use super::stat::Traces;
 use crate::domain::ids::Pid;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{PidfdInode, Process, ProcessIdentity};
 
 /// How much of it is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,21 +17,25 @@ pub(crate) enum Detail {
 /// The process that has this PID now. `None`: there is none, or it's hidden.
 pub(crate) fn read(proc: &mut Proc, pid: Pid, detail: Detail) -> Result<Option<Process>, ProcessesError> {
     let Some(dir) = proc.process(pid)? else { return Ok(None) };
-    let described = proc.describe(&dir)?;
-    in_detail(proc, &dir, described, detail)
+    let Some((mut process, _)) = proc.describe(&dir)? else { return Ok(None) };
+    if has_argv(&process, detail) {
+        process.argv = proc.argv(&dir)?.map(Into::into);
+    }
+    Ok(Some(process))
 }
 
-/// The same for who holds the process by this pidfd, and asks it afterwards whether that is still there.
+/// The same for who holds the process by a pidfd with this inode, and asks it afterwards whether that is still there.
 pub(crate) fn read_held(
     proc: &mut Proc,
     pid: Pid,
-    pidfd: &OwnedFd,
+    inode: Option<PidfdInode>,
     detail: Detail,
 ) -> Result<Option<Process>, ProcessesError> {
-    let inode = proc.pidfds().inode_of(pidfd, pid)?;
-    let Some(dir) = proc.process(pid)? else { return Ok(None) };
-    let described = proc.describe_as(&dir, inode)?;
-    in_detail(proc, &dir, described, detail)
+    let Some(mut process) = proc.describe_held(pid, inode)? else { return Ok(None) };
+    if has_argv(&process, detail) {
+        process.argv = proc.argv_of(pid)?.map(Into::into);
+    }
+    Ok(Some(process))
 }
 
 /// The memory that would come back if this very process ended: PSS, or RSS where that can't be read. `None`: it is gone, or hidden.
@@ -49,15 +49,7 @@ pub(crate) fn memory_of(proc: &mut Proc, who: ProcessIdentity) -> Result<Option<
     Ok(proc.proportional_memory(&dir).or(process.rss_bytes))
 }
 
-fn in_detail(
-    proc: &mut Proc,
-    dir: &ProcessDir,
-    described: Option<(Process, Traces)>,
-    detail: Detail,
-) -> Result<Option<Process>, ProcessesError> {
-    let Some((mut process, _)) = described else { return Ok(None) };
-    if detail == Detail::WithArgv && !process.zombie && !process.kernel {
-        process.argv = proc.argv(dir)?.map(Into::into);
-    }
-    Ok(Some(process))
+/// Whether it has an argv that is wanted.
+fn has_argv(process: &Process, detail: Detail) -> bool {
+    detail == Detail::WithArgv && !process.zombie && !process.kernel
 }
