@@ -429,24 +429,58 @@ fn what_was_seen_below_a_worker_is_its_own_and_no_others_also_once_its_gateway_i
     assert_eq!([200, 300, 201, 301].map(is_anothers), [false, false, true, true]);
 }
 
-/// Two dashboards list one conversation; which of them its worker was of isn't told by its key alone.
-#[test]
-fn what_two_gateways_sessions_had_goes_with_neither_as_long_as_one_is_listed() {
+/// Two dashboards list one conversation; which of them its worker was of isn't told by its key alone. The worker is gone.
+fn of_two() -> World {
     let mut world = World::new();
     world.gateway("other", 110);
     world.worker(200, "k", 1);
     world.process(300, 200, "node mcp.js");
-    let row = |row: Session| vec![with_key(row, "k")];
-    world.table("other").sessions = row(attached("b"));
-    world.rows(row(detached("a"))).look();
+    world.table("other").sessions = vec![with_key(attached("b"), "k")];
+    world.rows([with_key(detached("a"), "k")]).look();
     world.die(200, 1);
-    let gone = |row: Session| vec![without_worker(with_key(row, "k"))];
-    world.table("other").sessions = gone(attached("b"));
-    world.rows(gone(detached("a"))).look();
+    world.table("other").sessions = vec![without_worker(with_key(attached("b"), "k"))];
+    world.rows([without_worker(with_key(detached("a"), "k"))]).look();
+    world
+}
+
+#[test]
+fn what_two_gateways_sessions_had_goes_with_neither_as_long_as_one_is_listed() {
+    let mut world = of_two();
     assert_eq!(goes(&world.look_after(3_600), "a"), []);
     world.rows([]).look();
-    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged", "it is the other one's session's");
+    let why = "unknown state: it may be of session \"b\" of gateway other";
+    assert_eq!(world.look_after(3_600).why_worker(300), why);
+    let mut unread = world.clone();
+    unread.refused("other").look();
+    let why = "its gateway's table can't be trusted: it may be of gateway other, which gives no table";
+    assert_eq!(unread.look_after(3_600).why_worker(300), why);
     world.table("other").sessions = vec![];
-    world.look();
-    assert_eq!(world.look_after(3_600).fate_of_worker(300), "reap: ownerless-worker, after 3600s");
+    assert_eq!(world.look().fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: ownerless-worker, after 60s");
+}
+
+/// An earlier version didn't write down whether it was one gateway's alone.
+#[test]
+fn what_was_remembered_without_saying_whether_two_gateways_had_it_may_be_both_s() {
+    let mut world = of_two();
+    for family in &mut world.ledger.gateways.get_mut(&"gw".into()).expect("memory").families {
+        (family.is_alone, family.names) = (false, vec![]);
+    }
+    world.rows([]).look();
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "keep: unknown-state");
+}
+
+/// Only the row has said what the conversation is called.
+#[test]
+fn what_is_left_of_a_worker_stays_with_the_session_that_has_the_key_of_its_row() {
+    let mut world = World::new();
+    world.process(200, 100, "python3 -m worker");
+    world.process(300, 200, "node mcp.js");
+    world.rows([with_key(with_worker(detached("a"), 200), "talk")]).look();
+    world.die(200, 1);
+    world.process(201, 100, "python3 -m worker");
+    world.rows([with_key(with_worker(attached("b"), 201), "talk")]).look();
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: ownerless-worker, after 60s");
 }

@@ -175,6 +175,27 @@ fn a_worker_and_what_is_left_of_it_are_kept_by_every_name_that_its_session_had()
     }
 }
 
+/// Two gateways list its key; it is told of by the first.
+#[test]
+fn what_another_gateways_session_had_as_well_is_kept_with_that() {
+    for scope in [
+        Scope::One { gateway: "other".into(), name: "b".into(), key: None, worker: None },
+        Scope::Like { gateway: None, session: Some("b".into()), key: None },
+    ] {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "k", 1);
+        world.process(300, 200, "node mcp.js");
+        world.table("other").sessions = vec![with_key(detached("b"), "k")];
+        world.seen.forbidden = forbids(scope.clone());
+        world.rows([with_key(detached("a"), "k")]).look();
+        world.die(200, 1);
+        world.table("other").sessions = vec![];
+        world.rows([]).look();
+        assert_eq!(world.look_after(3_600).fate_of_worker(300), BY_HAND, "{scope:?}");
+    }
+}
+
 /// A nested session, whose gateway is gone.
 #[test]
 fn what_is_held_doesnt_go_with_what_it_is_below() {

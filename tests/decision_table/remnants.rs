@@ -4,6 +4,7 @@ use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::table::{Session, Told};
 use gateway_reaper::domain::verdict::Judged;
+use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
 
 use crate::world::*;
 
@@ -312,4 +313,36 @@ fn what_is_left_of_a_session_that_has_another_id_by_now_stays_with_it() {
     assert!(looked.reaped().is_empty(), "{:?}", looked.reaped());
     assert!(world.ledger.unfinished.is_empty(), "it is the session's");
     assert!(world.look_after(3_600).reaped().is_empty());
+}
+
+#[test]
+fn what_is_left_of_a_session_that_another_gateway_has_by_now_has_a_grace() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "k", 100);
+    world.process(300, 200, "node mcp.js");
+    world.rows([with_key(with_worker(detached("a"), 200), "k")]).look();
+    world.ledger.unfinished = interrupted().ledger.unfinished;
+    world.ledger.unfinished[0].asked = Some(id("a"));
+    world.die(200, 1);
+    world.table("other").sessions = vec![without_worker(with_key(attached("b"), "k"))];
+    assert_eq!(world.rows([]).look().fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
+}
+
+/// By a name that only its row had.
+#[test]
+fn what_is_held_of_an_unfinished_teardown_is_held_at_every_look() {
+    let mut world = World::new();
+    world.worker(200, "k", 100);
+    world.process(300, 200, "node mcp.js");
+    world.rows([with_key(with_worker(detached("a"), 200), "talk")]).look();
+    world.ledger.unfinished = interrupted().ledger.unfinished;
+    world.ledger.unfinished[0].asked = Some(id("a"));
+    world.die(200, 1);
+    let scope = Scope::Like { gateway: None, session: None, key: Some("talk".into()) };
+    world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "for now".into() }]);
+    world.rows([]);
+    for _ in 0..3 {
+        assert_eq!(world.look_after(60).fate_of_worker(200), "keep: held");
+    }
 }

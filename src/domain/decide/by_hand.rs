@@ -15,18 +15,28 @@ use crate::domain::veto::{Scope, Veto, Vetoes};
 pub(super) struct ByHand<'a> {
     forbidden: &'a Vetoes,
     /// What remembered workers, and what was seen below them, were called: by key, and by the sessions that they were of.
-    called: HashMap<ProcessIdentity, Vec<&'a str>>,
+    called: HashMap<ProcessIdentity, Called<'a>>,
+}
+
+/// The names of a worker.
+#[derive(Default)]
+struct Called<'a> {
+    names: Vec<&'a str>,
+    /// It may have been of any gateway's session.
+    by_any: bool,
 }
 
 impl<'a> ByHand<'a> {
     pub(super) fn new(forbidden: &'a Vetoes, memory: &'a Ledger) -> Self {
-        let mut called: HashMap<ProcessIdentity, Vec<&str>> = HashMap::new();
+        let mut called: HashMap<ProcessIdentity, Called<'_>> = HashMap::new();
         if !forbidden.0.is_empty() {
             for family in memory.gateways.values().flat_map(|gateway| &gateway.families) {
-                let keys = family.key.iter().chain(&family.row_keys).map(|key| &**key);
-                let names: Vec<&str> = keys.chain(family.sessions.iter().map(SessionId::as_str)).collect();
+                let names = family.key.iter().chain(&family.names).map(|name| &**name);
+                let names: Vec<&str> = names.chain(family.sessions.iter().map(SessionId::as_str)).collect();
                 for process in family.members.iter().chain([&family.worker]) {
-                    called.entry(*process).or_default().extend(&names);
+                    let called = called.entry(*process).or_default();
+                    called.names.extend(&names);
+                    called.by_any |= !family.is_alone;
                 }
             }
         }
@@ -34,12 +44,26 @@ impl<'a> ByHand<'a> {
     }
 
     /// Why nothing may be done to it, whichever of these gateways it is of. `names`: as it is called besides.
-    fn forbid(&self, gateways: &[&GatewayName], subject: &Subject, names: &[&str]) -> Option<&'a Veto> {
+    fn forbid(
+        &self,
+        world: &World<'_>,
+        gateways: &[&GatewayName],
+        subject: &Subject,
+        names: &[&str],
+    ) -> Option<&'a Veto> {
         let mut names = names.to_vec();
-        if let Subject::Worker { identity, .. } = subject {
-            names.extend(self.called.get(identity).into_iter().flatten());
-        }
-        gateways.iter().find_map(|gateway| self.forbidden.forbid(gateway, subject, &names))
+        let called = match subject {
+            Subject::Worker { identity, .. } => self.called.get(identity),
+            Subject::Session { .. } => None,
+        };
+        names.extend(called.into_iter().flat_map(|called| &called.names));
+        let all = world.gateways.iter().filter(|_| called.is_some_and(|called| called.by_any));
+        let all = all.map(|gateway| &gateway.seen.name);
+        gateways
+            .iter()
+            .copied()
+            .chain(all)
+            .find_map(|gateway| self.forbidden.forbid(gateway, subject, &names))
     }
 
     /// Whether anything is forbidden of a worker whose session has these names.
@@ -63,7 +87,7 @@ impl<'a> ByHand<'a> {
             let gateway = &world.gateways[index];
             let key = gateway.key_of(identity.pid);
             let subject = Subject::Worker { key: key.map(Into::into), identity };
-            self.forbid(&[&gateway.seen.name], &subject, &[])
+            self.forbid(world, &[&gateway.seen.name], &subject, &[])
         })
     }
 
@@ -102,9 +126,11 @@ impl<'a> ByHand<'a> {
                 names.extend(judged.key.is_none().then_some(id.as_str()));
                 names.extend(world.matching(*pid).filter_map(|index| world.gateways[index].key_of(*pid)));
                 let identity = world.alive(*pid).map(|process| process.identity);
-                names.extend(identity.and_then(|it| self.called.get(&it)).into_iter().flatten());
+                names.extend(
+                    identity.and_then(|it| self.called.get(&it)).into_iter().flat_map(|it| &it.names),
+                );
             }
-            self.forbid(&gateways, &judged.subject, &names).or_else(along)
+            self.forbid(world, &gateways, &judged.subject, &names).or_else(along)
         });
     }
 }

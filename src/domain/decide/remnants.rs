@@ -27,11 +27,20 @@ pub(super) fn left<'u>(
     // The gateway goes on with the session: it is back, and the worker was gone before; or the close has no answer, and the session has another
     // id by now.
     let is_given_up = |begun: &Unfinished| {
-        let may_be_wanted = match &begun.asked {
-            Some(session) => !is_listed(world, index, session) && world.view().alive(&begun.worker).is_none(),
-            None => !begun.members.contains(&begun.worker),
+        let is_listed_as_another = || {
+            families.is_of_a_listed_session(index, &begun.worker)
+                || families.is_listed_anywhere(&begun.worker)
         };
-        may_be_wanted && families.is_of_a_listed_session(index, &begun.worker)
+        match &begun.asked {
+            Some(session) => {
+                let is_gone = world.view().alive(&begun.worker).is_none();
+                is_gone && !is_listed(world, index, session) && is_listed_as_another()
+            }
+            None => {
+                let is_of_leftovers = !begun.members.contains(&begun.worker);
+                is_of_leftovers && families.is_of_a_listed_session(index, &begun.worker)
+            }
+        }
     };
     let left = |begun: &Unfinished| {
         if is_given_up(begun) {

@@ -364,8 +364,8 @@ mod tests {
             memory.families.push(FamilyMemory {
                 worker,
                 sessions: Vec::new(),
-                row_keys: Vec::new(),
-                is_shared: false,
+                names: Vec::new(),
+                is_alone: false,
                 key: None,
                 orphan: None,
                 members: Vec::new(),
@@ -451,8 +451,8 @@ mod tests {
                 memory.families = vec![FamilyMemory {
                     worker: identity,
                     sessions: vec!["a".into()],
-                    row_keys: Vec::new(),
-                    is_shared: false,
+                    names: Vec::new(),
+                    is_alone: false,
                     key: None,
                     orphan: None,
                     members: vec![identity],

@@ -65,12 +65,13 @@ pub struct FamilyMemory {
     /// The sessions whose worker it was when that was last to be told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionId>,
-    /// The keys that the rows of those sessions gave, where they are others than its argv's: it may be held by one.
+    /// What else it was called: the keys that the rows of those sessions gave, and ids and keys of other gateways' rows that had it, too. It may
+    /// be held by each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub row_keys: Vec<Box<str>>,
-    /// It was the worker of another gateway's session, too.
+    pub names: Vec<Box<str>>,
+    /// No other gateway's session had it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_shared: bool,
+    pub is_alone: bool,
     /// The key that its argv carried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Box<str>>,

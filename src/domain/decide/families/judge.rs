@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::{Families, Family, MOST, Whose, is_listed_anywhere, worker_above};
+use super::{Families, Family, MOST, Whose, rows_anywhere, worker_above};
 use crate::domain::decide::world::{Standing, World};
 use crate::domain::decide::{clock, doubts, quota};
 use crate::domain::ids::{Pid, SessionId};
@@ -40,6 +40,12 @@ impl<'a> Families<'_, 'a> {
         family.is_some_and(|family| family.whose.sessions.iter().any(is_listed))
     }
 
+    /// Whether a gateway lists a session that has a name of this worker.
+    pub(in crate::domain::decide) fn is_listed_anywhere(&self, worker: &ProcessIdentity) -> bool {
+        let memory = self.by_worker.get(worker).and_then(|place| self.all[*place].memory);
+        memory.is_some_and(|memory| !rows_anywhere(self.world, memory).is_empty())
+    }
+
     /// What goes with this session, of workers that are gone; and one of those.
     pub(in crate::domain::decide) fn left_of(
         &self,
@@ -49,7 +55,7 @@ impl<'a> Families<'_, 'a> {
         let of = &self.world.gateways[gateway];
         let places = self.left_of.get(&(gateway, session)).map(Vec::as_slice).unwrap_or_default();
         // Which of two sessions it belonged to can't be told.
-        let is_one = |whose: &Whose<'_>| whose.sessions.len() == 1 && !whose.is_shared;
+        let is_one = |whose: &Whose<'_>| whose.sessions.len() == 1 && whose.is_alone;
         let is_its_own =
             |family: &&Family<'_>| is_one(&family.whose) && of.can_check() && !of.has_obscure_row();
         let left = places.iter().map(|place| &self.all[*place]).filter(is_its_own);
@@ -91,6 +97,25 @@ impl<'a> Families<'_, 'a> {
         }
     }
 
+    /// Why the session of another gateway may have what this worker left, where it isn't known to have been of this one's alone.
+    fn may_be_anothers(&self, index: usize, family: &Family<'_>) -> Option<Keep> {
+        let memory = family.memory.filter(|memory| !memory.is_alone)?;
+        let name = |index: usize| &self.world.gateways[index].seen.name;
+        let row = rows_anywhere(self.world, memory).into_iter().find(|(gateway, _)| *gateway != index);
+        let listed = row.map(|(gateway, id)| {
+            let why = format!("it may be of session {:?} of gateway {}", id.as_str(), name(gateway));
+            Keep::UnknownState(why.into())
+        });
+        let is_unread = |other: &usize| {
+            *other != index && matches!(self.world.gateways[*other].standing, Standing::NotTrusted(_))
+        };
+        listed.or_else(|| {
+            let unread = (0..self.world.gateways.len()).find(is_unread)?;
+            let why = format!("it may be of gateway {}, which gives no table", name(unread));
+            Some(Keep::TableNotTrusted(why.into()))
+        })
+    }
+
     /// Whose a parentless worker was may be unknown, and its argv is gone with it: then the longest grace of all.
     fn grace(&self, index: usize, kind: OrphanKind) -> Duration {
         let graces = self.world.gateways.iter().map(|gateway| gateway.rules.policy.worker_grace);
@@ -117,22 +142,18 @@ impl<'a> Families<'_, 'a> {
             let is_elsewhere = |member: &&Process| elsewhere.contains(&member.identity.pid);
             let members: Vec<&Process> =
                 family.members.iter().copied().filter(|member| !is_elsewhere(member)).collect();
-            let is_anothers = || {
-                let memory = family.memory.filter(|memory| memory.is_shared);
-                memory.is_some_and(|memory| is_listed_anywhere(self.world, memory))
-            };
-            let is_ours =
-                family.is_left && !family.whose.sessions.iter().copied().any(is_listed) && !is_anothers();
+            let is_ours = family.is_left && !family.whose.sessions.iter().copied().any(is_listed);
             let clock = if is_ours { self.judge_left(index, family, &members, &mut found) } else { None };
-            let members = members.iter().map(|member| member.identity);
+            // Also those that are judged elsewhere: by which names they are held is told by nothing else.
+            let members = family.members.iter().map(|member| member.identity);
             let mut members: Vec<_> = members.chain(family.unseen.iter().copied()).take(MOST).collect();
             members.sort_unstable();
             if !members.is_empty() || family.is_held(self.world) {
                 remembered.families.push(FamilyMemory {
                     worker: family.worker,
                     sessions: family.whose.sessions.iter().copied().cloned().collect(),
-                    row_keys: family.whose.row_keys.iter().map(|key| (*key).into()).collect(),
-                    is_shared: family.whose.is_shared,
+                    names: family.whose.names.iter().map(|name| (*name).into()).collect(),
+                    is_alone: family.whose.is_alone,
                     key: family.key.map(Into::into),
                     orphan: family.whose.orphan,
                     members,
@@ -174,6 +195,8 @@ impl<'a> Families<'_, 'a> {
             let is_known = !family.whose.sessions.is_empty() || family.whose.orphan.is_some();
             (!is_known).then(|| Keep::UnknownState(why.into()))
         };
+        // Another gateway's session may have had it, too.
+        let shared = || self.may_be_anothers(index, family);
         // Its session may be one of a process that gives no table any more.
         let replaced =
             || family.whose.orphan.is_none().then(|| doubts::of_replaced(self.world, index)).flatten();
@@ -191,6 +214,7 @@ impl<'a> Families<'_, 'a> {
             if let Some(keep) = keep
                 .or_else(unknown)
                 .or_else(elsewhere)
+                .or_else(shared)
                 .or_else(replaced)
                 .or_else(|| self.may_be_wanted(index, root))
                 .or_else(|| doubts::of(self.world, index, root))

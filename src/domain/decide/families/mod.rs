@@ -6,7 +6,7 @@ mod judge;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::owners::{Owner, Owners};
-use super::world::{Gateway, Standing, World};
+use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::FamilyMemory;
 use crate::domain::orphan::OrphanKind;
@@ -48,10 +48,10 @@ struct Family<'a> {
 #[derive(Default)]
 struct Whose<'a> {
     sessions: Vec<&'a SessionId>,
-    /// The keys of their rows.
-    row_keys: Vec<&'a str>,
-    /// It is the worker of another gateway's session, too.
-    is_shared: bool,
+    /// What else it is called by rows.
+    names: Vec<&'a str>,
+    /// No other gateway's session has it.
+    is_alone: bool,
     /// It is known to have no owner.
     orphan: Option<OrphanKind>,
 }
@@ -60,26 +60,25 @@ impl<'a> Whose<'a> {
     fn remembered(memory: &'a FamilyMemory) -> Self {
         Self {
             sessions: memory.sessions.iter().collect(),
-            row_keys: memory.row_keys.iter().map(|key| &**key).collect(),
-            is_shared: memory.is_shared,
+            names: memory.names.iter().map(|name| &**name).collect(),
+            is_alone: memory.is_alone,
             orphan: memory.orphan,
         }
     }
 
     fn nobody(orphan: Option<OrphanKind>) -> Self {
-        Self { orphan, ..Self::default() }
+        Self { orphan, is_alone: true, ..Self::default() }
     }
 
-    fn names(&self) -> Vec<&'a str> {
-        self.sessions.iter().map(|id| id.as_str()).chain(self.row_keys.iter().copied()).collect()
+    fn all_names(&self) -> Vec<&'a str> {
+        self.sessions.iter().map(|id| id.as_str()).chain(self.names.iter().copied()).collect()
     }
 }
 
 impl Family<'_> {
     /// Whether an operator holds its worker, which is there, by a name of its session: once that isn't listed any more, this alone says so.
     fn is_held(&self, world: &World<'_>) -> bool {
-        let gateway = &world.gateways[self.gateway].seen.name;
-        !self.is_left && world.by_hand.covers(gateway, self.worker, &self.whose.names())
+        !self.is_left && is_held(world, self.gateway, self.worker, &self.whose)
     }
 }
 
@@ -265,10 +264,18 @@ fn rows_of_gone<'a>(
     // Another process may have its PID.
     let is_free = world.alive(pid).is_none();
     let is_its = move |row: &&Session| {
-        let carries = memory.key.is_some() && row.worker_key() == memory.key.as_deref();
+        let names = memory.key.iter().chain(&memory.names).map(|name| &**name);
+        let mut names = names.chain(memory.sessions.iter().map(SessionId::as_str));
+        let carries = row.worker_key().is_some_and(|key| names.any(|name| name == key));
         carries || (is_free && row.named_worker() == Some(pid))
     };
     world.gateways[index].rows.iter().filter(is_its).map(|row| &row.id)
+}
+
+/// Whether an operator holds a worker by one of the names that it has at its gateway, or at any that may have had it.
+fn is_held(world: &World<'_>, index: usize, worker: ProcessIdentity, whose: &Whose<'_>) -> bool {
+    let of = |gateway: &Gateway<'_>| world.by_hand.covers(&gateway.seen.name, worker, &whose.all_names());
+    of(&world.gateways[index]) || (!whose.is_alone && world.gateways.iter().any(of))
 }
 
 /// Whose worker this is. In doubt what is remembered of that.
@@ -281,16 +288,15 @@ fn whose<'a>(
 ) -> Whose<'a> {
     match owners.of(worker.identity.pid) {
         Some(Owner::Sessions(rows)) => {
-            let rows = rows.as_slice();
-            let own = || rows.iter().filter(|row| row.gateway == index).map(|row| world.session(*row));
+            let (own, others): (Vec<&RowId>, _) =
+                rows.as_slice().iter().partition(|row| row.gateway == index);
+            let sessions: Vec<&SessionId> = own.iter().map(|row| &world.session(**row).id).collect();
+            let ids_of_others = others.iter().map(|row| world.session(**row).id.as_str());
+            let keys = own.iter().chain(&others).filter_map(|row| world.session(**row).worker_key());
             let key = world.gateways[index].key_of(worker.identity.pid);
-            let is_another = |given: &&str| key != Some(*given) && own().all(|row| row.id.as_str() != *given);
-            Whose {
-                sessions: own().map(|row| &row.id).collect(),
-                row_keys: own().filter_map(Session::worker_key).filter(is_another).collect(),
-                is_shared: rows.iter().any(|row| row.gateway != index),
-                orphan: None,
-            }
+            let is_new = |name: &&str| key != Some(*name) && sessions.iter().all(|id| id.as_str() != *name);
+            let names: BTreeSet<&str> = ids_of_others.chain(keys).filter(is_new).collect();
+            Whose { names: names.into_iter().collect(), is_alone: others.is_empty(), orphan: None, sessions }
         }
         // A gateway that is down may be up again and go on with its sessions.
         Some(Owner::Nobody(kind)) if goes_on_later(&world.gateways[index]) => match memory {
@@ -298,19 +304,19 @@ fn whose<'a>(
             None => Whose::nobody(Some(*kind).filter(|kind| *kind == OrphanKind::Leftover)),
         },
         Some(Owner::Nobody(kind)) => {
-            let name = &world.gateways[index].seen.name;
-            let is_held = |whose: &Whose<'_>| world.by_hand.covers(name, worker.identity, &whose.names());
-            let remembered = memory.map(Whose::remembered).filter(is_held).unwrap_or_default();
-            Whose { orphan: Some(*kind), ..remembered }
+            let is_held = |whose: &Whose<'_>| is_held(world, index, worker.identity, whose);
+            let remembered = memory.map(Whose::remembered).filter(is_held);
+            Whose { orphan: Some(*kind), ..remembered.unwrap_or_else(|| Whose::nobody(None)) }
         }
         Some(Owner::Tree) => Whose::nobody(Some(OrphanKind::OwnerlessWorker)),
         Some(Owner::Doubt(_)) | None => memory.map(Whose::remembered).unwrap_or_default(),
     }
 }
 
-/// Whether a row of any gateway is of this worker, which is gone.
-fn is_listed_anywhere(world: &World<'_>, memory: &FamilyMemory) -> bool {
-    (0..world.gateways.len()).any(|index| rows_of_gone(world, index, memory).next().is_some())
+/// The rows of all gateways that may be of this worker, which is gone.
+fn rows_anywhere<'a>(world: &World<'a>, memory: &FamilyMemory) -> Vec<(usize, &'a SessionId)> {
+    let rows = |index| rows_of_gone(world, index, memory).map(move |id| (index, id)).collect::<Vec<_>>();
+    (0..world.gateways.len()).flat_map(rows).collect()
 }
 
 fn goes_on_later(gateway: &Gateway<'_>) -> bool {
