@@ -68,6 +68,11 @@ pub fn load(dir: &Path, now: SystemTime) -> io::Result<Vec<Hold>> {
     Ok(stored.holds.into_iter().filter(|hold| hold.until > now).collect())
 }
 
+/// Whether any were ever written.
+pub fn exist(dir: &Path) -> bool {
+    dir.join(NAME).exists()
+}
+
 /// Writes them, under the [`lock`].
 ///
 /// # Errors

@@ -151,7 +151,8 @@ impl Store {
         );
         let unwritable =
             |answer| StateError::Unusable { path: self.dir.join("holds.json"), what: "write", answer };
-        if !self.holds.is_empty() {
+        // What is there is newer.
+        if !self.holds.is_empty() && !holds::exist(&self.dir) {
             holds::save(&self.dir, self.holds.clone()).map_err(unwritable)?;
         }
         self.file.is_gone();
