@@ -28,13 +28,26 @@ pub(super) fn in_use(config: &Config) -> Result<PathBuf, Failure> {
         return Ok(dir);
     }
     let own = environment::state_dir(config);
-    let last_run = |dir: &PathBuf| LastRun::load(dir).and_then(|run| ended(&run));
+    // A dry run is for trying it.
+    let last_run = |dir: &PathBuf| {
+        (load(dir, acts).and_then(|run| ended(&run)), LastRun::load(dir).and_then(|run| ended(&run)))
+    };
     let uid = rustix::process::geteuid().as_raw();
     let service = services().into_iter().find(|dir| crate::state::examine(dir, uid).is_ok());
-    match service.filter(|service| last_run(service) > own.as_ref().ok().and_then(last_run)) {
+    let last_of_own = own.as_ref().map(last_run).unwrap_or_default();
+    match service.filter(|service| last_run(service) > last_of_own) {
         Some(service) => Ok(service),
         None => own,
     }
+}
+
+/// Whether something was ever done by the runs of this memory, or would have been.
+fn acts(run: &LastRun) -> bool {
+    !run.dry_run || run.counters.has_acts()
+}
+
+fn load(dir: &Path, is_wanted: impl FnOnce(&LastRun) -> bool) -> Option<LastRun> {
+    LastRun::load(dir).filter(is_wanted)
 }
 
 /// When a run was over.
@@ -56,7 +69,7 @@ pub(super) fn used_lately(dir: &Path) -> Vec<PathBuf> {
     let places: BTreeSet<PathBuf> = services().into_iter().chain(environment::usual_state_dirs()).collect();
     let is_recent =
         |run: LastRun| clock::wall_now().duration_since(ended(&run)?).ok().filter(|age| *age < LATE);
-    let is_used = |place: &PathBuf| LastRun::load(place).and_then(is_recent).is_some();
+    let is_used = |place: &PathBuf| load(place, acts).and_then(is_recent).is_some();
     places.into_iter().filter(|place| place != dir && is_used(place)).collect()
 }
 
@@ -67,21 +80,27 @@ fn user_of(dir: &Path) -> Option<&str> {
     users::uid_of(name).is_ok_and(|uid| uid == Some(owner)).then_some(name)
 }
 
-/// That no run was ever made with this directory, so that what is held or paused there holds for nothing, and what to do about it.
+/// That no run but dry ones was ever made with this directory, so that what is held or paused there holds for nothing, and what to do about it.
 #[derive(Debug)]
 pub(super) struct Unused {
     dir: PathBuf,
+    /// There were dry ones.
+    is_tried: bool,
     /// Where runs are made, or a service has its memory.
     elsewhere: Option<PathBuf>,
 }
 
 impl Unused {
-    /// `None`: it was used.
+    /// `None`: it was used, if only to try it where no other is.
     pub(super) fn of(dir: &Path) -> Option<Self> {
-        let is_used = |dir: &Path| LastRun::load(dir).is_some();
-        let usual = environment::usual_state_dirs().into_iter().filter(|place| is_used(place));
+        let last = LastRun::load(dir);
+        if last.as_ref().is_some_and(acts) {
+            return None;
+        }
+        let usual = environment::usual_state_dirs().into_iter().filter(|place| load(place, acts).is_some());
         let elsewhere = services().into_iter().chain(usual).find(|place| place != dir);
-        (!is_used(dir)).then(|| Self { dir: dir.to_owned(), elsewhere })
+        let is_tried = last.is_some();
+        (elsewhere.is_some() || !is_tried).then(|| Self { dir: dir.to_owned(), is_tried, elsewhere })
     }
 
     /// Whether runs are made with another directory.
@@ -110,10 +129,10 @@ impl Unused {
 
 impl fmt::Display for Unused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dir = self.dir.display();
+        let (dir, but) = (self.dir.display(), if self.is_tried { " but dry ones" } else { "" });
         write!(
             f,
-            "no run was ever made with {dir}: until one is, what is held or paused there holds for nothing"
+            "no run{but} was ever made with {dir}: until one is, what is held or paused there holds for nothing"
         )
     }
 }

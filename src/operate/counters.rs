@@ -30,6 +30,11 @@ pub struct Counters {
 pub(crate) const BETWEEN: char = '/';
 
 impl Counters {
+    /// Whether anything was ever done.
+    pub fn has_acts(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
     pub(super) fn reads(&mut self, report: &Document<'_>) {
         for gateway in &report.gateways {
             add(&mut self.table_reads, &format!("{}{BETWEEN}{}", gateway.name, gateway.table));

@@ -108,8 +108,8 @@ fn that_runs_are_made_with_two_memories_is_said_where_something_is_held() {
     let place = place(&gateway);
     let script = format!(
         "mkdir -p /var/lib/gateway-reaper
-         $R -q once --dry-run
-         STATE_DIRECTORY={OF_ROOT} $R -q once --dry-run
+         $R -q once
+         STATE_DIRECTORY={OF_ROOT} $R -q once
          $R pause 1h"
     );
     let ran = where_nothing_is_in_var_lib(&place, &script);
@@ -117,6 +117,33 @@ fn that_runs_are_made_with_two_memories_is_said_where_something_is_held() {
     assert!(ran.out.ends_with(&format!("for the runs whose memory is in {OF_ROOT}\n")), "{ran:?}");
     let too = format!("runs are made with {} too, and for these it doesn't hold", own.display());
     assert!(ran.err.contains(&too), "{ran:?}");
+}
+
+/// It was tried in the shell, as the README says; the service makes the runs.
+#[test]
+fn a_dry_run_in_a_shell_is_no_reason_to_hold_there() {
+    if !has_root("a_dry_run_in_a_shell_is_no_reason_to_hold_there") {
+        return;
+    }
+    let gateway = gateway();
+    let place = place(&gateway);
+    let of_another = "install -d -o nobody -m 700 /var/lib/gateway-reaper/nobody
+        $R -q once --dry-run > /dev/null
+        $R pause 1h";
+    let ran = where_nothing_is_in_var_lib(&place, of_another);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
+    let own = place.path("home/.local/state/gateway-reaper");
+    let said = format!("no run but dry ones was ever made with {}", own.display());
+    assert!(ran.err.contains(&said), "{ran:?}");
+    let of_its_own = format!(
+        "mkdir -p /var/lib/gateway-reaper
+         STATE_DIRECTORY={OF_ROOT} $R -q once
+         $R -q once --dry-run > /dev/null
+         $R pause 1h"
+    );
+    let ran = where_nothing_is_in_var_lib(&place, &of_its_own);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.out.ends_with(&format!("for the runs whose memory is in {OF_ROOT}\n")), "{ran:?}");
 }
 
 #[test]
