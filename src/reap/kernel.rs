@@ -111,7 +111,7 @@ pub trait Kernel {
         all.iter().filter_map(|&who| Some((who, self.memory(who)?))).collect()
     }
 
-    /// A mark that no process bears. `None`: there are none, or no more.
+    /// A mark that no process bears but those that are marked in this run. `None`: there are none.
     fn new_mark(&mut self) -> Option<Mark> {
         None
     }
@@ -120,6 +120,9 @@ pub trait Kernel {
     fn mark(&mut self, _held: &Self::Held, _mark: Mark) -> Option<Mark> {
         None
     }
+
+    /// What bears this mark is let be: it is not among the [`marked`](Self::marked) from now on.
+    fn withdraw(&mut self, _mark: Mark) {}
 
     /// Every process that was started since the first mark and bears one, zombies left out.
     ///

@@ -217,6 +217,12 @@ impl Kernel for LinuxKernel {
         self.proc.set_dump_filter(pid, mark.0, is_there).map(Mark)
     }
 
+    fn withdraw(&mut self, mark: Mark) {
+        if let Some(marks) = &mut self.marks {
+            marks.withdraw(mark);
+        }
+    }
+
     fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
         let mut found = Vec::new();
         for pass in 1..=MARK_SCANS {

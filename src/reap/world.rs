@@ -61,6 +61,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
         self.kernel.mark(held, mark)
     }
 
+    fn withdraw(&mut self, mark: Mark) {
+        self.kernel.withdraw(mark);
+    }
+
     fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
         self.kernel.marked()
     }

@@ -276,14 +276,22 @@ fn what_the_writing_of_the_rests_lines_takes_is_not_taken_from_their_patience() 
 
 #[test]
 fn what_is_about_to_be_killed_is_listed_twice_and_not_more_often_while_nothing_is_found() {
-    let mut cast = Cast::new();
-    cast.worker(200).manner = Manner::Deaf;
-    let mut play = cast.begin();
-    play.pass(ms(4_999));
-    let before = play.kernel.listed;
-    play.pass(ms(1));
-    assert_eq!(play.kernel.listed - before, 2);
-    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    // What a childless worker starts as it is stopped bears its mark, if it has one.
+    for (has_child, free_marks, listed) in [(true, u16::MAX, 4), (false, 0, 2), (false, u16::MAX, 1)] {
+        let mut cast = Cast::new();
+        cast.worker(200).manner = Manner::Deaf;
+        if has_child {
+            cast.actor(201, 200, "child").manner = Manner::Deaf;
+        }
+        let mut play = cast.rehearse();
+        play.kernel.free_marks = free_marks;
+        let mut play = play.begin();
+        play.pass(ms(4_999));
+        let before = play.kernel.listed;
+        play.pass(ms(1));
+        assert_eq!(play.kernel.listed - before, listed, "{has_child} {free_marks}");
+        assert_eq!(play.ending().outcome, Outcome::Reaped);
+    }
 }
 
 #[test]

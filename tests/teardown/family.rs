@@ -416,6 +416,7 @@ fn a_worker_that_its_gateway_keeps_bears_its_mark_no_more() {
     assert!(play.kernel.actors[&200].mark.is_some_and(|mark| mark.0 > 0), "while its gateway is asked");
     play.answer(CloseAnswer::Kept { reason: "attached".into() });
     assert_eq!(play.kernel.actors[&200].mark.map(|mark| mark.0), Some(0), "as it was before");
+    assert_eq!(play.kernel.withdrawn, [Mark(1)], "another victim may have it, too");
 }
 
 #[test]

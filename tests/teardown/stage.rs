@@ -73,6 +73,7 @@ pub(crate) struct FakeKernel {
     pub(crate) searched: usize,
     /// How many marks there are.
     pub(crate) free_marks: u16,
+    pub(crate) withdrawn: Vec<Mark>,
     marks: u16,
     /// How often it was searched for marks.
     pub(crate) searched_for_marks: usize,
@@ -109,6 +110,7 @@ impl FakeKernel {
             refusal: io::ErrorKind::PermissionDenied,
             searched: 0,
             free_marks: u16::MAX,
+            withdrawn: Vec::new(),
             marks: 0,
             searched_for_marks: 0,
             looked: 0,
@@ -186,6 +188,10 @@ impl Kernel for FakeKernel {
     fn mark(&mut self, held: &ProcessIdentity, mark: Mark) -> Option<Mark> {
         let actor = self.actors.values_mut().find(|actor| actor.process.identity == *held)?;
         Some(actor.mark.replace(mark).unwrap_or(Mark(0)))
+    }
+
+    fn withdraw(&mut self, mark: Mark) {
+        self.withdrawn.push(mark);
     }
 
     fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {

@@ -102,7 +102,9 @@ impl<H> Tree<H> {
 
     /// It is let be: what bears its mark is not looked for any more.
     pub(super) fn unmark<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
-        self.mark = None;
+        if let Some(mark) = self.mark.take() {
+            kernel.withdraw(mark);
+        }
         for member in self.members.iter_mut().filter(|member| !member.exited()) {
             if let Some(before) = member.unmarked.take() {
                 let _ = kernel.mark(&member.held, before);
@@ -121,6 +123,11 @@ impl<H> Tree<H> {
 
     pub(super) fn is_marked(&self) -> bool {
         self.mark.is_some()
+    }
+
+    /// Whether whatever its members start is found by its mark.
+    pub(super) fn all_are_marked(&self) -> bool {
+        self.is_marked() && self.members.iter().all(|member| member.unmarked.is_some())
     }
 
     /// Whether this mark says that it came from here.

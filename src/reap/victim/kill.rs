@@ -37,12 +37,14 @@ impl<H> Victim<H> {
         self.search_if_over(world, course);
     }
 
-    /// Stops each member before its children are listed, until nothing new is found.
+    /// Stops each member before its children are listed, until nothing new is found. One that was in the middle of a fork when it was stopped may
+    /// have a child a moment later: it bears its mark, or else is listed again.
     fn stop_tree<W: World<Held = H>>(&mut self, world: &mut W) -> Result<(), KernelError> {
         let limits = self.warrant.limits().clone();
+        let listing = if self.tree.all_are_marked() { Listing::Whole } else { Listing::Again };
         let mut written = 0;
         for pass in 1..=PASSES {
-            let (mut grew, mut index) = (false, 0);
+            let (mut worst, mut index) = (Visit::Childless, 0);
             // Also those that are added meanwhile.
             while index < self.tree.members.len() {
                 let known = self.tree.members.len();
@@ -54,10 +56,11 @@ impl<H> Victim<H> {
                 if self.is_done() {
                     return Ok(());
                 }
-                grew |= self.tree.visit(index, world, &limits, Listing::Again)? == Visit::Grew;
+                worst = worst.max(self.tree.visit(index, world, &limits, listing)?);
                 index += 1;
             }
-            if (!grew && pass > 1) || self.tree.is_over() {
+            let is_settled = worst == Visit::Childless || (worst == Visit::AllKnown && pass > 1);
+            if is_settled || self.tree.is_over() {
                 break;
             }
         }
