@@ -306,7 +306,7 @@ fn ended(ending: &Ending, is_session: bool) -> (Style, &'static str, String) {
             (GOOD, "reaped", format!("{}{back}{note}", how.join(", ")))
         }
         Outcome::Gone => {
-            let what = if is_session { "its gateway had closed it already" } else { "it was gone already" };
+            let what = if is_session { "its gateway says that it is gone" } else { "it was gone already" };
             (GOOD, "gone", format!("{what}{note}"))
         }
         Outcome::Kept { reason } => {
