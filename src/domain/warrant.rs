@@ -82,6 +82,20 @@ pub struct Claim {
     pub started: Option<u64>,
     /// Whose it is.
     pub owners: Vec<(GatewayName, SessionId)>,
+    /// Whose key it carries, where it isn't known whose it is.
+    pub may_own: Vec<(GatewayName, SessionId)>,
+}
+
+impl Claim {
+    /// Whose it is, or where nothing says so, may be.
+    fn told(&self) -> &[(GatewayName, SessionId)] {
+        if self.owners.is_empty() { &self.may_own } else { &self.owners }
+    }
+
+    /// Whose it is or may be.
+    pub fn all(&self) -> impl Iterator<Item = &(GatewayName, SessionId)> {
+        self.owners.iter().chain(&self.may_own)
+    }
 }
 
 impl Limits {
@@ -93,7 +107,7 @@ impl Limits {
     ) -> bool {
         claimed.get(&process.pid).is_some_and(|claim| {
             claim.started.is_none_or(|started| started == process.start_ticks)
-                && !claim.owners.iter().any(|owner| own.iter().any(|own| own.contains(owner)))
+                && !claim.told().iter().any(|owner| own.iter().any(|own| own.contains(owner)))
         })
     }
 

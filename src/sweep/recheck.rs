@@ -1,15 +1,17 @@
 //! Looks and decides once more in the middle of a teardown, for victims whose first signal comes too late for the table that they were
 //! judged by, and for sessions whose gateway did not say whether it closed them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Sweep, kept_by_hand};
 use crate::domain::decide::Decision;
+use crate::domain::ids::Pid;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::{GatewayObservation, Observation};
-use crate::domain::process::ProcessIdentity;
+use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use crate::domain::table::{Session, TableView, Told};
 use crate::domain::verdict::{Keep, Subject, Verdict};
 use crate::domain::veto::Vetoes;
@@ -53,6 +55,16 @@ impl Sweep {
             Err(error) => return not_known(format!("it could not be looked at again: {error}")),
         };
         *known = unread(&seen);
+        // What was seen below a worker is looked at wherever it is by now, with what is below it.
+        let closed = batch.iter().filter_map(|(_, question)| question.closed.as_ref()).flatten();
+        let trees: Vec<Pid> = closed.map(|process| process.pid).collect();
+        let processes = &mut self.processes;
+        let looked = processes
+            .look_below(&mut seen.processes, &trees)
+            .and_then(|()| processes.look_at_marks(&mut seen.processes, &self.rules));
+        if let Err(error) = looked {
+            return not_known(format!("it could not be looked at again: {error}"));
+        }
         let forbidden = self.forbidden(holds::vetoes(dir, clock::wall_now()));
         seen.forbidden.clone_from(&forbidden);
         let Ok(decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
@@ -101,7 +113,10 @@ pub fn judge(
     let lapsed = |why: String| Recheck::Lapsed { why: why.into() };
     if let Some(order) = warrant.session() {
         let answer = match closed {
-            Some(processes) => reason_to_leave(warrant, order, processes, (gateway, decision)),
+            Some(processes) => {
+                let tree = with_all_below(&seen.processes, processes);
+                reason_to_leave(warrant, order, (processes, &tree), (gateway, decision))
+            }
             // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
             None => {
                 let is_it = |row: &Session| row.id == order.id;
@@ -132,7 +147,7 @@ pub fn judge(
 fn reason_to_leave(
     warrant: &Warrant,
     order: &CloseOrder,
-    processes: &[ProcessIdentity],
+    (processes, tree): (&[ProcessIdentity], &BTreeSet<Pid>),
     (gateway, decision): (&GatewayObservation, &Decision),
 ) -> Option<Recheck> {
     let is_gone = || decision.ledger.gateways.get(warrant.gateway()).is_some_and(|memory| memory.gone);
@@ -143,11 +158,14 @@ fn reason_to_leave(
             format!("its session is closed, and whose its worker is by now can't be known: {}", missing.why);
         return Some(Recheck::Unknown { why: why.into() });
     }
-    let another = processes.iter().find_map(|process| {
-        let owners = decision.claimed.get(&process.pid)?.owners.iter();
-        let mut others = owners.filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
+    let another = tree.iter().find_map(|pid| {
+        let mut others = decision
+            .claimed
+            .get(pid)?
+            .all()
+            .filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
         let (_, id) = others.next()?;
-        Some(format!("process {} is of session {:?} by now", process.pid, id.as_str()))
+        Some(format!("process {pid} is of session {:?} by now", id.as_str()))
     });
     // It may have been taken up again under another id, with its worker.
     let has_worker = |row: &Session| {
@@ -164,6 +182,23 @@ fn reason_to_leave(
     let unknown = unknown.filter(|_| worker_is_left);
     let why = another.or_else(|| unknown.map(may_be_its))?;
     Some(Recheck::Lapsed { why: why.into() })
+}
+
+/// These and all that is below them now: what is another session's is no part of the tree, and may be below it.
+fn with_all_below(view: &ProcessView, processes: &[ProcessIdentity]) -> BTreeSet<Pid> {
+    let mut tree: BTreeSet<Pid> = processes.iter().map(|process| process.pid).collect();
+    loop {
+        let is_new = |process: &&Process| {
+            process.parent.is_some_and(|parent| tree.contains(&parent))
+                && !tree.contains(&process.identity.pid)
+        };
+        let more: Vec<Pid> =
+            view.processes.values().filter(is_new).map(|process| process.identity.pid).collect();
+        if more.is_empty() {
+            return tree;
+        }
+        tree.extend(more);
+    }
 }
 
 /// Whether its table says that the session is wanted.

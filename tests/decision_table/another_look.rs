@@ -127,6 +127,23 @@ fn a_worker_that_another_session_has_by_now_is_let_be() {
     assert_eq!(closed(other), why(200), "of any gateway");
 }
 
+/// What was below the worker is a part of its tree, also once that is gone.
+#[test]
+fn what_carries_another_sessions_key_and_has_lost_its_way_to_the_gateway_is_let_be() {
+    let nested = |world: &mut World| {
+        world.die(200, 1);
+        world.worker(201, "b", 61);
+        world.rows([attached("b")]);
+    };
+    assert_eq!(closed(nested), Err("process 201 is of session \"b\" by now".into()));
+    let below = |world: &mut World| {
+        world.process(202, 201, "bash");
+        world.worker(203, "b", 202);
+        world.rows([attached("b")]);
+    };
+    assert_eq!(closed(below), Err("process 203 is of session \"b\" by now".into()), "below the tree");
+}
+
 /// A conversation may be taken up again under another id while its first session is closed.
 #[test]
 fn a_worker_that_a_session_which_came_meanwhile_may_have_is_let_be() {

@@ -355,6 +355,8 @@ impl Sim {
         let gateways = gateways
             .map(|(index, table)| world.observed(index, roots[index], (table, asked), &run.memory, &view));
         let gateways: Vec<_> = gateways.collect();
+        let tree: Vec<Pid> = question.closed.iter().flatten().map(|process| process.pid).collect();
+        world.look_below(&tree, &mut view);
         let mut seen = Observation {
             boot: world.boot_id(),
             processes: view,

@@ -201,7 +201,7 @@ fn what_another_look_finds_to_be_another_sessions_is_not_signalled() {
     play.record.takes = ms(0);
     play.done();
     let owners = vec![("gw".into(), "b".into())];
-    let claimed = Arc::new(Claimed::from([(pid(201), Claim { started: None, owners })]));
+    let claimed = Arc::new(Claimed::from([(pid(201), Claim { owners, ..Claim::default() })]));
     play.recheck(Recheck::Stands { until: far(), claimed });
     play.pass(ms(60_000));
     assert!(play.kernel.is_alive(201), "{:?}", play.ending());

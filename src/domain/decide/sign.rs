@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::GatewayPlan;
-use super::owners::Owners;
+use super::owners::{Owner, Owners};
 use super::world::{RowId, World};
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
@@ -26,7 +26,29 @@ pub(super) fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
         let owner = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
         claim(&mut claimed, pid, started, owner);
     }
+    // Nested in a tree that is due, it may lose its way to its gateway before the first signal.
+    for (pid, row) in in_doubt(world, owners) {
+        let started = world.view().get(pid).map(|process| process.identity.start_ticks);
+        let claim = claimed.entry(pid).or_insert_with(|| Claim { started, ..Claim::default() });
+        let owner = (world.gateways[row.gateway].seen.name.clone(), world.session(row).id.clone());
+        if !claim.may_own.contains(&owner) {
+            claim.may_own.push(owner);
+        }
+    }
     claimed
+}
+
+/// The workers of which it isn't known whose they are, with the rows whose key they carry.
+fn in_doubt(world: &World<'_>, owners: &Owners<'_>) -> Vec<(Pid, RowId)> {
+    let doubtful = owners.pids().filter(|pid| matches!(owners.of(*pid), Some(Owner::Doubt(_))));
+    let rows = |pid: Pid| {
+        world.matching(pid).flat_map(move |gateway| {
+            let of = &world.gateways[gateway];
+            let rows = of.key_of(pid).map(|key| of.rows_with(key)).unwrap_or_default();
+            rows.iter().map(move |row| (pid, RowId { gateway, row: *row }))
+        })
+    };
+    doubtful.flat_map(rows).collect()
 }
 
 /// What was seen below the workers of sessions.
