@@ -88,6 +88,14 @@ impl World {
                 return;
             }
             Act::Misnamed(wrong) => {
+                // Nor is there anything once the process that was the gateway is gone, where rows have no keys.
+                let hides_keys = |world: &Self| {
+                    let gateway = world.sessions.at(slot).map(|session| session.gateway);
+                    gateway.is_some_and(|gateway| world.setup.gateways[gateway].hides_keys)
+                };
+                if wrong == Wrong::Gateway && hides_keys(self) {
+                    return;
+                }
                 let pid = self.wrong_pid(slot, wrong);
                 // A row tells one lie: one that hides its key and names another's worker leaves nothing to see through it by.
                 if let (Some(pid), Some(session)) =
