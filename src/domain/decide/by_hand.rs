@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::doubts;
 use super::owners::Owners;
 use super::world::World;
-use crate::domain::ids::{GatewayName, SessionId};
+use crate::domain::ids::GatewayName;
 use crate::domain::ledger::Ledger;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
@@ -31,11 +31,9 @@ impl<'a> ByHand<'a> {
         let mut called: HashMap<ProcessIdentity, Called<'_>> = HashMap::new();
         if !forbidden.0.is_empty() {
             for family in memory.gateways.values().flat_map(|gateway| &gateway.families) {
-                let names = family.key.iter().chain(&family.names).map(|name| &**name);
-                let names: Vec<&str> = names.chain(family.sessions.iter().map(SessionId::as_str)).collect();
                 for process in family.members.iter().chain([&family.worker]) {
                     let called = called.entry(*process).or_default();
-                    called.names.extend(&names);
+                    called.names.extend(family.all_names());
                     called.by_any |= !family.is_alone;
                 }
             }

@@ -84,3 +84,11 @@ pub struct FamilyMemory {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<WorkerClock>,
 }
+
+impl FamilyMemory {
+    /// Everything that its worker was called: by its argv, by rows, and by the ids of sessions.
+    pub fn all_names(&self) -> impl Iterator<Item = &str> {
+        let given = self.key.iter().chain(&self.names).map(|name| &**name);
+        given.chain(self.sessions.iter().map(SessionId::as_str))
+    }
+}

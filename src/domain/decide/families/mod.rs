@@ -264,9 +264,7 @@ fn rows_of_gone<'a>(
     // Another process may have its PID.
     let is_free = world.alive(pid).is_none();
     let is_its = move |row: &&Session| {
-        let names = memory.key.iter().chain(&memory.names).map(|name| &**name);
-        let mut names = names.chain(memory.sessions.iter().map(SessionId::as_str));
-        let carries = row.worker_key().is_some_and(|key| names.any(|name| name == key));
+        let carries = row.worker_key().is_some_and(|key| memory.all_names().any(|name| name == key));
         carries || (is_free && row.named_worker() == Some(pid))
     };
     world.gateways[index].rows.iter().filter(is_its).map(|row| &row.id)
