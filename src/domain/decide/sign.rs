@@ -22,20 +22,28 @@ pub(super) fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
     });
     let mut claimed = Claimed::new();
     for (pid, row) in owned.chain(named) {
-        let started = world.view().get(pid).map(|process| process.identity.start_ticks);
-        let owner = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
-        claim(&mut claimed, pid, started, owner);
+        add(&mut claim_of(world, &mut claimed, pid).owners, owner(world, row));
     }
     // Nested in a tree that is due, it may lose its way to its gateway before the first signal.
     for (pid, row) in in_doubt(world, owners) {
-        let started = world.view().get(pid).map(|process| process.identity.start_ticks);
-        let claim = claimed.entry(pid).or_insert_with(|| Claim { started, ..Claim::default() });
-        let owner = (world.gateways[row.gateway].seen.name.clone(), world.session(row).id.clone());
-        if !claim.may_own.contains(&owner) {
-            claim.may_own.push(owner);
-        }
+        add(&mut claim_of(world, &mut claimed, pid).may_own, owner(world, row));
     }
     claimed
+}
+
+fn claim_of<'c>(world: &World<'_>, claimed: &'c mut Claimed, pid: Pid) -> &'c mut Claim {
+    let started = || world.view().get(pid).map(|process| process.identity.start_ticks);
+    claimed.entry(pid).or_insert_with(|| Claim { started: started(), ..Claim::default() })
+}
+
+fn owner(world: &World<'_>, row: RowId) -> (GatewayName, SessionId) {
+    (world.gateways[row.gateway].seen.name.clone(), world.session(row).id.clone())
+}
+
+fn add(owners: &mut Vec<(GatewayName, SessionId)>, owner: (GatewayName, SessionId)) {
+    if !owners.contains(&owner) {
+        owners.push(owner);
+    }
 }
 
 /// The workers of which it isn't known whose they are, with the rows whose key they carry.
@@ -59,7 +67,8 @@ fn below_workers(remembered: &Ledger) -> Claimed {
             for (member, id) in
                 family.members.iter().flat_map(|it| family.sessions.iter().map(move |id| (it, id)))
             {
-                claim(&mut below, member.pid, Some(member.start_ticks), (name, id));
+                let claim = || Claim { started: Some(member.start_ticks), ..Claim::default() };
+                add(&mut below.entry(member.pid).or_insert_with(claim).owners, (name.clone(), id.clone()));
             }
         }
     }
@@ -74,19 +83,6 @@ fn sessions_of(remembered: &Ledger, worker: ProcessIdentity) -> Vec<(GatewayName
         .flat_map(|(name, memory)| memory.families.iter().map(move |it| (name, it)));
     let own = families.filter(|(_, family)| family.worker == worker);
     own.flat_map(|(name, family)| family.sessions.iter().map(move |id| (name.clone(), id.clone()))).collect()
-}
-
-fn claim(
-    claimed: &mut Claimed,
-    pid: Pid,
-    started: Option<u64>,
-    (gateway, session): (&GatewayName, &SessionId),
-) {
-    let claim = claimed.entry(pid).or_insert_with(|| Claim { started, ..Claim::default() });
-    let owner = (gateway.clone(), session.clone());
-    if !claim.owners.contains(&owner) {
-        claim.owners.push(owner);
-    }
 }
 
 /// Writes into each warrant what is others', and what is its own of that.
