@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::domain::ids::{GatewayName, Pid};
+use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::{GatewayMemory, GatewayRun};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
@@ -120,6 +120,11 @@ impl<'a> Gateway<'a> {
     pub(super) fn are_copies(&self, one: Pid, other: Pid) -> bool {
         let key = self.key_of(one);
         key.is_some() && key == self.key_of(other)
+    }
+
+    /// Whether its table has a row of this session.
+    pub(super) fn lists(&self, session: &SessionId) -> bool {
+        self.rows.iter().any(|row| row.id == *session)
     }
 
     /// The rows with this key.

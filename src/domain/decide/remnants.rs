@@ -34,7 +34,7 @@ pub(super) fn left<'u>(
         match &begun.asked {
             Some(session) => {
                 let is_gone = world.view().alive(&begun.worker).is_none();
-                is_gone && !is_listed(world, index, session) && is_listed_as_another()
+                is_gone && !world.gateways[index].lists(session) && is_listed_as_another()
             }
             None => {
                 let is_of_leftovers = !begun.members.contains(&begun.worker);
@@ -51,10 +51,6 @@ pub(super) fn left<'u>(
         (!members.is_empty()).then(|| Unfinished { members, ..begun.clone() })
     };
     unfinished.filter_map(left).collect()
-}
-
-fn is_listed(world: &World<'_>, index: usize, session: &SessionId) -> bool {
-    world.gateways[index].rows.iter().any(|row| row.id == *session)
 }
 
 /// The processes in it but the workers: none of them is judged as a worker by itself.

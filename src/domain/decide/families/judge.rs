@@ -35,9 +35,8 @@ impl<'a> Families<'_, 'a> {
         worker: &ProcessIdentity,
     ) -> bool {
         let family = self.by_worker.get(worker).map(|place| &self.all[*place]);
-        let rows = self.world.gateways[gateway].rows;
-        let is_listed = |session: &&SessionId| rows.iter().any(|row| row.id == **session);
-        family.is_some_and(|family| family.whose.sessions.iter().any(is_listed))
+        let of = &self.world.gateways[gateway];
+        family.is_some_and(|family| family.whose.sessions.iter().any(|session| of.lists(session)))
     }
 
     /// Whether a gateway lists a session that has a name of this worker.
