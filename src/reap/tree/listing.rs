@@ -19,6 +19,13 @@ pub(in crate::reap) enum Visit {
     Grew,
 }
 
+impl Visit {
+    /// Whether a tree needs no further pass where this is the worst that one has found. Of what has children the first may have missed one.
+    pub(in crate::reap) fn settles(self, pass: usize) -> bool {
+        self == Self::Childless || (self == Self::AllKnown && pass > 1)
+    }
+}
+
 impl<H> Tree<H> {
     /// Lists what is under the tree, again and again until nothing new is found. What is protected is left out, and so is all under it.
     pub(in crate::reap) fn list<K: Kernel<Held = H>>(
@@ -28,12 +35,9 @@ impl<H> Tree<H> {
         listing: Listing,
     ) -> Result<(), KernelError> {
         for pass in 1..=PASSES {
-            let is_settled = match self.pass(kernel, limits, listing)? {
-                Visit::Childless => true,
-                Visit::AllKnown => listing == Listing::Again || pass > 1,
-                Visit::Grew => false,
-            };
-            if is_settled || self.is_over() {
+            let worst = self.pass(kernel, limits, listing)?;
+            let is_known = listing == Listing::Again && worst != Visit::Grew;
+            if is_known || worst.settles(pass) || self.is_over() {
                 break;
             }
         }

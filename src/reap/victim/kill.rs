@@ -59,8 +59,7 @@ impl<H> Victim<H> {
                 worst = worst.max(self.tree.visit(index, world, &limits, listing)?);
                 index += 1;
             }
-            let is_settled = worst == Visit::Childless || (worst == Visit::AllKnown && pass > 1);
-            if is_settled || self.tree.is_over() {
+            if worst.settles(pass) || self.tree.is_over() {
                 break;
             }
         }
