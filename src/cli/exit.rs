@@ -102,6 +102,15 @@ impl Failure {
         }
     }
 
+    /// Says it in the form that was asked for.
+    pub(super) fn tell_in(&self, json: bool) {
+        if json {
+            self.tell_as_json();
+        } else {
+            self.tell();
+        }
+    }
+
     /// Says it on stderr, once, with its causes.
     pub(super) fn tell(&self) {
         say(&self.to_string());

@@ -30,7 +30,9 @@ pub(super) fn in_use(config: &Config) -> Result<PathBuf, Failure> {
     let own = environment::state_dir(config);
     // A dry run is for trying it.
     let last_run = |dir: &PathBuf| {
-        (load(dir, acts).and_then(|run| ended(&run)), LastRun::load(dir).and_then(|run| ended(&run)))
+        let run = LastRun::load(dir);
+        let ended = run.as_ref().and_then(ended);
+        (ended.filter(|_| run.as_ref().is_some_and(acts)), ended)
     };
     let uid = rustix::process::geteuid().as_raw();
     let service = services().into_iter().find(|dir| crate::state::examine(dir, uid).is_ok());
@@ -46,8 +48,9 @@ fn acts(run: &LastRun) -> bool {
     !run.dry_run || run.counters.has_acts()
 }
 
-fn load(dir: &Path, is_wanted: impl FnOnce(&LastRun) -> bool) -> Option<LastRun> {
-    LastRun::load(dir).filter(is_wanted)
+/// The last run of a memory whose runs act.
+fn acting(dir: &Path) -> Option<LastRun> {
+    LastRun::load(dir).filter(acts)
 }
 
 /// When a run was over.
@@ -69,7 +72,7 @@ pub(super) fn used_lately(dir: &Path) -> Vec<PathBuf> {
     let places: BTreeSet<PathBuf> = services().into_iter().chain(environment::usual_state_dirs()).collect();
     let is_recent =
         |run: LastRun| clock::wall_now().duration_since(ended(&run)?).ok().filter(|age| *age < LATE);
-    let is_used = |place: &PathBuf| load(place, acts).and_then(is_recent).is_some();
+    let is_used = |place: &PathBuf| acting(place).and_then(is_recent).is_some();
     places.into_iter().filter(|place| place != dir && is_used(place)).collect()
 }
 
@@ -97,7 +100,7 @@ impl Unused {
         if last.as_ref().is_some_and(acts) {
             return None;
         }
-        let usual = environment::usual_state_dirs().into_iter().filter(|place| load(place, acts).is_some());
+        let usual = environment::usual_state_dirs().into_iter().filter(|place| acting(place).is_some());
         let elsewhere = services().into_iter().chain(usual).find(|place| place != dir);
         let is_tried = last.is_some();
         (elsewhere.is_some() || !is_tried).then(|| Self { dir: dir.to_owned(), is_tried, elsewhere })

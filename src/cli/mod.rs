@@ -70,11 +70,9 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             let exit = failure.exit();
-            match (json, quiet && exit == Exit::Busy) {
-                // Another run is at work: nothing that cron has to send a mail about.
-                (_, true) => {}
-                (true, false) => failure.tell_as_json(),
-                (false, false) => failure.tell(),
+            // Where another run is at work there is nothing that cron has to send a mail about.
+            if !(quiet && exit == Exit::Busy) {
+                failure.tell_in(json);
             }
             exit.into()
         }

@@ -89,11 +89,7 @@ pub(super) async fn run(args: &Args, once: &OnceArgs) -> Result<Exit, Failure> {
     }
     output::print(args, report)?;
     let Some(failure) = failure else { return Ok(exit) };
-    if args.json {
-        failure.tell_as_json()
-    } else {
-        failure.tell()
-    }
+    failure.tell_in(args.json);
     Ok(exit.max(failure.exit()))
 }
 
