@@ -20,17 +20,17 @@ pub(crate) struct ProcessDir {
 pub(crate) struct Children {
     /// Their PIDs.
     pub(crate) pids: Vec<Pid>,
-    from: From,
+    lists: Lists,
 }
 
-/// Where children were found.
+/// The lists in which children were found.
 #[derive(Debug)]
-enum From {
-    /// In the list of one thread.
+enum Lists {
+    /// That of one thread.
     Thread,
-    /// In the lists of several: the directory of the threads, and those that were read.
+    /// Those of several: the directory of the threads, and those that were read.
     Threads(OwnedFd, Vec<Pid>),
-    /// In a table of all processes, which was read one by one.
+    /// A table of all processes, which was read one by one.
     Table,
 }
 
@@ -40,18 +40,18 @@ impl Children {
     /// may have gone to one that had been read.
     pub(crate) fn are_none(&self) -> bool {
         self.pids.is_empty()
-            && match &self.from {
-                From::Thread => true,
-                From::Threads(dir, read) => {
+            && match &self.lists {
+                Lists::Thread => true,
+                Lists::Threads(dir, read) => {
                     seek(dir, SeekFrom::Start(0)).is_ok() && numbers(dir).is_ok_and(|now| now == *read)
                 }
-                From::Table => false,
+                Lists::Table => false,
             }
     }
 
     /// As a table of all processes has them.
     pub(super) fn in_table(pids: Vec<Pid>) -> Self {
-        Self { pids, from: From::Table }
+        Self { pids, lists: Lists::Table }
     }
 }
 
@@ -141,16 +141,16 @@ pub(super) fn children(
     };
     if threads == Threads::Main {
         read(at, &format!("{task}/{pid}/children"), pid)?;
-        return Ok(Children { pids, from: From::Thread });
+        return Ok(Children { pids, lists: Lists::Thread });
     }
     let Some(dir) = seen(&what, openat(at, task, DIRECTORY, Mode::empty()))? else {
-        return Ok(Children { pids, from: From::Thread });
+        return Ok(Children { pids, lists: Lists::Thread });
     };
     let listed = seen(&what, numbers(&dir))?.unwrap_or_default();
     for &thread in &listed {
         read(&dir, &format!("{thread}/children"), thread)?;
     }
-    Ok(Children { pids, from: From::Threads(dir, listed) })
+    Ok(Children { pids, lists: Lists::Threads(dir, listed) })
 }
 
 /// Whether a process has more threads than one: a directory for each, beside `.` and `..`. Cheaper than listing them.
