@@ -296,16 +296,21 @@ fn while_the_gateway_cant_say_whether_it_closed_the_session_nothing_is_ended() {
     assert_eq!(world.ledger.unfinished.len(), 1);
 }
 
-/// The close was not answered; the conversation goes on under another id, with another worker.
-#[test]
-fn what_is_left_of_a_session_that_has_another_id_by_now_stays_with_it() {
+/// Worker 200 of session `a` had helper 300 below it; its close was not answered, and the worker is gone. `key`: what its row was called.
+fn unanswered(key: &str) -> World {
     let mut world = World::new();
     world.worker(200, "k", 100);
     world.process(300, 200, "node mcp.js");
-    world.rows([with_key(with_worker(detached("a"), 200), "k")]).look();
-    world.ledger.unfinished = interrupted().ledger.unfinished;
-    world.ledger.unfinished[0].asked = Some(id("a"));
+    world.rows([with_key(with_worker(detached("a"), 200), key)]).look();
+    world.ledger.unfinished = asked().ledger.unfinished;
     world.die(200, 1);
+    world
+}
+
+/// The conversation goes on under another id, with another worker.
+#[test]
+fn what_is_left_of_a_session_that_has_another_id_by_now_stays_with_it() {
+    let mut world = unanswered("k");
     let mut gone = world.clone();
     assert_eq!(remnants(&gone.rows([]).look(), 200), [300], "the close has worked");
     world.worker(201, "k", 100);
@@ -317,14 +322,8 @@ fn what_is_left_of_a_session_that_has_another_id_by_now_stays_with_it() {
 
 #[test]
 fn what_is_left_of_a_session_that_another_gateway_has_by_now_has_a_grace() {
-    let mut world = World::new();
+    let mut world = unanswered("k");
     world.gateway("other", 110);
-    world.worker(200, "k", 100);
-    world.process(300, 200, "node mcp.js");
-    world.rows([with_key(with_worker(detached("a"), 200), "k")]).look();
-    world.ledger.unfinished = interrupted().ledger.unfinished;
-    world.ledger.unfinished[0].asked = Some(id("a"));
-    world.die(200, 1);
     world.table("other").sessions = vec![without_worker(with_key(attached("b"), "k"))];
     assert_eq!(world.rows([]).look().fate_of_worker(300), "wait: ownerless-worker, 0s of 60s");
 }
@@ -332,13 +331,7 @@ fn what_is_left_of_a_session_that_another_gateway_has_by_now_has_a_grace() {
 /// By a name that only its row had.
 #[test]
 fn what_is_held_of_an_unfinished_teardown_is_held_at_every_look() {
-    let mut world = World::new();
-    world.worker(200, "k", 100);
-    world.process(300, 200, "node mcp.js");
-    world.rows([with_key(with_worker(detached("a"), 200), "talk")]).look();
-    world.ledger.unfinished = interrupted().ledger.unfinished;
-    world.ledger.unfinished[0].asked = Some(id("a"));
-    world.die(200, 1);
+    let mut world = unanswered("talk");
     let scope = Scope::Like { gateway: None, session: None, key: Some("talk".into()) };
     world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "for now".into() }]);
     world.rows([]);
