@@ -10,6 +10,7 @@ use super::policy::WorkerMatch;
 use super::process::{Process, ProcessIdentity};
 use super::protection::Protection;
 use super::time::Awake;
+use super::verdict::Keep;
 
 /// How long a warrant is good for, counted from when the table that it rests on was asked for: what is signalled later than that is judged
 /// again first.
@@ -36,8 +37,8 @@ pub struct Warrant {
     pub(super) closes_without_effect: u32,
     /// Nothing is done by it: the operator wants to be told only, or its gateway can't be asked.
     pub(super) is_told: bool,
-    /// The sessions that its gateway listed, where it is for one of them.
-    pub(super) listed: Arc<BTreeSet<SessionId>>,
+    /// The sessions that its gateway listed and of which no worker was known.
+    pub(super) without_worker: Arc<BTreeSet<SessionId>>,
 }
 
 /// The session that the gateway is asked to close, if it is still an orphan at that instant.
@@ -72,7 +73,7 @@ pub struct Limits {
     pub(super) was_of: Vec<(GatewayName, SessionId)>,
 }
 
-/// Which processes rows say themselves to be of their sessions, by PID.
+/// Of all workers, of what rows name, and of gateways, by PID: whose they are by the word of a row.
 pub type Claimed = BTreeMap<Pid, Claim>;
 
 /// Of one such process.
@@ -84,12 +85,21 @@ pub struct Claim {
     pub owners: Vec<(GatewayName, SessionId)>,
     /// Whose key it carries, where it isn't known whose it is.
     pub may_own: Vec<(GatewayName, SessionId)>,
+    /// It is the process of a gateway.
+    pub is_gateway: bool,
+    /// Why it isn't known whose it is, where that isn't because of what it is below.
+    pub doubt: Option<Keep>,
 }
 
 impl Claim {
     /// Whose it is, or where nothing says so, may be.
     fn told(&self) -> &[(GatewayName, SessionId)] {
         if self.owners.is_empty() { &self.may_own } else { &self.owners }
+    }
+
+    /// Whether it is the process that a row or the process table told of when this was found.
+    fn is_of(&self, process: ProcessIdentity) -> bool {
+        self.started.is_none_or(|started| started == process.start_ticks)
     }
 
     /// Whose it is or may be.
@@ -106,7 +116,8 @@ impl Limits {
         own: &[&Vec<(GatewayName, SessionId)>],
     ) -> bool {
         claimed.get(&process.pid).is_some_and(|claim| {
-            claim.started.is_none_or(|started| started == process.start_ticks)
+            claim.is_of(process)
+                && !claim.told().is_empty()
                 && !claim.told().iter().any(|owner| own.iter().any(|own| own.contains(owner)))
         })
     }
@@ -129,7 +140,22 @@ impl Limits {
 
     /// Whether this is the process of a gateway.
     pub fn is_gateway(&self, pid: Pid) -> bool {
-        self.gateways.contains(&pid)
+        let is_one = |claimed: &Arc<Claimed>| claimed.get(&pid).is_some_and(|claim| claim.is_gateway);
+        self.gateways.contains(&pid) || self.claimed.iter().any(is_one)
+    }
+
+    /// Whether this worker was there when the warrant was made.
+    pub fn knew(&self, process: ProcessIdentity) -> bool {
+        let first = self.claimed.first().and_then(|claimed| claimed.get(&process.pid));
+        first.is_some_and(|claim| claim.is_of(process))
+    }
+
+    /// Whether this was the worker of the warrant's own session, by the word of its row, when the warrant was made.
+    pub fn was_its_own(&self, process: ProcessIdentity) -> bool {
+        let first = self.claimed.first().and_then(|claimed| claimed.get(&process.pid));
+        first.is_some_and(|claim| {
+            claim.is_of(process) && claim.owners.iter().any(|owner| self.own.contains(owner))
+        })
     }
 
     /// Why the process that has this PID is never signalled.
@@ -234,9 +260,9 @@ impl Warrant {
         self.is_told
     }
 
-    /// Whether its gateway listed this session when it was made.
-    pub fn knows(&self, session: &SessionId) -> bool {
-        self.listed.contains(session)
+    /// Whether its gateway listed this session when it was made, and didn't tell of its worker then, either.
+    pub fn knew_without_worker(&self, session: &SessionId) -> bool {
+        self.without_worker.contains(session)
     }
 
     /// From now on it doesn't cover what another look has found to be others' either.

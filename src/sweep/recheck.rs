@@ -6,16 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{Sweep, kept_by_hand};
-use crate::domain::decide::Decision;
-use crate::domain::ids::Pid;
+use crate::domain::decide::{Decision, GatewayPlan};
+use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::{Process, ProcessIdentity, ProcessView};
 use crate::domain::table::{Session, TableView, Told};
-use crate::domain::verdict::{Keep, Subject, Verdict};
+use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
 use crate::domain::veto::Vetoes;
-use crate::domain::warrant::{CloseOrder, GOOD_FOR, Warrant};
+use crate::domain::warrant::{GOOD_FOR, Warrant};
 use crate::reap::event::{Question, Recheck};
 use crate::sources::clock;
 use crate::state::holds;
@@ -115,7 +115,7 @@ pub fn judge(
         let answer = match closed {
             Some(processes) => {
                 let tree = with_all_below(&seen.processes, processes);
-                reason_to_leave(warrant, order, (processes, &tree), (gateway, decision))
+                reason_to_leave(warrant, (processes, &tree), seen, (gateway, plan, decision))
             }
             // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
             None => {
@@ -125,12 +125,15 @@ pub fn judge(
             }
         };
         return answer.unwrap_or_else(|| match judged.map(|judged| &judged.verdict) {
-            // A row that isn't understood says nothing of whether the session was closed.
-            Some(Verdict::Keep(keep @ Keep::UnknownState(_))) if closed.is_some() => lapsed(keep.to_string()),
             Some(Verdict::Keep(keep)) if is_wanted(keep) && closed.is_some() => {
                 Recheck::Wanted { why: keep.to_string().into() }
             }
-            Some(Verdict::Keep(keep)) if is_wanted(keep) => lapsed(keep.to_string()),
+            // A row that isn't understood, say, says nothing of whether the session was closed.
+            Some(Verdict::Keep(keep)) if is_wanted(keep) || closed.is_some() => lapsed(keep.to_string()),
+            // It was due, and did something since, or is in another run of its gateway.
+            Some(Verdict::Wait { .. }) if closed.is_some() => {
+                Recheck::Wanted { why: "its grace has begun again".into() }
+            }
             _ => stands,
         });
     }
@@ -146,9 +149,9 @@ pub fn judge(
 /// Why what is left of a closed session isn't ended: it is another session's by now, or that can't be known.
 fn reason_to_leave(
     warrant: &Warrant,
-    order: &CloseOrder,
     (processes, tree): (&[ProcessIdentity], &BTreeSet<Pid>),
-    (gateway, decision): (&GatewayObservation, &Decision),
+    seen: &Observation,
+    (gateway, plan, decision): (&GatewayObservation, &GatewayPlan, &Decision),
 ) -> Option<Recheck> {
     let is_gone = || decision.ledger.gateways.get(warrant.gateway()).is_some_and(|memory| memory.gone);
     if let TableView::Not(missing) = &gateway.table
@@ -158,30 +161,58 @@ fn reason_to_leave(
             format!("its session is closed, and whose its worker is by now can't be known: {}", missing.why);
         return Some(Recheck::Unknown { why: why.into() });
     }
-    let another = tree.iter().find_map(|pid| {
-        let mut others = decision
-            .claimed
-            .get(pid)?
-            .all()
-            .filter(|(name, id)| *name != *warrant.gateway() || *id != order.id);
-        let (_, id) = others.next()?;
-        Some(format!("process {pid} is of session {:?} by now", id.as_str()))
-    });
+    let another = tree.iter().find_map(|pid| why_not_its_own(warrant, *pid, seen, decision));
     // It may have been taken up again under another id, with its worker.
+    let is_due = |row: &Session| {
+        let is_it =
+            |judged: &&Judged| matches!(&judged.subject, Subject::Session { id, .. } if *id == row.id);
+        let judged = plan.judged.iter().find(is_it).map(|judged| &judged.verdict);
+        matches!(judged, Some(Verdict::Reap { .. } | Verdict::Deferred { .. }))
+    };
     let has_worker = |row: &Session| {
         let row = (gateway.name.clone(), row.id.clone());
         decision.claimed.values().any(|claim| claim.owners.contains(&row))
     };
     let mut rows = gateway.table.current().into_iter().flat_map(|table| &table.sessions);
-    let unknown =
-        rows.find(|row| !warrant.knows(&row.id) && !matches!(row.worker, Told::Known(_)) && !has_worker(row));
-    let may_be_its = |row: &Session| {
-        format!("session {:?} has come, and which worker it has isn't known: this may be it", row.id.as_str())
+    let mut unknown = || {
+        rows.find(|row| {
+            !warrant.knew_without_worker(&row.id)
+                && !matches!(row.worker, Told::Known(_))
+                && !has_worker(row)
+                && !is_due(row)
+        })
     };
-    let worker_is_left = warrant.worker().is_some_and(|worker| processes.contains(&worker));
-    let unknown = unknown.filter(|_| worker_is_left);
-    let why = another.or_else(|| unknown.map(may_be_its))?;
+    let may_be_its =
+        |row: &Session| format!("which worker session {:?} has isn't known: this may be it", row.id.as_str());
+    let in_doubt = |process: &ProcessIdentity| {
+        decision.claimed.get(&process.pid).is_some_and(|claim| claim.doubt.is_some())
+    };
+    let is_worker = |process: &ProcessIdentity| warrant.worker() == Some(*process) || in_doubt(process);
+    let worker_is_left = || processes.iter().any(is_worker);
+    let why = another.or_else(|| if worker_is_left() { unknown().map(may_be_its) } else { None })?;
     Some(Recheck::Lapsed { why: why.into() })
+}
+
+/// Why this process of the tree is or may be another's: a row says so, it is a gateway, or it is a worker of which that can't be known.
+fn why_not_its_own(warrant: &Warrant, pid: Pid, seen: &Observation, decision: &Decision) -> Option<String> {
+    let claim = decision.claimed.get(&pid)?;
+    if claim.is_gateway {
+        return Some(format!("process {pid} is a gateway"));
+    }
+    let is_own = |(name, id): &(GatewayName, SessionId)| {
+        name == warrant.gateway() && warrant.session().is_some_and(|order| order.id == *id)
+    };
+    if let Some((_, id)) = claim.all().find(|owner| !is_own(owner)) {
+        return Some(format!("process {pid} is of session {:?} by now", id.as_str()));
+    }
+    let process = seen.processes.get(pid)?.identity;
+    let limits = warrant.limits();
+    // Of a worker that was there when the warrant was made it was known whose it was: only a table that can't be read any more may have it now.
+    let counts = |doubt: &&Keep| {
+        !limits.was_its_own(process) && (matches!(doubt, Keep::TableNotTrusted(_)) || !limits.knew(process))
+    };
+    let doubt = claim.doubt.as_ref().filter(counts)?;
+    Some(format!("whose process {pid} is can't be known: {doubt}"))
 }
 
 /// These and all that is below them now: what is another session's is no part of the tree, and may be below it.

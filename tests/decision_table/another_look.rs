@@ -147,7 +147,7 @@ fn what_carries_another_sessions_key_and_has_lost_its_way_to_the_gateway_is_let_
 /// A conversation may be taken up again under another id while its first session is closed.
 #[test]
 fn a_worker_that_a_session_which_came_meanwhile_may_have_is_let_be() {
-    let why = Err("session \"b\" has come, and which worker it has isn't known: this may be it".to_owned());
+    let why = Err("which worker session \"b\" has isn't known: this may be it".to_owned());
     assert_eq!(closed(|world| _ = world.rows([attached("b")])), why);
     let not_understood = Session { worker: gibberish(), ..attached("b") };
     assert_eq!(closed(|world| _ = world.rows([not_understood])), why);
@@ -164,6 +164,87 @@ fn a_worker_that_a_session_which_came_meanwhile_may_have_is_let_be() {
     assert_eq!(said(&world, &warrant, Some(&[identity(200)])), Ok(()), "b was there when a had it");
     world.rows([attached("b"), attached("c")]);
     assert_eq!(said(&world, &warrant, Some(&[identity(201)])), Ok(()), "the worker is gone");
+}
+
+#[test]
+fn a_copy_that_a_session_which_came_meanwhile_may_have_is_let_be_and_a_helper_is_not() {
+    let copied = |left: u32, rows: fn() -> Vec<Session>| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(201, "a", 100);
+        world.process(202, 201, "helper");
+        world.rows([with_worker(detached("a"), 200)]).look();
+        let warrant = world.look_after(20).warrant("a").clone();
+        world.die(200, 1);
+        world.rows(rows());
+        said(&world, &warrant, Some(&[identity(left)]))
+    };
+    let why = Err("which worker session \"b\" has isn't known: this may be it".to_owned());
+    assert_eq!(copied(201, || vec![attached("b")]), why);
+    assert_eq!(copied(202, || vec![attached("b")]), Ok(()), "a helper");
+    assert_eq!(copied(201, || vec![without_worker(attached("b"))]), Ok(()), "it has none");
+}
+
+#[test]
+fn a_worker_that_may_be_that_of_a_session_which_has_lost_its_own_is_let_be() {
+    let lost = |b: fn(&str) -> Session| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(300, "b", 100);
+        world.rows([with_worker(detached("a"), 200), with_worker(b("b"), 300)]).look();
+        let warrant = world.look_after(20).warrant("a").clone();
+        world.end(300);
+        world.rows([b("b")]);
+        said(&world, &warrant, Some(&[identity(200)]))
+    };
+    let why = Err("which worker session \"b\" has isn't known: this may be it".to_owned());
+    assert_eq!(lost(attached), why);
+    assert_eq!(lost(detached), Ok(()), "it is due itself");
+}
+
+#[test]
+fn a_tree_in_which_a_gateway_was_started_is_let_be() {
+    let started = |world: &mut World| {
+        world.gateway("other", 203);
+        world.process(203, 201, "gatewayd");
+        world.table("other").sessions = vec![without_worker(attached("b"))];
+    };
+    assert_eq!(closed(started), Err("process 203 is a gateway".into()));
+}
+
+#[test]
+fn a_tree_in_which_the_worker_of_an_unreadable_table_was_started_is_let_be() {
+    let started = |world: &mut World| {
+        world.die(200, 1);
+        world.gateway("other", 110);
+        world.worker(203, "n", 201);
+        world.refused("other");
+    };
+    let why = closed(started).expect_err("it may be that gateway's");
+    assert!(
+        why.starts_with("whose process 203 is can't be known: its gateway's table can't be trusted"),
+        "{why}"
+    );
+}
+
+/// The gateway goes on with what it closed, and nobody is there at this moment.
+#[test]
+fn a_session_that_did_something_after_its_close_keeps_its_worker() {
+    let did = |activity: &str| Session { activity: Some(activity.into()), ..with_worker(detached("a"), 200) };
+    let closed = |instance: &str, activity: &str| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.rows([did("1")]).look();
+        let warrant = world.look_after(20).warrant("a").clone();
+        world.rows([did(activity)]);
+        world.table("gw").instance = Some(instance.into());
+        said(&world, &warrant, Some(&[identity(200)]))
+    };
+    let run = World::new().table("gw").instance.as_ref().map(ToString::to_string).unwrap_or_default();
+    assert_eq!(closed(&run, "1"), Ok(()), "it is the same");
+    let again = || Err("wanted: its grace has begun again".to_owned());
+    assert_eq!(closed(&run, "2"), again());
+    assert_eq!(closed("another run", "1"), again());
 }
 
 #[test]

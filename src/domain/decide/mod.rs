@@ -58,7 +58,7 @@ pub struct Decision {
     /// The memory for the next run.
     pub ledger: Ledger,
     /// Of each process that sessions own by their own word: which ones. What is below another session's worker is of that only while no row
-    /// is its own.
+    /// is its own. And which processes are gateways, and which workers' owner isn't known.
     pub claimed: Arc<Claimed>,
     /// That an operator forbids everything now, and until when.
     pub paused: Option<Box<str>>,

@@ -366,8 +366,7 @@ pub(super) fn is_worker(world: &World<'_>, pid: Pid) -> bool {
 
 /// What stands below each process: gateways, workers of sessions, and what may be one.
 fn below(world: &World<'_>, owners: &BTreeMap<Pid, Owner>) -> HashMap<Pid, Vec<(Whose, Pid)>> {
-    let gateways = world.gateways.iter().filter_map(|gateway| Some(gateway.process?.pid));
-    let gateways = gateways.chain(world.view().serving.iter().copied()).map(|pid| (Whose::Gateway, pid));
+    let gateways = world.gateway_pids().map(|pid| (Whose::Gateway, pid));
     let sessions = owners.iter().filter_map(|(pid, owner)| match owner {
         Owner::Sessions(rows) => Some((Whose::Sessions(rows.clone()), *pid)),
         Owner::Doubt(_) => Some((Whose::Any, *pid)),

@@ -30,7 +30,7 @@ impl Gateway<'_> {
             failures: None,
             closes_without_effect: 0,
             is_told: policy.dry_run,
-            listed: Arc::default(),
+            without_worker: Arc::default(),
         }
     }
 }

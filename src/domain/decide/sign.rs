@@ -1,14 +1,16 @@
 //! What a warrant says of others: which processes are theirs, so that a teardown lets them be, and which are its own.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::GatewayPlan;
 use super::owners::{Owner, Owners};
-use super::world::{RowId, World};
+use super::world::{Gateway, RowId, World};
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::process::ProcessIdentity;
-use crate::domain::verdict::Verdict;
+use crate::domain::table::Told;
+use crate::domain::verdict::{Keep, Verdict};
 use crate::domain::warrant::{Claim, Claimed};
 
 /// What rows say to be of their sessions: what they own by their own word; and what they name, also where it isn't taken for their worker.
@@ -24,11 +26,36 @@ pub(super) fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
     for (pid, row) in owned.chain(named) {
         add(&mut claim_of(world, &mut claimed, pid).owners, owner(world, row));
     }
-    // Nested in a tree that is due, it may lose its way to its gateway before the first signal.
-    for (pid, row) in in_doubt(world, owners) {
-        add(&mut claim_of(world, &mut claimed, pid).may_own, owner(world, row));
+    for pid in owners.pids() {
+        let claim = claim_of(world, &mut claimed, pid);
+        let Some(Owner::Doubt(doubt)) = owners.of(pid) else { continue };
+        claim.doubt = Some(doubt.clone()).filter(|doubt| !is_handed_down(world, owners, pid, doubt));
+        // Nested in a tree that is due, it may lose its way to its gateway before the first signal.
+        for row in rows_with_its_key(world, pid) {
+            add(&mut claim.may_own, owner(world, row));
+        }
+    }
+    for pid in world.gateway_pids() {
+        claim_of(world, &mut claimed, pid).is_gateway = true;
     }
     claimed
+}
+
+/// Whether this worker is in doubt only because one that it is below is.
+fn is_handed_down(world: &World<'_>, owners: &Owners<'_>, pid: Pid, doubt: &Keep) -> bool {
+    let Some(process) = world.view().get(pid) else { return false };
+    let above = world.ancestors(process).filter_map(|above| owners.of(above.identity.pid));
+    above.into_iter().any(|owner| matches!(owner, Owner::Doubt(above) if above == doubt))
+}
+
+/// The rows whose key this worker carries.
+fn rows_with_its_key(world: &World<'_>, pid: Pid) -> Vec<RowId> {
+    let rows = world.matching(pid).flat_map(|gateway| {
+        let of = &world.gateways[gateway];
+        let rows = of.key_of(pid).map(|key| of.rows_with(key)).unwrap_or_default();
+        rows.iter().map(move |row| RowId { gateway, row: *row })
+    });
+    rows.collect()
 }
 
 fn claim_of<'c>(world: &World<'_>, claimed: &'c mut Claimed, pid: Pid) -> &'c mut Claim {
@@ -44,19 +71,6 @@ fn add(owners: &mut Vec<(GatewayName, SessionId)>, owner: (GatewayName, SessionI
     if !owners.contains(&owner) {
         owners.push(owner);
     }
-}
-
-/// The workers of which it isn't known whose they are, with the rows whose key they carry.
-fn in_doubt(world: &World<'_>, owners: &Owners<'_>) -> Vec<(Pid, RowId)> {
-    let doubtful = owners.pids().filter(|pid| matches!(owners.of(*pid), Some(Owner::Doubt(_))));
-    let rows = |pid: Pid| {
-        world.matching(pid).flat_map(move |gateway| {
-            let of = &world.gateways[gateway];
-            let rows = of.key_of(pid).map(|key| of.rows_with(key)).unwrap_or_default();
-            rows.iter().map(move |row| (pid, RowId { gateway, row: *row }))
-        })
-    };
-    doubtful.flat_map(rows).collect()
 }
 
 /// What was seen below the workers of sessions.
@@ -94,7 +108,7 @@ pub(super) fn sign(
 ) {
     let mut below = None;
     for (gateway, plan) in world.gateways.iter().zip(plans) {
-        let mut listed = None;
+        let mut without_worker = None;
         for judged in &mut plan.judged {
             let Verdict::Reap { warrant, .. } = &mut judged.verdict else { continue };
             let below = below.get_or_insert_with(|| Arc::new(below_workers(remembered)));
@@ -108,9 +122,9 @@ pub(super) fn sign(
             };
             if warrant.session.is_some() {
                 warrant.is_told |= !gateway.rules.policy.closes_sessions();
-                let ids = || gateway.rows.iter().map(|row| row.id.clone()).collect();
-                warrant.listed = Arc::clone(listed.get_or_insert_with(|| Arc::new(ids())));
             }
+            let rows = without_worker.get_or_insert_with(|| Arc::new(rows_without_worker(gateway, claimed)));
+            warrant.without_worker = Arc::clone(rows);
             warrant.limits.claimed = vec![Arc::clone(claimed)];
             warrant.limits.below_workers = Arc::clone(below);
             let known = warrant.worker.or(warrant.remnants_of);
@@ -119,6 +133,16 @@ pub(super) fn sign(
             warrant.limits.argv = worker.and_then(|worker| worker.argv.clone());
         }
     }
+}
+
+/// The sessions that this gateway lists and of which it isn't known which worker they have.
+fn rows_without_worker(gateway: &Gateway<'_>, claimed: &Claimed) -> BTreeSet<SessionId> {
+    let name = &gateway.seen.name;
+    let owners = claimed.values().flat_map(|claim| &claim.owners);
+    let with_worker: HashSet<&SessionId> =
+        owners.filter(|(gateway, _)| gateway == name).map(|(_, id)| id).collect();
+    let without = gateway.rows.iter().filter(|row| !matches!(row.worker, Told::Known(_)));
+    without.map(|row| &row.id).filter(|id| !with_worker.contains(id)).cloned().collect()
 }
 
 /// Whether a row says itself that this process is its session's: by its PID, its key or its mark.

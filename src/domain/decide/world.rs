@@ -125,6 +125,12 @@ impl<'a> World<'a> {
         world
     }
 
+    /// The processes of all gateways, as far as they are known, and what listens at their addresses.
+    pub(super) fn gateway_pids(&self) -> impl Iterator<Item = Pid> {
+        let processes = self.gateways.iter().filter_map(|gateway| Some(gateway.process?.pid));
+        processes.chain(self.view().serving.iter().copied())
+    }
+
     /// The first row of this gateway of which nothing tells which worker it has: it neither names one that can be it, nor says that it has
     /// none, nor is one found by its key.
     pub(super) fn row_without_worker(&self, gateway: usize) -> Option<&'a Session> {
