@@ -144,6 +144,11 @@ impl Limits {
         self.gateways.contains(&pid) || self.claimed.iter().any(is_one)
     }
 
+    /// Whether this is a session that the warrant is for.
+    pub fn is_of_its_own(&self, owner: &(GatewayName, SessionId)) -> bool {
+        self.own.contains(owner)
+    }
+
     /// Whether this worker was there when the warrant was made.
     pub fn knew(&self, process: ProcessIdentity) -> bool {
         let first = self.claimed.first().and_then(|claimed| claimed.get(&process.pid));
@@ -154,7 +159,7 @@ impl Limits {
     pub fn was_its_own(&self, process: ProcessIdentity) -> bool {
         let first = self.claimed.first().and_then(|claimed| claimed.get(&process.pid));
         first.is_some_and(|claim| {
-            claim.is_of(process) && claim.owners.iter().any(|owner| self.own.contains(owner))
+            claim.is_of(process) && claim.owners.iter().any(|owner| self.is_of_its_own(owner))
         })
     }
 

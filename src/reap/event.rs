@@ -97,9 +97,9 @@ pub struct Next {
 pub struct Question {
     /// Which one.
     pub victim: usize,
-    /// Of a session that is closed: the processes that are to be ended now, if none of them is another session's. `None`: whether the
-    /// warrant stands.
-    pub closed: Option<Vec<ProcessIdentity>>,
+    /// Of a session that is closed, and of what was signalled: the processes that are to be ended now, if none of them is another session's.
+    /// `None`: whether the warrant stands.
+    pub under_way: Option<Vec<ProcessIdentity>>,
 }
 
 /// How a driver goes on.

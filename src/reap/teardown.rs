@@ -59,8 +59,15 @@ impl<H> Teardown<H> {
                 }
             }
             Event::Tick => {
-                for victim in self.agenda.due(world.now()) {
+                let now = world.now();
+                for victim in self.agenda.due(now) {
                     self.with(victim, &mut next, |it| it.step(world));
+                }
+                // One look for all that want one soon.
+                if !next.recheck.is_empty() {
+                    for victim in 0..self.begun {
+                        self.with(victim, &mut next, |it| it.look_along(now));
+                    }
                 }
             }
             Event::Rechecked { victim, verdict } => {
@@ -100,7 +107,7 @@ impl<H> Teardown<H> {
         let is_open = stage != Stage::Done;
         self.agenda.set(index, stage, victim.deadline().filter(|_| is_open));
         if is_open {
-            next.recheck.extend(victim.question().map(|closed| Question { victim: index, closed }));
+            next.recheck.extend(victim.question().map(|under_way| Question { victim: index, under_way }));
             next.wait_for.extend(victim.not_waited_for().map(|member| Place { victim: index, member }));
         }
     }

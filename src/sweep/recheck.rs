@@ -1,19 +1,19 @@
-//! Looks and decides once more in the middle of a teardown, for victims whose first signal comes too late for the table that they were
+//! Looks and decides once more in the middle of a teardown, for victims whose next signal comes too late for the table that they were
 //! judged by, and for sessions whose gateway did not say whether it closed them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::{Sweep, kept_by_hand};
-use crate::domain::decide::{Decision, GatewayPlan};
+use crate::domain::decide::Decision;
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::{GatewayObservation, Observation};
-use crate::domain::process::{Process, ProcessIdentity, ProcessView};
+use crate::domain::process::ProcessIdentity;
 use crate::domain::table::{Session, TableView, Told};
-use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
+use crate::domain::verdict::{Judged, Keep, Subject, UNKNOWN_WORKER_BUSY, Verdict, WORKER_BUSY};
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::{GOOD_FOR, Warrant};
 use crate::reap::event::{Question, Recheck};
@@ -39,7 +39,7 @@ impl Sweep {
         batch: &[(Warrant, Question)],
     ) -> Vec<Recheck> {
         let not_known = |why: String| {
-            let answer = |(_, question): &(_, Question)| match question.closed {
+            let answer = |(_, question): &(_, Question)| match question.under_way {
                 Some(_) => Recheck::Unknown { why: why.as_str().into() },
                 None => Recheck::Lapsed { why: why.as_str().into() },
             };
@@ -56,8 +56,8 @@ impl Sweep {
         };
         *known = unread(&seen);
         // What was seen below a worker is looked at wherever it is by now, with what is below it.
-        let closed = batch.iter().filter_map(|(_, question)| question.closed.as_ref()).flatten();
-        let trees: Vec<Pid> = closed.map(|process| process.pid).collect();
+        let under_way = batch.iter().filter_map(|(_, question)| question.under_way.as_ref()).flatten();
+        let trees: Vec<Pid> = under_way.map(|process| process.pid).collect();
         let processes = &mut self.processes;
         let looked = processes
             .look_below(&mut seen.processes, &trees)
@@ -70,9 +70,10 @@ impl Sweep {
         let Ok(decision) = self.decide(&mut seen, memory, clock::awake_now()) else {
             return not_known("what is below it could not be looked at".into());
         };
+        let again = Again::new(&seen, &decision);
         let judged = batch.iter().map(|(warrant, question)| match forbids(&forbidden, warrant) {
             Some(keep) => Recheck::Lapsed { why: keep.to_string().into() },
-            None => judge(warrant, question.closed.as_deref(), &seen, &decision),
+            None => again.judge(warrant, question.under_way.as_deref()),
         });
         judged.collect()
     }
@@ -95,141 +96,199 @@ pub(super) fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
     })
 }
 
-/// What an observation and a decision say of a warrant that an earlier decision signed. `closed`: its session is closed, and these processes
-/// are to be ended.
-pub fn judge(
-    warrant: &Warrant,
-    closed: Option<&[ProcessIdentity]>,
-    seen: &Observation,
-    decision: &Decision,
-) -> Recheck {
-    let gateway = seen.gateways.iter().find(|gateway| gateway.name == *warrant.gateway());
-    let plan = decision.gateways.iter().find(|plan| plan.name == *warrant.gateway());
-    let (Some(gateway), Some(plan)) = (gateway, plan) else {
-        return Recheck::Lapsed { why: "its gateway is not configured any more".into() };
-    };
-    let judged = plan.judged.iter().find(|judged| is_subject_of(&judged.subject, warrant));
-    let stands = Recheck::Stands { until: gateway.asked + GOOD_FOR, claimed: Arc::clone(&decision.claimed) };
-    let lapsed = |why: String| Recheck::Lapsed { why: why.into() };
-    if let Some(order) = warrant.session() {
-        let answer = match closed {
-            Some(processes) => {
-                let tree = with_all_below(&seen.processes, processes);
-                reason_to_leave(warrant, (processes, &tree), seen, (gateway, plan, decision))
+/// What was seen and decided at another look, for the warrants that an earlier decision signed.
+#[derive(Debug)]
+pub struct Again<'a> {
+    seen: &'a Observation,
+    decision: &'a Decision,
+    gateways: HashMap<&'a GatewayName, OfGateway<'a>>,
+    children: HashMap<Pid, Vec<Pid>>,
+}
+
+/// The same, of one gateway.
+#[derive(Debug)]
+struct OfGateway<'a> {
+    seen: &'a GatewayObservation,
+    sessions: HashMap<&'a SessionId, &'a Verdict>,
+    /// Without a session.
+    workers: Vec<&'a Judged>,
+    /// Of which sessions a worker is known.
+    with_worker: HashSet<&'a SessionId>,
+}
+
+impl<'a> Again<'a> {
+    /// Of what was seen, and what was decided of that.
+    #[must_use]
+    pub fn new(seen: &'a Observation, decision: &'a Decision) -> Self {
+        let mut gateways = HashMap::new();
+        for plan in &decision.gateways {
+            let Some(seen) = seen.gateways.iter().find(|gateway| gateway.name == plan.name) else { continue };
+            let (mut sessions, mut workers) = (HashMap::new(), Vec::new());
+            for judged in &plan.judged {
+                match &judged.subject {
+                    Subject::Session { id, .. } => _ = sessions.insert(id, &judged.verdict),
+                    Subject::Worker { .. } => workers.push(judged),
+                }
             }
-            // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
-            None => {
-                let is_it = |row: &Session| row.id == order.id;
-                let is_listed = gateway.table.current().is_none_or(|table| table.sessions.iter().any(is_it));
-                (!is_listed).then_some(Recheck::Gone)
+            let owners = decision.claimed.values().flat_map(|claim| &claim.owners);
+            let with_worker = owners.filter(|(name, _)| *name == plan.name).map(|(_, id)| id).collect();
+            gateways.insert(&plan.name, OfGateway { seen, sessions, workers, with_worker });
+        }
+        let mut children: HashMap<Pid, Vec<Pid>> = HashMap::new();
+        for process in seen.processes.processes.values() {
+            if let Some(parent) = process.parent {
+                children.entry(parent).or_default().push(process.identity.pid);
             }
+        }
+        Self { seen, decision, gateways, children }
+    }
+
+    /// What it says of a warrant. `under_way`: its session is closed, or it was signalled, and these processes are to be ended.
+    #[must_use]
+    pub fn judge(&self, warrant: &Warrant, under_way: Option<&[ProcessIdentity]>) -> Recheck {
+        let Some(gateway) = self.gateways.get(warrant.gateway()) else {
+            return Recheck::Lapsed { why: "its gateway is not configured any more".into() };
         };
-        return answer.unwrap_or_else(|| match judged.map(|judged| &judged.verdict) {
-            Some(Verdict::Keep(keep)) if is_wanted(keep) && closed.is_some() => {
+        if let Some(processes) = under_way
+            && let Some(answer) = self.reason_to_leave(warrant, processes, gateway)
+        {
+            return answer;
+        }
+        let stands = || Recheck::Stands {
+            until: gateway.seen.asked + GOOD_FOR,
+            claimed: Arc::clone(&self.decision.claimed),
+        };
+        let lapsed = |why: String| Recheck::Lapsed { why: why.into() };
+        let Some(order) = warrant.session() else {
+            let judged = gateway.workers.iter().find(|judged| is_subject_of(&judged.subject, warrant));
+            let verdict = judged.map(|judged| &judged.verdict);
+            return match (verdict, under_way) {
+                (Some(Verdict::Keep(Keep::TableNotTrusted(why))), Some(_)) => unknown_by_now(warrant, why),
+                // It may do much as it ends.
+                (Some(Verdict::Keep(keep)), Some(_)) if !is_only_at_work(keep) => lapsed(keep.to_string()),
+                (_, Some(_)) => stands(),
+                (Some(Verdict::Reap { warrant: again, .. }), None) if again.orphan() == warrant.orphan() => {
+                    stands()
+                }
+                (Some(Verdict::Deferred { orphan, .. }), None) if *orphan == warrant.orphan() => stands(),
+                (Some(Verdict::Keep(keep)), None) => lapsed(keep.to_string()),
+                (Some(_), None) => {
+                    lapsed("it looks like another kind of orphan now, so its grace starts again".into())
+                }
+                (None, None) => lapsed("another look doesn't find it to be an orphan any more".into()),
+            };
+        };
+        // Whether it was closed is for the table to say; whether it is to be closed was for the gateway.
+        let is_listed = || {
+            let is_it = |row: &Session| row.id == order.id;
+            gateway.seen.table.current().is_none_or(|table| table.sessions.iter().any(is_it))
+        };
+        match (gateway.sessions.get(&order.id), under_way) {
+            (_, None) if !is_listed() => Recheck::Gone,
+            (Some(Verdict::Keep(keep)), Some(_)) if is_wanted(keep) => {
                 Recheck::Wanted { why: keep.to_string().into() }
             }
+            (Some(Verdict::Keep(keep)), None) if is_wanted(keep) => lapsed(keep.to_string()),
             // A row that isn't understood, say, says nothing of whether the session was closed.
-            Some(Verdict::Keep(keep)) if is_wanted(keep) || closed.is_some() => lapsed(keep.to_string()),
+            (Some(Verdict::Keep(keep)), Some(_)) => lapsed(keep.to_string()),
             // It was due, and did something since, or is in another run of its gateway.
-            Some(Verdict::Wait { .. }) if closed.is_some() => {
+            (Some(Verdict::Wait { .. }), Some(_)) => {
                 Recheck::Wanted { why: "its grace has begun again".into() }
             }
-            _ => stands,
-        });
+            _ => stands(),
+        }
     }
-    match judged.map(|judged| &judged.verdict) {
-        Some(Verdict::Reap { warrant: again, .. }) if again.orphan() == warrant.orphan() => stands,
-        Some(Verdict::Deferred { orphan, .. }) if *orphan == warrant.orphan() => stands,
-        Some(Verdict::Keep(keep)) => lapsed(keep.to_string()),
-        Some(_) => lapsed("it looks like another kind of orphan now, so its grace starts again".into()),
-        None => lapsed("another look doesn't find it to be an orphan any more".into()),
+
+    /// Why what is left of it isn't ended: it is another session's by now, or that can't be known.
+    fn reason_to_leave(
+        &self,
+        warrant: &Warrant,
+        processes: &[ProcessIdentity],
+        gateway: &OfGateway<'_>,
+    ) -> Option<Recheck> {
+        let is_gone =
+            || self.decision.ledger.gateways.get(warrant.gateway()).is_some_and(|memory| memory.gone);
+        if let TableView::Not(missing) = &gateway.seen.table
+            && warrant.orphan().depends_on_table()
+            && !is_gone()
+        {
+            return Some(unknown_by_now(warrant, &missing.why));
+        }
+        let tree = self.with_all_below(processes);
+        let another = tree.iter().find_map(|pid| self.why_not_its_own(warrant, *pid));
+        let in_doubt = |process: &ProcessIdentity| {
+            self.decision.claimed.get(&process.pid).is_some_and(|claim| claim.doubt.is_some())
+        };
+        let is_worker = |process: &ProcessIdentity| warrant.worker() == Some(*process) || in_doubt(process);
+        let why = another.or_else(|| {
+            // It may have been taken up again under another id, with its worker.
+            let row = gateway.row_that_may_have_one(warrant).filter(|_| processes.iter().any(is_worker))?;
+            Some(format!("which worker session {:?} has isn't known: this may be it", row.id.as_str()))
+        })?;
+        Some(Recheck::Lapsed { why: why.into() })
+    }
+
+    /// Why this process of the tree is or may be another's: a row says so, it is a gateway, or it is a worker of which that can't be known.
+    fn why_not_its_own(&self, warrant: &Warrant, pid: Pid) -> Option<String> {
+        let (claim, limits) = (self.decision.claimed.get(&pid)?, warrant.limits());
+        if claim.is_gateway {
+            return Some(format!("process {pid} is a gateway"));
+        }
+        if let Some((_, id)) = claim.all().find(|owner| !limits.is_of_its_own(owner)) {
+            return Some(format!("process {pid} is of session {:?} by now", id.as_str()));
+        }
+        let process = self.seen.processes.get(pid)?.identity;
+        // Of a worker that was there when the warrant was made it was known whose it was: only a table that can't be read any more may have it
+        // now.
+        let counts = |doubt: &&Keep| {
+            !limits.was_its_own(process)
+                && (matches!(doubt, Keep::TableNotTrusted(_)) || !limits.knew(process))
+        };
+        let doubt = claim.doubt.as_ref().filter(counts)?;
+        Some(format!("whose process {pid} is can't be known: {doubt}"))
+    }
+
+    /// These and all that is below them now: what is another session's is no part of the tree, and may be below it.
+    fn with_all_below(&self, processes: &[ProcessIdentity]) -> BTreeSet<Pid> {
+        let mut tree = BTreeSet::new();
+        let mut left: Vec<Pid> = processes.iter().map(|process| process.pid).collect();
+        while let Some(pid) = left.pop() {
+            if tree.insert(pid) {
+                left.extend(self.children.get(&pid).into_iter().flatten());
+            }
+        }
+        tree
     }
 }
 
-/// Why what is left of a closed session isn't ended: it is another session's by now, or that can't be known.
-fn reason_to_leave(
-    warrant: &Warrant,
-    (processes, tree): (&[ProcessIdentity], &BTreeSet<Pid>),
-    seen: &Observation,
-    (gateway, plan, decision): (&GatewayObservation, &GatewayPlan, &Decision),
-) -> Option<Recheck> {
-    let is_gone = || decision.ledger.gateways.get(warrant.gateway()).is_some_and(|memory| memory.gone);
-    if let TableView::Not(missing) = &gateway.table
-        && !is_gone()
-    {
-        let why =
-            format!("its session is closed, and whose its worker is by now can't be known: {}", missing.why);
-        return Some(Recheck::Unknown { why: why.into() });
-    }
-    let another = tree.iter().find_map(|pid| why_not_its_own(warrant, *pid, seen, decision));
-    // It may have been taken up again under another id, with its worker.
-    let is_due = |row: &Session| {
-        let is_it =
-            |judged: &&Judged| matches!(&judged.subject, Subject::Session { id, .. } if *id == row.id);
-        let judged = plan.judged.iter().find(is_it).map(|judged| &judged.verdict);
-        matches!(judged, Some(Verdict::Reap { .. } | Verdict::Deferred { .. }))
-    };
-    let has_worker = |row: &Session| {
-        let row = (gateway.name.clone(), row.id.clone());
-        decision.claimed.values().any(|claim| claim.owners.contains(&row))
-    };
-    let mut rows = gateway.table.current().into_iter().flat_map(|table| &table.sessions);
-    let mut unknown = || {
+impl<'a> OfGateway<'a> {
+    /// A session that came since, or lost its worker, and of which none is known.
+    fn row_that_may_have_one(&self, warrant: &Warrant) -> Option<&'a Session> {
+        let is_due = |row: &Session| {
+            matches!(self.sessions.get(&row.id), Some(Verdict::Reap { .. } | Verdict::Deferred { .. }))
+        };
+        let mut rows = self.seen.table.current()?.sessions.iter();
         rows.find(|row| {
-            !warrant.knew_without_worker(&row.id)
-                && !matches!(row.worker, Told::Known(_))
-                && !has_worker(row)
+            !matches!(row.worker, Told::Known(_))
+                && !self.with_worker.contains(&row.id)
+                && !warrant.knew_without_worker(&row.id)
                 && !is_due(row)
         })
-    };
-    let may_be_its =
-        |row: &Session| format!("which worker session {:?} has isn't known: this may be it", row.id.as_str());
-    let in_doubt = |process: &ProcessIdentity| {
-        decision.claimed.get(&process.pid).is_some_and(|claim| claim.doubt.is_some())
-    };
-    let is_worker = |process: &ProcessIdentity| warrant.worker() == Some(*process) || in_doubt(process);
-    let worker_is_left = || processes.iter().any(is_worker);
-    let why = another.or_else(|| if worker_is_left() { unknown().map(may_be_its) } else { None })?;
-    Some(Recheck::Lapsed { why: why.into() })
+    }
 }
 
-/// Why this process of the tree is or may be another's: a row says so, it is a gateway, or it is a worker of which that can't be known.
-fn why_not_its_own(warrant: &Warrant, pid: Pid, seen: &Observation, decision: &Decision) -> Option<String> {
-    let claim = decision.claimed.get(&pid)?;
-    if claim.is_gateway {
-        return Some(format!("process {pid} is a gateway"));
-    }
-    let is_own = |(name, id): &(GatewayName, SessionId)| {
-        name == warrant.gateway() && warrant.session().is_some_and(|order| order.id == *id)
+fn unknown_by_now(warrant: &Warrant, why: &str) -> Recheck {
+    let whose = match warrant.session() {
+        Some(_) => "its session is closed, and whose its worker is by now can't be known",
+        None => "whose it is by now can't be known",
     };
-    if let Some((_, id)) = claim.all().find(|owner| !is_own(owner)) {
-        return Some(format!("process {pid} is of session {:?} by now", id.as_str()));
-    }
-    let process = seen.processes.get(pid)?.identity;
-    let limits = warrant.limits();
-    // Of a worker that was there when the warrant was made it was known whose it was: only a table that can't be read any more may have it now.
-    let counts = |doubt: &&Keep| {
-        !limits.was_its_own(process) && (matches!(doubt, Keep::TableNotTrusted(_)) || !limits.knew(process))
-    };
-    let doubt = claim.doubt.as_ref().filter(counts)?;
-    Some(format!("whose process {pid} is can't be known: {doubt}"))
+    Recheck::Unknown { why: format!("{whose}: {why}").into() }
 }
 
-/// These and all that is below them now: what is another session's is no part of the tree, and may be below it.
-fn with_all_below(view: &ProcessView, processes: &[ProcessIdentity]) -> BTreeSet<Pid> {
-    let mut tree: BTreeSet<Pid> = processes.iter().map(|process| process.pid).collect();
-    loop {
-        let is_new = |process: &&Process| {
-            process.parent.is_some_and(|parent| tree.contains(&parent))
-                && !tree.contains(&process.identity.pid)
-        };
-        let more: Vec<Pid> =
-            view.processes.values().filter(is_new).map(|process| process.identity.pid).collect();
-        if more.is_empty() {
-            return tree;
-        }
-        tree.extend(more);
-    }
+/// Whether nothing else keeps it.
+fn is_only_at_work(keep: &Keep) -> bool {
+    let is_at_work = |hold: &str| [WORKER_BUSY, UNKNOWN_WORKER_BUSY].contains(&hold);
+    matches!(keep, Keep::Held(holds) if holds.iter().all(|hold| is_at_work(hold)))
 }
 
 /// Whether its table says that the session is wanted.

@@ -4,13 +4,13 @@ use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::table::{Session, TableView};
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::event::Recheck;
-use gateway_reaper::sweep::recheck::judge;
+use gateway_reaper::sweep::recheck::Again;
 
 use crate::world::*;
 
 /// What it says, of a world that has changed since.
 fn said(world: &World, warrant: &Warrant, closed: Option<&[ProcessIdentity]>) -> Result<(), String> {
-    match judge(warrant, closed, &world.seen, &world.peek().0) {
+    match Again::new(&world.seen, &world.peek().0).judge(warrant, closed) {
         Recheck::Stands { .. } => Ok(()),
         Recheck::Lapsed { why } => Err(why.into()),
         Recheck::Unknown { why } => Err(format!("unknown: {why}")),

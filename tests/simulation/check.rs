@@ -267,7 +267,8 @@ impl World {
         let is_another_users = self.procs.alive(root).is_some_and(|root| root.uid != USER);
         let root_is_let_be = (is_another_users || is_of_another_in(root) || may_be_of_another())
             && ending.survivors.iter().any(|survivor| survivor.process == worker);
-        if root_is_let_be && !ending.steps.iter().any(|step| matches!(step, Step::Term | Step::Kill)) {
+        // After SIGTERM, too: a second look comes before SIGKILL.
+        if root_is_let_be && !ending.steps.contains(&Step::Kill) {
             return;
         }
         // What no look saw below it, and that is older than the first act, is let be and named.

@@ -20,7 +20,7 @@ use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::event::{CloseRequest, Event, Next, Place, Question, Recheck, Then};
 use gateway_reaper::reap::release::let_go;
 use gateway_reaper::reap::teardown::Teardown;
-use gateway_reaper::sweep::recheck::judge;
+use gateway_reaper::sweep::recheck::Again;
 use gateway_reaper::sweep::settle::settle;
 
 use super::event::{CloseFault, TableFault};
@@ -355,7 +355,7 @@ impl Sim {
         let gateways = gateways
             .map(|(index, table)| world.observed(index, roots[index], (table, asked), &run.memory, &view));
         let gateways: Vec<_> = gateways.collect();
-        let tree: Vec<Pid> = question.closed.iter().flatten().map(|process| process.pid).collect();
+        let tree: Vec<Pid> = question.under_way.iter().flatten().map(|process| process.pid).collect();
         world.look_below(&tree, &mut view);
         let mut seen = Observation {
             boot: world.boot_id(),
@@ -366,7 +366,8 @@ impl Sim {
         };
         let now = world.awake();
         let decision = decide_as_a_run(&mut world, &mut seen, &run.memory, now);
-        let verdict = judge(&run.warrants[question.victim], question.closed.as_deref(), &seen, &decision);
+        let verdict =
+            Again::new(&seen, &decision).judge(&run.warrants[question.victim], question.under_way.as_deref());
         world.say(|_| match &verdict {
             Recheck::Stands { until, .. } => {
                 format!("    reaper: another look says Stands {{ until: {until:?} }}")

@@ -275,8 +275,8 @@ impl Play {
         self.waits.extend(wait_for);
         (self.deadline, self.then) = (deadline, then);
         for question in recheck {
-            let is_of_closed = question.closed.is_some();
-            let left = question.closed.into_iter();
+            let is_of_closed = question.under_way.is_some();
+            let left = question.under_way.into_iter();
             self.left_of_closed.extend(left.map(|left| left.iter().map(|it| it.pid.get()).collect()));
             if is_of_closed && !self.keeps_questions {
                 // As nearly always: nobody else has what is left of a closed session.

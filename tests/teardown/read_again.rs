@@ -1,4 +1,4 @@
-//! What is read again before a signal: the process before each, the table before the first where it got old.
+//! What is read again before a signal: the process, and the table where it got old.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::warrant::{Claim, Claimed};
-use gateway_reaper::reap::event::Recheck;
+use gateway_reaper::reap::event::{Event, Recheck};
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, Play, stands};
@@ -31,7 +31,7 @@ fn a_worker_that_became_root_s_by_exec_after_sigterm_is_not_killed_and_what_is_b
     let why = "process 200 runs as user 0, not as 1000 (see worker.user)";
     assert_eq!(ending.outcome, Outcome::Spared { why: why.into() });
     let named: Vec<_> = ending.survivors.iter().map(|left| (left.process.pid.get(), &*left.why)).collect();
-    assert_eq!(named, [(200, why), (201, "its worker changed, and it was let be with that")]);
+    assert_eq!(named, [(200, why), (201, "it was in the tree, which was let be")]);
     assert!(play.kernel.is_alive(200) && play.kernel.is_alive(201));
 }
 
@@ -224,6 +224,73 @@ fn a_look_that_is_too_old_by_itself_is_taken_three_times_and_then_left_to_the_ne
     assert!(play.kernel.is_alive(200));
 }
 
+/// A deaf worker, alone or with a child, that was sent SIGTERM.
+fn deaf(children: &[u32]) -> Play {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    for child in children {
+        cast.actor(*child, 200, "child");
+    }
+    let mut play = cast.rehearse();
+    play.keeps_questions = true;
+    let mut play = play.begin();
+    assert!(play.done().ends_with("announce SIGTERM 200, Term 200"));
+    play
+}
+
+#[test]
+fn sigkill_waits_for_another_look_that_is_asked_for_a_second_before() {
+    for (verdict, killed) in [
+        (stands(far()), true),
+        (Recheck::Lapsed { why: "process 200 is of session \"b\" by now".into() }, false),
+        (Recheck::Unknown { why: "401".into() }, false),
+    ] {
+        let mut play = deaf(&[]);
+        play.pass(ms(3_999));
+        assert!(play.rechecks.is_empty());
+        play.pass(ms(1));
+        assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200]][..]));
+        assert_eq!(play.pass(ms(60_000)).done(), "");
+        play.recheck(verdict).pass(ms(1_000));
+        assert_eq!(play.kernel.is_alive(200), !killed, "{:?}", play.ending());
+        assert_eq!(play.ending().survivors.is_empty(), killed, "what is left alive is named");
+    }
+}
+
+#[test]
+fn sigterm_to_the_rest_waits_for_another_look_where_the_table_is_old_by_then() {
+    let mut play = deaf(&[201]);
+    play.pass(ms(2_000)).exits(200);
+    assert_eq!((play.rechecks.clone(), play.done()), (vec![0], String::new()));
+    assert_eq!(play.left_of_closed, [vec![201]]);
+    assert!(play.kernel.is_alive(201));
+    play.recheck(stands(far()));
+    assert!(play.done().contains("Term 201"));
+    let mut play = deaf(&[201]);
+    play.pass(ms(1_000)).exits(200);
+    assert!(play.rechecks.is_empty() && play.done().contains("Term 201"), "it is not old yet");
+}
+
+/// Its tree ended while another look was under way, and something that came from it was found after.
+#[test]
+fn a_look_at_a_tree_that_has_ended_meanwhile_says_nothing_of_what_was_found_since() {
+    let mut cast = Cast::new();
+    let worker = cast.worker(200);
+    (worker.manner, worker.process.session, worker.process.group) = (Manner::Deaf, 200, 200);
+    cast.stray(201, "a daemon's child").process.session = 200;
+    let mut play = cast.rehearse();
+    play.keeps_questions = true;
+    let mut play = play.begin();
+    play.pass(ms(4_000)).exits(200);
+    assert_eq!(std::mem::take(&mut play.rechecks), [0]);
+    play.done();
+    assert!(play.pass(ms(0)).rechecks.is_empty(), "the first look has not answered");
+    play.tell(Event::Rechecked { victim: 0, verdict: stands(far()) });
+    assert_eq!(play.done(), "", "what was found was not in that look");
+    assert_eq!((&play.rechecks[..], play.left_of_closed.last()), (&[0][..], Some(&vec![201])));
+    assert!(play.recheck(stands(far())).done().contains("Term 201"));
+}
+
 #[test]
 fn what_an_earlier_run_left_unfinished_is_looked_at_again_too() {
     let mut cast = Cast::new();
@@ -261,6 +328,7 @@ fn the_worker_of_a_closed_session_is_not_signalled_before_another_look() {
     assert_eq!(play.pass(ms(60_000)).done(), "");
     let until = play.kernel.now + ms(2_000);
     assert_eq!(play.recheck(stands(until)).done(), "announce SIGTERM 200, Term 200");
+    play.keeps_questions = false;
     play.pass(ms(60_000));
     assert_eq!(play.ending().outcome, Outcome::Reaped);
 }

@@ -87,6 +87,7 @@ impl<H> Victim<H> {
                         member.killed |= signal == Signal::Kill;
                         member.termed |= signal != Signal::Stop;
                         self.signalled |= signal != Signal::Stop;
+                        self.rechecks = 0;
                     }
                     Err(_) => {}
                 }
@@ -254,7 +255,7 @@ impl<H> Victim<H> {
             Outcome::Gone if self.tree.root_is_left() => return Vec::new(),
             Outcome::Gone => "it was below a worker that is gone, and was not ended",
             Outcome::Spared { .. } if !self.signalled => return Vec::new(),
-            Outcome::Spared { .. } => "its worker changed, and it was let be with that",
+            Outcome::Spared { .. } => "it was in the tree, which was let be",
         };
         self.tree.survivors(world, left)
     }

@@ -69,6 +69,6 @@ impl<H> Victim<H> {
                 Err(error) => return self.fail_with(world, &error),
             }
         }
-        self.phase = Phase::Searching { course };
+        self.search(course);
     }
 }

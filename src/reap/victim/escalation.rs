@@ -39,6 +39,9 @@ impl<H> Victim<H> {
     }
 
     pub(super) fn term_rest<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
+        if self.waits_for_look(world) {
+            return;
+        }
         let before = world.now();
         if self.list_again(world) {
             self.signal(world, Step::Term, false);
@@ -60,7 +63,7 @@ impl<H> Victim<H> {
             return self.fail_with(world, &error);
         }
         if self.tree.is_over() {
-            self.phase = Phase::Searching { course };
+            self.search(course);
         }
     }
 }

@@ -55,6 +55,24 @@ struct Course {
     rounds: u32,
 }
 
+/// Another look for the signals after the first, which goes on beside what is waited for.
+#[derive(Debug, Default)]
+struct AnotherLook {
+    /// One is wanted, and not asked for yet.
+    wanted: bool,
+    /// One was asked for, and has not answered.
+    asked: bool,
+    /// What that one finds is of no use any more: the tree is another by now.
+    is_void: bool,
+}
+
+impl AnotherLook {
+    /// Whether something waits for it.
+    fn is_awaited(&self) -> bool {
+        self.wanted || (self.asked && !self.is_void)
+    }
+}
+
 /// Who closed the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Closed {
@@ -86,9 +104,10 @@ pub(super) struct Victim<H> {
     signalled: bool,
     /// Its members are being stopped, to be killed.
     stopping: bool,
-    /// The first signal is sent until then, or after another look.
+    /// Signals are sent until then, or after another look.
     valid_until: Awake,
     rechecks: u32,
+    look: AnotherLook,
     /// The run was told to end, and it is left to the next one from then on.
     stop_by: Option<Awake>,
     /// The root of the tree that was written down as begun.
@@ -118,6 +137,7 @@ impl<H> Victim<H> {
             stopping: false,
             valid_until,
             rechecks: 0,
+            look: AnotherLook::default(),
             stop_by: None,
             noted: None,
             note: None,
@@ -166,9 +186,11 @@ impl<H> Victim<H> {
     /// When it wants to be woken at the latest.
     pub(super) fn deadline(&self) -> Option<Awake> {
         let look = self.polling().filter(|_| self.tree.root_is_left()).map(|polling| polling.next);
+        let look = look.into_iter().chain(self.look_ahead_at());
         // What waits for the others' search ends with them.
         let stop_by = self.stop_by.filter(|_| !self.is_searching() && !self.is_done());
-        self.end_of_phase().into_iter().chain(look).chain(stop_by).min()
+        let end = self.end_of_phase().filter(|_| !self.look.is_awaited());
+        end.into_iter().chain(look).chain(stop_by).min()
     }
 
     fn course(&self) -> Option<Course> {
@@ -228,6 +250,7 @@ impl<H> Victim<H> {
                 .fail(world, "the reaper was told to end in the middle of it, and the next run goes on");
         }
         self.poll_children(world, now);
+        self.look_ahead(now, Duration::ZERO);
         match &mut self.phase {
             Phase::Exiting { until, closed, unheld, .. } => {
                 // The exit of what could not be held is not seen.
@@ -240,7 +263,9 @@ impl<H> Victim<H> {
             Phase::Terminating { course, give_up, until, .. } => {
                 let (course, give_up, until) = (*course, *give_up, *until);
                 if self.tree.is_over() {
-                    self.phase = Phase::Searching { course };
+                    self.search(course);
+                } else if self.look.is_awaited() {
+                    // Whoever is another's by then gets no further signal.
                 } else if now >= until {
                     self.kill(world, course);
                 } else if (!self.tree.root_is_left() || now >= give_up) && !self.rest_is_termed() {
@@ -250,7 +275,7 @@ impl<H> Victim<H> {
             Phase::Killing { course, until } => {
                 let (course, until) = (*course, *until);
                 if self.tree.is_over() {
-                    self.phase = Phase::Searching { course };
+                    self.search(course);
                 } else if now >= until {
                     let left: Vec<String> = self.tree.left().map(|left| left.to_string()).collect();
                     self.fail(world, format!("still there after SIGKILL: {}", left.join(", ")));
@@ -263,6 +288,13 @@ impl<H> Victim<H> {
             | Phase::Searching { .. }
             | Phase::Done(_) => {}
         }
+    }
+
+    /// Nothing of the tree is left that is known.
+    fn search(&mut self, course: Course) {
+        self.look.wanted = false;
+        self.look.is_void = self.look.asked;
+        self.phase = Phase::Searching { course };
     }
 
     /// Looks at the children of a dying worker, when it is time to.

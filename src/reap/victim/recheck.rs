@@ -1,25 +1,63 @@
 //! Another look at what the decision rested on, where it got old or an answer is missing.
 
-use super::{Closed, Phase, Victim};
+use std::time::Duration;
+
+use super::{AnotherLook, Closed, Course, Phase, Victim};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
+use crate::domain::time::Awake;
 use crate::reap::event::Recheck;
 use crate::reap::outcome::Outcome;
 use crate::reap::world::World;
 
-/// How often a victim is looked at again in one run: on a machine that is too slow for it, the next run has to do.
+/// How often a victim is looked at again for one signal: on a machine that is too slow for it, the next run has to do.
 const RECHECKS: u32 = 3;
 
+/// Another look before SIGKILL is asked for so long before that: it goes on while there is nothing else to do.
+const AHEAD: Duration = Duration::from_secs(1);
+/// Whoever wants another look so soon after the first who does has it with that.
+const TOGETHER: Duration = Duration::from_millis(500);
+
 impl<H> Victim<H> {
-    /// What another look is to say, if one is to be taken, which is asked once: of a closed session what is left to be ended.
+    /// What another look is to say, if one is to be taken, which is asked once: of what is under way, what is left to be ended.
     pub(in crate::reap) fn question(&mut self) -> Option<Option<Vec<ProcessIdentity>>> {
-        let (course, asked) = match &mut self.phase {
-            Phase::Rechecking { course, asked } => (Some(*course), asked),
-            Phase::Unanswered { asked, .. } => (None, asked),
+        let (is_under_way, was_asked) = match &mut self.phase {
+            Phase::Rechecking { course, asked } => (course.closed.is_some(), std::mem::replace(asked, true)),
+            Phase::Unanswered { asked, .. } => (false, std::mem::replace(asked, true)),
+            Phase::Terminating { .. } if self.look.wanted && !self.look.asked => {
+                self.look = AnotherLook { wanted: false, asked: true, is_void: false };
+                (true, false)
+            }
             _ => return None,
         };
-        let is_closed = course.is_some_and(|course| course.closed.is_some());
-        (!std::mem::replace(asked, true)).then(|| is_closed.then(|| self.tree.left().collect()))
+        if was_asked {
+            return None;
+        }
+        Some(is_under_way.then(|| self.tree.left().collect()))
+    }
+
+    /// Whether the tables are too old for another signal. Then another look is asked for, and it waits for that.
+    pub(super) fn waits_for_look<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
+        let is_late = self.signalled && world.now() > self.valid_until;
+        self.look.wanted |= is_late && !self.look.is_awaited();
+        self.look.is_awaited()
+    }
+
+    /// When another look is to be asked for, so that SIGKILL needn't wait for it.
+    pub(super) fn look_ahead_at(&self) -> Option<Awake> {
+        let Phase::Terminating { until, .. } = self.phase else { return None };
+        let is_wanted = self.signalled && self.valid_until < until && !self.look.is_awaited();
+        is_wanted.then(|| until.before(AHEAD))
+    }
+
+    /// Asks for it, if it is time to, or will be within that.
+    pub(in crate::reap) fn look_ahead(&mut self, now: Awake, within: Duration) {
+        self.look.wanted |= self.look_ahead_at().is_some_and(|at| at <= now + within);
+    }
+
+    /// The same, where another asks for one just now.
+    pub(in crate::reap) fn look_along(&mut self, now: Awake) {
+        self.look_ahead(now, TOGETHER);
     }
 
     /// What the other look found.
@@ -27,25 +65,8 @@ impl<H> Victim<H> {
         match &mut self.phase {
             Phase::Rechecking { course, .. } => {
                 let course = *course;
-                match verdict {
-                    Recheck::Lapsed { why } => self.let_be(world, course, why),
-                    Recheck::Wanted { why } if course.closed == Some(Closed::ByUs) => {
-                        let why = format!("its gateway said that it closed it, and goes on with it: {why}");
-                        self.finish(world, Outcome::Spared { why: why.into() });
-                    }
-                    Recheck::Wanted { why } => self.let_be(world, course, why),
-                    Recheck::Gone => self.finish(world, Outcome::Gone),
-                    Recheck::Unknown { why } => self.fail(world, why),
-                    Recheck::Stands { .. } if self.rechecks >= RECHECKS => {
-                        let why = "its table was too old for a signal each time it was read";
-                        self.fail(world, why);
-                    }
-                    Recheck::Stands { until, claimed } => {
-                        self.rechecks += 1;
-                        self.valid_until = until;
-                        self.warrant.spare(claimed);
-                        self.terminate(world, course);
-                    }
+                if self.stands(world, course, verdict) {
+                    self.terminate(world, course);
                 }
             }
             Phase::Unanswered { why, unheld, .. } => {
@@ -61,7 +82,42 @@ impl<H> Victim<H> {
                     }
                 }
             }
-            _ => {}
+            phase => {
+                let course = match phase {
+                    Phase::Terminating { course, .. } => Some(*course),
+                    _ => None,
+                };
+                let look = std::mem::replace(&mut self.look.asked, false);
+                let is_void = std::mem::replace(&mut self.look.is_void, false);
+                let Some(course) = course.filter(|_| look && !is_void) else { return };
+                if self.stands(world, course, verdict) {
+                    self.step(world);
+                }
+            }
         }
+    }
+
+    /// Takes in what another look found of what is under way; returns whether that may go on.
+    fn stands<W: World<Held = H>>(&mut self, world: &mut W, course: Course, verdict: Recheck) -> bool {
+        match verdict {
+            Recheck::Lapsed { why } => self.let_be(world, course, why),
+            Recheck::Wanted { why } if course.closed == Some(Closed::ByUs) => {
+                let why = format!("its gateway said that it closed it, and goes on with it: {why}");
+                self.finish(world, Outcome::Spared { why: why.into() });
+            }
+            Recheck::Wanted { why } => self.let_be(world, course, why),
+            Recheck::Gone => self.finish(world, Outcome::Gone),
+            Recheck::Unknown { why } => self.fail(world, why),
+            Recheck::Stands { .. } if self.rechecks >= RECHECKS => {
+                self.fail(world, "its table was too old for a signal each time it was read");
+            }
+            Recheck::Stands { until, claimed } => {
+                self.rechecks += 1;
+                self.valid_until = until;
+                self.warrant.spare(claimed);
+                return true;
+            }
+        }
+        false
     }
 }
