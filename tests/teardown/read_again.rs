@@ -74,6 +74,20 @@ fn what_an_operator_forbids_after_the_close_is_not_signalled() {
 }
 
 #[test]
+fn what_an_operator_forbids_after_the_close_is_not_killed_either_where_there_is_no_term_timeout() {
+    let mut cast = Cast::new();
+    cast.policy.term_timeout = Duration::ZERO;
+    cast.session("a", 200);
+    cast.actor(201, 200, "child");
+    let mut play = cast.begin();
+    play.record.forbidden = Some("held by hand");
+    play.answer(CloseAnswer::Reaped).exits(200);
+    let ending = play.ending();
+    assert_eq!((ending.note.as_deref(), &ending.steps[..]), (Some("held by hand"), &[Step::Close][..]));
+    assert!(play.kernel.is_alive(201));
+}
+
+#[test]
 fn what_is_under_way_when_an_operator_forbids_it_is_finished() {
     let mut play = stubborn();
     play.record.forbidden = Some("held by hand");

@@ -26,7 +26,7 @@ impl<H> Victim<H> {
             let is_late =
                 |victim: &mut Self, world: &mut W| step == Step::Term && victim.wants_recheck(world);
             if is_late(self, world)
-                || self.is_forbidden(world, step)
+                || (step == Step::Term && self.is_forbidden(world))
                 || !self.announce_to(world, step, index)
                 || is_late(self, world)
             {
@@ -46,10 +46,8 @@ impl<H> Victim<H> {
     }
 
     /// Whether an operator forbids the first signal by now; then it is let be.
-    fn is_forbidden<W: World<Held = H>>(&mut self, world: &mut W, step: Step) -> bool {
-        let Some(course) = self.course().filter(|_| step == Step::Term && !self.signalled) else {
-            return false;
-        };
+    pub(super) fn is_forbidden<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
+        let Some(course) = self.course().filter(|_| !self.signalled) else { return false };
         let forbidden = world.forbids(&self.warrant);
         let is_forbidden = forbidden.is_some();
         if let Some(why) = forbidden {

@@ -16,7 +16,8 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl<H> Victim<H> {
     pub(super) fn kill<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
-        if self.wants_recheck(world) || self.waits_for_look(world) {
+        // Without a `term_timeout`, what is left without its worker has had no signal before this one.
+        if self.wants_recheck(world) || self.waits_for_look(world) || self.is_forbidden(world) {
             return;
         }
         self.phase = Phase::Killing { course, until: world.now() + KILL_TIMEOUT };
