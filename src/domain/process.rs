@@ -84,6 +84,15 @@ pub struct Process {
     pub rss_bytes: Option<u64>,
 }
 
+/// What of a process tells whose it is, as it was read once.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Its argv, joined by single spaces.
+    pub argv: Option<Arc<str>>,
+    /// The marks that it inherited. `None`: they weren't read.
+    pub marks: Option<Vec<Mark>>,
+}
+
 impl Process {
     /// Whether it was started to run this worker and nothing else: the worker's whole argv stands in its own (`sh -c "worker …; true"`,
     /// `timeout 1h worker …`).
@@ -186,6 +195,13 @@ impl ProcessView {
     /// The very same process, if it is in view and not dead.
     pub fn alive(&self, identity: &ProcessIdentity) -> Option<&Process> {
         self.get(identity.pid).filter(|process| process.identity == *identity && !process.zombie)
+    }
+
+    /// What this very process said when it was seen. `None`: it is not in view, or its argv wasn't read.
+    pub fn said(&self, who: &ProcessIdentity) -> Option<Said> {
+        let argv = self.alive(who)?.argv.clone()?;
+        let marks = self.marks.get(&who.pid).cloned().unwrap_or_default();
+        Some(Said { argv: Some(argv), marks: Some(marks) })
     }
 
     /// Whether a gateway is known to run in another PID namespace than the reaper.

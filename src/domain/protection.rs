@@ -30,6 +30,17 @@ pub enum Protection {
     NotAWorker(Pid),
     /// A worker that says another key than it did when it was judged.
     OtherKey(Pid),
+    /// A worker with another argv than it had when it was judged, or a process that has become a worker since.
+    OtherArgv(Pid),
+    /// A process that bears another mark than it did when it was judged.
+    OtherMark(Pid),
+    /// A process below one that changed.
+    BelowChanged {
+        /// The process.
+        pid: Pid,
+        /// The one above it.
+        parent: Pid,
+    },
     /// A process named as a worker that isn't under its gateway.
     NotUnderGateway(Pid),
     /// A thread that is named as a worker.
@@ -73,6 +84,18 @@ impl fmt::Display for Protection {
             }
             Self::OtherKey(pid) => {
                 write!(f, "process {pid} has another key in its argv than it had when it was judged")
+            }
+            Self::OtherArgv(pid) => {
+                write!(
+                    f,
+                    "process {pid} has another argv than it had when it was judged, and may be another worker"
+                )
+            }
+            Self::OtherMark(pid) => {
+                write!(f, "process {pid} bears another mark than it did when it was judged")
+            }
+            Self::BelowChanged { pid, parent } => {
+                write!(f, "process {pid} runs below process {parent}, which changed since it was judged")
             }
             Self::NotUnderGateway(pid) => {
                 write!(f, "process {pid} is named as its worker but isn't under its gateway")

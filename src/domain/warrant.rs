@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::ids::{GatewayName, Instance, Pid, SessionId};
 use super::orphan::OrphanKind;
 use super::policy::WorkerMatch;
-use super::process::{Process, ProcessIdentity};
+use super::process::{Process, ProcessIdentity, Said};
 use super::protection::Protection;
 use super::time::Awake;
 use super::verdict::Keep;
@@ -206,6 +206,30 @@ impl Limits {
             Some(_) => None,
         };
         self.protects(process).or_else(became_anothers)
+    }
+
+    /// Why a process is not sent its first signal that said this when it was judged, and says this now: it became a worker since, or was one
+    /// and is another's by now. A helper may execute whatever it likes. Where a worker's argv has no key, the whole of it says whose it is.
+    pub fn has_changed(&self, pid: Pid, before: &Said, now: &Said) -> Option<Protection> {
+        let key = |said: &Said, pattern: &WorkerMatch| -> Option<Option<Box<str>>> {
+            Some(pattern.matches(said.argv.as_deref()?)?.key.map(Into::into))
+        };
+        let mut is_worker = false;
+        for pattern in self.workers.iter() {
+            let keys = (key(before, pattern), key(now, pattern));
+            is_worker |= keys.0.is_some();
+            match keys {
+                (None, None) => {}
+                (Some(Some(before)), Some(Some(now))) if before == now => {}
+                (Some(Some(_)), Some(Some(_))) => return Some(Protection::OtherKey(pid)),
+                _ if before.argv == now.argv => {}
+                _ => return Some(Protection::OtherArgv(pid)),
+            }
+        }
+        let (Some(before), Some(now)) = (&before.marks, &now.marks) else { return None };
+        // What a helper executes without its mark says nothing else.
+        let is_other = before != now && (is_worker || !now.is_empty());
+        is_other.then_some(Protection::OtherMark(pid))
     }
 }
 

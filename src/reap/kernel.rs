@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use thiserror::Error;
 
 use crate::domain::ids::Pid;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{Mark as SessionMark, Process, ProcessIdentity};
 use crate::domain::time::Awake;
 
 /// The signals of an escalation. No process *group* is ever signalled (hermes-agent #56349: killpg took the gateway with it).
@@ -101,6 +101,14 @@ pub trait Kernel {
     /// # Errors
     /// It can't be read.
     fn reread(&mut self, held: &Self::Held, what: Reread) -> Result<Option<Process>, KernelError>;
+
+    /// What the held process inherited that says whose it is, as it is now. `None`: its gateways give no such marks.
+    ///
+    /// # Errors
+    /// It can't be read.
+    fn session_marks(&mut self, _held: &Self::Held) -> Result<Option<Vec<SessionMark>>, KernelError> {
+        Ok(None)
+    }
 
     /// What memory would come back if this very process ended, in bytes: its share of what it shares with others (PSS), where that can be
     /// read, else its resident memory. `None`: it is gone, or can't be read.

@@ -16,11 +16,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, pidfd_send_signal, setrlimit}
 use super::kernel::{Delivery, Family, Kernel, KernelError, Listing, Mark, Reread, Signal};
 use super::marks::Marks;
 use crate::domain::ids::Pid;
-use crate::domain::process::{PidfdInode, Process, ProcessIdentity};
+use crate::domain::process::{Mark as SessionMark, PidfdInode, Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::sources::clock;
 use crate::sources::processes::{
-    Detail, Pidfds, Proc, ProcessesError, exists, full_scan, memory_of, open_pidfd, read, read_held,
+    Detail, Marker, Members, Pidfds, Proc, ProcessesError, exists, full_scan, memory_of, open_pidfd, read,
+    read_held,
 };
 
 /// Linux.
@@ -30,6 +31,7 @@ pub struct LinuxKernel {
     has_children_files: bool,
     most: RawFd,
     marks: Option<Marks>,
+    members: Members,
 }
 
 /// So many descriptors are left to everything else: files of the state directory, connections, looks in `/proc`.
@@ -77,7 +79,14 @@ impl LinuxKernel {
         let proc = Proc::open()?;
         let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let most = RawFd::try_from(limit.saturating_sub(RESERVE)).unwrap_or(RawFd::MAX);
-        Ok(Self { has_children_files: proc.has_children_files(), proc, most, marks: None })
+        let members = Members::default();
+        Ok(Self { has_children_files: proc.has_children_files(), proc, most, marks: None, members })
+    }
+
+    /// The same, with what marks the processes of the gateways.
+    #[must_use]
+    pub fn marked_by(self, markers: Vec<Marker>) -> Self {
+        Self { members: Members::of(markers), ..self }
     }
 
     fn read(
@@ -178,6 +187,16 @@ impl Kernel for LinuxKernel {
             return Ok(None);
         }
         process.map(Some).ok_or_else(|| hidden(pid))
+    }
+
+    fn session_marks(&mut self, held: &Held) -> Result<Option<Vec<SessionMark>>, KernelError> {
+        if self.members.is_idle() {
+            return Ok(None);
+        }
+        let pid = held.identity.pid;
+        let marks = self.members.of_process(&mut self.proc, pid).map_err(|error| unreadable(pid, error))?;
+        // Not exited afterwards, so what was read is of the held process. What has exited says nothing.
+        Ok(marks.filter(|_| self.exited(held).is_ok_and(|exited| !exited)))
     }
 
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {

@@ -3,10 +3,11 @@
 //! A state machine without a clock or a thread of its own. Its driver (the runtime in production, a simulated world in tests) tells it
 //! what happened and does what it answers; the answers of gateways are told before the exits of processes.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::domain::ids::Pid;
-use crate::domain::process::ProcessIdentity;
+use crate::domain::process::{ProcessIdentity, Said};
 use crate::domain::warrant::Warrant;
 
 use super::agenda::{Agenda, Stage};
@@ -32,6 +33,13 @@ impl<H> Teardown<H> {
             warrants.into_iter().map(|(warrant, waited)| Victim::new(warrant, waited)).collect();
         let agenda = Agenda::new(victims.len());
         Self { victims, begun: 0, agenda }
+    }
+
+    /// The same, knowing what the processes said when they were judged; the others say it when they are held.
+    #[must_use]
+    pub fn knowing(mut self, said: &HashMap<ProcessIdentity, Said>) -> Self {
+        self.victims.iter_mut().for_each(|victim| victim.judged(said));
+        self
     }
 
     /// Takes in what happened, acts on it, and says what to do next.

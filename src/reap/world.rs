@@ -8,7 +8,7 @@ use super::outcome::{Ending, Step};
 use super::record::{Case, Record};
 use crate::domain::ids::Pid;
 use crate::domain::ledger::Unfinished;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{Mark as SessionMark, Process, ProcessIdentity};
 use crate::domain::time::Awake;
 use crate::domain::warrant::Warrant;
 
@@ -43,6 +43,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
 
     fn reread(&mut self, held: &K::Held, what: Reread) -> Result<Option<Process>, KernelError> {
         self.kernel.reread(held, what)
+    }
+
+    fn session_marks(&mut self, held: &K::Held) -> Result<Option<Vec<SessionMark>>, KernelError> {
+        self.kernel.session_marks(held)
     }
 
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::path::Path;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -16,18 +15,18 @@ use crate::domain::ledger::Ledger;
 use crate::domain::warrant::Warrant;
 use crate::reap::event::{Event, Question, Recheck, Then};
 use crate::reap::kernel::Kernel;
-use crate::reap::linux::LinuxKernel;
+use crate::reap::linux::{Held, LinuxKernel};
 use crate::reap::outcome::{Ending, Outcome};
 use crate::reap::record::Record;
 use crate::reap::teardown::Teardown;
 use crate::reap::world::Hands;
 
 impl Sweep {
-    /// Carries out the warrants, all at once, and returns their endings in the same order. `memory` and `unread`: what the decision knew,
+    /// Carries out a teardown, all of it at once, and returns the endings in the order of the warrants. `memory` and `unread`: what the decision knew,
     /// and which tables it did without. `dir`: where the holds are.
     pub(super) async fn carry_out<R: Record>(
         &mut self,
-        warrants: Vec<(Warrant, Duration)>,
+        mut teardown: Teardown<Held>,
         memory: &Ledger,
         dir: &Path,
         unread: Unread,
@@ -35,7 +34,6 @@ impl Sweep {
         record: &mut R,
     ) -> Vec<Ending> {
         let mut world = Hands { kernel, record };
-        let mut teardown = Teardown::new(warrants);
         let closes = Closes::new(self, dir);
         let (stop, mut is_stopping) = (self.stop.clone(), false);
         // Closes share the gateways; another look has them for itself, between two closes.

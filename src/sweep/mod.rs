@@ -21,7 +21,7 @@ mod store;
 mod watched;
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -33,13 +33,14 @@ use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Looked, Series};
 use crate::domain::observation::Observation;
 use crate::domain::policy::{Mode, Rules, Workers};
-use crate::domain::process::ProcessIdentity;
+use crate::domain::process::{ProcessIdentity, ProcessView, Said};
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Keep, Subject};
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::Warrant;
 use crate::reap::linux::LinuxKernel;
 use crate::reap::outcome::Ending;
+use crate::reap::teardown::Teardown;
 use crate::report::{Begun, Report};
 use crate::sources::clock;
 use crate::sources::processes::{Processes, ProcessesError};
@@ -169,10 +170,14 @@ impl Sweep {
             .map(|(place, warrant, waited)| (place, warrant.clone(), waited))
             .collect();
         let unread = recheck::unread(&seen);
+        let said = said_by(&orders, &seen.processes);
         let mut report = self.report(begun, &seen, decision);
         store.notes().decided(&report, !orders.is_empty());
-        let endings =
-            if orders.is_empty() { Vec::new() } else { self.enforce(orders, unread, store, &report).await? };
+        let endings = if orders.is_empty() {
+            Vec::new()
+        } else {
+            self.enforce(orders, &said, unread, store, &report).await?
+        };
         self.at_work.get_mut().look_by_little();
         report.end(endings, clock::awake_now());
         // A teardown takes its time, in which graces go on.
@@ -190,19 +195,21 @@ impl Sweep {
     async fn enforce(
         &mut self,
         orders: Vec<(Place, Warrant, Duration)>,
+        said: &HashMap<ProcessIdentity, Said>,
         unread: recheck::Unread,
         store: &mut Store,
         report: &Report,
     ) -> Result<Vec<(Place, Ending)>, SweepError> {
         // Opened when there is something to do: most runs have nothing.
-        let mut kernel = LinuxKernel::new()?;
+        let mut kernel = LinuxKernel::new()?.marked_by(self.processes.markers().to_vec());
         let mut ledger = store.ledger().clone();
         let dir = store.dir().to_owned();
         let mut recorder = store.recorder(report);
         let given = orders.iter().map(|(_, warrant, waited)| (warrant.clone(), *waited)).collect();
         // What is looked at before an act is looked at whole.
         self.at_work.get_mut().look_whole();
-        let endings = self.carry_out(given, &ledger, &dir, unread, &mut kernel, &mut recorder).await;
+        let teardown = Teardown::new(given).knowing(said);
+        let endings = self.carry_out(teardown, &ledger, &dir, unread, &mut kernel, &mut recorder).await;
         let mut told = Vec::with_capacity(endings.len());
         for ((place, warrant, _), ending) in orders.iter().zip(endings) {
             settle::settle(&mut ledger, warrant, &ending);
@@ -296,6 +303,14 @@ impl Sweep {
             Ok(())
         })
     }
+}
+
+/// What those said that are to be ended.
+fn said_by(orders: &[(Place, Warrant, Duration)], view: &ProcessView) -> HashMap<ProcessIdentity, Said> {
+    let named = |(_, warrant, _): &(Place, Warrant, Duration)| {
+        warrant.worker().into_iter().chain(warrant.remnants().iter().copied()).collect::<Vec<_>>()
+    };
+    orders.iter().flat_map(named).filter_map(|who| Some((who, view.said(&who)?))).collect()
 }
 
 /// Why these forbid to do anything to this subject now.

@@ -1,9 +1,13 @@
 //! Holding and signalling through pidfds.
 
+use std::process::{Command, Stdio};
+
+use gateway_reaper::config::{MarkConfig, Names};
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::process::{PidfdInode, ProcessIdentity};
+use gateway_reaper::domain::process::{Mark, PidfdInode, ProcessIdentity};
 use gateway_reaper::reap::kernel::{Delivery, Kernel, Listing, Reread, Signal};
 use gateway_reaper::reap::linux::{LinuxKernel, raise_descriptor_limit};
+use gateway_reaper::sources::processes::Marker;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::near;
@@ -153,6 +157,37 @@ fn a_held_process_is_read_again_until_it_ends_and_its_memory_is_its_own() {
     assert!(kernel.ticks() >= who.start_ticks);
     family.kill("victim");
     assert!(kernel.reread(&held, Reread::User).unwrap().is_none());
+}
+
+#[test]
+fn the_mark_of_a_held_process_is_read_as_it_is_now() {
+    let variable = Some(("SESSION".to_owned(), Names::Session));
+    let marks = MarkConfig { variable, cgroup: None };
+    let marker = Marker { gateway: "g".into(), uid: rustix::process::geteuid().as_raw(), marks };
+    let mut kernel = LinuxKernel::new().unwrap().marked_by(vec![marker]);
+    let mut child = Command::new("sh")
+        .args(["-c", "read go; exec env SESSION=b sleep 60"])
+        .env("SESSION", "a")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::new(child.id().into()).unwrap();
+    let session = |key: &str| Some(vec![Mark::Session { gateway: "g".into(), key: key.into() }]);
+    let is_shell = |argv: &str| argv.starts_with("sh ");
+    eventually("it has executed the shell", || {
+        kernel.look(pid).unwrap().unwrap().argv.as_deref().is_some_and(is_shell)
+    });
+    let who = kernel.look(pid).unwrap().unwrap().identity;
+    let (held, _) = kernel.hold(who).unwrap().unwrap();
+    assert_eq!(kernel.session_marks(&held).unwrap(), session("a"));
+    drop(child.stdin.take());
+    eventually("it has executed another", || kernel.session_marks(&held).unwrap() == session("b"));
+    child.kill().unwrap();
+    eventually("it is dead", || kernel.exited(&held).unwrap());
+    assert_eq!(kernel.session_marks(&held).unwrap(), None);
+    child.wait().unwrap();
+    let mut unmarked = LinuxKernel::new().unwrap();
+    assert_eq!(unmarked.session_marks(&held).unwrap(), None, "no gateway gives any");
 }
 
 /// It left the session, and its parent is gone: nothing but the mark leads to it.

@@ -1,6 +1,6 @@
 //! Plays a teardown on the stage: warrants that the real decision made, and the events one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use gateway_reaper::domain::ledger::{GatewayMemory, Ledger, Unfinished};
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
-use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView};
+use gateway_reaper::domain::process::{Process, ProcessIdentity, ProcessView, Said};
 use gateway_reaper::domain::table::{
     CloseAnswer, Listener, Session, SessionTable, TableView, Told, Transport, Turn,
 };
@@ -41,6 +41,7 @@ pub(crate) struct Cast {
     closes: BTreeMap<SessionId, u32>,
     pub(crate) unfinished: Vec<Unfinished>,
     pub(crate) policy: Policy,
+    pub(crate) worker_match: &'static str,
 }
 
 impl Cast {
@@ -60,6 +61,7 @@ impl Cast {
             closes: BTreeMap::new(),
             unfinished: Vec::new(),
             policy,
+            worker_match: r"worker (?P<session>\S+)",
         };
         cast.actor(1, 0, "init");
         cast.actor(80, 1, "bash");
@@ -179,7 +181,7 @@ impl Cast {
         let rules = Rules {
             gateway: gateway(),
             policy: self.policy.clone(),
-            worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
+            worker_match: WorkerMatch::new(self.worker_match).ok(),
             worker_uid: USER,
             takes_workers_back: true,
             workers: gateway_reaper::domain::policy::Workers::Matching,
@@ -197,6 +199,9 @@ impl Cast {
     /// Everybody takes their place. What happens between the decision and the teardown is up to the test.
     pub(crate) fn rehearse(self) -> Play {
         let warrants = self.warrants();
+        let processes = self.actors.values().map(|actor| &actor.process);
+        let said = |it: &Process| (it.identity, Said { argv: it.argv.clone(), marks: None });
+        let said = processes.map(said).collect();
         let log = Log::default();
         let kernel = FakeKernel::new(self.actors, &log);
         let record = FakeRecord::new(&log, &kernel.lag);
@@ -205,6 +210,7 @@ impl Cast {
             record,
             log,
             warrants,
+            said,
             teardown: None,
             requests: Vec::new(),
             rechecks: Vec::new(),
@@ -237,6 +243,8 @@ pub(crate) struct Play {
     pub(crate) record: FakeRecord,
     log: Log,
     warrants: Vec<(Warrant, Duration)>,
+    /// What all said when they were judged.
+    said: HashMap<ProcessIdentity, Said>,
     teardown: Option<Teardown<ProcessIdentity>>,
     pub(crate) requests: Vec<CloseRequest>,
     /// Victims for which another look was asked for.
@@ -253,7 +261,7 @@ pub(crate) struct Play {
 impl Play {
     /// Nothing is begun yet.
     pub(crate) fn open(&mut self) {
-        self.teardown = Some(Teardown::new(std::mem::take(&mut self.warrants)));
+        self.teardown = Some(Teardown::new(std::mem::take(&mut self.warrants)).knowing(&self.said));
     }
 
     pub(crate) fn begin(mut self) -> Self {

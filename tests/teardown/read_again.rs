@@ -9,7 +9,7 @@ use gateway_reaper::domain::warrant::{Claim, Claimed};
 use gateway_reaper::reap::event::{Event, Recheck};
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
-use crate::play::{Cast, Play, stands};
+use crate::play::{Cast, GATEWAY, Play, stands};
 use crate::stage::{Manner, ms, pid};
 
 /// A worker that ignores SIGTERM, with a child that does, too.
@@ -66,6 +66,147 @@ fn a_worker_that_says_another_key_by_now_is_not_signalled_nor_is_what_is_below_i
         |play| play.kernel.actors.get_mut(&200).unwrap().process.argv = Some("worker b".into()),
         "process 200 has another key in its argv than it had when it was judged",
     );
+}
+
+#[test]
+fn of_a_worker_whose_argv_has_no_key_the_whole_of_it_is_compared_before_the_first_signal() {
+    let mut cast = Cast::new();
+    cast.worker_match = "worker --task .*";
+    cast.session("a", 200).process.argv = Some("worker --task a".into());
+    let mut play = cast.begin();
+    says(&mut play, 200, "worker --task b");
+    play.answer(CloseAnswer::Reaped).pass(ms(10_000));
+    let why = "process 200 has another argv than it had when it was judged, and may be another worker";
+    assert_eq!(play.ending().note.as_deref(), Some(why));
+    assert!(play.kernel.is_alive(200));
+}
+
+#[test]
+fn what_a_worker_without_a_key_writes_into_its_argv_after_its_first_signal_is_not_compared() {
+    let mut cast = Cast::new();
+    cast.worker_match = "worker --task .*";
+    let worker = cast.worker(200);
+    (worker.process.argv, worker.manner) = (Some("worker --task a".into()), Manner::Deaf);
+    let mut play = cast.begin();
+    says(&mut play, 200, "worker --task a (ending)");
+    play.pass(ms(5_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+fn says(play: &mut Play, raw: u32, argv: &str) {
+    play.kernel.actors.get_mut(&raw).unwrap().process.argv = Some(argv.into());
+}
+
+/// A session with a worker, a copy of that beside it, and a helper below each.
+fn with_a_copy() -> Cast {
+    let mut cast = Cast::new();
+    cast.session("a", 200);
+    cast.actor(201, 200, "helper");
+    cast.actor(300, GATEWAY, "worker a");
+    cast.actor(301, 300, "helper of the copy");
+    cast
+}
+
+/// How it ends once its worker is gone, and who of the copy and the helpers is let be, with the reason.
+fn let_be(play: &mut Play) -> Vec<(u32, String)> {
+    play.answer(CloseAnswer::Reaped).exits(200).pass(ms(60_000));
+    let ending = play.ending();
+    assert_eq!(ending.outcome, Outcome::Reaped);
+    let named: Vec<_> =
+        ending.survivors.into_iter().map(|it| (it.process.pid.get(), it.why.into())).collect();
+    for raw in [201, 300, 301] {
+        assert_eq!(play.kernel.is_alive(raw), named.iter().any(|(pid, _)| *pid == raw), "{raw}: {named:?}");
+    }
+    named
+}
+
+fn copy_of_another() -> Vec<(u32, String)> {
+    let copy = "process 300 has another key in its argv than it had when it was judged".into();
+    let below = "process 301 runs below process 300, which changed since it was judged".into();
+    vec![(300, copy), (301, below)]
+}
+
+#[test]
+fn what_is_as_it_was_goes_with_its_session() {
+    assert_eq!(let_be(&mut with_a_copy().begin()), []);
+}
+
+#[test]
+fn a_copy_that_says_another_key_by_its_first_signal_is_let_be_with_what_is_below_it() {
+    let mut play = with_a_copy().begin();
+    says(&mut play, 300, "worker b");
+    assert_eq!(let_be(&mut play), copy_of_another());
+}
+
+#[test]
+fn a_copy_that_says_another_key_since_the_decision_is_let_be_though_it_was_held_later() {
+    let mut play = with_a_copy().rehearse();
+    says(&mut play, 300, "worker b");
+    assert_eq!(let_be(&mut play.begin()), copy_of_another());
+}
+
+#[test]
+fn what_has_changed_is_not_stopped_either_where_there_is_no_term_timeout() {
+    let mut cast = with_a_copy();
+    cast.policy.term_timeout = Duration::ZERO;
+    let mut play = cast.begin();
+    says(&mut play, 300, "worker b");
+    assert_eq!(let_be(&mut play), copy_of_another());
+    assert!(!play.done().contains("Stop 30"));
+}
+
+#[test]
+fn a_copy_that_is_no_worker_any_more_by_its_first_signal_is_let_be() {
+    let mut play = with_a_copy().begin();
+    says(&mut play, 300, "vi notes");
+    assert_eq!(let_be(&mut play).len(), 2);
+}
+
+#[test]
+fn a_helper_that_has_become_a_worker_by_its_first_signal_is_let_be() {
+    let mut play = with_a_copy().begin();
+    says(&mut play, 201, "worker b");
+    let why = "process 201 has another argv than it had when it was judged, and may be another worker";
+    assert_eq!(let_be(&mut play), [(201, why.into())]);
+}
+
+#[test]
+fn a_helper_may_execute_something_else_before_its_first_signal() {
+    let mut play = with_a_copy().begin();
+    says(&mut play, 201, "vi notes");
+    assert_eq!(let_be(&mut play), []);
+}
+
+#[test]
+fn a_copy_that_is_exiting_and_has_no_argv_any_more_is_what_it_was() {
+    let mut play = with_a_copy().begin();
+    let process = &mut play.kernel.actors.get_mut(&300).unwrap().process;
+    (process.argv, process.rss_bytes) = (None, Some(0));
+    assert_eq!(let_be(&mut play), []);
+}
+
+/// All bear the mark of their session; this is what changes before the first signal.
+fn remarked(change: impl FnOnce(&mut std::collections::BTreeMap<u32, &'static str>)) -> Vec<(u32, String)> {
+    let mut play = with_a_copy().rehearse();
+    play.kernel.sessions = Some([200, 201, 300, 301].map(|raw| (raw, "a")).into());
+    let mut play = play.begin();
+    change(play.kernel.sessions.as_mut().unwrap());
+    let_be(&mut play)
+}
+
+#[test]
+fn a_worker_that_bears_another_mark_by_its_first_signal_is_let_be_whatever_its_argv_says() {
+    let why = "process 300 bears another mark than it did when it was judged";
+    let below = copy_of_another().remove(1);
+    assert_eq!(remarked(|sessions| _ = sessions.insert(300, "b")), [(300, why.into()), below.clone()]);
+    assert_eq!(remarked(|sessions| _ = sessions.remove(&300)), [(300, why.into()), below]);
+}
+
+#[test]
+fn a_helper_that_bears_another_mark_by_its_first_signal_is_let_be_and_one_that_lost_it_is_not() {
+    let why = "process 201 bears another mark than it did when it was judged";
+    assert_eq!(remarked(|sessions| _ = sessions.insert(201, "b")), [(201, why.into())]);
+    assert_eq!(remarked(|sessions| _ = sessions.remove(&201)), []);
 }
 
 #[test]

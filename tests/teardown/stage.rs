@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use gateway_reaper::domain::ids::{GatewayName, Pid};
 use gateway_reaper::domain::ledger::Unfinished;
-use gateway_reaper::domain::process::{Process, ProcessIdentity};
+use gateway_reaper::domain::process::{Mark as SessionMark, Process, ProcessIdentity};
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::warrant::Warrant;
 use gateway_reaper::reap::kernel::{Delivery, Family, Kernel, KernelError, Listing, Mark, Reread, Signal};
@@ -68,6 +68,8 @@ pub(crate) struct FakeKernel {
     /// Becomes root's when it is stopped.
     pub(crate) seizes: Option<u32>,
     pub(crate) blind: bool,
+    /// The session that each inherited by its mark, where gateways give marks.
+    pub(crate) sessions: Option<BTreeMap<u32, &'static str>>,
     /// How the system refuses.
     pub(crate) refusal: io::ErrorKind,
     pub(crate) searched: usize,
@@ -107,6 +109,7 @@ impl FakeKernel {
             shares: None,
             seizes: None,
             blind: false,
+            sessions: None,
             refusal: io::ErrorKind::PermissionDenied,
             searched: 0,
             free_marks: u16::MAX,
@@ -178,6 +181,13 @@ impl Kernel for FakeKernel {
             Reread::User => Process { argv: None, ..process },
             Reread::UserAndArgv => process,
         }))
+    }
+
+    fn session_marks(&mut self, held: &ProcessIdentity) -> Result<Option<Vec<SessionMark>>, KernelError> {
+        let mark = |key: &&str| SessionMark::Session { gateway: gateway(), key: (*key).into() };
+        let of =
+            |sessions: &BTreeMap<u32, &str>| sessions.get(&held.pid.get()).map(mark).into_iter().collect();
+        Ok(self.sessions.as_ref().map(of))
     }
 
     fn new_mark(&mut self) -> Option<Mark> {

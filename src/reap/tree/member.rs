@@ -1,6 +1,6 @@
 //! One process of a tree, held by a pidfd.
 
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{Process, ProcessIdentity, Said};
 use crate::reap::kernel::{Kernel, KernelError, Mark};
 use crate::reap::outcome::Step;
 
@@ -21,6 +21,8 @@ pub(in crate::reap) struct Member<H> {
     pub(in crate::reap) identity: ProcessIdentity,
     pub(in crate::reap) held: H,
     standing: Standing,
+    /// What it said when it was judged, or else when it was held.
+    pub(super) said: Said,
     /// The signal that was announced last.
     pub(in crate::reap) announced: Option<Step>,
     /// It was sent SIGTERM, or something stronger.
@@ -41,11 +43,12 @@ pub(in crate::reap) struct Member<H> {
 }
 
 impl<H> Member<H> {
-    pub(super) fn new(held: H, process: &Process, memory: u64) -> Self {
+    pub(super) fn new(held: H, process: &Process, said: Said, memory: u64) -> Self {
         let mut member = Self {
             identity: process.identity,
             held,
             standing: Standing::Left,
+            said,
             announced: None,
             termed: false,
             stopped: false,
@@ -66,6 +69,11 @@ impl<H> Member<H> {
         let pid = self.identity.pid.get();
         (self.group, self.session) = (group, session);
         self.leads |= group == pid || session == pid;
+    }
+
+    /// Whether it had a signal in this run.
+    pub(super) fn is_signalled(&self) -> bool {
+        self.termed || self.stopped || self.killed
     }
 
     /// Whether it is still to be ended.

@@ -6,7 +6,7 @@ mod member;
 use std::collections::HashMap;
 
 use crate::domain::ids::Pid;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{Process, ProcessIdentity, Said};
 use crate::domain::verdict::Protection;
 use crate::domain::warrant::Limits;
 
@@ -53,6 +53,8 @@ pub(super) struct Tree<H> {
     apart: Vec<ProcessIdentity>,
     /// What was read of memory before the first act of all.
     memory: HashMap<ProcessIdentity, u64>,
+    /// What those said that were judged.
+    said: HashMap<ProcessIdentity, Said>,
     /// What was seen under it and must not be signalled.
     protected: Vec<(ProcessIdentity, Protection)>,
 }
@@ -67,6 +69,7 @@ impl<H> Default for Tree<H> {
             since: 0,
             apart: Vec::new(),
             memory: HashMap::new(),
+            said: HashMap::new(),
             protected: Vec::new(),
         }
     }
@@ -78,10 +81,21 @@ impl<H> Tree<H> {
         self.memory.extend(processes);
     }
 
+    /// Takes what these processes said when they were judged.
+    pub(super) fn judged(&mut self, processes: impl Iterator<Item = (ProcessIdentity, Said)>) {
+        self.said.extend(processes);
+    }
+
     fn new_member<K: Kernel<Held = H>>(&self, kernel: &mut K, held: H, process: &Process) -> Member<H> {
         let measured = self.memory.get(&process.identity).copied();
         let memory = measured.or_else(|| kernel.memory(process.identity)).or(process.rss_bytes);
-        let mut member = Member::new(held, process, memory.unwrap_or(0));
+        let as_held = || Said { argv: process.argv.clone(), marks: None };
+        let mut said = self.said.get(&process.identity).cloned().unwrap_or_else(as_held);
+        if said.marks.is_none() {
+            // What can't be read isn't compared.
+            said.marks = kernel.session_marks(&held).ok().flatten();
+        }
+        let mut member = Member::new(held, process, said, memory.unwrap_or(0));
         // What is started by a dying worker may call `setsid` and be gone before the next look: a daemon's parent does.
         member.leads |= self.dying;
         if let Some(mark) = self.mark {
@@ -229,8 +243,8 @@ impl<H> Tree<H> {
         Ok(())
     }
 
-    /// Reads a member again, as must be done directly before each signal: it may have become another user's, or something else than a
-    /// worker, by `exec`.
+    /// Reads a member again, as must be done directly before each signal: it may have become another user's, or the worker something else
+    /// than a worker, by `exec`. Before its first signal all is compared that it said when it was judged.
     pub(super) fn fitness<K: Kernel<Held = H>>(
         &mut self,
         index: usize,
@@ -239,7 +253,10 @@ impl<H> Tree<H> {
     ) -> Result<Fitness, KernelError> {
         let is_root = self.is_root(index);
         let Some(member) = self.members.get_mut(index) else { return Ok(Fitness::Gone) };
-        let what = if is_root { Reread::UserAndArgv } else { Reread::User };
+        let is_first = !member.is_signalled();
+        // The marks before the argv: they can't be read of what is exiting, and its argv says whether it was.
+        let marks = if is_first { kernel.session_marks(&member.held)? } else { None };
+        let what = if is_root || is_first { Reread::UserAndArgv } else { Reread::User };
         let Some(process) = kernel.reread(&member.held, what)? else {
             member.has_exited(kernel);
             return Ok(Fitness::Gone);
@@ -248,7 +265,21 @@ impl<H> Tree<H> {
         let is_exiting = process.argv.is_none() && process.rss_bytes == Some(0);
         let protection =
             if is_root && !is_exiting { limits.protects_worker(&process) } else { limits.protects(&process) };
+        let has_changed = || {
+            let now = Said { argv: process.argv.clone(), marks };
+            let changed = limits.has_changed(process.identity.pid, &self.members.get(index)?.said, &now);
+            changed.filter(|_| !is_exiting).or_else(|| self.is_below_changed(&process))
+        };
+        let protection = protection.or_else(|| if is_first { has_changed() } else { None });
         Ok(protection.map_or(Fitness::Fit, Fitness::Changed))
+    }
+
+    /// What runs below a member that changed is of what that became.
+    fn is_below_changed(&self, process: &Process) -> Option<Protection> {
+        let parent = process.parent?;
+        let changed = self.members.iter().find(|member| member.identity.pid == parent)?;
+        changed.spared()?;
+        Some(Protection::BelowChanged { pid: process.identity.pid, parent })
     }
 
     /// Takes hold of a process, unless it is known, gone or protected. Returns whether it was added.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::ErrorKind;
 
 use super::{Course, Phase, Victim};
-use crate::domain::process::ProcessIdentity;
+use crate::domain::process::{ProcessIdentity, Said};
 use crate::reap::kernel::{KernelError, Listing};
 use crate::reap::outcome::{Outcome, Step};
 use crate::reap::world::World;
@@ -19,6 +19,12 @@ impl<H> Victim<H> {
     pub(in crate::reap) fn measured(&mut self, memory: &HashMap<ProcessIdentity, u64>) {
         let named: Vec<_> = self.named().collect();
         self.tree.measured(named.into_iter().filter_map(|who| Some((who, *memory.get(&who)?))));
+    }
+
+    /// Takes what those said when they were judged.
+    pub(in crate::reap) fn judged(&mut self, said: &HashMap<ProcessIdentity, Said>) {
+        let named: Vec<_> = self.named().collect();
+        self.tree.judged(named.into_iter().filter_map(|who| Some((who, said.get(&who)?.clone()))));
     }
 
     /// Takes hold of the tree and makes the first act. Returns whether the gateway is to be asked to close the session.

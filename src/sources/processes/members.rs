@@ -27,19 +27,35 @@ pub struct Marker {
 
 /// What was read, by process.
 #[derive(Debug, Default)]
-pub(super) struct Members {
+pub(crate) struct Members {
     markers: Vec<Marker>,
     known: HashMap<ProcessIdentity, (Option<Arc<str>>, Vec<Mark>)>,
     buffer: Vec<u8>,
 }
 
 impl Members {
-    pub(super) fn of(markers: Vec<Marker>) -> Self {
+    pub(crate) fn of(markers: Vec<Marker>) -> Self {
         Self { markers, ..Self::default() }
     }
 
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.markers.is_empty()
+    }
+
+    /// What marks the processes.
+    pub(super) fn markers(&self) -> &[Marker] {
+        &self.markers
+    }
+
+    /// The marks of whatever has this PID now. `None`: nothing has it, or it is hidden.
+    pub(crate) fn of_process(
+        &mut self,
+        proc: &mut Proc,
+        pid: Pid,
+    ) -> Result<Option<Vec<Mark>>, ProcessesError> {
+        let Some(uid) = proc.owner(pid)? else { return Ok(None) };
+        let Some(dir) = proc.process(pid)? else { return Ok(None) };
+        self.read_in(&dir, uid).map(Some)
     }
 
     /// From now on everything is read again.

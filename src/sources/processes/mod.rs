@@ -38,6 +38,7 @@ pub(crate) use bereft::gateway_named_by;
 pub use candidates::Candidates;
 pub use error::ProcessesError;
 pub use members::Marker;
+pub(crate) use members::Members;
 
 use crate::domain::adoption::{Holder, sign_among};
 use crate::domain::ids::Pid;
@@ -125,6 +126,11 @@ impl Processes {
     #[must_use]
     pub fn marked_by(self, markers: Vec<Marker>) -> Self {
         Self { members: members::Members::of(markers), ..self }
+    }
+
+    /// What marks the processes of the gateways.
+    pub fn markers(&self) -> &[Marker] {
+        self.members.markers()
     }
 
     /// Adds to a view the marks of what is in it, and which of its workers were started by a gateway that is gone, where only their environment
