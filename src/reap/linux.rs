@@ -125,7 +125,9 @@ impl LinuxKernel {
                 is_moving = true;
                 continue;
             };
-            match marks.borne(&mut self.proc, pid) {
+            // One in a container may bear a mark that a reaper in there has given.
+            let borne = marks.borne(&mut self.proc, pid).filter(|_| self.proc.is_here(pid));
+            match borne {
                 Some(_) if found.iter().any(|(_, known)| known.identity == process.identity) => {}
                 Some(mark) => found.push((mark, process)),
                 None => {}
@@ -224,10 +226,7 @@ impl Kernel for LinuxKernel {
     }
 
     fn new_mark(&mut self) -> Option<Mark> {
-        if self.marks.is_none() {
-            self.marks = Marks::find(&mut self.proc, clock::ticks_now()).ok();
-        }
-        self.marks.as_mut()?.give()
+        self.marks.get_or_insert_with(|| Marks::new(clock::ticks_now())).give(&mut self.proc)
     }
 
     fn mark(&mut self, held: &Held, mark: Mark) -> Option<Mark> {

@@ -3,8 +3,13 @@
 //!
 //! The mark is an unusual `coredump_filter`. The kernel hands it on by `fork` and keeps it over `exec`; the owner of a process may write it;
 //! and all it changes is what a core dump would hold of a process that is about to be ended.
+//!
+//! No other run may use the same value at the same time: it would take the processes of one victim for descendants of the other's. So the
+//! values are claimed, by the names of sockets, which the kernel gives to one process at a time and takes back when that is gone.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 
 use super::kernel::Mark;
 use crate::domain::ids::Pid;
@@ -12,6 +17,12 @@ use crate::sources::processes::{Proc, ProcessesError};
 
 /// The kernel has nine bits of it.
 const VALUES: u16 = 1 << 9;
+/// So many values are claimed together.
+const BLOCK: u16 = 16;
+/// No run has more blocks: some are left to others.
+const MOST_BLOCKS: usize = 24;
+/// Where those that are claimed don't suffice, so many times as many are claimed besides: each time all processes are read.
+const GROWTH: usize = 3;
 
 /// The values of a run: each is borne by the tree of one victim; where there are more victims than values, by several. All of those are to be
 /// ended: once one of them is let be, its value says nothing any more.
@@ -19,32 +30,71 @@ const VALUES: u16 = 1 << 9;
 pub(super) struct Marks {
     /// Start ticks of what is started from now on.
     pub(super) since: u64,
-    /// In the order in which they are given.
+    /// The claims, for as long as they are open.
+    claims: Vec<UnixDatagram>,
+    /// The blocks that weren't tried yet.
+    untried: VecDeque<u16>,
+    /// In the order in which they are given; first those that weren't given yet.
     free: VecDeque<u16>,
+    /// So many of them weren't given yet.
+    fresh: usize,
     given: BTreeSet<u16>,
 }
 
 impl Marks {
-    /// Finds the values that no process bears.
-    pub(super) fn find(proc: &mut Proc, since: u64) -> Result<Self, ProcessesError> {
-        let taken: BTreeSet<u16> = proc.pids()?.into_iter().filter_map(|pid| proc.dump_filter(pid)).collect();
-        // Where none can be read, none can be written.
-        let readable = (!taken.is_empty()).then_some(1..VALUES);
-        let mut free: VecDeque<u16> =
-            readable.into_iter().flatten().filter(|value| !taken.contains(value)).collect();
-        // Another reaper that begins at the same moment takes others.
+    /// None are claimed yet.
+    pub(super) fn new(since: u64) -> Self {
+        let mut untried: VecDeque<u16> = (0..VALUES / BLOCK).collect();
+        // Where claims can't be seen (another network namespace), two runs that begin at the same moment take others nevertheless.
         let turn = usize::try_from(since).unwrap_or(0).wrapping_add(std::process::id() as usize * 31);
-        if let Some(by) = turn.checked_rem(free.len()) {
-            free.rotate_left(by);
+        untried.rotate_left(turn.checked_rem(untried.len()).unwrap_or(0));
+        Self {
+            since,
+            claims: Vec::new(),
+            untried,
+            free: VecDeque::new(),
+            fresh: 0,
+            given: BTreeSet::new(),
         }
-        Ok(Self { since, free, given: BTreeSet::new() })
     }
 
-    pub(super) fn give(&mut self) -> Option<Mark> {
+    pub(super) fn give(&mut self, proc: &mut Proc) -> Option<Mark> {
+        if self.fresh == 0
+            && let Err(error) = self.claim_more(proc)
+        {
+            tracing::debug!(%error, "no more marks");
+        }
         let value = self.free.pop_front()?;
         self.free.push_back(value);
+        self.fresh = self.fresh.saturating_sub(1);
         self.given.insert(value);
         Some(Mark(value))
+    }
+
+    /// Claims further values, and takes those of them that no process bears.
+    fn claim_more(&mut self, proc: &mut Proc) -> Result<(), ProcessesError> {
+        let wanted = (self.claims.len() * GROWTH).max(1).min(MOST_BLOCKS - self.claims.len());
+        let (mut claimed, before) = (BTreeSet::new(), self.claims.len());
+        while self.claims.len() < before + wanted
+            && let Some(block) = self.untried.pop_front()
+        {
+            if let Some(claim) = claim(block) {
+                self.claims.push(claim);
+                claimed.extend((block * BLOCK..(block + 1) * BLOCK).filter(|value| *value > 0));
+            }
+        }
+        if claimed.is_empty() {
+            return Ok(());
+        }
+        // Once they are claimed, so that no other run can come between.
+        let taken: BTreeSet<u16> = proc.pids()?.into_iter().filter_map(|pid| proc.dump_filter(pid)).collect();
+        // Where none can be read, none can be written.
+        if !taken.is_empty() {
+            let news: Vec<u16> = claimed.difference(&taken).copied().collect();
+            self.fresh += news.len();
+            news.into_iter().rev().for_each(|value| self.free.push_front(value));
+        }
+        Ok(())
     }
 
     /// What bears it is not known any more to be of what is ended.
@@ -63,20 +113,61 @@ impl Marks {
     }
 }
 
+/// Claims a block of values, if no other run has it.
+fn claim(block: u16) -> Option<UnixDatagram> {
+    let name = SocketAddr::from_abstract_name(format!("gateway-reaper/marks/{block}")).ok()?;
+    UnixDatagram::bind_addr(&name).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(values: &[u16]) -> Marks {
+        Marks {
+            free: values.iter().copied().collect(),
+            fresh: values.len(),
+            untried: VecDeque::new(),
+            ..Marks::new(0)
+        }
+    }
+
     #[test]
     fn a_value_is_given_to_several_once_all_are_given_and_none_that_was_withdrawn() {
-        let mut marks = Marks { since: 0, free: [1, 2, 3].into(), given: BTreeSet::new() };
-        let mut next = || marks.give().map(|mark| mark.0);
+        let (mut marks, mut proc) = (of(&[1, 2, 3]), Proc::open().unwrap());
+        let mut next = || marks.give(&mut proc).map(|mark| mark.0);
         assert_eq!([next(), next(), next(), next()], [Some(1), Some(2), Some(3), Some(1)]);
         marks.withdraw(Mark(2));
         assert_eq!(marks.given, [1, 3].into());
-        assert_eq!([marks.give(), marks.give()], [Some(Mark(3)), Some(Mark(1))]);
+        assert_eq!([marks.give(&mut proc), marks.give(&mut proc)], [Some(Mark(3)), Some(Mark(1))]);
         marks.withdraw(Mark(1));
         marks.withdraw(Mark(3));
-        assert_eq!((marks.give(), marks.are_given()), (None, false));
+        assert_eq!((marks.give(&mut proc), marks.are_given()), (None, false));
+    }
+
+    #[test]
+    fn two_runs_at_once_never_give_the_same_value() {
+        let mut proc = Proc::open().unwrap();
+        // Both begin in the same tick.
+        let mut runs = [Marks::new(7), Marks::new(7)];
+        for _ in 0..600 {
+            for run in &mut runs {
+                run.give(&mut proc);
+            }
+        }
+        let [first, second] = &runs;
+        // Other runs on this machine may have any of them.
+        assert_eq!(first.given.intersection(&second.given).count(), 0);
+        assert!(runs.iter().all(|run| run.claims.len() <= MOST_BLOCKS));
+    }
+
+    #[test]
+    fn a_run_that_is_over_leaves_its_values_to_others() {
+        let is_free = |block: u16| claim(block).is_some();
+        let block = 1_000;
+        let held = claim(block);
+        assert!(held.is_some() && !is_free(block));
+        drop(held);
+        assert!(is_free(block));
     }
 }

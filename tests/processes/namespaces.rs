@@ -106,6 +106,36 @@ fn a_reused_pid_is_another_process() {
     println!("{same_tick} of 100 came back within one tick");
 }
 
+/// A reaper in a container doesn't see which marks are given out here.
+#[test]
+fn what_bears_a_mark_in_another_pid_namespace_is_not_taken_for_a_descendant() {
+    if !is_inside() {
+        let test = "what_bears_a_mark_in_another_pid_namespace_is_not_taken_for_a_descendant";
+        return run_inside(test, &OWN_PROC, &own_exe());
+    }
+    let mut kernel = LinuxKernel::new().unwrap();
+    let mark = kernel.new_mark().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a container and what starts it")]
+    let mut child = Command::new("sh")
+        .args(["-c", "read go; exec unshare --pid --fork sleep 60"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = Pid::new(child.id().into()).unwrap();
+    let who = kernel.look(pid).unwrap().unwrap().identity;
+    let (held, _) = kernel.hold(who).unwrap().unwrap();
+    kernel.mark(&held, mark).unwrap();
+    drop(child.stdin.take());
+    let children = |kernel: &mut LinuxKernel| kernel.family(pid, Listing::Again).unwrap().unwrap().children;
+    crate::support::family::eventually("the container runs", || children(&mut kernel).len() == 1);
+    let filter =
+        std::fs::read_to_string(format!("/proc/{}/coredump_filter", children(&mut kernel)[0])).unwrap();
+    assert_eq!(u16::from_str_radix(filter.trim(), 16), Ok(mark.0));
+    let marked: Vec<Pid> =
+        kernel.marked().unwrap().into_iter().map(|(_, process)| process.identity.pid).collect();
+    assert_eq!(marked, [pid]);
+}
+
 #[test]
 fn where_the_gateway_is_pid_1_its_children_are_no_orphans() {
     if !is_inside() {

@@ -88,6 +88,12 @@ impl Proc {
         }
     }
 
+    /// Whether the process that has this PID isn't known to be in another PID namespace than the reaper.
+    pub(crate) fn is_here(&mut self, pid: Pid) -> bool {
+        let namespace = self.process(pid).ok().flatten().and_then(|dir| self.namespace(&dir));
+        namespace.is_none() || self.namespace.is_none() || namespace == self.namespace
+    }
+
     /// The process whose thread has this id. `None`: it is no thread's, or that of a main thread.
     pub(super) fn process_of_thread(&mut self, id: Pid) -> Option<Pid> {
         read_file(&self.root, &format!("{id}/status"), &mut self.buffer, BUFFER).ok()?;
