@@ -129,8 +129,11 @@ pub trait Kernel {
         None
     }
 
-    /// What bears this mark is let be: it is not among the [`marked`](Self::marked) from now on.
-    fn withdraw(&mut self, _mark: Mark) {}
+    /// What bears this mark is let be: it is not among the [`marked`](Self::marked) from now on. `before`: what it bore before.
+    fn withdraw(&mut self, _mark: Mark, _before: Option<Mark>) {}
+
+    /// Unmarks what inherited a mark that was withdrawn, and lives on. Once, when all is done.
+    fn unmark_heirs(&mut self) {}
 
     /// Every process that was started since the first mark and bears one, zombies left out.
     ///

@@ -235,9 +235,17 @@ impl Kernel for LinuxKernel {
         self.proc.set_dump_filter(pid, mark.0, is_there).map(Mark)
     }
 
-    fn withdraw(&mut self, mark: Mark) {
+    fn withdraw(&mut self, mark: Mark, before: Option<Mark>) {
         if let Some(marks) = &mut self.marks {
-            marks.withdraw(mark);
+            marks.withdraw(mark, before);
+        }
+    }
+
+    fn unmark_heirs(&mut self) {
+        if let Some(marks) = &self.marks
+            && let Err(error) = marks.restore(&mut self.proc)
+        {
+            tracing::debug!(%error, "what inherited a mark keeps it");
         }
     }
 

@@ -7,7 +7,7 @@
 //! No other run may use the same value at the same time: it would take the processes of one victim for descendants of the other's. So the
 //! values are claimed, by the names of sockets, which the kernel gives to one process at a time and takes back when that is gone.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
@@ -39,6 +39,8 @@ pub(super) struct Marks {
     /// So many of them weren't given yet.
     fresh: usize,
     given: BTreeSet<u16>,
+    /// What was let be, and what such processes bore before.
+    withdrawn: BTreeMap<u16, u16>,
 }
 
 impl Marks {
@@ -55,6 +57,7 @@ impl Marks {
             free: VecDeque::new(),
             fresh: 0,
             given: BTreeSet::new(),
+            withdrawn: BTreeMap::new(),
         }
     }
 
@@ -97,10 +100,13 @@ impl Marks {
         Ok(())
     }
 
-    /// What bears it is not known any more to be of what is ended.
-    pub(super) fn withdraw(&mut self, mark: Mark) {
+    /// What bears it is not known any more to be of what is ended. `before`: what it bore before.
+    pub(super) fn withdraw(&mut self, mark: Mark, before: Option<Mark>) {
         self.free.retain(|value| *value != mark.0);
         self.given.remove(&mark.0);
+        if let Some(before) = before {
+            self.withdrawn.insert(mark.0, before.0);
+        }
     }
 
     /// The mark of the process that has this PID, if it is one of this run.
@@ -110,6 +116,21 @@ impl Marks {
 
     pub(super) fn are_given(&self) -> bool {
         !self.given.is_empty()
+    }
+
+    /// Unmarks what inherited a mark that was withdrawn.
+    pub(super) fn restore(&self, proc: &mut Proc) -> Result<(), ProcessesError> {
+        if self.withdrawn.is_empty() {
+            return Ok(());
+        }
+        for pid in proc.pids()? {
+            let is_heir = proc.dump_filter(pid).is_some_and(|value| self.withdrawn.contains_key(&value));
+            // One in a container may bear what a reaper in there has given.
+            if is_heir && proc.is_here(pid) {
+                proc.change_dump_filter(pid, |value| self.withdrawn.get(&value).copied());
+            }
+        }
+        Ok(())
     }
 }
 
@@ -137,11 +158,11 @@ mod tests {
         let (mut marks, mut proc) = (of(&[1, 2, 3]), Proc::open().unwrap());
         let mut next = || marks.give(&mut proc).map(|mark| mark.0);
         assert_eq!([next(), next(), next(), next()], [Some(1), Some(2), Some(3), Some(1)]);
-        marks.withdraw(Mark(2));
+        marks.withdraw(Mark(2), None);
         assert_eq!(marks.given, [1, 3].into());
         assert_eq!([marks.give(&mut proc), marks.give(&mut proc)], [Some(Mark(3)), Some(Mark(1))]);
-        marks.withdraw(Mark(1));
-        marks.withdraw(Mark(3));
+        marks.withdraw(Mark(1), None);
+        marks.withdraw(Mark(3), None);
         assert_eq!((marks.give(&mut proc), marks.are_given()), (None, false));
     }
 

@@ -87,6 +87,7 @@ impl<H> Teardown<H> {
         next.then = if self.begun < self.victims.len() {
             Then::Begin
         } else if self.agenda.is_over() {
+            world.unmark_heirs();
             Then::Done
         } else {
             Then::Wait

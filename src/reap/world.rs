@@ -65,8 +65,12 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
         self.kernel.mark(held, mark)
     }
 
-    fn withdraw(&mut self, mark: Mark) {
-        self.kernel.withdraw(mark);
+    fn withdraw(&mut self, mark: Mark, before: Option<Mark>) {
+        self.kernel.withdraw(mark, before);
+    }
+
+    fn unmark_heirs(&mut self) {
+        self.kernel.unmark_heirs();
     }
 
     fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {

@@ -190,6 +190,28 @@ fn the_mark_of_a_held_process_is_read_as_it_is_now() {
     assert_eq!(unmarked.session_marks(&held).unwrap(), None, "no gateway gives any");
 }
 
+#[test]
+fn what_inherited_a_mark_that_is_withdrawn_is_unmarked_in_the_end() {
+    let heir = part("heir").then(Step::NewSession);
+    let victim = part("victim").then(Step::ForkWhileDying(heir, 200));
+    let family = part("top").then(Step::Subreaper).child(victim);
+    let mut family = family.start(&["top", "victim"]);
+    let mut kernel = LinuxKernel::new().unwrap();
+    let mark = kernel.new_mark().unwrap();
+    let (held, _) = kernel.hold(identity(&family, "victim")).unwrap().unwrap();
+    let before = kernel.mark(&held, mark).unwrap();
+    kernel.signal(&held, Signal::Term).unwrap();
+    family.await_all(&["heir"]);
+    let filter = || {
+        let text = std::fs::read_to_string(format!("/proc/{}/coredump_filter", family.pid("heir"))).unwrap();
+        u16::from_str_radix(text.trim(), 16).unwrap()
+    };
+    assert_eq!(filter(), mark.0);
+    kernel.withdraw(mark, Some(before));
+    kernel.unmark_heirs();
+    assert_eq!(filter(), before.0);
+}
+
 /// It left the session, and its parent is gone: nothing but the mark leads to it.
 #[test]
 fn what_a_marked_process_starts_as_it_dies_is_found_by_its_mark_and_nothing_else_is() {

@@ -419,6 +419,73 @@ fn a_worker_that_its_gateway_keeps_bears_its_mark_no_more() {
     assert_eq!(play.kernel.withdrawn, [Mark(1)], "another victim may have it, too");
 }
 
+fn mark_of(play: &Play, raw: u32) -> Option<u16> {
+    play.kernel.actors[&raw].mark.map(|mark| mark.0)
+}
+
+#[test]
+fn what_is_let_be_of_a_closed_session_bears_its_mark_no_more() {
+    let mut cast = Cast::new();
+    cast.session("a", 200);
+    cast.actor(201, 200, "helper");
+    let mut play = cast.begin();
+    assert_eq!(mark_of(&play, 201), Some(1));
+    play.record.forbidden = Some("held by hand");
+    play.answer(CloseAnswer::Reaped).exits(200);
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    assert_eq!((mark_of(&play, 201), &play.kernel.withdrawn[..]), (Some(0), &[Mark(1)][..]));
+    assert!(play.kernel.unmarked_heirs, "what inherited it");
+}
+
+/// Another victim may have the same mark, and would take them for its own.
+#[test]
+fn the_mark_of_a_tree_of_which_something_lives_on_says_nothing_any_more() {
+    let of = |spoil: fn(&mut Play)| {
+        let mut play = with_a_daemon(false);
+        spoil(&mut play);
+        let mut play = play.begin();
+        let outcome = play.ending().outcome;
+        (outcome, play.kernel.is_alive(201), play.kernel.withdrawn)
+    };
+    let daemon = |play: &mut Play| play.kernel.unborn.get_mut(&201).unwrap().process.clone();
+    assert_eq!(daemon(&mut with_a_daemon(false)).uid, 1000);
+    assert_eq!(of(|_| {}), (Outcome::Reaped, false, vec![]));
+    let another_users = of(|play| play.kernel.unborn.get_mut(&201).unwrap().process.uid = 0);
+    assert_eq!(another_users, (Outcome::Reaped, true, vec![Mark(1)]));
+    let another_worker = of(|play| {
+        play.kernel.unborn.get_mut(&201).unwrap().process.argv = Some("worker b".into());
+    });
+    assert_eq!(another_worker, (Outcome::Reaped, true, vec![Mark(1)]));
+}
+
+#[test]
+fn what_a_member_starts_after_it_changed_is_let_be_with_it_and_what_the_others_start_is_not() {
+    let mut cast = Cast::new();
+    cast.session("a", 200);
+    cast.actor(201, 200, "helper");
+    cast.actor(202, 200, "another helper").forks = Some(302);
+    cast.stray(301, "of the changed one").process.parent = Some(pid(201));
+    cast.stray(303, "of the changed one, adopted");
+    cast.stray(302, "of the other one");
+    let mut play = cast.rehearse();
+    let [started, adopted, other] = [301, 303, 302].map(|raw| play.kernel.actors.remove(&raw).unwrap());
+    play.kernel.unborn.insert(302, other);
+    let mut play = play.begin();
+    let changed = &mut play.kernel.actors.get_mut(&201).unwrap().process;
+    (changed.argv, changed.group, changed.session) = (Some("worker b".into()), 201, 201);
+    for (raw, mut actor) in [(301, started), (303, adopted)] {
+        actor.mark = Some(Mark(1));
+        (actor.process.group, actor.process.session) = (201, 201);
+        play.kernel.actors.insert(raw, actor);
+    }
+    play.answer(CloseAnswer::Reaped).exits(200).pass(ms(60_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    let alive: Vec<u32> =
+        [200, 201, 202, 301, 302, 303].into_iter().filter(|raw| play.kernel.is_alive(*raw)).collect();
+    assert_eq!(alive, [201, 301, 303], "{}", play.done());
+    assert_eq!(mark_of(&play, 201), Some(0));
+}
+
 #[test]
 fn what_bears_the_mark_of_another_victim_is_left_to_that() {
     let mut cast = Cast::new();

@@ -76,6 +76,8 @@ pub(crate) struct FakeKernel {
     /// How many marks there are.
     pub(crate) free_marks: u16,
     pub(crate) withdrawn: Vec<Mark>,
+    /// It was asked to unmark what inherited those.
+    pub(crate) unmarked_heirs: bool,
     marks: u16,
     /// How often it was searched for marks.
     pub(crate) searched_for_marks: usize,
@@ -114,6 +116,7 @@ impl FakeKernel {
             searched: 0,
             free_marks: u16::MAX,
             withdrawn: Vec::new(),
+            unmarked_heirs: false,
             marks: 0,
             searched_for_marks: 0,
             looked: 0,
@@ -200,7 +203,11 @@ impl Kernel for FakeKernel {
         Some(actor.mark.replace(mark).unwrap_or(Mark(0)))
     }
 
-    fn withdraw(&mut self, mark: Mark) {
+    fn unmark_heirs(&mut self) {
+        self.unmarked_heirs = true;
+    }
+
+    fn withdraw(&mut self, mark: Mark, _: Option<Mark>) {
         self.withdrawn.push(mark);
     }
 

@@ -102,6 +102,8 @@ impl<H> Member<H> {
     /// It is not signalled any more.
     pub(in crate::reap) fn spare(&mut self, why: Box<str>) {
         self.standing = Standing::Spared(why);
+        // What it leads by now is its own.
+        self.leads = false;
     }
 
     /// Why it is not signalled any more.

@@ -49,6 +49,8 @@ pub(super) struct Tree<H> {
     mark: Option<Mark>,
     /// Start ticks of what would have been started when it was marked, before the first act.
     since: u64,
+    /// Something that may bear its mark, and isn't a member, is let be.
+    lets_heirs_be: bool,
     /// What shares the group or the session of a member and was never seen under it.
     apart: Vec<ProcessIdentity>,
     /// What was read of memory before the first act of all.
@@ -67,6 +69,7 @@ impl<H> Default for Tree<H> {
             dying: false,
             mark: None,
             since: 0,
+            lets_heirs_be: false,
             apart: Vec::new(),
             memory: HashMap::new(),
             said: HashMap::new(),
@@ -107,17 +110,68 @@ impl<H> Tree<H> {
     /// Marks its members, so that whatever they start from now on is found.
     pub(super) fn mark<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
         self.since = kernel.ticks();
+        self.mark_members(kernel);
+    }
+
+    fn mark_members<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
         self.mark = kernel.new_mark();
         let Some(mark) = self.mark else { return };
-        for member in &mut self.members {
+        for member in self.members.iter_mut().filter(|member| member.is_left()) {
             member.unmarked = kernel.mark(&member.held, mark);
         }
+    }
+
+    /// A member is let be, and with it what is below it: that is of what it became. Returns the places of all that are. None of them bears a mark
+    /// of the tree any more, and the others get another one.
+    pub(super) fn spare<K: Kernel<Held = H>>(
+        &mut self,
+        index: usize,
+        kernel: &mut K,
+        why: Box<str>,
+    ) -> Vec<usize> {
+        let mut spared = vec![index];
+        let Some(member) = self.members.get_mut(index) else { return spared };
+        member.spare(why);
+        // Without its worker the whole tree is let be.
+        if self.is_root(index) {
+            return spared;
+        }
+        let left = self.members.iter().enumerate().filter(|(_, member)| member.is_left());
+        let mut parent = |member: &Member<H>| kernel.reread(&member.held, Reread::User).ok()??.parent;
+        let parents: Vec<_> = left.map(|(index, member)| (index, parent(member))).collect();
+        let mut at = 0;
+        while let Some(above) = spared.get(at).and_then(|at| self.members.get(*at)) {
+            let above = above.identity.pid;
+            for (index, _) in parents.iter().filter(|(_, parent)| *parent == Some(above)) {
+                let Some(member) = self.members.get_mut(*index) else { continue };
+                let pid = member.identity.pid;
+                member.spare(Protection::BelowChanged { pid, parent: above }.to_string().into());
+                spared.push(*index);
+            }
+            at += 1;
+        }
+        if self.is_marked() {
+            self.unmark(kernel);
+            self.mark_members(kernel);
+        }
+        spared
+    }
+
+    /// Something that may bear its mark is another's.
+    pub(super) fn lets_heir_be(&mut self) {
+        self.lets_heirs_be = true;
+    }
+
+    /// Whether anything of it lives on, or may.
+    pub(super) fn lives_on(&self) -> bool {
+        let is_alive = |member: &Member<H>| !member.exited();
+        self.lets_heirs_be || !self.protected.is_empty() || self.members.iter().any(is_alive)
     }
 
     /// It is let be: what bears its mark is not looked for any more.
     pub(super) fn unmark<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
         if let Some(mark) = self.mark.take() {
-            kernel.withdraw(mark);
+            kernel.withdraw(mark, self.members.iter().find_map(|member| member.unmarked));
         }
         for member in self.members.iter_mut().filter(|member| !member.exited()) {
             if let Some(before) = member.unmarked.take() {
@@ -141,7 +195,8 @@ impl<H> Tree<H> {
 
     /// Whether whatever its members start is found by its mark.
     pub(super) fn all_are_marked(&self) -> bool {
-        self.is_marked() && self.members.iter().all(|member| member.unmarked.is_some())
+        let is_marked = |member: &Member<H>| member.unmarked.is_some() || member.spared().is_some();
+        self.is_marked() && self.members.iter().all(is_marked)
     }
 
     /// Whether this mark says that it came from here.
@@ -207,6 +262,11 @@ impl<H> Tree<H> {
         self.members.iter().any(|member| member.identity == *identity)
     }
 
+    /// Whether this is a member that is not to be ended any more.
+    pub(super) fn has_spared(&self, identity: &ProcessIdentity) -> bool {
+        self.members.iter().any(|member| member.identity == *identity && member.spared().is_some())
+    }
+
     fn is_protected(&mut self, process: ProcessIdentity, protection: Protection) {
         if !self.protected.iter().any(|(known, _)| *known == process) {
             self.protected.push((process, protection));
@@ -268,18 +328,10 @@ impl<H> Tree<H> {
         let has_changed = || {
             let now = Said { argv: process.argv.clone(), marks };
             let changed = limits.has_changed(process.identity.pid, &self.members.get(index)?.said, &now);
-            changed.filter(|_| !is_exiting).or_else(|| self.is_below_changed(&process))
+            changed.filter(|_| !is_exiting)
         };
         let protection = protection.or_else(|| if is_first { has_changed() } else { None });
         Ok(protection.map_or(Fitness::Fit, Fitness::Changed))
-    }
-
-    /// What runs below a member that changed is of what that became.
-    fn is_below_changed(&self, process: &Process) -> Option<Protection> {
-        let parent = process.parent?;
-        let changed = self.members.iter().find(|member| member.identity.pid == parent)?;
-        changed.spared()?;
-        Some(Protection::BelowChanged { pid: process.identity.pid, parent })
     }
 
     /// Takes hold of a process, unless it is known, gone or protected. Returns whether it was added.

@@ -69,8 +69,9 @@ impl<H> Victim<H> {
         match fitness {
             Fitness::Gone => {}
             Fitness::Changed(protection) => {
-                member.spare(protection.to_string().into());
-                let_go(world, member);
+                for spared in self.tree.spare(index, world, protection.to_string().into()) {
+                    let_go(world, &mut self.tree.members[spared]);
+                }
                 if is_root && let Some(course) = self.course() {
                     self.note = Some(protection.to_string().into());
                     self.let_be(world, course, protection.to_string().into());
@@ -105,6 +106,8 @@ impl<H> Victim<H> {
 
     /// It is wanted, or what was a worker isn't one any more: then what is below it isn't a worker's, either. A session is closed all the same.
     pub(super) fn let_be<W: World<Held = H>>(&mut self, world: &mut W, course: Course, why: Box<str>) {
+        // What it has started meanwhile, too, also where nothing of it is known to be left.
+        self.tree.unmark(world);
         let Some(closed) = course.closed else { return self.finish(world, Outcome::Spared { why }) };
         self.note = Some(why);
         self.finish(world, closed.into());
@@ -205,7 +208,7 @@ impl<H> Victim<H> {
             return;
         }
         self.let_go(world);
-        if !matches!(outcome, Outcome::Reaped) {
+        if !matches!(outcome, Outcome::Reaped) || self.tree.lives_on() {
             self.tree.unmark(world);
         }
         let survivors = self.survivors(world, &outcome);

@@ -47,6 +47,7 @@ impl<H> Victim<H> {
         let from_here = marked.iter().filter(|(mark, _)| self.tree.bears(*mark)).map(|(_, process)| process);
         for process in from_here.cloned().collect::<Vec<_>>() {
             if self.is_anothers(world, found, &process) {
+                self.tree.lets_heir_be();
                 continue;
             }
             // Another user's is named, and not ended.
@@ -102,6 +103,9 @@ impl<H> Victim<H> {
             };
             let Ok(there) = there else { return true };
             let Some(there) = there else { return false };
+            if self.tree.has_spared(&there.identity) {
+                return true;
+            }
             is_below_member |= self.tree.knows(&there.identity);
             if !is_below_member && limits.is_anothers(&there) {
                 return true;

@@ -230,6 +230,20 @@ impl Proc {
         Some(before)
     }
 
+    /// Sets it to what is made of it, where that is something, whatever process that is.
+    pub(crate) fn change_dump_filter(&mut self, pid: Pid, change: impl FnOnce(u16) -> Option<u16>) {
+        let path = format!("{pid}/coredump_filter");
+        let Ok(file) = openat(&self.root, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) else {
+            return;
+        };
+        let is = read_again(&file, &mut self.buffer).and_then(parse_dump_filter);
+        if let Some(value) = is.and_then(change)
+            && let Err(error) = rustix::io::write(&file, format!("{value:#x}").as_bytes())
+        {
+            tracing::debug!(%pid, %error, "it keeps its mark");
+        }
+    }
+
     /// The children in the kernel's lists of the main thread or of all. None where the process is gone.
     pub(super) fn children(
         &mut self,
