@@ -165,6 +165,7 @@ fn the_mark_of_a_held_process_is_read_as_it_is_now() {
     let marks = MarkConfig { variable, cgroup: None };
     let marker = Marker { gateway: "g".into(), uid: rustix::process::geteuid().as_raw(), marks };
     let mut kernel = LinuxKernel::new().unwrap().marked_by(vec![marker]);
+    #[expect(clippy::disallowed_methods, reason = "a process that executes another with another mark")]
     let mut child = Command::new("sh")
         .args(["-c", "read go; exec env SESSION=b sleep 60"])
         .env("SESSION", "a")

@@ -134,6 +134,8 @@ fn what_bears_a_mark_in_another_pid_namespace_is_not_taken_for_a_descendant() {
     let marked: Vec<Pid> =
         kernel.marked().unwrap().into_iter().map(|(_, process)| process.identity.pid).collect();
     assert_eq!(marked, [pid]);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
