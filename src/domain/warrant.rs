@@ -127,15 +127,17 @@ impl Limits {
         self.claimed.iter().any(|claimed| Self::is_of_others(claimed, process, &[&self.own]))
     }
 
-    /// Whether this process is a worker or another session's, and neither what the warrant is for nor a copy of that: it is judged by itself.
-    pub fn is_anothers(&self, process: &Process) -> bool {
-        let looks_like_one = |argv: &str| self.workers.iter().any(|pattern| pattern.matches(argv).is_some());
+    /// Whether rows of other sessions alone say that this process is their own, or it was seen below the worker of one.
+    pub fn is_of_another_session(&self, process: ProcessIdentity) -> bool {
+        self.is_of_another(process)
+            || Self::is_of_others(&self.below_workers, process, &[&self.own, &self.was_of])
+    }
+
+    /// Whether what has this argv is a worker, and neither what the warrant is for nor a copy of that: it is judged by itself.
+    pub fn is_another_worker(&self, argv: &str) -> bool {
         // What has the same argv is a copy, where that says whose it is.
-        let is_copy = |argv: &str| self.key().is_some() && self.argv.as_deref() == Some(argv);
-        let is_another_worker = |argv: &str| looks_like_one(argv) && !is_copy(argv);
-        self.is_of_another(process.identity)
-            || Self::is_of_others(&self.below_workers, process.identity, &[&self.own, &self.was_of])
-            || process.argv.as_deref().is_some_and(is_another_worker)
+        let is_copy = || self.key().is_some() && self.argv.as_deref() == Some(argv);
+        self.workers.iter().any(|pattern| pattern.matches(argv).is_some()) && !is_copy()
     }
 
     /// Whether this is the process of a gateway.
@@ -210,7 +212,8 @@ impl Limits {
 
     /// Why a process is not sent its first signal that said this when it was judged, and says this now: it became a worker since, or was one
     /// and is another's by now. A helper may execute whatever it likes. Where a worker's argv has no key, the whole of it says whose it is.
-    pub fn has_changed(&self, pid: Pid, before: &Said, now: &Said) -> Option<Protection> {
+    /// `is_judged`: it isn't in the tree only because of what it is below; that may have had its parent's argv until its own `exec`.
+    pub fn has_changed(&self, pid: Pid, before: &Said, now: &Said, is_judged: bool) -> Option<Protection> {
         let key = |said: &Said, pattern: &WorkerMatch| -> Option<Option<Box<str>>> {
             Some(pattern.matches(said.argv.as_deref()?)?.key.map(Into::into))
         };
@@ -222,6 +225,7 @@ impl Limits {
                 (None, None) => {}
                 (Some(Some(before)), Some(Some(now))) if before == now => {}
                 (Some(Some(_)), Some(Some(_))) => return Some(Protection::OtherKey(pid)),
+                (Some(_), None) if !is_judged => {}
                 _ if before.argv == now.argv => {}
                 _ => return Some(Protection::OtherArgv(pid)),
             }

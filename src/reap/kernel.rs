@@ -119,6 +119,9 @@ pub trait Kernel {
         all.iter().filter_map(|&who| Some((who, self.memory(who)?))).collect()
     }
 
+    /// So many victims will be begun. Before the first mark is given.
+    fn expect(&mut self, _victims: usize) {}
+
     /// A mark that no process bears but those that are marked in this run. `None`: there are none.
     fn new_mark(&mut self) -> Option<Mark> {
         None

@@ -225,8 +225,12 @@ impl Kernel for LinuxKernel {
         })
     }
 
+    fn expect(&mut self, victims: usize) {
+        self.marks = Some(Marks::new(clock::ticks_now(), victims));
+    }
+
     fn new_mark(&mut self) -> Option<Mark> {
-        self.marks.get_or_insert_with(|| Marks::new(clock::ticks_now())).give(&mut self.proc)
+        self.marks.get_or_insert_with(|| Marks::new(clock::ticks_now(), 1)).give(&mut self.proc)
     }
 
     fn mark(&mut self, held: &Held, mark: Mark) -> Option<Mark> {

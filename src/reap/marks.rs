@@ -21,8 +21,6 @@ const VALUES: u16 = 1 << 9;
 const BLOCK: u16 = 16;
 /// No run has more blocks: some are left to others.
 const MOST_BLOCKS: usize = 24;
-/// Where those that are claimed don't suffice, so many times as many are claimed besides: each time all processes are read.
-const GROWTH: usize = 3;
 
 /// The values of a run: each is borne by the tree of one victim; where there are more victims than values, by several. All of those are to be
 /// ended: once one of them is let be, its value says nothing any more.
@@ -30,6 +28,8 @@ const GROWTH: usize = 3;
 pub(super) struct Marks {
     /// Start ticks of what is started from now on.
     pub(super) since: u64,
+    /// So many blocks are claimed at first: for each claim all processes are read.
+    wanted: usize,
     /// The claims, for as long as they are open.
     claims: Vec<UnixDatagram>,
     /// The blocks that weren't tried yet.
@@ -44,14 +44,16 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// None are claimed yet.
-    pub(super) fn new(since: u64) -> Self {
+    /// For so many victims. None are claimed yet.
+    pub(super) fn new(since: u64, victims: usize) -> Self {
         let mut untried: VecDeque<u16> = (0..VALUES / BLOCK).collect();
         // Where claims can't be seen (another network namespace), two runs that begin at the same moment take others nevertheless.
         let turn = usize::try_from(since).unwrap_or(0).wrapping_add(std::process::id() as usize * 31);
         untried.rotate_left(turn.checked_rem(untried.len()).unwrap_or(0));
         Self {
             since,
+            // The value 0 is none.
+            wanted: (victims + 1).div_ceil(usize::from(BLOCK)).min(MOST_BLOCKS),
             claims: Vec::new(),
             untried,
             free: VecDeque::new(),
@@ -76,7 +78,8 @@ impl Marks {
 
     /// Claims further values, and takes those of them that no process bears.
     fn claim_more(&mut self, proc: &mut Proc) -> Result<(), ProcessesError> {
-        let wanted = (self.claims.len() * GROWTH).max(1).min(MOST_BLOCKS - self.claims.len());
+        let more = self.wanted.saturating_sub(self.claims.len()).max(1);
+        let wanted = more.min(MOST_BLOCKS - self.claims.len());
         let (mut claimed, before) = (BTreeSet::new(), self.claims.len());
         while self.claims.len() < before + wanted
             && let Some(block) = self.untried.pop_front()
@@ -149,7 +152,7 @@ mod tests {
             free: values.iter().copied().collect(),
             fresh: values.len(),
             untried: VecDeque::new(),
-            ..Marks::new(0)
+            ..Marks::new(0, 1)
         }
     }
 
@@ -170,7 +173,7 @@ mod tests {
     fn two_runs_at_once_never_give_the_same_value() {
         let mut proc = Proc::open().unwrap();
         // Both begin in the same tick.
-        let mut runs = [Marks::new(7), Marks::new(7)];
+        let mut runs = [Marks::new(7, 1), Marks::new(7, 1)];
         for _ in 0..600 {
             for run in &mut runs {
                 run.give(&mut proc);

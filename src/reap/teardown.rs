@@ -12,6 +12,7 @@ use crate::domain::warrant::Warrant;
 
 use super::agenda::{Agenda, Stage};
 use super::event::{CloseRequest, Event, Next, Place, Question, Then};
+use super::kernel::Mark;
 use super::outcome::Ending;
 use super::victim::Victim;
 use super::world::World;
@@ -22,6 +23,8 @@ pub struct Teardown<H> {
     victims: Vec<Victim<H>>,
     /// So many of them were begun.
     begun: usize,
+    /// Marks that say nothing any more, and that further victims may have.
+    withdrawn: Vec<Mark>,
     agenda: Agenda,
 }
 
@@ -32,7 +35,7 @@ impl<H> Teardown<H> {
         let victims: Vec<_> =
             warrants.into_iter().map(|(warrant, waited)| Victim::new(warrant, waited)).collect();
         let agenda = Agenda::new(victims.len());
-        Self { victims, begun: 0, agenda }
+        Self { victims, begun: 0, withdrawn: Vec::new(), agenda }
     }
 
     /// The same, knowing what the processes said when they were judged; the others say it when they are held.
@@ -82,7 +85,9 @@ impl<H> Teardown<H> {
                 self.with(victim, &mut next, |it| it.rechecked(world, verdict));
             }
         }
+        self.mark_again(world);
         self.search(world, &mut next);
+        self.mark_again(world);
         next.deadline = self.agenda.first();
         next.then = if self.begun < self.victims.len() {
             Then::Begin
@@ -103,9 +108,19 @@ impl<H> Teardown<H> {
         }
     }
 
+    /// Gives another mark to those that share one which was withdrawn.
+    fn mark_again<W: World<Held = H>>(&mut self, world: &mut W) {
+        for mark in std::mem::take(&mut self.withdrawn) {
+            for victim in self.victims.iter_mut().filter(|victim| !victim.is_done()) {
+                victim.mark_again(world, mark);
+            }
+        }
+    }
+
     /// Notes what a victim waits for and asks for by now.
     fn note(&mut self, index: usize, next: &mut Next) {
         let Some(victim) = self.victims.get_mut(index) else { return };
+        self.withdrawn.extend(victim.take_withdrawn());
         let stage = if victim.is_done() {
             Stage::Done
         } else if victim.is_searching() {
@@ -140,6 +155,7 @@ impl<H> Teardown<H> {
     fn begin<W: World<Held = H>>(&mut self, world: &mut W) -> Option<CloseRequest> {
         let index = self.begun;
         if index == 0 {
+            world.expect(self.victims.len());
             self.measure(world);
         }
         let victim = self.victims.get_mut(index)?;

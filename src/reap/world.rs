@@ -57,6 +57,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
         self.kernel.memory_of_all(all)
     }
 
+    fn expect(&mut self, victims: usize) {
+        self.kernel.expect(victims);
+    }
+
     fn new_mark(&mut self) -> Option<Mark> {
         self.kernel.new_mark()
     }

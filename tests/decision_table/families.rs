@@ -425,8 +425,11 @@ fn what_was_seen_below_a_worker_is_its_own_and_no_others_also_once_its_gateway_i
     world.look();
     let looked = world.look_after(60);
     let limits = looked.warrant_for(200).limits();
-    let is_anothers = |raw| limits.is_anothers(world.seen.processes.get(pid(raw)).expect("it is there"));
-    assert_eq!([200, 300, 201, 301].map(is_anothers), [false, false, true, true]);
+    let is_anothers = |raw| limits.is_of_another_session(identity(raw));
+    assert_eq!([200, 300, 301].map(is_anothers), [false, false, true]);
+    let is_another =
+        |raw| limits.is_another_worker(world.seen.processes.get(pid(raw)).unwrap().argv.as_deref().unwrap());
+    assert_eq!([200, 300, 201].map(is_another), [false, false, true]);
 }
 
 /// Two dashboards list one conversation; which of them its worker was of isn't told by its key alone. The worker is gone.

@@ -2,7 +2,7 @@
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::table::CloseAnswer;
-use gateway_reaper::reap::kernel::Mark;
+use gateway_reaper::reap::kernel::{Mark, Signal};
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, GATEWAY, Play};
@@ -227,6 +227,64 @@ fn a_tree_that_grows_faster_than_it_can_be_ended_is_told() {
     assert_eq!(play.failure(), "its tree grows faster than it can be ended");
     assert!(play.record.unfinished.contains_key(&200));
     assert!(!play.kernel.is_alive(205) && play.kernel.is_alive(206), "after five rounds");
+    let members = play.record.unfinished[&200].members.iter().map(|member| member.pid.get());
+    assert!(members.into_iter().any(|raw| raw == 206), "the next run knows the last one, too");
+}
+
+#[test]
+fn what_starts_something_new_at_each_sigterm_is_killed_without_one_in_the_end() {
+    let mut cast = leader();
+    for raw in 201..220 {
+        let heir = cast.stray(raw, "heir");
+        (heir.process.session, heir.forks) = (200, Some(raw + 1));
+    }
+    let mut play = cast.rehearse();
+    play.kernel.forks_at = |signal| signal == Signal::Term;
+    for raw in 202..220 {
+        let heir = play.kernel.actors.remove(&raw).unwrap();
+        play.kernel.unborn.insert(raw, heir);
+    }
+    let mut play = play.begin();
+    assert!(play.done().ends_with("announce SIGKILL 205, Stop 205, Kill 205, reaped, put 200"));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+/// What a worker's wrapper runs is a worker by its argv, too. As it ends it starts a daemon, which is its fork until it executes.
+#[test]
+fn a_fork_of_any_member_goes_with_its_tree_and_a_worker_of_its_own_does_not() {
+    let with_daemon = |argv: &str| {
+        let mut cast = Cast::new();
+        cast.worker(200);
+        cast.actor(201, 200, "worker inner").forks = Some(301);
+        cast.stray(301, "not there yet");
+        let mut play = cast.rehearse();
+        play.kernel.free_marks = 9;
+        let mut daemon = play.kernel.actors.remove(&301).unwrap();
+        daemon.process.argv = Some(argv.into());
+        play.kernel.unborn.insert(301, daemon);
+        let mut play = play.begin();
+        assert_eq!(play.ending().outcome, Outcome::Reaped);
+        play.kernel.is_alive(301)
+    };
+    assert!(!with_daemon("worker inner"));
+    assert!(with_daemon("worker another"), "it is judged by itself");
+}
+
+#[test]
+fn who_shares_a_mark_with_a_tree_of_which_something_lives_on_gets_another() {
+    let mut cast = Cast::new();
+    cast.session("s", 200);
+    cast.session("t", 300).manner = Manner::Deaf;
+    cast.actor(301, 1, "daemon");
+    let mut play = cast.rehearse();
+    (play.kernel.free_marks, play.kernel.sharing) = (9, 2);
+    let mut play = play.begin();
+    assert_eq!((mark_of(&play, 200), mark_of(&play, 300)), (Some(1), Some(1)));
+    play.answer_for(0, CloseAnswer::Kept { reason: "attached".into() });
+    assert_eq!((mark_of(&play, 200), mark_of(&play, 300)), (Some(0), Some(2)));
+    play.kernel.actors.get_mut(&301).unwrap().mark = Some(Mark(2));
+    play.answer_for(1, CloseAnswer::Reaped).pass(ms(60_000));
+    assert!(play.kernel.is_alive(200) && !play.kernel.is_alive(301), "what it starts is found");
 }
 
 #[test]

@@ -75,6 +75,10 @@ pub(crate) struct FakeKernel {
     pub(crate) searched: usize,
     /// How many marks there are.
     pub(crate) free_marks: u16,
+    /// So many victims get the same mark.
+    pub(crate) sharing: u16,
+    /// Who forks at a signal does so at these.
+    pub(crate) forks_at: fn(Signal) -> bool,
     pub(crate) withdrawn: Vec<Mark>,
     /// It was asked to unmark what inherited those.
     pub(crate) unmarked_heirs: bool,
@@ -115,6 +119,8 @@ impl FakeKernel {
             refusal: io::ErrorKind::PermissionDenied,
             searched: 0,
             free_marks: u16::MAX,
+            sharing: 1,
+            forks_at: |_| true,
             withdrawn: Vec::new(),
             unmarked_heirs: false,
             marks: 0,
@@ -195,7 +201,7 @@ impl Kernel for FakeKernel {
 
     fn new_mark(&mut self) -> Option<Mark> {
         self.marks += 1;
-        (self.marks <= self.free_marks).then_some(Mark(self.marks))
+        (self.marks <= self.free_marks).then_some(Mark(self.marks.div_ceil(self.sharing)))
     }
 
     fn mark(&mut self, held: &ProcessIdentity, mark: Mark) -> Option<Mark> {
@@ -232,7 +238,8 @@ impl Kernel for FakeKernel {
             return Ok(Delivery::Gone);
         }
         self.log.borrow_mut().push(format!("{signal:?} {pid}"));
-        let born = self.actors.get_mut(&pid).and_then(|actor| actor.forks.take());
+        let forks = (self.forks_at)(signal);
+        let born = self.actors.get_mut(&pid).filter(|_| forks).and_then(|actor| actor.forks.take());
         let mark = self.actors.get(&pid).and_then(|actor| actor.mark);
         if let Some((child, mut actor)) = born.and_then(|child| self.unborn.remove_entry(&child)) {
             actor.mark = mark;

@@ -51,6 +51,8 @@ pub(super) struct Tree<H> {
     since: u64,
     /// Something that may bear its mark, and isn't a member, is let be.
     lets_heirs_be: bool,
+    /// A mark that it had and that says nothing any more.
+    withdrawn: Option<Mark>,
     /// What shares the group or the session of a member and was never seen under it.
     apart: Vec<ProcessIdentity>,
     /// What was read of memory before the first act of all.
@@ -70,6 +72,7 @@ impl<H> Default for Tree<H> {
             mark: None,
             since: 0,
             lets_heirs_be: false,
+            withdrawn: None,
             apart: Vec::new(),
             memory: HashMap::new(),
             said: HashMap::new(),
@@ -172,6 +175,7 @@ impl<H> Tree<H> {
     pub(super) fn unmark<K: Kernel<Held = H>>(&mut self, kernel: &mut K) {
         if let Some(mark) = self.mark.take() {
             kernel.withdraw(mark, self.members.iter().find_map(|member| member.unmarked));
+            self.withdrawn = Some(mark);
         }
         for member in self.members.iter_mut().filter(|member| !member.exited()) {
             if let Some(before) = member.unmarked.take() {
@@ -187,6 +191,24 @@ impl<H> Tree<H> {
             self.apart.push(process);
         }
         is_news
+    }
+
+    /// The mark that it had and that says nothing any more, once.
+    pub(super) fn take_withdrawn(&mut self) -> Option<Mark> {
+        self.withdrawn.take()
+    }
+
+    /// Its mark is also that of another tree, of which something is let be: it gets another one.
+    pub(super) fn mark_again<K: Kernel<Held = H>>(&mut self, kernel: &mut K, withdrawn: Mark) {
+        if !self.bears(withdrawn) {
+            return;
+        }
+        self.mark = kernel.new_mark();
+        for member in self.members.iter_mut().filter(|member| member.is_left()) {
+            let before = self.mark.and_then(|mark| kernel.mark(&member.held, mark));
+            // What it bore before its first mark is given back, if that is ever due.
+            member.unmarked = member.unmarked.filter(|_| before.is_some());
+        }
     }
 
     pub(super) fn is_marked(&self) -> bool {
@@ -262,6 +284,17 @@ impl<H> Tree<H> {
         self.members.iter().any(|member| member.identity == *identity)
     }
 
+    /// Whether a member had this argv when it was held.
+    pub(super) fn has_said(&self, argv: &str) -> bool {
+        self.members.iter().any(|member| member.said.argv.as_deref() == Some(argv))
+    }
+
+    /// Whether one of the members from this place on is another worker than the one that it goes with.
+    pub(super) fn has_another_worker(&self, from: usize, limits: &Limits) -> bool {
+        let said = self.members.iter().skip(from).filter_map(|member| member.said.argv.as_deref());
+        said.into_iter().any(|argv| limits.is_another_worker(argv))
+    }
+
     /// Whether this is a member that is not to be ended any more.
     pub(super) fn has_spared(&self, identity: &ProcessIdentity) -> bool {
         self.members.iter().any(|member| member.identity == *identity && member.spared().is_some())
@@ -327,7 +360,10 @@ impl<H> Tree<H> {
             if is_root && !is_exiting { limits.protects_worker(&process) } else { limits.protects(&process) };
         let has_changed = || {
             let now = Said { argv: process.argv.clone(), marks };
-            let changed = limits.has_changed(process.identity.pid, &self.members.get(index)?.said, &now);
+            let member = self.members.get(index)?;
+            // What was found in the tree may have been held between its fork and its exec.
+            let is_judged = is_root || self.said.contains_key(&member.identity);
+            let changed = limits.has_changed(process.identity.pid, &member.said, &now, is_judged);
             changed.filter(|_| !is_exiting)
         };
         let protection = protection.or_else(|| if is_first { has_changed() } else { None });

@@ -30,6 +30,13 @@ impl<H> Victim<H> {
         self.step(world);
     }
 
+    /// SIGKILL without SIGTERM before.
+    pub(super) fn end_at_once<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
+        let now = world.now();
+        self.phase = Phase::Terminating { course, give_up: now, until: now, polling: Polling::from(now) };
+        self.step(world);
+    }
+
     /// One common deadline for the whole tree: the worker has all of it, the rest at least half.
     fn await_end<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         self.tree.dying = true;

@@ -16,7 +16,7 @@ use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
 use crate::domain::warrant::{Limits, Warrant};
 
-use super::kernel::KernelError;
+use super::kernel::{KernelError, Mark};
 use super::outcome::{Ending, Outcome, Step};
 use super::record::Case;
 use super::tree::Tree;
@@ -179,6 +179,14 @@ impl<H> Victim<H> {
         self.tree.is_marked()
     }
 
+    pub(super) fn take_withdrawn(&mut self) -> Option<Mark> {
+        self.tree.take_withdrawn()
+    }
+
+    pub(super) fn mark_again<W: World<Held = H>>(&mut self, world: &mut W, withdrawn: Mark) {
+        self.tree.mark_again(world, withdrawn);
+    }
+
     pub(super) fn leaders(&self) -> impl Iterator<Item = Pid> {
         self.tree.leaders()
     }
@@ -321,6 +329,10 @@ impl<H> Victim<H> {
         if let Err(error) = look(&mut self.tree, world, &limits) {
             self.fail_with(world, &error);
             return false;
+        }
+        // Whose a worker is that has begun since the tables were read, they don't tell.
+        if self.tree.has_another_worker(known, &limits) {
+            self.valid_until = Awake::from_nanos(0);
         }
         self.tree.members.len() == known || self.note_begun(world, false)
     }

@@ -34,7 +34,7 @@ impl<H> Victim<H> {
             let session = from(process.session) && !reused(process.session);
             if !(group || session)
                 || limits.protects(process).is_some()
-                || self.is_anothers(world, found, process)
+                || self.is_anothers(world, found, process, false)
                 || !(self.names_its_session(process) || self.tree.may_have_started(process.identity))
             {
                 continue;
@@ -46,7 +46,7 @@ impl<H> Victim<H> {
         }
         let from_here = marked.iter().filter(|(mark, _)| self.tree.bears(*mark)).map(|(_, process)| process);
         for process in from_here.cloned().collect::<Vec<_>>() {
-            if self.is_anothers(world, found, &process) {
+            if self.is_anothers(world, found, &process, true) {
                 self.tree.lets_heir_be();
                 continue;
             }
@@ -65,13 +65,20 @@ impl<H> Victim<H> {
             return self.finish(world, outcome);
         }
         course.rounds += 1;
+        // Also what is left to the next run.
+        if grew && !self.note_begun(world, false) {
+            return;
+        }
         if course.rounds > ROUNDS {
             return self.fail(world, "its tree grows faster than it can be ended");
         }
         if !grew {
             // It is searched again at once.
             self.phase = Phase::Searching { course };
-        } else if self.note_begun(world, false) {
+        } else if course.rounds == ROUNDS {
+            // What starts something new at each SIGTERM doesn't get another.
+            self.end_at_once(world, course);
+        } else {
             self.terminate(world, course);
         }
     }
@@ -83,8 +90,14 @@ impl<H> Victim<H> {
     }
 
     /// Whether it is or runs below another worker, which is judged by itself, or below a gateway that was started from this tree: both got
-    /// their group, session and marks from it. Not knowing lets it be.
-    fn is_anothers<W: World<Held = H>>(&self, world: &mut W, found: &[Process], process: &Process) -> bool {
+    /// their group, session and marks from it. Not knowing lets it be. `is_heir`: it has its mark from this tree.
+    fn is_anothers<W: World<Held = H>>(
+        &self,
+        world: &mut W,
+        found: &[Process],
+        process: &Process,
+        is_heir: bool,
+    ) -> bool {
         let limits = self.warrant.limits();
         let (mut at, mut is_below_member) = (process.identity.pid, false);
         for _ in 0..MOST_ABOVE {
@@ -107,7 +120,12 @@ impl<H> Victim<H> {
                 return true;
             }
             is_below_member |= self.tree.knows(&there.identity);
-            if !is_below_member && limits.is_anothers(&there) {
+            // A fork of a member may be about to execute something else.
+            let is_fork = |argv: &str| is_heir && self.tree.has_said(argv);
+            let is_worker = |argv: &str| limits.is_another_worker(argv) && !is_fork(argv);
+            let is_others =
+                limits.is_of_another_session(there.identity) || there.argv.as_deref().is_some_and(is_worker);
+            if !is_below_member && is_others {
                 return true;
             }
             let Some(parent) = there.parent else { return false };
