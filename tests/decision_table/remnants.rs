@@ -47,20 +47,41 @@ fn a_copy_of_a_worker_that_is_kept_again_is_listed_with_it() {
     assert_eq!(looked.why_worker(300), looked.why_worker(200));
     let looked = world.rows([]).look();
     assert_eq!(looked.fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
-    assert_eq!(looked.fate_of_worker(300), "not judged", "it goes with that");
+    assert_eq!(looked.fate_of_worker(300), "wait: parentless-worker, 0s of 60s", "b may have had it");
+}
+
+/// The worker is gone, and session `b` has come meanwhile: nothing tells which worker that has.
+#[test]
+fn a_copy_that_may_be_the_worker_of_a_session_that_came_is_kept_with_that_doubt_and_has_a_grace_of_its_own() {
+    let mut world = asked();
+    world.worker(301, "a", 1);
+    let looked = world.rows([attached("b")]).look();
+    assert!(looked.why_worker(301).contains("the worker of session \"b\" isn't known"), "{looked:?}");
+    assert_eq!(remnants(&looked, 200), [300], "a helper is no session's worker");
+    let looked = world.rows([without_worker(attached("b"))]).look();
+    assert_eq!(looked.fate_of_worker(301), "wait: parentless-worker, 0s of 60s", "{looked:?}");
+    assert_eq!(world.look_after(60).fate_of_worker(301), "reap: parentless-worker, after 60s");
 }
 
 #[test]
-fn what_has_a_worker_below_it_that_may_be_anothers_is_no_remnant_unless_that_was_in_hand_too() {
-    let mut world = interrupted();
-    world.worker(301, "y", 300);
-    world.rows([attached("b")]);
-    assert_eq!(remnants(&world.look(), 200), [300, 301]);
-    let mut fresh = interrupted();
-    fresh.worker(302, "y", 300);
-    let looked = fresh.rows([attached("b")]).look();
-    let fates = [200, 302].map(|raw| looked.fate_of_worker(raw));
-    assert_eq!(fates, ["not judged", "keep: unknown-state"]);
+fn what_is_above_or_below_a_worker_that_may_be_anothers_waits_and_is_not_forgotten() {
+    let mut in_hand = interrupted();
+    in_hand.worker(301, "y", 300);
+    let mut new = interrupted();
+    new.worker(302, "y", 300);
+    let mut above = interrupted();
+    above.worker(302, "y", 1);
+    above.process(300, 302, "node mcp.js");
+    for (mut world, worker, reason) in
+        [(in_hand, 301, "protected"), (new, 302, "protected"), (above, 302, "unknown-state")]
+    {
+        let looked = world.rows([attached("b")]).look();
+        let fates = [200, worker].map(|raw| looked.fate_of_worker(raw));
+        assert_eq!(fates, [format!("keep: {reason}"), "keep: unknown-state".into()]);
+        world.die(worker, 1);
+        world.process(300, 1, "node mcp.js");
+        assert_eq!(remnants(&world.look(), 200), [300]);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::claims::Claims;
 use super::doubts;
-use super::families::Families;
+use super::families::{self, Families};
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::world::{Gateway, World};
@@ -85,17 +85,52 @@ fn is_left(
         && (matches!(owners.position_of(member.pid), Position::Child(_)) || is_let_be());
     let is_owned = match owners.of(member.pid) {
         Some(Owner::Sessions(_)) => true,
-        // That keeps it, by itself.
-        Some(Owner::Doubt(_)) => doubts::may_be_in_anothers_table(world, index, process),
-        _ => false,
+        // A session may have it: it is judged by itself, as any worker. Where that is the worker of all this, the rest waits for it.
+        Some(Owner::Doubt(_)) => *member != begun.worker && may_be_had(world, owners, index, process),
+        Some(Owner::Nobody(_) | Owner::Tree) | None => false,
     };
-    // What was in hand with it is no reason, whosever it may be.
-    let is_above_others = owners.foreign_below(member.pid).is_some_and(|protection| match protection {
-        Protection::AboveUnknown { other, .. } => !begun.members.iter().any(|member| member.pid == other),
-        _ => true,
-    });
+    let above = owners.foreign_below(member.pid);
+    let is_above_others = above.is_some_and(|above| !matches!(above, Protection::AboveUnknown { .. }));
     let is_wanted = is_judged || is_owned || is_above_others;
     !is_wanted && limits.protects(process).is_none()
+}
+
+/// Whether a session may have this worker, whose owner is in doubt. Where it stands is no such doubt: it was seen below the worker.
+fn may_be_had(world: &World<'_>, owners: &Owners<'_>, index: usize, process: &Process) -> bool {
+    let started = doubts::may_have_started(world, process, owners.position_of(process.identity.pid));
+    started.into_iter().chain([index]).any(|gateway| doubts::of(world, gateway, process).is_some())
+        || doubts::may_be_in_anothers_table(world, index, process)
+}
+
+/// Why this helper isn't ended now: a worker that a session has or may have is above or below it. Nothing but the journal may lead to it, so it
+/// isn't forgotten.
+fn waits(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    index: usize,
+    left: &Unfinished,
+    member: &ProcessIdentity,
+) -> Option<Keep> {
+    let process = world.view().alive(member).filter(|_| *member != left.worker)?;
+    let above = families::worker_above(world, process).and_then(|pid| world.alive(pid));
+    if let Some(above) = above.filter(|above| above.identity != left.worker) {
+        match owners.of(above.identity.pid) {
+            Some(Owner::Sessions(_)) => return Some(Keep::Protected(Protection::OfAnother(member.pid))),
+            Some(Owner::Doubt(doubt)) if may_be_had(world, owners, index, above) => {
+                return Some(doubt.clone());
+            }
+            _ => {}
+        }
+    }
+    let below = owners.foreign_below(member.pid)?;
+    // What was in hand with it is no reason, unless a session may have that.
+    if let Protection::AboveUnknown { other, .. } = below
+        && left.members.iter().any(|member| member.pid == other)
+        && !world.alive(other).is_some_and(|other| may_be_had(world, owners, index, other))
+    {
+        return None;
+    }
+    Some(Keep::Protected(below))
 }
 
 /// Adds what is left to what was found, and returns the teardowns that are still unfinished.
@@ -149,9 +184,17 @@ fn goes_on(
     let worker_lives = world.view().alive(&left.worker).is_some();
     let session = left.asked.as_ref().and_then(|session| places.sessions.get(session));
     let place = if worker_lives { places.workers.get(&left.worker.pid).or(session) } else { session };
+    let mut waiting = None;
+    let mut is_due = |member: &&ProcessIdentity| {
+        let keep = waits(world, owners, index, left, member);
+        let is_due = keep.is_none();
+        waiting = waiting.take().or(keep);
+        is_due
+    };
+    let due: Vec<_> = left.members.iter().filter(|member| is_due(member)).copied().collect();
     match (place, world.gateways[index].distrust()) {
         (Some(&place), _) => {
-            let is_unfinished = add(left, worker_lives, &mut found[place].verdict);
+            let is_unfinished = add(left, &due, worker_lives, &mut found[place].verdict);
             list_copies(owners.told_by(index), &world.gateways[index], left, place, found);
             is_unfinished
         }
@@ -162,8 +205,13 @@ fn goes_on(
             true
         }
         (None, _) if !worker_lives => {
+            if let Some(keep) = waiting.filter(|_| due.is_empty()) {
+                found
+                    .push(Judged { key: key(world, index, left), ..Judged::keep(subject(left), None, keep) });
+                return true;
+            }
             let warrant = Warrant {
-                remnants: left.members.clone(),
+                remnants: due,
                 remnants_of: Some(left.worker),
                 ..world.gateways[index].warrant(left.orphan)
             };
@@ -210,12 +258,12 @@ fn subject(left: &Unfinished) -> Subject {
 
 /// The worker was not signalled, or shrugged it off, or its session is still there. While that is an orphan the rest of the tree goes with
 /// it; once it is wanted again, so is the rest.
-fn add(left: &Unfinished, worker_lives: bool, verdict: &mut Verdict) -> bool {
+fn add(left: &Unfinished, due: &[ProcessIdentity], worker_lives: bool, verdict: &mut Verdict) -> bool {
     match verdict {
         Verdict::Reap { warrant, .. } => {
             if !worker_lives || warrant.worker == Some(left.worker) {
                 let is_news = |member: &&ProcessIdentity| !warrant.remnants.contains(member);
-                let news: Vec<_> = left.members.iter().filter(is_news).copied().collect();
+                let news: Vec<_> = due.iter().filter(is_news).copied().collect();
                 warrant.remnants.extend(news);
                 warrant.remnants_of = warrant.remnants_of.or((!worker_lives).then_some(left.worker));
             }

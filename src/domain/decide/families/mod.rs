@@ -168,7 +168,7 @@ fn is_gone(world: &World<'_>, worker: &ProcessIdentity) -> bool {
 }
 
 /// The nearest worker above this process, below its gateway.
-fn worker_above(world: &World<'_>, process: &Process) -> Option<Pid> {
+pub(super) fn worker_above(world: &World<'_>, process: &Process) -> Option<Pid> {
     for above in world.ancestors(process) {
         let pid = above.identity.pid;
         if !world.gateways_at(pid).is_empty() {
