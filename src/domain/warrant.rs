@@ -37,6 +37,8 @@ pub struct Warrant {
     pub(super) closes_without_effect: u32,
     /// Nothing is done by it: the operator wants to be told only, or its gateway can't be asked.
     pub(super) is_told: bool,
+    /// The gateways that may have started its worker.
+    pub(super) may_be_of: Vec<GatewayName>,
     /// The sessions that its gateway listed and of which no worker was known.
     pub(super) without_worker: Arc<BTreeSet<SessionId>>,
 }
@@ -291,6 +293,11 @@ impl Warrant {
     /// Whether it is only to be told of.
     pub fn is_told(&self) -> bool {
         self.is_told
+    }
+
+    /// The gateways that may have started its worker; none: it may be any.
+    pub fn may_be_of(&self) -> &[GatewayName] {
+        &self.may_be_of
     }
 
     /// Whether its gateway listed this session when it was made, and didn't tell of its worker then, either.

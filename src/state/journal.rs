@@ -183,6 +183,7 @@ mod tests {
             worker,
             members: vec![worker],
             stopping: false,
+            may_be_of: Vec::new(),
         }
     }
 

@@ -360,6 +360,7 @@ mod tests {
             worker,
             members: vec![worker],
             stopping: false,
+            may_be_of: Vec::new(),
         };
         let with_a_tree = Ledger { unfinished: vec![begun], ..ledger(1) };
         let is_written = |file: &mut LedgerFile, ledger: &Ledger| {

@@ -4,6 +4,7 @@
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::policy::Workers;
 use gateway_reaper::domain::table::{Session, Told};
+use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
 
 use crate::world::*;
 
@@ -486,4 +487,49 @@ fn what_is_left_of_a_worker_stays_with_the_session_that_has_the_key_of_its_row()
     assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
     world.rows([]).look();
     assert_eq!(world.look_after(60).fate_of_worker(300), "reap: ownerless-worker, after 60s");
+}
+
+/// Worker 200 is below no gateway, and either of two may have started it; `other` is so. It is gone, and has left 300.
+fn left_by_either(other: impl Fn(&mut World)) -> World {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "z", 1);
+    world.process(300, 200, "node mcp.js");
+    other(&mut world);
+    world.look();
+    world.die(200, 1);
+    world.look();
+    world
+}
+
+fn on_trial(world: &mut World) {
+    world.rules[1].policy.dry_run = true;
+}
+
+#[test]
+fn what_keeps_a_worker_for_a_gateway_that_may_have_started_it_keeps_what_it_has_left() {
+    let is_told = |world: &mut World| world.look_after(3_600).warrant_for(300).is_told();
+    assert!(!is_told(&mut left_by_either(|_| {})));
+    assert!(is_told(&mut left_by_either(on_trial)));
+    let mut of_gw_alone = left_by_either(|world| {
+        world.process(200, 100, "python3 -m worker --session-key z");
+        on_trial(world);
+    });
+    assert!(!is_told(&mut of_gw_alone), "the other one has nothing to do with it");
+    let mut kept = left_by_either(|world| {
+        let scope = Scope::Like { gateway: Some("other".into()), session: None, key: None };
+        world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "trial".into() }]);
+    });
+    assert_eq!(kept.look_after(3_600).fate_of_worker(300), "keep: held");
+    let mut unread = left_by_either(|_| {});
+    assert_eq!(unread.refused("other").look_after(3_600).fate_of_worker(300), "keep: table-not-trusted");
+}
+
+#[test]
+fn what_was_left_by_a_worker_of_which_an_earlier_version_wrote_down_no_gateway_may_be_of_any() {
+    let mut world = left_by_either(on_trial);
+    for family in &mut world.ledger.gateways.get_mut(&"gw".into()).expect("memory").families {
+        family.may_be_of.clear();
+    }
+    assert!(world.look_after(3_600).warrant_for(300).is_told());
 }

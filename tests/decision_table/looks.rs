@@ -195,6 +195,7 @@ fn everything_that_memory_speaks_of_is_asked_after() {
         worker: identity(500),
         members: vec![identity(501)],
         stopping: false,
+        may_be_of: Vec::new(),
     }];
     memory(&mut world).families[0].worker = identity(201);
     let known: Vec<ProcessIdentity> = another(&world).known();

@@ -386,6 +386,7 @@ fn what_is_unfinished_of_a_gateway_that_is_not_looked_at_is_remembered() {
         worker: identity(200),
         members: vec![identity(200), identity(300)],
         stopping: false,
+        may_be_of: Vec::new(),
     });
     world.look();
     assert_eq!(world.ledger.unfinished.len(), 1);

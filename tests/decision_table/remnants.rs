@@ -19,6 +19,7 @@ fn interrupted() -> World {
         worker: identity(200),
         members: vec![identity(300), identity(301)],
         stopping: false,
+        may_be_of: Vec::new(),
     }];
     world
 }
@@ -358,5 +359,32 @@ fn what_is_held_of_an_unfinished_teardown_is_held_at_every_look() {
     world.rows([]);
     for _ in 0..3 {
         assert_eq!(world.look_after(60).fate_of_worker(200), "keep: held");
+    }
+}
+
+/// An earlier version didn't write down which gateways may have started the worker: only that of a session is known.
+#[test]
+fn what_keeps_a_worker_for_a_gateway_that_may_have_started_it_keeps_what_is_left_of_its_teardown() {
+    let either = || vec!["gw".into(), "other".into()];
+    let cases = [
+        (OrphanKind::ParentlessWorker, either(), true),
+        (OrphanKind::ParentlessWorker, Vec::new(), true),
+        (OrphanKind::ParentlessWorker, vec!["gw".into()], false),
+        (OrphanKind::DetachedSession, Vec::new(), false),
+    ];
+    for (orphan, may_be_of, is_kept) in cases {
+        let mut world = interrupted();
+        world.gateway("other", 110);
+        let begun = &mut world.ledger.unfinished[0];
+        (begun.orphan, begun.may_be_of) = (orphan, may_be_of.clone());
+        let mut by_hand = world.clone();
+        world.rules[1].policy.dry_run = true;
+        let looked = world.look();
+        let warrant = looked.warrant_for(200);
+        assert_eq!((warrant.is_told(), warrant.may_be_of()), (is_kept, &*may_be_of), "{orphan}");
+        assert_eq!(world.ledger.unfinished.len(), 1);
+        let scope = Scope::Like { gateway: Some("other".into()), session: None, key: None };
+        by_hand.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "trial".into() }]);
+        assert_eq!(by_hand.look().fate_of_worker(200) == "keep: held", is_kept, "{orphan}");
     }
 }

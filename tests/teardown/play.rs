@@ -139,6 +139,7 @@ impl Cast {
             worker: identity(worker),
             members: members.iter().copied().map(identity).collect(),
             stopping: false,
+            may_be_of: Vec::new(),
         });
     }
 

@@ -23,6 +23,7 @@ fn only_what_was_being_stopped_is_let_go_and_once() {
         worker: members[0],
         members: members.to_vec(),
         stopping,
+        may_be_of: Vec::new(),
     };
     let mut unfinished = [tree(&members[..2], true), tree(&members[2..], false)];
     let_go(&mut kernel, &mut unfinished);

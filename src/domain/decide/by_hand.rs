@@ -6,7 +6,7 @@ use super::doubts;
 use super::owners::Owners;
 use super::world::World;
 use crate::domain::ids::GatewayName;
-use crate::domain::ledger::Ledger;
+use crate::domain::ledger::{Ledger, Unfinished};
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
 use crate::domain::veto::{Scope, Veto, Vetoes};
@@ -22,8 +22,18 @@ pub(super) struct ByHand<'a> {
 #[derive(Default)]
 struct Called<'a> {
     names: Vec<&'a str>,
-    /// It may have been of any gateway's session.
+    /// The gateways that it may have been of.
+    by: Vec<&'a GatewayName>,
+    /// The teardowns that had it in hand.
+    begun: Vec<&'a Unfinished>,
+    /// It may have been of any.
     by_any: bool,
+}
+
+impl Called<'_> {
+    fn may_be_of(&self, gateway: &GatewayName) -> bool {
+        self.by_any || self.by.contains(&gateway) || self.begun.iter().any(|begun| begun.may_be_of(gateway))
+    }
 }
 
 impl<'a> ByHand<'a> {
@@ -34,7 +44,13 @@ impl<'a> ByHand<'a> {
                 for process in family.members.iter().chain([&family.worker]) {
                     let called = called.entry(*process).or_default();
                     called.names.extend(family.all_names());
-                    called.by_any |= !family.is_alone;
+                    called.by.extend(&family.may_be_of);
+                    called.by_any |= family.may_be_of_any();
+                }
+            }
+            for begun in &memory.unfinished {
+                for process in begun.members.iter().chain([&begun.worker]) {
+                    called.entry(*process).or_default().begun.push(begun);
                 }
             }
         }
@@ -55,12 +71,12 @@ impl<'a> ByHand<'a> {
             Subject::Session { .. } => None,
         };
         names.extend(called.into_iter().flat_map(|called| &called.names));
-        let all = world.gateways.iter().filter(|_| called.is_some_and(|called| called.by_any));
-        let all = all.map(|gateway| &gateway.seen.name);
+        let may_be_of = world.gateways.iter().map(|gateway| &gateway.seen.name);
+        let may_be_of = may_be_of.filter(|gateway| called.is_some_and(|called| called.may_be_of(gateway)));
         gateways
             .iter()
             .copied()
-            .chain(all)
+            .chain(may_be_of)
             .find_map(|gateway| self.forbidden.forbid(gateway, subject, &names))
     }
 

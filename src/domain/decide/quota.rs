@@ -30,6 +30,7 @@ impl Gateway<'_> {
             failures: None,
             closes_without_effect: 0,
             is_told: policy.dry_run,
+            may_be_of: vec![self.seen.name.clone()],
             without_worker: Arc::default(),
         }
     }

@@ -210,9 +210,12 @@ fn goes_on(
                     .push(Judged { key: key(world, index, left), ..Judged::keep(subject(left), None, keep) });
                 return true;
             }
+            let mut on_trial = world.gateways.iter().filter(|gateway| gateway.rules.policy.dry_run);
             let warrant = Warrant {
                 remnants: due,
                 remnants_of: Some(left.worker),
+                is_told: on_trial.any(|gateway| left.may_be_of(&gateway.seen.name)),
+                may_be_of: left.may_be_of.clone(),
                 ..world.gateways[index].warrant(left.orphan)
             };
             let verdict = Verdict::Reap { warrant: Box::new(warrant), waited: Duration::ZERO };

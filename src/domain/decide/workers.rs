@@ -109,10 +109,12 @@ fn judge_one(
             let clock = clock::of_worker(world, gateway, &identity, *orphan);
             remember(Some(clock));
             let gateways = doubts::may_have_started(world, process, owners.position_of(identity.pid));
-            let is_told = |index: &usize| world.gateways[*index].rules.policy.dry_run;
+            let others = gateways.iter().filter(|other| **other != index);
+            let may_be_of: Vec<usize> = others.copied().chain([index]).collect();
             let warrant = Warrant {
                 worker: Some(identity),
-                is_told: gateway.rules.policy.dry_run || gateways.iter().any(is_told),
+                is_told: may_be_of.iter().any(|index| world.gateways[*index].rules.policy.dry_run),
+                may_be_of: may_be_of.iter().map(|index| world.gateways[*index].seen.name.clone()).collect(),
                 remnants: families.strays_of(index, identity),
                 failures: Some(clock.failures),
                 ..gateway.warrant(*orphan)

@@ -162,6 +162,17 @@ pub struct Unfinished {
     /// Its members are being stopped, to be killed: an interrupted run may have left them stopped.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopping: bool,
+    /// The gateways that may have started the worker.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_be_of: Vec<GatewayName>,
+}
+
+impl Unfinished {
+    /// Whether the worker may have been this gateway's. An earlier version didn't write down whose it may be: only that of a session is known.
+    pub fn may_be_of(&self, gateway: &GatewayName) -> bool {
+        let is_known = || !self.may_be_of.is_empty() || self.orphan == OrphanKind::DetachedSession;
+        self.gateway == *gateway || self.may_be_of.contains(gateway) || !is_known()
+    }
 }
 
 /// So many children of process 1 are looked at again rather than that the memory is written for them.
@@ -366,6 +377,7 @@ mod tests {
                 sessions: Vec::new(),
                 names: Vec::new(),
                 is_alone: false,
+                may_be_of: Vec::new(),
                 key: None,
                 orphan: None,
                 members: Vec::new(),
@@ -453,6 +465,7 @@ mod tests {
                     sessions: vec!["a".into()],
                     names: Vec::new(),
                     is_alone: false,
+                    may_be_of: Vec::new(),
                     key: None,
                     orphan: None,
                     members: vec![identity],

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::activity::Account;
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{GatewayName, SessionId};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
@@ -72,6 +72,9 @@ pub struct FamilyMemory {
     /// No other gateway's session had it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_alone: bool,
+    /// Where it was of no session: the gateways that may have started it. What keeps it for one of them keeps what it has left.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub may_be_of: Vec<GatewayName>,
     /// The key that its argv carried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<Box<str>>,
@@ -90,5 +93,10 @@ impl FamilyMemory {
     pub fn all_names(&self) -> impl Iterator<Item = &str> {
         let given = self.key.iter().chain(&self.names).map(|name| &**name);
         given.chain(self.sessions.iter().map(SessionId::as_str))
+    }
+
+    /// Whether it may have been any gateway's: several had it in their tables, or an earlier version didn't write down whose it may be.
+    pub fn may_be_of_any(&self) -> bool {
+        !self.is_alone || (self.sessions.is_empty() && self.may_be_of.is_empty())
     }
 }

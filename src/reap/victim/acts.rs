@@ -145,6 +145,7 @@ impl<H> Victim<H> {
             worker,
             members: self.tree.identities(),
             stopping: self.stopping,
+            may_be_of: self.warrant.may_be_of().to_vec(),
         };
         self.noted = Some(worker);
         world.begun(&tree)

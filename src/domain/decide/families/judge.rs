@@ -153,6 +153,7 @@ impl<'a> Families<'_, 'a> {
                     sessions: family.whose.sessions.iter().copied().cloned().collect(),
                     names: family.whose.names.iter().map(|name| (*name).into()).collect(),
                     is_alone: family.whose.is_alone,
+                    may_be_of: family.whose.may_be_of.iter().copied().cloned().collect(),
                     key: family.key.map(Into::into),
                     orphan: family.whose.orphan,
                     members,
@@ -199,9 +200,17 @@ impl<'a> Families<'_, 'a> {
         // Its session may be one of a process that gives no table any more.
         let replaced =
             || family.whose.orphan.is_none().then(|| doubts::of_replaced(self.world, index)).flatten();
+        // Each gateway that may have started its worker may want it, or be on trial.
+        let is_among = |of: &usize| family.whose.may_be_of.contains(&&self.world.gateways[*of].seen.name);
+        let others = move || (0..self.world.gateways.len()).filter(move |of| *of != index);
+        let may_be_of = || [index].into_iter().chain(others().filter(is_among));
+        let is_of_any = family.memory.is_some_and(FamilyMemory::may_be_of_any);
+        let is_told = others().filter(|of| is_of_any || is_among(of)).chain([index]);
+        let is_told = is_told.into_iter().any(|of| self.world.gateways[of].rules.policy.dry_run);
         let before = family.memory.and_then(|memory| memory.clock);
         let clock = clock::of_family(self.world, gateway, before, kind);
         let grace = self.grace(index, kind);
+        let name = |gateway: usize| self.world.gateways[gateway].seen.name.clone();
         let mut is_orphan = false;
         for root in roots(self.world, members) {
             let (identity, rss_bytes) = (root.identity, root.rss_bytes);
@@ -216,7 +225,7 @@ impl<'a> Families<'_, 'a> {
                 .or_else(shared)
                 .or_else(replaced)
                 .or_else(|| self.may_be_wanted(index, root))
-                .or_else(|| doubts::of(self.world, index, root))
+                .or_else(|| may_be_of().find_map(|gateway| doubts::of(self.world, gateway, root)))
             {
                 found.push(of_family(Judged::keep(subject, rss_bytes, keep)));
                 continue;
@@ -230,6 +239,8 @@ impl<'a> Families<'_, 'a> {
                 remnants: may_go.map(|member| member.identity).collect(),
                 remnants_of: Some(family.worker),
                 by_themselves: true,
+                is_told,
+                may_be_of: if is_of_any { Vec::new() } else { may_be_of().map(name).collect() },
                 failures: Some(clock.failures),
                 ..gateway.warrant(kind)
             };

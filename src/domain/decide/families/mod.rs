@@ -5,6 +5,7 @@ mod judge;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::doubts;
 use super::owners::{Owner, Owners};
 use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::{GatewayName, Pid, SessionId};
@@ -52,6 +53,8 @@ struct Whose<'a> {
     names: Vec<&'a str>,
     /// No other gateway's session has it.
     is_alone: bool,
+    /// Where it is of no session: the gateways that may have started it.
+    may_be_of: Vec<&'a GatewayName>,
     /// It is known to have no owner.
     orphan: Option<OrphanKind>,
 }
@@ -62,12 +65,13 @@ impl<'a> Whose<'a> {
             sessions: memory.sessions.iter().collect(),
             names: memory.names.iter().map(|name| &**name).collect(),
             is_alone: memory.is_alone,
+            may_be_of: memory.may_be_of.iter().collect(),
             orphan: memory.orphan,
         }
     }
 
-    fn nobody(orphan: Option<OrphanKind>) -> Self {
-        Self { orphan, is_alone: true, ..Self::default() }
+    fn nobody(orphan: Option<OrphanKind>, may_be_of: Vec<&'a GatewayName>) -> Self {
+        Self { orphan, is_alone: true, may_be_of, ..Self::default() }
     }
 
     fn all_names(&self) -> Vec<&'a str> {
@@ -284,6 +288,7 @@ fn whose<'a>(
     worker: &Process,
     memory: Option<&'a FamilyMemory>,
 ) -> Whose<'a> {
+    let may_be_of = || may_be_of(world, owners, index, worker);
     match owners.of(worker.identity.pid) {
         Some(Owner::Sessions(rows)) => {
             let (own, others): (Vec<&RowId>, _) =
@@ -294,21 +299,46 @@ fn whose<'a>(
             let key = world.gateways[index].key_of(worker.identity.pid);
             let is_new = |name: &&str| key != Some(*name) && sessions.iter().all(|id| id.as_str() != *name);
             let names: BTreeSet<&str> = ids_of_others.chain(keys).filter(is_new).collect();
-            Whose { names: names.into_iter().collect(), is_alone: others.is_empty(), orphan: None, sessions }
+            Whose {
+                sessions,
+                names: names.into_iter().collect(),
+                is_alone: others.is_empty(),
+                ..Whose::default()
+            }
         }
         // A gateway that is down may be up again and go on with its sessions.
         Some(Owner::Nobody(kind)) if goes_on_later(&world.gateways[index]) => match memory {
-            Some(memory) => Whose::remembered(memory),
-            None => Whose::nobody(Some(*kind).filter(|kind| *kind == OrphanKind::Leftover)),
+            Some(memory) => Whose { may_be_of: may_be_of(), ..Whose::remembered(memory) },
+            None => Whose::nobody(Some(*kind).filter(|kind| *kind == OrphanKind::Leftover), may_be_of()),
         },
         Some(Owner::Nobody(kind)) => {
             let is_held = |whose: &Whose<'_>| is_held(world, index, worker.identity, whose);
             let remembered = memory.map(Whose::remembered).filter(is_held);
-            Whose { orphan: Some(*kind), ..remembered.unwrap_or_else(|| Whose::nobody(None)) }
+            let remembered = remembered.unwrap_or_else(|| Whose::nobody(None, Vec::new()));
+            Whose { orphan: Some(*kind), may_be_of: may_be_of(), ..remembered }
         }
-        Some(Owner::Tree) => Whose::nobody(Some(OrphanKind::OwnerlessWorker)),
+        Some(Owner::Tree) => Whose::nobody(Some(OrphanKind::OwnerlessWorker), may_be_of()),
         Some(Owner::Doubt(_)) | None => memory.map(Whose::remembered).unwrap_or_default(),
     }
+}
+
+/// The gateways that may have started this worker of no session, or one that it is below and goes with; the one that tells of it among them.
+fn may_be_of<'a>(
+    world: &World<'a>,
+    owners: &Owners<'_>,
+    index: usize,
+    worker: &Process,
+) -> Vec<&'a GatewayName> {
+    let is_one = |process: &&Process| owners.of(process.identity.pid).is_some();
+    let above: Vec<&Process> = match owners.of(worker.identity.pid) {
+        Some(Owner::Tree) => world.ancestors(worker).filter(is_one).collect(),
+        _ => Vec::new(),
+    };
+    let started = [worker].into_iter().chain(above).flat_map(|process| {
+        doubts::may_have_started(world, process, owners.position_of(process.identity.pid))
+    });
+    let gateways: BTreeSet<usize> = started.chain([index]).collect();
+    gateways.into_iter().map(|index| &world.gateways[index].seen.name).collect()
 }
 
 /// The rows of all gateways that may be of this worker, which is gone.
