@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
@@ -33,6 +33,14 @@ fn open(options: &OpenOptions, path: &Path) -> io::Result<File> {
 /// Opens for reading and writing, made if it isn't there.
 pub(super) fn open_or_make(path: &Path) -> io::Result<File> {
     open(options().read(true).write(true).create(true).truncate(false), path)
+}
+
+/// Whether this open file is the one that has this path now.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
+        _ => false,
+    }
 }
 
 /// Opens for appending (and to see where), made if it isn't there.

@@ -11,7 +11,8 @@ use super::{LEFTOVERS, files};
 use crate::domain::ids::Pid;
 use crate::domain::veto::{Scope, Veto, Vetoes};
 
-const NAME: &str = "holds.json";
+/// Its name in the state directory.
+pub const NAME: &str = "holds.json";
 const LOCK: &str = "holds.lock";
 const VERSION: u32 = 1;
 
@@ -68,17 +69,57 @@ pub fn load(dir: &Path, now: SystemTime) -> io::Result<Vec<Hold>> {
     Ok(stored.holds.into_iter().filter(|hold| hold.until > now).collect())
 }
 
-/// Whether any were ever written.
-pub fn exist(dir: &Path) -> bool {
-    dir.join(NAME).exists()
-}
-
 /// Writes them, under the [`lock`].
 ///
 /// # Errors
 /// They could not be written.
 pub fn save(dir: &Path, holds: Vec<Hold>) -> io::Result<()> {
     files::replace(&dir.join(NAME), &serde_json::to_vec(&Stored { version: VERSION, holds })?)
+}
+
+/// What was held at the last look, to be put back where the directory is removed.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    holds: Vec<Hold>,
+    /// The lock's file, kept open so that no other one gets its inode: while it is in place, the holds beside it are the operator's last word.
+    lock: Option<File>,
+}
+
+impl Remembered {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// They are there and can't be read or understood.
+    pub fn read(dir: &Path, now: SystemTime) -> io::Result<Self> {
+        let lock = files::open_to_read(&dir.join(LOCK)).ok();
+        Ok(Self { holds: load(dir, now)?, lock })
+    }
+
+    /// Adds them to what is there by now, and returns how many were added. What was held anew for the same stands. Nothing is added where
+    /// the file was not removed: what isn't in it was released.
+    ///
+    /// # Errors
+    /// They could not be written.
+    pub fn put_back(&self, dir: &Path, now: SystemTime) -> io::Result<usize> {
+        let is_removed = self.lock.as_ref().is_none_or(|file| !files::is_at(file, &dir.join(LOCK)));
+        if self.holds.is_empty() || (!is_removed && dir.join(NAME).exists()) {
+            return Ok(0);
+        }
+        let _lock = lock(dir)?;
+        // One that can't be understood forbids everything.
+        let Ok(mut all) = load(dir, now) else { return Ok(0) };
+        let is_lost = |hold: &&Hold| {
+            hold.until > now
+                && !all.iter().any(|known| (&known.gateway, &known.name) == (&hold.gateway, &hold.name))
+        };
+        let lost: Vec<Hold> = self.holds.iter().filter(is_lost).cloned().collect();
+        let added = lost.len();
+        if added > 0 {
+            all.extend(lost);
+            save(dir, all)?;
+        }
+        Ok(added)
+    }
 }
 
 /// What is forbidden now. What is forbidden by hand where everything else is remembered holds for leftovers, too.

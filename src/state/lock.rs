@@ -4,7 +4,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -68,10 +68,7 @@ impl Lock {
 
     /// Whether the lock file is still where the next run will look for it.
     pub fn is_in_place(&self, dir: &Path) -> bool {
-        match (self.file.metadata(), std::fs::symlink_metadata(dir.join("lock"))) {
-            (Ok(ours), Ok(there)) => (ours.dev(), ours.ino()) == (there.dev(), there.ino()),
-            _ => false,
-        }
+        files::is_at(&self.file, &dir.join("lock"))
     }
 
     /// The ledger written last; `None` if it was never written.

@@ -15,7 +15,7 @@ use crate::report::Report;
 use crate::sources::clock;
 use crate::sources::processes::ProcessesError;
 use crate::state::audit::Audit;
-use crate::state::holds::{self, Hold};
+use crate::state::holds;
 use crate::state::journal::Journal;
 use crate::state::ledger_file::{self, LedgerFile, Remembered};
 use crate::state::lock::Lock;
@@ -33,7 +33,7 @@ pub struct Store {
     rotation: Rotation,
     notes: Notebook,
     /// What was held by hand at the last look.
-    holds: Vec<Hold>,
+    held: holds::Remembered,
 }
 
 impl Store {
@@ -55,8 +55,8 @@ impl Store {
             Remembered::Kept(_) | Remembered::Nothing => {}
         }
         let ledger = with_unfinished(tell(dir, remembered), &journal);
-        let (dir, rotation, holds) = (dir.to_owned(), Rotation::default(), Vec::new());
-        Ok(Self { dir, lock, file, journal, ledger, rotation, notes, holds })
+        let (dir, rotation, held) = (dir.to_owned(), Rotation::default(), holds::Remembered::default());
+        Ok(Self { dir, lock, file, journal, ledger, rotation, notes, held })
     }
 
     /// Reads what is remembered without touching anything.
@@ -96,12 +96,14 @@ impl Store {
     /// # Errors
     /// The directory was removed and can't be made again.
     pub(super) fn remember_holds(&mut self) -> io::Result<()> {
+        let held = holds::Remembered::read(&self.dir, clock::wall_now());
+        // Asked for after that was read: what is read of a directory that is removed meanwhile is not what is held.
         if !self.lock.is_in_place(&self.dir) {
             return self.make_again().map_err(io::Error::other);
         }
         // What can't be read forbids everything.
-        if let Ok(holds) = holds::load(&self.dir, clock::wall_now()) {
-            self.holds = holds;
+        if let Ok(held) = held {
+            self.held = held;
         }
         Ok(())
     }
@@ -144,16 +146,17 @@ impl Store {
     fn make_again(&mut self) -> Result<(), StateError> {
         state::open(&self.dir, rustix::process::geteuid().as_raw())?;
         self.lock = take_lock(&self.dir)?;
-        tracing::warn!(
-            dir = %self.dir.display(),
-            held = self.holds.len(),
-            "the state directory was removed and is made again, with what was held; keep cleaners of temporary files away from it"
-        );
+        let now = clock::wall_now();
         let unwritable =
             |answer| StateError::Unusable { path: self.dir.join("holds.json"), what: "write", answer };
-        // What is there is newer.
-        if !self.holds.is_empty() && !holds::exist(&self.dir) {
-            holds::save(&self.dir, self.holds.clone()).map_err(unwritable)?;
+        let held = self.held.put_back(&self.dir, now).map_err(unwritable)?;
+        tracing::warn!(
+            dir = %self.dir.display(),
+            held,
+            "the state directory was removed and is made again, with what was held; keep cleaners of temporary files away from it"
+        );
+        if let Ok(held) = holds::Remembered::read(&self.dir, now) {
+            self.held = held;
         }
         self.file.is_gone();
         let unusable =
@@ -198,4 +201,84 @@ fn tell(dir: &Path, remembered: Remembered) -> Ledger {
         Remembered::Kept(_) | Remembered::Nothing => {}
     }
     remembered.into_ledger()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::state::holds::Hold;
+
+    fn hold(name: Option<&str>, why: &str) -> Hold {
+        Hold {
+            gateway: name.map(|_| "desk".into()),
+            name: name.map(Into::into),
+            key: None,
+            pid: None,
+            until: clock::wall_now() + Duration::from_secs(3600),
+            why: Some(why.into()),
+        }
+    }
+
+    /// As a command does it.
+    fn write(dir: &Path, holds: &[Hold]) {
+        state::open(dir, rustix::process::geteuid().as_raw()).unwrap();
+        let _lock = holds::lock(dir).unwrap();
+        holds::save(dir, holds.to_vec()).unwrap();
+    }
+
+    fn held(dir: &Path) -> Vec<(Option<String>, String)> {
+        let holds = holds::load(dir, clock::wall_now()).unwrap();
+        let mut held: Vec<_> = holds.into_iter().map(|hold| (hold.name, hold.why.unwrap())).collect();
+        held.sort();
+        held
+    }
+
+    fn store_with(dir: &Path, holds: &[Hold]) -> Store {
+        let mut store = Store::open(dir, &BootId::from("boot"), clock::awake_now()).unwrap();
+        write(dir, holds);
+        store.remember_holds().unwrap();
+        store
+    }
+
+    #[test]
+    fn what_was_held_joins_what_is_held_since_the_directory_was_removed() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = above.path().join("state");
+        let mut store =
+            store_with(&dir, &[hold(None, "paused"), hold(Some("a"), "old"), hold(Some("b"), "old")]);
+        for _ in 0..2 {
+            std::fs::remove_dir_all(&dir).unwrap();
+            write(&dir, &[hold(Some("b"), "new"), hold(Some("c"), "new")]);
+            store.remember_holds().unwrap();
+            let said = |name: &str, why: &str| (Some(name.to_owned()), why.to_owned());
+            let all = [(None, "paused".to_owned()), said("a", "old"), said("b", "new"), said("c", "new")];
+            assert_eq!(held(&dir), all);
+        }
+    }
+
+    #[test]
+    fn what_was_released_stays_released_where_only_the_lock_was_removed() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = above.path().join("state");
+        let mut store = store_with(&dir, &[hold(Some("a"), "old"), hold(Some("b"), "old")]);
+        write(&dir, &[hold(Some("b"), "old")]);
+        std::fs::remove_file(dir.join("lock")).unwrap();
+        store.remember_holds().unwrap();
+        assert_eq!(held(&dir), [(Some("b".to_owned()), "old".to_owned())]);
+    }
+
+    #[test]
+    fn what_was_released_before_the_last_look_is_not_put_back() {
+        let above = tempfile::tempdir().unwrap();
+        let dir = above.path().join("state");
+        let mut store = store_with(&dir, &[hold(Some("a"), "old")]);
+        write(&dir, &[]);
+        store.remember_holds().unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        write(&dir, &[hold(Some("b"), "new")]);
+        store.remember_holds().unwrap();
+        assert_eq!(held(&dir), [(Some("b".to_owned()), "new".to_owned())]);
+    }
 }
