@@ -259,6 +259,7 @@ fn story(line: &Line) -> (Style, &'static str, String) {
         (Verdict::Reap { warrant, waited }, end) => {
             let being = being(warrant.orphan(), *waited);
             match end {
+                None if warrant.is_told() => (GOOD, "due", format!("{being}; would be reaped")),
                 None => match warrant.failures() {
                     0 => (GOOD, "due", format!("{being}; the next run reaps it")),
                     // The audit log has why, which a look doesn't read.

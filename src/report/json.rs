@@ -209,6 +209,10 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
         (Verdict::Keep(keep), _) => Entry { reason: keep.reason(), detail: Some(keep.to_string()), ..entry },
         (Verdict::Wait { remaining, .. }, _) => Entry { remaining_s: Some(rounded(*remaining)), ..entry },
         (_, Some(End::Told)) => Entry { outcome: Some("would-reap"), ..entry },
+        // Nothing is done by it in any run.
+        (Verdict::Reap { warrant, .. }, None) if warrant.is_told() => {
+            Entry { outcome: Some("would-reap"), ..entry }
+        }
         (_, Some(End::Of(ending))) => ended(ending, entry),
         (_, None) => entry,
     }

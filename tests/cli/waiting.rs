@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cast::{gateway_of, pid, worker, worker_match};
 use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with, without_worker};
-use crate::place::Place;
+use crate::place::{Place, Ran};
 use crate::support::family::{Family, Step};
 
 fn desk(policy: &str) -> (Gateway, Place) {
@@ -93,6 +93,31 @@ fn dry_run_in_the_configuration_is_the_same_and_may_be_one_gateways_alone() {
     assert_eq!(report["gateways"][0]["subjects"][0]["outcome"], "would-reap");
     assert_eq!(report["gateways"][1]["subjects"][0]["outcome"], "reaped");
     assert_eq!((spared.reaps().len(), served.reaps().len()), (0, 1));
+}
+
+#[test]
+fn what_is_asked_of_a_gateway_on_trial_says_that_it_would_be_reaped_and_not_that_it_is() {
+    let (spared, served) = (Gateway::start(), Gateway::start());
+    spared.publish(&table(None, &[orphan("tried")]));
+    served.publish(&table(None, &[orphan("due")]));
+    let place = Place::with(&format!(
+        "[policy]\ngrace = \"0s\"\n{}dry_run = true\n{}",
+        spared.section("spared"),
+        served.section("served")
+    ));
+    let line = |ran: &Ran, id: &str| {
+        let line = ran.out.lines().find(|line| line.contains(&format!("session {id}")));
+        line.unwrap_or_else(|| panic!("{ran:?}")).to_owned()
+    };
+    let status = place.status([]);
+    assert!(line(&status, "tried").ends_with("; would be reaped"), "{status:?}");
+    assert!(line(&status, "due").ends_with("; the next run reaps it"), "{status:?}");
+    let status = place.status(["--json"]);
+    assert_eq!(status.subject("tried")["outcome"], "would-reap");
+    assert!(status.subject("due")["outcome"].is_null(), "{status:?}");
+    let explain = |id| place.reaper(["explain", id]).run().out;
+    assert!(explain("tried").contains("now: would be reaped: detached-session"), "{}", explain("tried"));
+    assert!(explain("due").contains("now: reap: detached-session"), "{}", explain("due"));
 }
 
 #[test]

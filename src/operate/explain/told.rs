@@ -71,6 +71,8 @@ impl Story<'_> {
             verdict => {
                 let kind = entry.orphan_kind.unwrap_or(entry.reason);
                 let waited = entry.waited_s.map(|seconds| format!(" for {}", span(seconds_of(seconds))));
+                // Of what a run is to reap it is told what it did, once it did it.
+                let verdict = if entry.outcome == Some("would-reap") { "would be reaped" } else { verdict };
                 vec![format!("{verdict}: {kind}{}", waited.unwrap_or_default())]
             }
         };
