@@ -86,11 +86,26 @@ fn a_gateway_that_listed_a_session_again_of_which_it_said_that_it_is_gone_is_not
         let play = if its_worker_exits { play.exits(200) } else { play.pass(ms(10_000)) };
         assert_eq!(play.done(), "failed, put 200");
         let ending = play.ending();
-        assert_eq!((&ending.steps, ending.survivors.len()), (&vec![Step::Close], 0));
+        assert_eq!(ending.steps, [Step::Close]);
         let why = "its gateway says that it is gone, as it said once before, and listed it again each time";
         assert_eq!(ending.outcome, Outcome::Failed { why: why.into() });
         assert!(play.record.unfinished.is_empty(), "somebody else's close condemns nothing");
         assert_eq!(play.kernel.is_alive(200), !its_worker_exits);
+    }
+}
+
+#[test]
+fn what_is_left_alive_is_named_where_its_session_is_said_to_be_gone_in_vain() {
+    for (before, left_alive) in [(0, vec![]), (1, vec![200, 201])] {
+        let mut cast = Cast::new();
+        cast.session("s", 200);
+        cast.actor(201, 200, "child");
+        cast.closed_before("s", before);
+        let mut play = cast.begin();
+        play.answer(CloseAnswer::Gone).pass(ms(10_000)).done();
+        let survivors = play.ending().survivors;
+        let left: Vec<u32> = survivors.iter().map(|left| left.process.pid.get()).collect();
+        assert_eq!(left, left_alive, "{before} times before");
     }
 }
 

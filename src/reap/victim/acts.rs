@@ -212,10 +212,12 @@ impl<H> Victim<H> {
         if !matches!(outcome, Outcome::Reaped) || self.tree.lives_on() {
             self.tree.unmark(world);
         }
-        let survivors = self.survivors(world, &outcome);
+        // What its gateway says in vain leaves nothing unfinished: somebody else's close condemns nothing.
         let is_failure = matches!(outcome, Outcome::Failed { .. });
+        let outcome = self.weighed(outcome);
+        let survivors = self.survivors(world, &outcome);
         let ending = Ending {
-            outcome: self.weighed(outcome),
+            outcome,
             steps: std::mem::take(&mut self.steps),
             reclaimed_bytes: self.tree.ended_bytes(),
             survivors,
