@@ -1,7 +1,7 @@
 //! The state directory, and whether cron, a timer or a service makes the runs.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Check;
 use crate::cli::memory::{LATE, Unused};
@@ -9,6 +9,7 @@ use crate::cli::{environment, memory};
 use crate::config::Config;
 use crate::operate::last_run::LastRun;
 use crate::operate::when;
+use crate::report::text::plain;
 use crate::sources::clock;
 
 pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
@@ -85,6 +86,34 @@ fn service_elsewhere(dir: &Path) -> Option<Check> {
     Some(Check::warning("state", unused.to_string(), unused.remedy()))
 }
 
+/// A clock that is put right is set back by less.
+const AHEAD: Duration = Duration::from_secs(60);
+
+/// Why nothing can be told from the time of the last run, and what to do about it.
+fn is_no_past(run: &LastRun, now: SystemTime) -> Option<Check> {
+    let Some(ended) = when::parse(&run.ended_at) else {
+        let told = format!(
+            "{}, but the time of the last run, {:?}, can't be understood: whether it is late can't be known",
+            run.runner,
+            plain(&run.ended_at, 40)
+        );
+        return Some(Check::warning(
+            "runner",
+            told,
+            "`gateway-reaper once` writes it anew, and so does `watch`",
+        ));
+    };
+    ended.duration_since(now).is_ok_and(|ahead| ahead > AHEAD).then(|| {
+        let told = format!(
+            "{}, last run {}, which is in the future: whether it is late can't be known",
+            run.runner, run.ended_at
+        );
+        let fix = "set the clock of this machine (`timedatectl`) if it is wrong; if it is right, the next run writes the time anew: \
+                   `gateway-reaper once` makes one";
+        Check::warning("runner", told, fix)
+    })
+}
+
 fn runner(last_run: Option<LastRun>) -> Check {
     let Some(run) = last_run.filter(|run| !run.ended_at.is_empty()) else {
         return Check::warning(
@@ -110,12 +139,14 @@ fn runner(last_run: Option<LastRun>) -> Check {
             "see why it stopped: `systemctl status gateway-reaper`, or cron's mail; then start it again";
         return Check::failure("runner", told, fix);
     }
+    if run.result == "failed" {
+        let told = format!("{told}: something due could not be reaped");
+        return Check::failure("runner", told, "`gateway-reaper history` says what and why");
+    }
+    if let Some(check) = is_no_past(&run, now) {
+        return check;
+    }
     match (run.result.as_str(), run.dry_run) {
-        ("failed", _) => Check::failure(
-            "runner",
-            format!("{told}: something due could not be reaped"),
-            "`gateway-reaper history` says what and why",
-        ),
         ("distrust", _) => Check::warning(
             "runner",
             format!("{told}: a session table could not be read or trusted"),
@@ -127,5 +158,39 @@ fn runner(last_run: Option<LastRun>) -> Check {
             "take out --dry-run or dry_run once you trust it",
         ),
         _ => Check::ok("runner", format!("{told}, nothing failed")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::*;
+
+    fn told(ended_at: &str, result: &str) -> Check {
+        let run = LastRun {
+            runner: "once".into(),
+            result: result.into(),
+            ended_at: ended_at.into(),
+            ..LastRun::default()
+        };
+        runner(Some(run))
+    }
+
+    #[test]
+    fn a_last_run_in_the_future_or_at_no_time_is_a_warning_with_its_remedy() {
+        for (ended_at, says) in [
+            ("9000-01-01T00:00:00.000Z", "last run 9000-01-01T00:00:00.000Z, which is in the future"),
+            ("yesterday", "the time of the last run, \"yesterday\", can't be understood"),
+        ] {
+            let check = told(ended_at, "ok");
+            assert!(check.state == State::Warning && check.detail.contains(says), "{check:?}");
+            assert!(
+                check.fix.as_deref().is_some_and(|fix| fix.contains("`gateway-reaper once`")),
+                "{check:?}"
+            );
+            assert_eq!(told(ended_at, "failed").state, State::Failure, "that comes first");
+        }
+        let at = |span: Duration| humantime::format_rfc3339_millis(clock::wall_now() + span).to_string();
+        assert_eq!(told(&at(Duration::from_secs(5)), "ok").state, State::Ok, "the clock was put right");
     }
 }
