@@ -59,7 +59,20 @@ pub enum StateError {
         path: PathBuf,
         /// What is wrong with it.
         why: String,
+        /// What helps.
+        remedy: String,
     },
+}
+
+impl StateError {
+    /// What to do about it.
+    pub fn remedy(&self) -> &str {
+        match self {
+            Self::Busy { .. } => "wait until that run is over",
+            Self::Unusable { .. } => "make it usable to the reaper's user, or set another dir under [state]",
+            Self::NotPrivate { remedy, .. } => remedy,
+        }
+    }
 }
 
 /// Makes the directory if it isn't there, and checks that only this user can write into it.
@@ -83,19 +96,21 @@ pub fn open(dir: &Path, own_uid: u32) -> Result<(), StateError> {
 pub fn examine(dir: &Path, own_uid: u32) -> Result<(), StateError> {
     let unusable = |what| move |answer| StateError::Unusable { path: dir.to_owned(), what, answer };
     let metadata = std::fs::metadata(dir).map_err(unusable("look at the state directory"))?;
-    let not_private = |why: String| Err(StateError::NotPrivate { path: dir.to_owned(), why });
+    let not_private =
+        |why: String, remedy: String| Err(StateError::NotPrivate { path: dir.to_owned(), why, remedy });
     if metadata.uid() != own_uid {
-        return not_private(format!("belongs to user {}, not to {own_uid}", metadata.uid()));
+        let why = format!("belongs to user {}, not to {own_uid}", metadata.uid());
+        return not_private(why, "run as its owner, or give the directory to the reaper's user".into());
     }
     if metadata.mode() & 0o022 != 0 {
-        return not_private(format!(
-            "can be written by others (mode {:o}): chmod go-w it",
-            metadata.mode() & 0o777
-        ));
+        let why = format!("can be written by others (mode {:o}): chmod go-w it", metadata.mode() & 0o777);
+        return not_private(why, format!("chmod go-w {}", dir.display()));
     }
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    named_file::check_folder(parent, &Trust::named())
-        .or_else(|refusal| not_private(format!("can be exchanged for another: {}", in_full(&refusal))))
+    named_file::check_folder(parent, &Trust::named()).or_else(|refusal| {
+        let why = format!("can be exchanged for another: {}", in_full(&refusal));
+        not_private(why, "what it says".into())
+    })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What an operator forbids: how many, the next end, and what is over and only left in the file.
 
+use std::io;
+use std::path::Path;
 use std::time::SystemTime;
 
 use super::Check;
@@ -22,6 +24,9 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
     let of_the_file = config.keeps.iter().map(|keep| keep.veto.clone()).filter(|veto| !veto.is_over(now));
     checks.extend(told("keep", &of_the_file.collect::<Vec<_>>(), "[[keep]]"));
     let Ok(dir) = memory::in_use(config) else { return };
+    if let Err(error) = holds::load(&dir, now) {
+        return checks.push(not_understood(&dir, &error));
+    }
     let by_hand = holds::vetoes(&dir, now).0;
     if let Some(unused) = Unused::of(&dir).filter(|_| !by_hand.is_empty()) {
         checks.push(Check::warning("keep", unused.to_string(), unused.remedy()));
@@ -35,6 +40,18 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
     }
 }
 
+/// Such a file is not mended by a command: `resume` can't tell either what it is to leave.
+fn not_understood(dir: &Path, error: &io::Error) -> Check {
+    let path = dir.join(holds::NAME);
+    let shown = path.display();
+    let why = plain(&error.to_string(), 200);
+    Check::warning(
+        "keep",
+        format!("nothing is reaped: {shown} can't be understood ({why})"),
+        format!("correct {shown}, or remove it: that ends every hold and pause by hand"),
+    )
+}
+
 fn told(check: &str, vetoes: &[Veto], what: &str) -> Option<Check> {
     let ends = |veto: &Veto| veto.until.map(humantime::format_rfc3339_seconds);
     let first: Option<&Veto> = vetoes
@@ -46,4 +63,30 @@ fn told(check: &str, vetoes: &[Veto], what: &str) -> Option<Check> {
         None => "none of them ends".to_owned(),
     };
     (!vetoes.is_empty()).then(|| Check::ok(check, format!("{} in force; {end}", count(vetoes.len(), what))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::State;
+
+    #[test]
+    fn holds_that_can_t_be_understood_have_a_remedy_that_works() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[state]\ndir = \"{0}\"\n[[gateway]]\nname = \"desk\"\nkind = \"http\"\nurl = \"http://127.0.0.1:9/\"\n",
+            dir.path().display()
+        );
+        let config = crate::config::parse(&text, Path::new("reaper.toml")).unwrap();
+        std::fs::write(dir.path().join(holds::NAME), "{").unwrap();
+        let mut checks = Vec::new();
+        check(&config, &mut checks);
+        let [check] = &checks[..] else { panic!("{checks:?}") };
+        assert!(
+            check.state == State::Warning && check.detail.starts_with("nothing is reaped: "),
+            "{check:?}"
+        );
+        let fix = check.fix.as_deref().unwrap();
+        assert!(fix.contains("or remove it") && !fix.contains("resume"), "{fix}");
+    }
 }

@@ -36,11 +36,7 @@ fn state(dir: &Path) -> Check {
             Ok(()) => Check::ok("state", shown.to_string()),
             Err((why, fix)) => Check::failure("state", format!("{shown} {why}: nothing is reaped"), fix),
         },
-        Err(error) => Check::failure(
-            "state",
-            error.to_string(),
-            "run as its owner, or give the directory to the reaper's user",
-        ),
+        Err(error) => Check::failure("state", error.to_string(), error.remedy()),
     }
 }
 
@@ -163,6 +159,8 @@ fn runner(last_run: Option<LastRun>) -> Check {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::super::State;
     use super::*;
 
@@ -192,5 +190,16 @@ mod tests {
         }
         let at = |span: Duration| humantime::format_rfc3339_millis(clock::wall_now() + span).to_string();
         assert_eq!(told(&at(Duration::from_secs(5)), "ok").state, State::Ok, "the clock was put right");
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_state_directory_has_the_one_remedy_that_helps() {
+        let dir = tempfile::tempdir().unwrap();
+        let set = |mode| std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        set(0o777);
+        let check = state(dir.path());
+        assert_eq!(check.fix, Some(format!("chmod go-w {}", dir.path().display())), "{check:?}");
+        set(0o755);
+        assert_eq!(state(dir.path()).state, State::Ok);
     }
 }
