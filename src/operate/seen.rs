@@ -55,6 +55,28 @@ pub struct SubjectSeen {
     /// At how many looks in a row it was seen as an orphan.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub looks: u32,
+    /// As which kind of orphan it was seen then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub orphan: Option<String>,
+    /// How long it had waited then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+}
+
+impl SubjectSeen {
+    /// Whether the wait that was seen then goes on. Another kind of orphan has a wait of its own.
+    fn goes_on(&self, entry: &Entry<'_>) -> bool {
+        let is_shorter = match (self.waited_ms, waited_ms(entry)) {
+            (Some(before), Some(now)) => now < before || now == 0,
+            _ => false,
+        };
+        self.orphan.as_deref() == entry.orphan_kind && !is_shorter
+    }
+}
+
+fn waited_ms(entry: &Entry<'_>) -> Option<u64> {
+    let waited = std::time::Duration::try_from_secs_f64(entry.waited_s?).ok()?;
+    u64::try_from(waited.as_millis()).ok()
 }
 
 fn is_zero(number: &u32) -> bool {
@@ -106,6 +128,7 @@ impl Seen {
     pub(crate) fn is_news_after(&self, before: &Self) -> bool {
         let same = |now: &SubjectSeen, before: &SubjectSeen| {
             now.state.is_same(&before.state)
+                && now.orphan == before.orphan
                 && (&now.since, &now.key, &now.due) == (&before.since, &before.key, &before.due)
         };
         let same_gateway = |now: &GatewaySeen, before: &GatewaySeen| {
@@ -176,8 +199,12 @@ fn now_of(gateway: &Gateway<'_>, before: GatewaySeen, at: &str, events: &mut Vec
         let earlier = old.remove(&name);
         let looks = match (state.is_orphan(), &earlier) {
             (false, _) => 0,
-            (true, Some(earlier)) => earlier.looks.saturating_add(1),
-            (true, None) => 1,
+            (true, Some(earlier)) if earlier.goes_on(entry) => earlier.looks.saturating_add(1),
+            (true, _) => 1,
+        };
+        let (orphan, waited_ms) = match state.is_orphan() {
+            true => (entry.orphan_kind.map(Into::into), waited_ms(entry)),
+            false => (None, None),
         };
         let since = match &earlier {
             Some(earlier) if earlier.state.is_same(&state) => earlier.since.clone(),
@@ -194,7 +221,8 @@ fn now_of(gateway: &Gateway<'_>, before: GatewaySeen, at: &str, events: &mut Vec
         };
         let due =
             state.is_due().then(|| earlier.and_then(|earlier| earlier.due).unwrap_or_else(|| at.to_owned()));
-        subjects.insert(name, SubjectSeen { state, since, key: entry.key.map(Into::into), due, looks });
+        let key = entry.key.map(Into::into);
+        subjects.insert(name, SubjectSeen { state, since, key, due, looks, orphan, waited_ms });
     }
     for (name, earlier) in old {
         if gateway.table != "ok" && name.starts_with("session ") {
@@ -282,6 +310,26 @@ mod tests {
         assert_eq!(look("reap", "orphaned"), Some(3));
         assert_eq!(look("keep", "attached"), None);
         assert_eq!(look("wait", "orphaned"), Some(1));
+    }
+
+    #[test]
+    fn looks_begin_again_where_it_is_another_kind_of_orphan_or_its_wait_began_again() {
+        let mut seen = Seen::default();
+        let mut look = |kind: &'static str, waited: f64| {
+            let orphan_kind = Some(kind);
+            let worker = Entry { orphan_kind, waited_s: Some(waited), ..entry("a", "wait", "orphaned") };
+            seen.take_in(&report("ok", vec![worker]), "t");
+            seen.looks("desk", "session a")
+        };
+        assert_eq!(look("ownerless-worker", 0.0), Some(1));
+        assert_eq!(look("ownerless-worker", 5.0), Some(2));
+        assert_eq!(look("parentless-worker", 6.0), Some(1));
+        assert_eq!(look("parentless-worker", 6.0), Some(2), "a time in which nobody looked");
+        assert_eq!(look("parentless-worker", 7.0), Some(3));
+        assert_eq!(look("parentless-worker", 0.0), Some(1));
+        assert_eq!(look("parentless-worker", 0.0), Some(1), "and once more");
+        assert_eq!(look("parentless-worker", 2.0), Some(2));
+        assert_eq!(look("parentless-worker", 1.0), Some(1));
     }
 
     #[test]
