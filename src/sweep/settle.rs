@@ -24,7 +24,13 @@ pub fn settle(ledger: &mut Ledger, warrant: &Warrant, ending: &Ending) {
                 ledger.forget_worker(&worker);
             }
         }
-        Outcome::Kept { reason: Refusal::OtherRun } => ledger.run_changed(gateway),
+        // Where the table says which run writes it, its next one says whether that is another: then every grace starts again, and not before.
+        // A gateway that answers so for one session for ever holds up nothing else.
+        Outcome::Kept { reason: Refusal::OtherRun }
+            if warrant.session().is_none_or(|order| order.instance.is_none()) =>
+        {
+            ledger.run_changed(gateway);
+        }
         Outcome::Kept { .. } => {
             if let Some(order) = warrant.session() {
                 ledger.refused(gateway, &order.id);

@@ -75,12 +75,40 @@ fn what_its_gateway_keeps_starts_its_grace_again() {
     assert_eq!(looked.fate("b"), "reap: detached-session, after 21s");
 }
 
+/// Session `a` was due, and another run of the gateway is said to have answered. Beside it are an orphan and a worker of no session.
+fn another_run_answered(says_its_run: bool) -> World {
+    let mut world = World::new();
+    world.worker(200, "nobody", 100);
+    world.rows(["a", "b"].map(|id| without_worker(detached(id))));
+    world.table("gw").instance = says_its_run.then(|| "run 1".into());
+    world.look();
+    let looked = world.look_after(20);
+    settle(&mut world.ledger, looked.warrant("a"), &Ending::of(Outcome::Kept { reason: Refusal::OtherRun }));
+    world
+}
+
 #[test]
 fn if_another_run_of_the_gateway_answered_every_grace_starts_again() {
-    let mut world = settled(Outcome::Kept { reason: Refusal::OtherRun });
+    for says_its_run in [true, false] {
+        let mut world = another_run_answered(says_its_run);
+        if says_its_run {
+            world.table("gw").instance = Some("run 2".into());
+        }
+        let looked = world.look_after(1);
+        assert_eq!(looked.fate("a"), "wait: detached-session, 0s of 20s");
+        assert_eq!(looked.fate("b"), "wait: detached-session, 0s of 20s");
+        assert_eq!(looked.fate_of_worker(200), "wait: ownerless-worker, 0s of 60s");
+    }
+}
+
+#[test]
+fn a_gateway_that_says_for_one_session_that_another_run_answers_and_goes_on_as_the_same_holds_up_nothing_else()
+ {
+    let mut world = another_run_answered(true);
     let looked = world.look_after(1);
     assert_eq!(looked.fate("a"), "wait: detached-session, 0s of 20s");
-    assert_eq!(looked.fate("b"), "wait: detached-session, 0s of 20s");
+    assert_eq!(looked.fate("b"), "reap: detached-session, after 21s");
+    assert_eq!(looked.fate_of_worker(200), "wait: ownerless-worker, 21s of 60s");
 }
 
 #[test]
