@@ -58,7 +58,7 @@ fn owner(sockets: &mut Sockets, ours: SocketAddr, theirs: SocketAddr) -> Result<
     let is_here = theirs.ip().to_canonical().is_loopback() || theirs.ip() == ours.ip();
     let peer = match peer {
         Ok(Some(peer)) => peer,
-        Ok(None) if is_here => return Err(Unwelcome::Unseen),
+        Ok(None) if is_here => return Err(unseen(sockets, ours, theirs)),
         Err(error) if is_here => return Err(Unwelcome::Unknown(error)),
         Ok(None) | Err(_) => return Ok(None),
     };
@@ -70,6 +70,15 @@ fn owner(sockets: &mut Sockets, ours: SocketAddr, theirs: SocketAddr) -> Result<
         Ok(Some(listener)) if listener.inode != 0 => Ok(Some(listener.uid)),
         Ok(_) => settled(sockets, ours, theirs),
         Err(error) => Err(Unwelcome::Unknown(error)),
+    }
+}
+
+/// Why there is no other end. While too many connections wait to be accepted, the kernel drops what makes one of them complete: this side calls
+/// it connected, and at the other one there is nothing yet. A port forward looks the same, so who listens here doesn't say whose it is.
+fn unseen(sockets: &mut Sockets, ours: SocketAddr, theirs: SocketAddr) -> Unwelcome {
+    match sockets.listener(theirs, ours.ip()) {
+        Ok(Some(listener)) if listener.inode != 0 => Unwelcome::Untaken,
+        Ok(_) | Err(_) => Unwelcome::Unseen,
     }
 }
 
@@ -101,6 +110,13 @@ pub enum Unwelcome {
          known: nothing was sent. Set listener_user = \"any\" under [[gateway]] if whatever listens there is to be trusted"
     )]
     Unseen,
+    /// The connection is on this machine, where something listens, and has no other end there.
+    #[error(
+        "what listens there did not take the connection (too many at once, or a port forward took it), so whose it is can't be known: \
+         nothing was sent. Lower closes_at_once, or let the gateway accept more at once; for a port forward set listener_user = \"any\" \
+         under [[gateway]]"
+    )]
+    Untaken,
     /// The kernel doesn't say.
     #[error(
         "whose process listens there can't be found out, neither by sock_diag nor in /proc/net: nothing was sent. Set listener_user = \
@@ -126,6 +142,17 @@ mod tests {
             ("192.0.2.1:2", "192.0.2.1:1"),
         ] {
             assert!(matches!(whose(ours, theirs), Err(Unwelcome::Unseen)), "{theirs}");
+        }
+    }
+
+    #[test]
+    fn a_connection_that_what_listens_here_did_not_take_is_unwelcome_and_told_apart() {
+        for bound in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
+            let listener = std::net::TcpListener::bind(bound).unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let host = if bound.starts_with('[') { "[::1]" } else { "127.0.0.1" };
+            let answer = whose(&format!("{host}:2"), &format!("{host}:{port}"));
+            assert!(matches!(answer, Err(Unwelcome::Untaken)), "{bound}: {answer:?}");
         }
     }
 
