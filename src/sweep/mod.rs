@@ -169,6 +169,7 @@ impl Sweep {
             .filter(|(_, warrant, _)| mode == Mode::Enforce && !warrant.is_told())
             .map(|(place, warrant, waited)| (place, warrant.clone(), waited))
             .collect();
+        self.hear_contradictions(&seen, &decision);
         let unread = recheck::unread(&seen);
         let said = said_by(&orders, &seen.processes);
         let mut report = self.report(begun, &seen, decision);
@@ -220,6 +221,17 @@ impl Sweep {
             tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
         }
         Ok(told)
+    }
+
+    /// A gateway that gives no table now hasn't taken back what it said.
+    fn hear_contradictions(&mut self, seen: &Observation, decision: &Decision) {
+        for plan in &decision.gateways {
+            let is_current =
+                seen.gateways.iter().any(|it| it.name == plan.name && it.table.current().is_some());
+            for watched in self.gateways.iter_mut().filter(|it| is_current && it.name == plan.name) {
+                watched.hear_contradiction(plan.contradiction.as_deref());
+            }
+        }
     }
 
     fn report(&self, begun: Begun, seen: &Observation, decision: Decision) -> Report {

@@ -33,6 +33,8 @@ pub(super) struct Watched {
     pub(super) trust: Trust,
     /// What was last said of its `[gateway.process]`.
     trouble: Option<String>,
+    /// Why its table's word on processes wasn't taken last.
+    contradiction: Option<String>,
 }
 
 impl Watched {
@@ -42,6 +44,14 @@ impl Watched {
             tracing::warn!(gateway = %self.name, "{trouble}; the gateway's process isn't known by it");
         }
         self.trouble = trouble;
+    }
+
+    /// Says once why its table's word on processes isn't taken: its workers are kept then, and nothing fails.
+    pub(super) fn hear_contradiction(&mut self, why: Option<&str>) {
+        if let Some(why) = why.filter(|_| why != self.contradiction.as_deref()) {
+            tracing::warn!(gateway = %self.name, "what its table says of processes isn't trusted: {why}; none of its workers is signalled");
+        }
+        self.contradiction = why.map(Into::into);
     }
 
     /// Reads the table.
@@ -103,5 +113,6 @@ pub(super) fn watched_as(config: &GatewayConfig, gateway: Box<dyn Gateway>) -> W
         knows_rest: config.kind.knows_rest(),
         trust: Trust::named().and(user),
         trouble: None,
+        contradiction: None,
     }
 }

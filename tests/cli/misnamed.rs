@@ -3,8 +3,10 @@
 
 use std::fs;
 
+use rustix::process::Signal;
+
 use crate::cast::{gateway_of, pid, worker, worker_match, worker_program};
-use crate::gateway::{Gateway, orphan_with, table, with};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
 use crate::place::Place;
 
 /// A configuration without graces whose `[gateway.worker]` has this, too.
@@ -68,6 +70,38 @@ fn a_user_that_no_worker_runs_as_is_said_of_every_worker_that_is_left() {
     );
     let place = desk(&gateway, "");
     assert!(!place.reaper(["doctor"]).run().out.contains(why));
+}
+
+/// Its workers are kept then, and nothing fails: the log is all that a service's operator reads.
+#[test]
+fn a_gateway_whose_table_names_another_process_than_the_configuration_is_in_the_log_once() {
+    let gateway = Gateway::start();
+    let family = gateway_of([worker("a")]).start(&["gateway", "a"]);
+    let place = desk(&gateway, "[gateway.process]\npid_file = \"gateway.pid\"\n");
+    place.write("gateway.pid", format!("{}\n", pid(&family, "gateway")));
+    let names = |pid| table(Some(pid), &[with(orphan("a"), "transport", "attached".into())]);
+    gateway.publish(&names(pid(&family, "a")));
+    let says = "what its table says of processes isn't trusted: it says that its gateway is process";
+    let ran = place.once(["-q"]);
+    assert_eq!((ran.code, ran.err.matches(says).count()), (Some(0), 1), "{ran:?}");
+
+    let running = place.reaper(["watch", "--interval", "100ms"]).start();
+    let passes = |more: usize| {
+        let until = gateway.looks() + more;
+        running.eventually("it looks", || gateway.looks() > until);
+    };
+    passes(3);
+    gateway.answer(Answer::Says(500, String::new()));
+    passes(3);
+    gateway.publish(&names(pid(&family, "a")));
+    passes(3);
+    assert_eq!(running.err().matches(says).count(), 1, "{}", running.err());
+    gateway.publish(&names(pid(&family, "gateway")));
+    passes(3);
+    gateway.publish(&names(pid(&family, "a")));
+    running.eventually("it says so again", || running.err().matches(says).count() == 2);
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
 }
 
 #[test]
