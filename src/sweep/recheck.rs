@@ -81,7 +81,9 @@ impl Sweep {
 
 /// That an operator forbids to end what this warrant is for, by whichever of its names, also where its session is closed and gone by now.
 pub(super) fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
-    let (gateway, key) = (warrant.gateway(), warrant.worker_key());
+    let key = warrant.worker_key();
+    // A session is of the gateway that lists it; its worker may be of others.
+    let any: &[GatewayName] = if warrant.session().is_some() { &[] } else { warrant.may_be_of() };
     let session = warrant.session().map(|order| Subject::Session {
         id: order.id.clone(),
         worker: warrant.worker().map(|worker| worker.pid),
@@ -92,7 +94,8 @@ pub(super) fn forbids(vetoes: &Vetoes, warrant: &Warrant) -> Option<Keep> {
         .map(|identity| Subject::Worker { key: key.map(Into::into), identity });
     session.into_iter().chain(worker).find_map(|subject| {
         let names: Vec<&str> = key.into_iter().collect();
-        kept_by_hand(vetoes, gateway, &subject, &names)
+        let mut gateways = std::iter::once(warrant.gateway()).chain(any);
+        gateways.find_map(|gateway| kept_by_hand(vetoes, gateway, &subject, &names))
     })
 }
 
