@@ -217,19 +217,23 @@ fn what_is_still_there_is_waited_for() {
 }
 
 #[test]
-fn a_dying_worker_is_looked_at_after_2_ms_and_then_after_as_long_again() {
-    let mut cast = Cast::new();
-    cast.worker(200).manner = Manner::Deaf;
-    let mut play = cast.begin();
-    let from = play.kernel.now;
-    let looks: Vec<_> = (0..7)
-        .map(|_| {
+fn a_dying_worker_is_looked_at_after_2_ms_and_then_after_as_long_again_or_thrice_that_where_it_is_marked() {
+    let looks = |free_marks| {
+        let mut cast = Cast::new();
+        cast.worker(200).manner = Manner::Deaf;
+        let mut play = cast.rehearse();
+        play.kernel.free_marks = free_marks;
+        let mut play = play.begin();
+        let from = play.kernel.now;
+        let looks = (0..5).map(|_| {
             let next = play.deadline().unwrap();
             play.pass(next.since(play.kernel.now));
             next.since(from).as_micros()
-        })
-        .collect();
-    assert_eq!(looks, [2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000]);
+        });
+        looks.collect::<Vec<_>>()
+    };
+    assert_eq!(looks(0), [2_000, 4_000, 8_000, 16_000, 32_000]);
+    assert_eq!(looks(1), [2_000, 8_000, 32_000, 128_000, 512_000]);
 }
 
 #[test]

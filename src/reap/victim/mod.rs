@@ -308,13 +308,14 @@ impl<H> Victim<H> {
     /// Looks at the children of a dying worker, when it is time to.
     fn poll_children<W: World<Held = H>>(&mut self, world: &mut W, now: Awake) {
         let dying = self.tree.root_is_left();
+        let is_marked = self.tree.all_are_marked();
         let polling = match &mut self.phase {
             Phase::Exiting { polling, .. } => polling.as_mut(),
             Phase::Terminating { polling, .. } => Some(polling),
             _ => None,
         };
         let Some(polling) = polling.filter(|polling| dying && now >= polling.next) else { return };
-        polling.looked(now);
+        polling.looked(now, is_marked);
         self.look_again(world, Tree::look_at_children);
     }
 
