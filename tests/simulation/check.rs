@@ -236,10 +236,13 @@ impl World {
             let mut said = contained.filter_map(|index| self.table(index).current()?.gateway_pid);
             said.any(|pid| pid.get() == proc.pid)
         };
-        // Its worker became another user's before the first signal: what is below that is let be with it, and named.
+        // Its worker became another user's before the first signal: what is below that is let be with it, and named. And so is what may be the
+        // worker of a gateway without a table.
+        let is_unread = || (0..self.gateways.len()).any(|index| self.table(index).current().is_none());
         let is_let_be = |proc: &Proc| {
             let named = |survivor: &Survivor| survivor.process == self.procs.identity(proc);
-            self.is_under_another_user(proc) && ending.survivors.iter().any(named)
+            (self.is_under_another_user(proc) || proc.looks_like_worker() && is_unread())
+                && ending.survivors.iter().any(named)
         };
         // Or it, or what is below it, is of a session that was opened meanwhile, as far as that one's row tells.
         let is_of_another = |proc: &Proc| {

@@ -161,7 +161,14 @@ impl World {
         if self.inventory.contains_key(&proc.serial) {
             let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
             let live = session.filter(|session| session.life == Life::Live);
-            let is_copy = proc.kind == Kind::Child && proc.looks_like_worker();
+            // A copy that may be a session's is kept, with what is below it and above it.
+            let is_doubtful = |proc: &Proc| {
+                proc.kind == Kind::Child && proc.looks_like_worker() && self.may_be_of_any(proc)
+            };
+            let is_above = |other: &Proc| self.ancestors(other).any(|above| above.serial == proc.serial);
+            let is_with_doubtful = is_doubtful(proc)
+                || self.ancestors(proc).any(is_doubtful)
+                || self.procs.iter().any(|other| is_doubtful(other) && is_above(other));
             // Its worker was a copy of a twin's, as long as it lived, and what is left goes with that one's session.
             let is_twin = |session: &Sess| {
                 self.sessions.iter().any(|other| other.life == Life::Live && other.key == session.key)
@@ -169,7 +176,7 @@ impl World {
             let is_twins = live.is_none() && session.is_some_and(is_twin);
             return live.is_none_or(|live| self.is_knowable_session(live))
                 && !is_twins
-                && !(is_copy && self.may_be_of_any(proc))
+                && !is_with_doubtful
                 && worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }
         !proc.strayed && worker.is_some_and(|worker| self.is_knowable_worker(toil, worker))
