@@ -346,19 +346,23 @@ fn a_worker_that_got_a_session_meanwhile_is_kept_and_not_signalled() {
 /// A session that began below the worker while it was looked at.
 #[test]
 fn what_another_look_finds_to_be_another_sessions_is_not_signalled() {
-    let mut cast = Cast::new();
-    cast.worker(200);
-    cast.actor(201, 200, "child");
-    let mut play = cast.rehearse();
-    play.record.takes = ms(3_000);
-    let mut play = play.begin();
-    play.record.takes = ms(0);
-    play.done();
-    let owners = vec![("gw".into(), "b".into())];
-    let claimed = Arc::new(Claimed::from([(pid(201), Claim { owners, ..Claim::default() })]));
-    play.recheck(Recheck::Stands { until: far(), claimed });
-    play.pass(ms(60_000));
-    assert!(play.kernel.is_alive(201), "{:?}", play.ending());
+    let is_spared = |started| {
+        let mut cast = Cast::new();
+        cast.worker(200);
+        cast.actor(201, 200, "child");
+        let mut play = cast.rehearse();
+        play.record.takes = ms(3_000);
+        let mut play = play.begin();
+        play.record.takes = ms(0);
+        play.done();
+        let owners = vec![("gw".into(), "b".into())];
+        let claimed = Arc::new(Claimed::from([(pid(201), Claim { started, owners, ..Claim::default() })]));
+        play.recheck(Recheck::Stands { until: far(), claimed });
+        play.pass(ms(60_000));
+        play.kernel.is_alive(201)
+    };
+    assert!(is_spared(None) && is_spared(Some(201)));
+    assert!(!is_spared(Some(7)), "another process had its number");
 }
 
 #[test]
