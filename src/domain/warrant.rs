@@ -142,6 +142,17 @@ impl Limits {
         self.workers.iter().any(|pattern| pattern.matches(argv).is_some()) && !is_copy()
     }
 
+    /// Whether this argv says whose it is.
+    pub fn has_key(&self, argv: &str) -> bool {
+        self.workers.iter().any(|pattern| pattern.matches(argv).is_some_and(|matched| matched.key.is_some()))
+    }
+
+    /// Whether this argv has the key that the worker's has: it is a copy of that.
+    pub fn is_copy(&self, argv: &str) -> bool {
+        let key = self.worker_match.as_ref().and_then(|pattern| pattern.matches(argv)?.key);
+        key.is_some() && key == self.key()
+    }
+
     /// Whether this is the process of a gateway.
     pub fn is_gateway(&self, pid: Pid) -> bool {
         let is_one = |claimed: &Arc<Claimed>| claimed.get(&pid).is_some_and(|claim| claim.is_gateway);
@@ -157,14 +168,6 @@ impl Limits {
     pub fn knew(&self, process: ProcessIdentity) -> bool {
         let first = self.claimed.first().and_then(|claimed| claimed.get(&process.pid));
         first.is_some_and(|claim| claim.is_of(process))
-    }
-
-    /// Whether this was the worker of the warrant's own session, by the word of its row, when the warrant was made.
-    pub fn was_its_own(&self, process: ProcessIdentity) -> bool {
-        let first = self.claimed.first().and_then(|claimed| claimed.get(&process.pid));
-        first.is_some_and(|claim| {
-            claim.is_of(process) && claim.owners.iter().any(|owner| self.is_of_its_own(owner))
-        })
     }
 
     /// Why the process that has this PID is never signalled.

@@ -218,7 +218,7 @@ impl<'a> Again<'a> {
             return Some(unknown_by_now(warrant, &missing.why));
         }
         let tree = self.with_all_below(processes);
-        let another = tree.iter().find_map(|pid| self.why_not_its_own(warrant, *pid));
+        let another = tree.iter().find_map(|pid| self.why_not_its_own(warrant, *pid, processes));
         let in_doubt = |process: &ProcessIdentity| {
             self.decision.claimed.get(&process.pid).is_some_and(|claim| claim.doubt.is_some())
         };
@@ -232,7 +232,7 @@ impl<'a> Again<'a> {
     }
 
     /// Why this process of the tree is or may be another's: a row says so, it is a gateway, or it is a worker of which that can't be known.
-    fn why_not_its_own(&self, warrant: &Warrant, pid: Pid) -> Option<String> {
+    fn why_not_its_own(&self, warrant: &Warrant, pid: Pid, processes: &[ProcessIdentity]) -> Option<String> {
         let (claim, limits) = (self.decision.claimed.get(&pid)?, warrant.limits());
         if claim.is_gateway {
             return Some(format!("process {pid} is a gateway"));
@@ -240,13 +240,17 @@ impl<'a> Again<'a> {
         if let Some((_, id)) = claim.all().find(|owner| !limits.is_of_its_own(owner)) {
             return Some(format!("process {pid} is of session {:?} by now", id.as_str()));
         }
-        let process = self.seen.processes.get(pid)?.identity;
+        let process = self.seen.processes.get(pid)?;
+        // Its worker, and a fork of that which this run has seen in the tree, are its own, whatever they run below now.
+        let is_worker = warrant.worker() == Some(process.identity);
+        let is_copy = || process.argv.as_deref().is_some_and(|argv| limits.is_copy(argv));
+        if processes.contains(&process.identity) && (is_worker || is_copy()) {
+            return None;
+        }
         // Of a worker that was there when the warrant was made it was known whose it was: only a table that can't be read any more may have it
         // now.
-        let counts = |doubt: &&Keep| {
-            !limits.was_its_own(process)
-                && (matches!(doubt, Keep::TableNotTrusted(_)) || !limits.knew(process))
-        };
+        let counts =
+            |doubt: &&Keep| matches!(doubt, Keep::TableNotTrusted(_)) || !limits.knew(process.identity);
         let doubt = claim.doubt.as_ref().filter(counts)?;
         Some(format!("whose process {pid} is can't be known: {doubt}"))
     }

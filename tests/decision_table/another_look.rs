@@ -185,6 +185,33 @@ fn a_copy_that_a_session_which_came_meanwhile_may_have_is_let_be_and_a_helper_is
     assert_eq!(copied(201, || vec![without_worker(attached("b"))]), Ok(()), "it has none");
 }
 
+/// Session `b` was listed without a worker all the time: its worker starts late.
+#[test]
+fn what_was_known_of_a_tree_or_was_forked_off_its_worker_stays_its_own_beside_a_session_without_a_worker() {
+    let left = |raw: u32, rows: fn() -> Vec<Session>, change: fn(&mut World)| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(201, "nested", 200);
+        world.rows([with_worker(detached("a"), 200), attached("b")]).look();
+        let warrant = world.look_after(20).warrant("a").clone();
+        world.die(200, 1);
+        world.rows(rows());
+        change(&mut world);
+        said(&world, &warrant, Some(&[identity(raw)]))
+    };
+    let rows = || vec![attached("b")];
+    assert_eq!(left(201, rows, |_| {}), Ok(()), "it was there, and of session a");
+    assert_eq!(left(202, rows, |world| _ = world.worker(202, "a", 1)), Ok(()), "a fork");
+    let why = left(202, rows, |world| _ = world.worker(202, "late", 1)).expect_err("it may be b's");
+    assert!(
+        why.starts_with("whose process 202 is can't be known: unknown state: the worker of session"),
+        "{why}"
+    );
+    let came = || vec![attached("b"), attached("c")];
+    let why = Err("which worker session \"c\" has isn't known: this may be it".to_owned());
+    assert_eq!(left(202, came, |world| _ = world.worker(202, "a", 1)), why);
+}
+
 #[test]
 fn a_worker_that_may_be_that_of_a_session_which_has_lost_its_own_is_let_be() {
     let lost = |b: fn(&str) -> Session| {

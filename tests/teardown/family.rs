@@ -2,6 +2,7 @@
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::reap::event::Recheck;
 use gateway_reaper::reap::kernel::{Mark, Signal};
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
@@ -268,6 +269,25 @@ fn a_fork_of_any_member_goes_with_its_tree_and_a_worker_of_its_own_does_not() {
     };
     assert!(!with_daemon("worker inner"));
     assert!(with_daemon("worker another"), "it is judged by itself");
+}
+
+/// Without a key in it all workers have one argv.
+#[test]
+fn where_an_argv_says_not_whose_it_is_what_looks_like_a_fork_is_looked_at_before_it_is_signalled() {
+    let mut cast = Cast::new();
+    cast.worker_match = "worker";
+    cast.worker(200).forks = Some(301);
+    cast.stray(301, "not there yet");
+    let mut play = cast.rehearse();
+    play.keeps_questions = true;
+    let mut other = play.kernel.actors.remove(&301).unwrap();
+    other.process.argv = Some("worker 200".into());
+    play.kernel.unborn.insert(301, other);
+    let mut play = play.begin();
+    assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![301]][..]));
+    let why = "process 301 is of session \"b\" by now".into();
+    play.recheck(Recheck::Lapsed { why });
+    assert!(play.kernel.is_alive(301));
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::warrant::{Claim, Claimed};
 use gateway_reaper::reap::event::{Event, Recheck};
+use gateway_reaper::reap::kernel::Signal;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, GATEWAY, Play, stands};
@@ -419,15 +421,67 @@ fn sigkill_waits_for_another_look_that_is_asked_for_a_second_before() {
 #[test]
 fn sigterm_to_the_rest_waits_for_another_look_where_the_table_is_old_by_then() {
     let mut play = deaf(&[201]);
-    play.pass(ms(2_000)).exits(200);
-    assert_eq!((play.rechecks.clone(), play.done()), (vec![0], String::new()));
-    assert_eq!(play.left_of_closed, [vec![201]]);
-    assert!(play.kernel.is_alive(201));
+    assert!(play.pass(ms(1_499)).rechecks.is_empty());
+    assert_eq!(play.pass(ms(1)).rechecks, [0], "a second before it is due");
+    assert_eq!(play.left_of_closed, [vec![200, 201]]);
+    play.exits(200).pass(ms(500));
+    assert_eq!((play.done(), play.kernel.is_alive(201)), (String::new(), true));
     play.recheck(stands(far()));
     assert!(play.done().contains("Term 201"));
     let mut play = deaf(&[201]);
     play.pass(ms(1_000)).exits(200);
     assert!(play.rechecks.is_empty() && play.done().contains("Term 201"), "it is not old yet");
+}
+
+/// As its fork it had the worker's argv for a moment.
+#[test]
+fn a_child_that_was_held_between_its_fork_and_its_exec_goes_with_its_tree() {
+    let mut cast = Cast::new();
+    cast.worker(200).manner = Manner::Deaf;
+    cast.actor(201, 200, "worker 200");
+    let mut play = cast.begin();
+    play.done();
+    play.kernel.actors.get_mut(&201).unwrap().process.argv = Some("sleep 600".into());
+    assert!(play.pass(ms(2_500)).done().contains("Term 201"));
+}
+
+#[test]
+fn what_waited_for_a_look_until_it_was_to_be_killed_has_sigterm_and_half_of_the_time_first() {
+    let mut play = deaf(&[201]);
+    play.kernel.actors.get_mut(&201).unwrap().manner = Manner::Deaf;
+    assert_eq!(play.pass(ms(8_000)).done(), "");
+    assert!(play.recheck(stands(far())).done().ends_with("announce SIGTERM 201, Term 201"));
+    assert_eq!(play.pass(ms(2_499)).done(), "");
+    assert!(play.pass(ms(1)).done().contains("Kill 200, Kill 201"));
+}
+
+#[test]
+fn a_worker_that_began_in_the_tree_is_looked_at_before_sigkill_and_one_that_begins_in_that_moment_is_spared()
+{
+    let mut play = deaf(&[]);
+    play.keeps_questions = false;
+    play.pass(ms(4_990));
+    play.keeps_questions = true;
+    play.done();
+    let mut nested = play.kernel.actors[&200].clone();
+    nested.process.identity.pid = pid(301);
+    (nested.process.parent, nested.process.argv) = (Pid::new(200), Some("worker b".into()));
+    play.kernel.actors.insert(301, nested.clone());
+    play.left_of_closed.clear();
+    play.pass(ms(10));
+    assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200, 301]][..]));
+    play.done();
+    let why = || "process 301 is of session \"b\" by now".into();
+    assert_eq!(play.recheck(Recheck::Lapsed { why: why() }).done(), "kept, put 200");
+    // The same between that look and SIGSTOP.
+    let mut play = deaf(&[]);
+    play.keeps_questions = false;
+    play.kernel.actors.get_mut(&200).unwrap().forks = Some(301);
+    play.kernel.forks_at = |signal| signal == Signal::Stop;
+    play.kernel.unborn.insert(301, nested);
+    play.pass(ms(5_000));
+    assert!(!play.kernel.is_alive(200) && play.kernel.is_alive(301), "{}", play.done());
+    assert!(play.ending().survivors.iter().any(|left| left.why.contains("whose it is isn't known")));
 }
 
 /// Its tree ended while another look was under way, and something that came from it was found after.

@@ -291,8 +291,17 @@ impl<H> Tree<H> {
 
     /// Whether one of the members from this place on is another worker than the one that it goes with.
     pub(super) fn has_another_worker(&self, from: usize, limits: &Limits) -> bool {
-        let said = self.members.iter().skip(from).filter_map(|member| member.said.argv.as_deref());
-        said.into_iter().any(|argv| limits.is_another_worker(argv))
+        (from..self.members.len()).any(|index| self.has_another_worker_at(index, limits))
+    }
+
+    /// The same of one. What has the argv of a member, with a key in it, is a fork of that.
+    pub(super) fn has_another_worker_at(&self, index: usize, limits: &Limits) -> bool {
+        let Some(argv) = self.members.get(index).and_then(|member| member.said.argv.as_deref()) else {
+            return false;
+        };
+        let others = self.members.iter().take(index);
+        let is_fork = || others.into_iter().any(|member| member.said.argv.as_deref() == Some(argv));
+        limits.is_another_worker(argv) && !(limits.has_key(argv) && is_fork())
     }
 
     /// Whether this is a member that is not to be ended any more.

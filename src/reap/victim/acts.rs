@@ -108,6 +108,7 @@ impl<H> Victim<H> {
     pub(super) fn let_be<W: World<Held = H>>(&mut self, world: &mut W, course: Course, why: Box<str>) {
         // What it has started meanwhile, too, also where nothing of it is known to be left.
         self.tree.unmark(world);
+        self.is_let_be = true;
         let Some(closed) = course.closed else { return self.finish(world, Outcome::Spared { why }) };
         self.note = Some(why);
         self.finish(world, closed.into());
@@ -252,6 +253,7 @@ impl<H> Victim<H> {
     /// What is left alive of a tree that was to end.
     fn survivors<W: World<Held = H>>(&mut self, world: &mut W, outcome: &Outcome) -> Vec<Survivor> {
         let left = match outcome {
+            Outcome::Reaped if self.is_let_be => "it was in the tree, which was let be",
             Outcome::Reaped => "it belongs to the tree and was not ended",
             Outcome::Failed { .. } => "its teardown failed",
             // Nothing was done to it that could have ended it, or it may be another session's by now.

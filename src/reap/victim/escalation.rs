@@ -49,13 +49,17 @@ impl<H> Victim<H> {
         if self.waits_for_look(world) {
             return;
         }
-        let before = world.now();
+        let (before, is_first) = (world.now(), !self.any_of_rest_is_termed());
         if self.list_again(world) {
             self.signal(world, Step::Term, false);
         }
-        // What the writing took is not taken from their time.
+        let (now, least) = (world.now(), self.warrant.term_timeout() / 2);
         match &mut self.phase {
-            Phase::Terminating { until, .. } => *until = *until + world.now().since(before),
+            // What the writing took is not taken from their time, nor what they waited for a look.
+            Phase::Terminating { until, .. } => {
+                let later = *until + now.since(before);
+                *until = if is_first { later.max(now + least) } else { later };
+            }
             _ => return,
         }
         self.search_if_over(world, course);

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Course, Phase, Victim};
+use crate::domain::warrant::Limits;
 use crate::reap::kernel::{KernelError, Listing, Signal};
 use crate::reap::outcome::Step;
 use crate::reap::tree::{PASSES, Visit};
@@ -17,7 +18,11 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 impl<H> Victim<H> {
     pub(super) fn kill<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         // Without a `term_timeout`, what is left without its worker has had no signal before this one.
-        if self.wants_recheck(world) || self.waits_for_look(world) || self.is_forbidden(world) {
+        if self.wants_recheck(world)
+            || !self.look_for_workers(world)
+            || self.waits_for_look(world)
+            || self.is_forbidden(world)
+        {
             return;
         }
         self.phase = Phase::Killing { course, until: world.now() + KILL_TIMEOUT };
@@ -58,6 +63,7 @@ impl<H> Victim<H> {
                     return Ok(());
                 }
                 worst = worst.max(self.tree.visit(index, world, &limits, listing)?);
+                self.spare_workers(world, known, &limits);
                 index += 1;
             }
             if worst.settles(pass) || self.tree.is_over() {
@@ -65,6 +71,25 @@ impl<H> Victim<H> {
             }
         }
         Ok(())
+    }
+
+    /// Looks whether a worker has begun in the tree since the last look: then another one is needed. What can't be listed is told once it is
+    /// stopped.
+    fn look_for_workers<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
+        let (limits, known) = (self.warrant.limits().clone(), self.tree.members.len());
+        let _ = self.tree.list(world, &limits, Listing::Again);
+        self.look_at_workers(known);
+        self.tree.members.len() == known || self.note_begun(world, false)
+    }
+
+    /// A worker that has begun in this very moment may be a session's, and no look can tell any more before its parent is killed.
+    fn spare_workers<W: World<Held = H>>(&mut self, world: &mut W, from: usize, limits: &Limits) {
+        for index in from..self.tree.members.len() {
+            if self.tree.has_another_worker_at(index, limits) {
+                let why = "it is a worker that began as its tree was ended, and whose it is isn't known";
+                self.tree.spare(index, world, why.into());
+            }
+        }
     }
 
     fn stop<W: World<Held = H>>(&mut self, world: &mut W, index: usize) -> Result<(), KernelError> {

@@ -113,6 +113,8 @@ pub(super) struct Victim<H> {
     /// The root of the tree that was written down as begun.
     noted: Option<ProcessIdentity>,
     note: Option<Box<str>>,
+    /// What was left of its tree when that was known to be another's, or forbidden, wasn't touched any more.
+    is_let_be: bool,
 }
 
 impl<H> Victim<H> {
@@ -141,6 +143,7 @@ impl<H> Victim<H> {
             stop_by: None,
             noted: None,
             note: None,
+            is_let_be: false,
         }
     }
 
@@ -236,6 +239,10 @@ impl<H> Victim<H> {
         self.tree.members.iter().all(|member| !member.is_left() || member.termed)
     }
 
+    fn any_of_rest_is_termed(&self) -> bool {
+        (0..self.tree.members.len()).any(|index| !self.tree.is_root(index) && self.tree.members[index].termed)
+    }
+
     /// The run is to end.
     pub(super) fn end_soon<W: World<Held = H>>(&mut self, world: &mut W) {
         if matches!(self.phase, Phase::Waiting) {
@@ -274,10 +281,14 @@ impl<H> Victim<H> {
                     self.search(course);
                 } else if self.look.is_awaited() {
                     // Whoever is another's by then gets no further signal.
+                } else if (!self.tree.root_is_left() || now >= give_up)
+                    && !self.rest_is_termed()
+                    // SIGTERM comes before SIGKILL, also where a look took until then; what forks all the time doesn't put that off.
+                    && (now < until || !self.any_of_rest_is_termed())
+                {
+                    self.term_rest(world, course);
                 } else if now >= until {
                     self.kill(world, course);
-                } else if (!self.tree.root_is_left() || now >= give_up) && !self.rest_is_termed() {
-                    self.term_rest(world, course);
                 }
             }
             Phase::Killing { course, until } => {
@@ -331,11 +342,15 @@ impl<H> Victim<H> {
             self.fail_with(world, &error);
             return false;
         }
-        // Whose a worker is that has begun since the tables were read, they don't tell.
-        if self.tree.has_another_worker(known, &limits) {
+        self.look_at_workers(known);
+        self.tree.members.len() == known || self.note_begun(world, false)
+    }
+
+    /// Whose a worker is that has begun since the tables were read, they don't tell. `from`: the place of the first member that is new.
+    fn look_at_workers(&mut self, from: usize) {
+        if self.tree.has_another_worker(from, self.warrant.limits()) {
             self.valid_until = Awake::from_nanos(0);
         }
-        self.tree.members.len() == known || self.note_begun(world, false)
     }
 }
 

@@ -13,7 +13,7 @@ use crate::reap::world::World;
 /// How often a victim is looked at again for one signal: on a machine that is too slow for it, the next run has to do.
 const RECHECKS: u32 = 3;
 
-/// Another look before SIGKILL is asked for so long before that: it goes on while there is nothing else to do.
+/// Another look before a later signal is asked for so long before that: it goes on while there is nothing else to do.
 const AHEAD: Duration = Duration::from_secs(1);
 /// Whoever wants another look so soon after the first who does has it with that.
 const TOGETHER: Duration = Duration::from_millis(500);
@@ -43,11 +43,12 @@ impl<H> Victim<H> {
         self.look.is_awaited()
     }
 
-    /// When another look is to be asked for, so that SIGKILL needn't wait for it.
+    /// When another look is to be asked for, so that the next signal needn't wait for it.
     pub(super) fn look_ahead_at(&self) -> Option<Awake> {
-        let Phase::Terminating { until, .. } = self.phase else { return None };
-        let is_wanted = self.signalled && self.valid_until < until && !self.look.is_awaited();
-        is_wanted.then(|| until.before(AHEAD))
+        let Phase::Terminating { give_up, until, .. } = self.phase else { return None };
+        let next = if self.tree.root_is_left() && !self.rest_is_termed() { give_up } else { until };
+        let is_wanted = self.signalled && self.valid_until < next && !self.look.is_awaited();
+        is_wanted.then(|| next.before(AHEAD))
     }
 
     /// Asks for it, if it is time to, or will be within that.

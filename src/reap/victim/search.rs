@@ -25,7 +25,7 @@ impl<H> Victim<H> {
     ) {
         let Phase::Searching { mut course } = self.phase else { return };
         let limits = self.warrant.limits().clone();
-        let (mut grew, mut moved) = (false, false);
+        let (mut grew, mut moved, known) = (false, false, self.tree.members.len());
         for process in found {
             let from = |pid: u32| self.tree.led(pid, process);
             // A leader's number that is in use again leads another family.
@@ -65,6 +65,7 @@ impl<H> Victim<H> {
             return self.finish(world, outcome);
         }
         course.rounds += 1;
+        self.look_at_workers(known);
         // Also what is left to the next run.
         if grew && !self.note_begun(world, false) {
             return;
