@@ -12,7 +12,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::{Session, TableView, Told};
+use crate::domain::table::{Session, TableView, Told, Turn};
 use crate::domain::verdict::{Judged, Keep, Subject, UNKNOWN_WORKER_BUSY, Verdict, WORKER_BUSY};
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::{GOOD_FOR, Warrant};
@@ -169,7 +169,7 @@ impl<'a> Again<'a> {
                 (Some(Verdict::Keep(Keep::TableNotTrusted(why))), Some(_)) => unknown_by_now(warrant, why),
                 // It may do much as it ends.
                 (Some(Verdict::Keep(keep)), Some(_)) if !is_only_at_work(keep) => lapsed(keep.to_string()),
-                (_, Some(_)) => stands(),
+                (_, Some(_)) => gateway.goes_on_with(warrant).map_or_else(stands, lapsed),
                 (Some(Verdict::Reap { warrant: again, .. }), None) if again.orphan() == warrant.orphan() => {
                     stands()
                 }
@@ -269,6 +269,19 @@ impl<'a> Again<'a> {
 }
 
 impl<'a> OfGateway<'a> {
+    /// Why the session of an idle worker wants that by now.
+    fn goes_on_with(&self, warrant: &Warrant) -> Option<String> {
+        let is_own =
+            |row: &&Session| warrant.limits().is_of_its_own(&(self.seen.name.clone(), row.id.clone()));
+        let is_idle = |row: &Session| {
+            row.turn == Told::Known(Turn::Idle)
+                && !matches!(&row.holds, Told::Known(holds) if !holds.is_empty())
+        };
+        let mut rows = self.seen.table.current()?.sessions.iter().filter(is_own);
+        let row = rows.find(|row| !is_idle(row))?;
+        Some(format!("session {:?} goes on with it", row.id.as_str()))
+    }
+
     /// A session that came since, or lost its worker, and of which none is known.
     fn row_that_may_have_one(&self, warrant: &Warrant) -> Option<&'a Session> {
         let is_due = |row: &Session| {

@@ -72,6 +72,33 @@ fn a_worker_that_is_the_same_orphan_still_may_be_ended() {
     assert_eq!(ownerless(|world| _ = world.rows([attached("a")])), owned);
 }
 
+#[test]
+fn a_worker_that_was_signalled_is_killed_unless_it_is_or_may_be_a_sessions_by_then() {
+    let signalled = |change: fn(&mut World)| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.look();
+        let looked = world.look_after(60);
+        let (_, warrant, _) = looked.0.warrants().next().expect("a warrant");
+        change(&mut world);
+        said(&world, warrant, Some(&[identity(200)]))
+    };
+    assert_eq!(signalled(|_| {}), Ok(()));
+    assert_eq!(signalled(|world| _ = world.unreachable("gw").die(100, 1)), Ok(()), "of nobody all the same");
+    let owned = signalled(|world| _ = world.rows([attached("a")]));
+    assert_eq!(owned, Err("process 200 is of session \"a\" by now".into()));
+    let came = signalled(|world| _ = world.rows([attached("b")])).expect_err("it may be b's");
+    assert_eq!(came, "which worker session \"b\" has isn't known: this may be it");
+    let unread = signalled(|world| _ = world.refused("gw")).expect_err("whose it is can't be known");
+    assert_eq!(unread, "unknown: whose it is by now can't be known: not JSON");
+    let above = |world: &mut World| {
+        world.gateway("other", 110);
+        world.worker(201, "b", 200);
+        world.table("other").sessions = vec![attached("b")];
+    };
+    assert_eq!(signalled(above), Err("process 201 is of session \"b\" by now".into()));
+}
+
 /// Session `a` is closed and not listed any more, its worker 200 is still there, with a child 201.
 fn closed(change: impl FnOnce(&mut World)) -> Result<(), String> {
     let mut world = World::new();

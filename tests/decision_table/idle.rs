@@ -7,6 +7,8 @@ use gateway_reaper::domain::outside::{Clients, LOOK_EVERY, Outside};
 use gateway_reaper::domain::policy::WithoutTable;
 use gateway_reaper::domain::table::{Answer, NoTable, Session, TableView, Told, Turn};
 use gateway_reaper::domain::time::Awake;
+use gateway_reaper::reap::event::Recheck;
+use gateway_reaper::sweep::recheck::Again;
 
 use crate::world::*;
 
@@ -70,6 +72,30 @@ fn the_first_signal_always_needs_another_look() {
     let mut world = attended();
     let looked = a_minute(&mut world);
     assert_eq!(looked.warrant_for(200).valid_until(), world.now);
+}
+
+/// It heeds no SIGTERM, and does something as it is about to be killed.
+#[test]
+fn a_signalled_worker_that_only_works_is_ended_and_one_whose_session_goes_on_is_let_be() {
+    let after = |change: fn(&mut World)| {
+        let mut world = attended();
+        let warrant = a_minute(&mut world).warrant_for(200).clone();
+        world.pass(10);
+        change(&mut world);
+        match Again::new(&world.seen, &world.peek().0).judge(&warrant, Some(&[identity(200)])) {
+            Recheck::Stands { .. } => Ok(()),
+            Recheck::Lapsed { why } | Recheck::Unknown { why } => Err(why),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(after(|world| rests(world, 200)), Ok(()));
+    assert_eq!(after(|world| works(world, 200)), Ok(()));
+    fn running(world: &mut World) {
+        rests(world, 200);
+        let row = Session { turn: Told::Known(Turn::Running), ..attached("a") };
+        world.rows([with_worker(row, 200)]);
+    }
+    assert_eq!(after(running), Err("session \"a\" goes on with it".into()));
 }
 
 #[test]

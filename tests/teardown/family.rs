@@ -271,6 +271,23 @@ fn a_fork_of_any_member_goes_with_its_tree_and_a_worker_of_its_own_does_not() {
     assert!(with_daemon("worker another"), "it is judged by itself");
 }
 
+#[test]
+fn what_a_member_that_changed_starts_in_the_session_that_the_tree_led_is_let_be_with_it() {
+    let mut cast = leader();
+    cast.actors.remove(&201);
+    cast.actors.get_mut(&200).unwrap().manner = Manner::Deaf;
+    cast.actor(202, 200, "helper").process.session = 200;
+    let mut started = cast.stray(301, "its child").clone();
+    (started.process.parent, started.process.session) = (Pid::new(202), 200);
+    cast.actors.remove(&301);
+    let mut play = cast.begin();
+    play.kernel.actors.get_mut(&202).unwrap().process.argv = Some("worker x".into());
+    play.pass(ms(2_500));
+    play.kernel.actors.insert(301, started);
+    play.pass(ms(10_000));
+    assert!(!play.kernel.is_alive(200) && play.kernel.is_alive(202) && play.kernel.is_alive(301));
+}
+
 /// Without a key in it all workers have one argv.
 #[test]
 fn where_an_argv_says_not_whose_it_is_what_looks_like_a_fork_is_looked_at_before_it_is_signalled() {
