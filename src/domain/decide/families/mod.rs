@@ -288,7 +288,7 @@ fn whose<'a>(
     worker: &Process,
     memory: Option<&'a FamilyMemory>,
 ) -> Whose<'a> {
-    let may_be_of = || may_be_of(world, owners, index, worker);
+    let may_be_of = || may_be_of(world, owners, index, worker, memory);
     match owners.of(worker.identity.pid) {
         Some(Owner::Sessions(rows)) => {
             let (own, others): (Vec<&RowId>, _) =
@@ -322,12 +322,14 @@ fn whose<'a>(
     }
 }
 
-/// The gateways that may have started this worker of no session, or one that it is below and goes with; the one that tells of it among them.
+/// The gateways that may have started this worker of no session, or one that it is below and goes with; the one that tells of it among them,
+/// and those of which that was remembered.
 fn may_be_of<'a>(
     world: &World<'a>,
     owners: &Owners<'_>,
     index: usize,
     worker: &Process,
+    memory: Option<&FamilyMemory>,
 ) -> Vec<&'a GatewayName> {
     let is_one = |process: &&Process| owners.of(process.identity.pid).is_some();
     let above: Vec<&Process> = match owners.of(worker.identity.pid) {
@@ -337,7 +339,9 @@ fn may_be_of<'a>(
     let started = [worker].into_iter().chain(above).flat_map(|process| {
         doubts::may_have_started(world, process, owners.position_of(process.identity.pid))
     });
-    let gateways: BTreeSet<usize> = started.chain([index]).collect();
+    let remembered = memory.into_iter().flat_map(|memory| &memory.may_be_of);
+    let place = |name: &GatewayName| world.gateways.iter().position(|gateway| gateway.seen.name == *name);
+    let gateways: BTreeSet<usize> = started.chain([index]).chain(remembered.filter_map(place)).collect();
     gateways.into_iter().map(|index| &world.gateways[index].seen.name).collect()
 }
 
