@@ -83,13 +83,14 @@ impl Found {
 }
 
 fn ended(act: Entry, at: &str) -> Entry {
-    let note = "its run was killed, and the next one found it gone";
+    // Of what lives on nothing came back, and what else was below its worker isn't known any more.
+    let note = "its run was killed, and the next one found it gone; how much memory came back isn't known";
     Entry {
         time: at.to_owned(),
         process: None,
         step: None,
         outcome: Some(audit::REAPED.to_owned()),
-        reclaimed_bytes: act.memory_bytes,
+        reclaimed_bytes: None,
         note: Some(note.to_owned()),
         ..act
     }
@@ -158,7 +159,7 @@ mod tests {
         let (ends, left) = gone(&report("ok", vec![entry("session", "another")]));
         assert_eq!((ends.len(), left), (1, 0));
         let end = (&ends[0].outcome, ends[0].reclaimed_bytes, &ends[0].step);
-        assert_eq!(end, (&Some("reaped".into()), Some(4096), &None));
+        assert_eq!(end, (&Some("reaped".into()), None, &None));
         assert_eq!((ends[0].run.as_str(), ends[0].subject.id.as_deref()), ("r2", Some("b")));
         for there in [entry("session", "b"), worker] {
             let (ends, left) = gone(&report("ok", vec![there]));

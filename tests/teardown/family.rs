@@ -288,6 +288,26 @@ fn what_a_member_that_changed_starts_in_the_session_that_the_tree_led_is_let_be_
     assert!(!play.kernel.is_alive(200) && play.kernel.is_alive(202) && play.kernel.is_alive(301));
 }
 
+#[test]
+fn what_begins_in_a_dying_tree_with_the_mark_of_another_session_is_looked_at_before_it_is_signalled() {
+    let mut cast = Cast::new();
+    let worker = cast.worker(200);
+    (worker.process.session, worker.forks) = (200, Some(301));
+    cast.actor(201, 200, "helper");
+    let mut other = cast.stray(301, "sleep 600").clone();
+    other.process.session = 200;
+    cast.actors.remove(&301);
+    let mut play = cast.rehearse();
+    play.keeps_questions = true;
+    play.kernel.sessions = Some([(200, "a"), (201, "a"), (301, "b")].into());
+    play.kernel.unborn.insert(301, other);
+    let mut play = play.begin();
+    assert_eq!((&play.rechecks[..], play.left_of_closed.last()), (&[0][..], Some(&vec![301])));
+    let why = "process 301 is of session \"b\" by now".into();
+    play.recheck(Recheck::Lapsed { why });
+    assert!(!play.kernel.is_alive(201) && play.kernel.is_alive(301));
+}
+
 /// Without a key in it all workers have one argv.
 #[test]
 fn where_an_argv_says_not_whose_it_is_what_looks_like_a_fork_is_looked_at_before_it_is_signalled() {

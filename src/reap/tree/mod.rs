@@ -289,16 +289,23 @@ impl<H> Tree<H> {
         self.members.iter().any(|member| member.said.argv.as_deref() == Some(argv))
     }
 
-    /// Whether one of the members from this place on is another worker than the one that it goes with.
+    /// Whether one of the members from this place on is another worker than the one that it goes with, or bears the mark of another session.
     pub(super) fn has_another_worker(&self, from: usize, limits: &Limits) -> bool {
         (from..self.members.len()).any(|index| self.has_another_worker_at(index, limits))
     }
 
-    /// The same of one. What has the argv of a member, with a key in it, is a fork of that.
+    /// The same of one, or whether it bears the mark of another session than what was judged. What has the argv of a member, with a key in it, is a
+    /// fork of that.
     pub(super) fn has_another_worker_at(&self, index: usize, limits: &Limits) -> bool {
-        let Some(argv) = self.members.get(index).and_then(|member| member.said.argv.as_deref()) else {
-            return false;
-        };
+        let Some(member) = self.members.get(index) else { return false };
+        let is_judged = self.is_root(index) || self.said.contains_key(&member.identity);
+        let root = self.root().and_then(|root| root.said.marks.as_ref());
+        let own = || self.said.values().filter_map(|said| said.marks.as_ref()).chain(root);
+        let is_foreign = |marks: &Vec<_>| !marks.is_empty() && !own().any(|own| own == marks);
+        if !is_judged && member.said.marks.as_ref().is_some_and(is_foreign) {
+            return true;
+        }
+        let Some(argv) = member.said.argv.as_deref() else { return false };
         let others = self.members.iter().take(index);
         let is_fork = || others.into_iter().any(|member| member.said.argv.as_deref() == Some(argv));
         limits.is_another_worker(argv) && !(limits.has_key(argv) && is_fork())

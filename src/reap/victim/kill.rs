@@ -86,7 +86,7 @@ impl<H> Victim<H> {
     fn spare_workers<W: World<Held = H>>(&mut self, world: &mut W, from: usize, limits: &Limits) {
         for index in from..self.tree.members.len() {
             if self.tree.has_another_worker_at(index, limits) {
-                let why = "it is a worker that began as its tree was ended, and whose it is isn't known";
+                let why = "it is or bears the mark of a worker, and began as its tree was ended: whose it is isn't known";
                 self.tree.spare(index, world, why.into());
             }
         }
