@@ -12,7 +12,7 @@ use gateway_reaper::reap::kernel::Signal;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, GATEWAY, Play, stands};
-use crate::stage::{Manner, ms, pid};
+use crate::stage::{Actor, Manner, ms, pid};
 
 /// A worker that ignores SIGTERM, with a child that does, too.
 fn stubborn() -> Play {
@@ -456,32 +456,41 @@ fn what_waited_for_a_look_until_it_was_to_be_killed_has_sigterm_and_half_of_the_
 }
 
 #[test]
-fn a_worker_that_began_in_the_tree_is_looked_at_before_sigkill_and_one_that_begins_in_that_moment_is_spared()
-{
-    let mut play = deaf(&[]);
-    play.keeps_questions = false;
-    play.pass(ms(4_990));
-    play.keeps_questions = true;
-    play.done();
-    let mut nested = play.kernel.actors[&200].clone();
-    nested.process.identity.pid = pid(301);
-    (nested.process.parent, nested.process.argv) = (Pid::new(200), Some("worker b".into()));
-    play.kernel.actors.insert(301, nested.clone());
-    play.left_of_closed.clear();
-    play.pass(ms(10));
-    assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200, 301]][..]));
-    play.done();
-    let why = || "process 301 is of session \"b\" by now".into();
-    assert_eq!(play.recheck(Recheck::Lapsed { why: why() }).done(), "kept, put 200");
-    // The same between that look and SIGSTOP.
-    let mut play = deaf(&[]);
-    play.keeps_questions = false;
-    play.kernel.actors.get_mut(&200).unwrap().forks = Some(301);
-    play.kernel.forks_at = |signal| signal == Signal::Stop;
-    play.kernel.unborn.insert(301, nested);
-    play.pass(ms(5_000));
-    assert!(!play.kernel.is_alive(200) && play.kernel.is_alive(301), "{}", play.done());
-    assert!(play.ending().survivors.iter().any(|left| left.why.contains("whose it is isn't known")));
+fn a_worker_that_began_in_the_tree_is_looked_at_before_sigkill() {
+    let asked = |begins: fn(&mut Play, Actor)| {
+        let mut play = deaf(&[]);
+        play.keeps_questions = false;
+        play.pass(ms(4_990));
+        play.keeps_questions = true;
+        play.left_of_closed.clear();
+        let mut nested = play.kernel.actors[&200].clone();
+        nested.process.identity.pid = pid(301);
+        (nested.process.parent, nested.process.argv) = (Pid::new(200), Some("worker b".into()));
+        begins(&mut play, nested);
+        play.pass(ms(10));
+        assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200, 301]][..]));
+        play
+    };
+    let before: fn(&mut Play, Actor) = |play, nested| _ = play.kernel.actors.insert(301, nested);
+    let as_it_is_stopped: fn(&mut Play, Actor) = |play, nested| {
+        play.kernel.actors.get_mut(&200).unwrap().forks = Some(301);
+        play.kernel.forks_at = |signal| signal == Signal::Stop;
+        play.kernel.unborn.insert(301, nested);
+    };
+    for begins in [before, as_it_is_stopped] {
+        let mut play = asked(begins);
+        let why = "process 301 is of session \"b\" by now".into();
+        play.done();
+        assert_eq!(play.recheck(Recheck::Lapsed { why }).done(), "kept, put 200");
+        assert!(play.kernel.is_alive(200) && play.kernel.is_alive(301));
+        let mut play = asked(begins);
+        assert!(
+            play.done().ends_with("Continue 200, take 200+301"),
+            "nothing is left stopped while it is asked"
+        );
+        assert!(play.recheck(stands(far())).done().ends_with("Term 301"));
+        assert!(play.pass(ms(2_500)).done().contains("Kill 200, Kill 301"));
+    }
 }
 
 /// Its tree ended while another look was under way, and something that came from it was found after.

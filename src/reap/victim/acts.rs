@@ -86,7 +86,9 @@ impl<H> Victim<H> {
                         member.killed |= signal == Signal::Kill;
                         member.termed |= signal != Signal::Stop;
                         self.signalled |= signal != Signal::Stop;
-                        self.rechecks = 0;
+                        if signal != Signal::Stop {
+                            self.rechecks = 0;
+                        }
                     }
                     Err(_) => {}
                 }
@@ -267,7 +269,7 @@ impl<H> Victim<H> {
     }
 
     /// Nothing is left stopped that isn't killed.
-    fn let_go<W: World<Held = H>>(&mut self, world: &mut W) {
+    pub(super) fn let_go<W: World<Held = H>>(&mut self, world: &mut W) {
         for member in &mut self.tree.members {
             let_go(world, member);
         }

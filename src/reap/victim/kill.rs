@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
+use super::polling::Polling;
 use super::{Course, Phase, Victim};
-use crate::domain::warrant::Limits;
 use crate::reap::kernel::{KernelError, Listing, Signal};
 use crate::reap::outcome::Step;
 use crate::reap::tree::{PASSES, Visit};
@@ -15,14 +15,18 @@ use crate::reap::world::World;
 /// How long a process may take to die of SIGKILL. Only one in uninterruptible sleep takes longer.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What came of stopping a tree.
+enum Stopped {
+    /// All that was found is stopped, or nothing more is to be done.
+    Whole,
+    /// A worker that isn't known yet was found in it.
+    WithAnotherWorker,
+}
+
 impl<H> Victim<H> {
     pub(super) fn kill<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         // Without a `term_timeout`, what is left without its worker has had no signal before this one.
-        if self.wants_recheck(world)
-            || !self.look_for_workers(world)
-            || self.waits_for_look(world)
-            || self.is_forbidden(world)
-        {
+        if self.wants_recheck(world) || self.waits_for_look(world) || self.is_forbidden(world) {
             return;
         }
         self.phase = Phase::Killing { course, until: world.now() + KILL_TIMEOUT };
@@ -30,6 +34,9 @@ impl<H> Victim<H> {
         let listed = self.stop_tree(world);
         if self.is_done() {
             return;
+        }
+        if let Ok(Stopped::WithAnotherWorker) = listed {
+            return self.put_off(world, course);
         }
         // Whatever the listing said: nothing that was stopped is left stopped.
         self.signal(world, Step::Kill, false);
@@ -45,7 +52,7 @@ impl<H> Victim<H> {
 
     /// Stops each member before its children are listed, until nothing new is found. One that was in the middle of a fork when it was stopped may
     /// have a child a moment later: it bears its mark, or else is listed again.
-    fn stop_tree<W: World<Held = H>>(&mut self, world: &mut W) -> Result<(), KernelError> {
+    fn stop_tree<W: World<Held = H>>(&mut self, world: &mut W) -> Result<Stopped, KernelError> {
         let limits = self.warrant.limits().clone();
         let listing = if self.tree.all_are_marked() { Listing::Whole } else { Listing::Again };
         let mut written = 0;
@@ -55,40 +62,34 @@ impl<H> Victim<H> {
             while index < self.tree.members.len() {
                 let known = self.tree.members.len();
                 if known > written && !self.note_begun(world, false) {
-                    return Ok(());
+                    return Ok(Stopped::Whole);
                 }
                 written = known;
                 self.stop(world, index)?;
                 if self.is_done() {
-                    return Ok(());
+                    return Ok(Stopped::Whole);
                 }
                 worst = worst.max(self.tree.visit(index, world, &limits, listing)?);
-                self.spare_workers(world, known, &limits);
+                if self.look_at_workers(known) {
+                    return Ok(Stopped::WithAnotherWorker);
+                }
                 index += 1;
             }
             if worst.settles(pass) || self.tree.is_over() {
                 break;
             }
         }
-        Ok(())
+        Ok(Stopped::Whole)
     }
 
-    /// Looks whether a worker has begun in the tree since the last look: then another one is needed. What can't be listed is told once it is
-    /// stopped.
-    fn look_for_workers<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
-        let (limits, known) = (self.warrant.limits().clone(), self.tree.members.len());
-        let _ = self.tree.list(world, &limits, Listing::Again);
-        self.look_at_workers(known);
-        self.tree.members.len() == known || self.note_begun(world, false)
-    }
-
-    /// A worker that has begun in this very moment may be a session's, and no look can tell any more before its parent is killed.
-    fn spare_workers<W: World<Held = H>>(&mut self, world: &mut W, from: usize, limits: &Limits) {
-        for index in from..self.tree.members.len() {
-            if self.tree.has_another_worker_at(index, limits) {
-                let why = "it is or bears the mark of a worker, and began as its tree was ended: whose it is isn't known";
-                self.tree.spare(index, world, why.into());
-            }
+    /// A worker has begun in the tree since the tables were read: it is let go on until they say whose that is.
+    fn put_off<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
+        self.let_go(world);
+        self.stopping = false;
+        let now = world.now();
+        self.phase = Phase::Terminating { course, give_up: now, until: now, polling: Polling::from(now) };
+        if self.note_begun(world, false) && !self.wants_recheck(world) {
+            self.waits_for_look(world);
         }
     }
 

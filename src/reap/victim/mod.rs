@@ -346,11 +346,14 @@ impl<H> Victim<H> {
         self.tree.members.len() == known || self.note_begun(world, false)
     }
 
-    /// Whose a worker is that has begun since the tables were read, they don't tell. `from`: the place of the first member that is new.
-    fn look_at_workers(&mut self, from: usize) {
-        if self.tree.has_another_worker(from, self.warrant.limits()) {
+    /// Whose a worker is that has begun since the tables were read, they don't tell. `from`: the place of the first member that is new. Returns
+    /// whether there is one.
+    fn look_at_workers(&mut self, from: usize) -> bool {
+        let has_one = self.tree.has_another_worker(from, self.warrant.limits());
+        if has_one {
             self.valid_until = Awake::from_nanos(0);
         }
+        has_one
     }
 }
 
