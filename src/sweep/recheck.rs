@@ -12,7 +12,7 @@ use crate::domain::ledger::Ledger;
 use crate::domain::looking::Series;
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::process::ProcessIdentity;
-use crate::domain::table::{Session, TableView, Told, Turn};
+use crate::domain::table::{Session, TableView, Told};
 use crate::domain::verdict::{Judged, Keep, Subject, UNKNOWN_WORKER_BUSY, Verdict, WORKER_BUSY};
 use crate::domain::veto::Vetoes;
 use crate::domain::warrant::{GOOD_FOR, Warrant};
@@ -273,12 +273,8 @@ impl<'a> OfGateway<'a> {
     fn goes_on_with(&self, warrant: &Warrant) -> Option<String> {
         let is_own =
             |row: &&Session| warrant.limits().is_of_its_own(&(self.seen.name.clone(), row.id.clone()));
-        let is_idle = |row: &Session| {
-            row.turn == Told::Known(Turn::Idle)
-                && !matches!(&row.holds, Told::Known(holds) if !holds.is_empty())
-        };
         let mut rows = self.seen.table.current()?.sessions.iter().filter(is_own);
-        let row = rows.find(|row| !is_idle(row))?;
+        let row = rows.find(|row| !row.is_idle())?;
         Some(format!("session {:?} goes on with it", row.id.as_str()))
     }
 

@@ -95,7 +95,13 @@ fn a_signalled_worker_that_only_works_is_ended_and_one_whose_session_goes_on_is_
         let row = Session { turn: Told::Known(Turn::Running), ..attached("a") };
         world.rows([with_worker(row, 200)]);
     }
-    assert_eq!(after(running), Err("session \"a\" goes on with it".into()));
+    let goes_on = || Err("session \"a\" goes on with it".into());
+    assert_eq!(after(running), goes_on());
+    let obscure = |world: &mut World| {
+        rests(world, 200);
+        world.rows([with_worker(Session { holds: gibberish(), ..attached("a") }, 200)]);
+    };
+    assert_eq!(after(obscure), goes_on(), "what is not understood may hold it");
 }
 
 #[test]
