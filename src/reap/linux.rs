@@ -236,7 +236,7 @@ impl Kernel for LinuxKernel {
     fn mark(&mut self, held: &Held, mark: Mark) -> Option<Mark> {
         let (fd, pid) = (held.fd.as_ref()?, held.identity.pid);
         let is_there = || has_exited(fd, pid).is_ok_and(|exited| !exited);
-        self.proc.set_dump_filter(pid, mark.0, is_there).map(Mark)
+        self.proc.change_dump_filter(pid, is_there, |_| Some(mark.0)).map(Mark)
     }
 
     fn withdraw(&mut self, mark: Mark, before: Option<Mark>) {

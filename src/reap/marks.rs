@@ -130,7 +130,7 @@ impl Marks {
             let is_heir = proc.dump_filter(pid).is_some_and(|value| self.withdrawn.contains_key(&value));
             // One in a container may bear what a reaper in there has given.
             if is_heir && proc.is_here(pid) {
-                proc.change_dump_filter(pid, |value| self.withdrawn.get(&value).copied());
+                proc.change_dump_filter(pid, || true, |value| self.withdrawn.get(&value).copied());
             }
         }
         Ok(())

@@ -37,15 +37,22 @@ fn a_session_whose_gateway_did_not_answer_is_what_the_table_says() {
     assert_eq!(unanswered([not_understood]), Ok(()), "nor is it wanted, as far as is known");
 }
 
-/// Of a worker of nobody.
-fn ownerless(change: impl FnOnce(&mut World)) -> Result<(), String> {
+/// Of a worker of nobody. `signalled`: what of it is to be killed.
+fn ownerless_and(
+    signalled: Option<&[ProcessIdentity]>,
+    change: impl FnOnce(&mut World),
+) -> Result<(), String> {
     let mut world = World::new();
     world.worker(200, "a", 100);
     world.look();
     let looked = world.look_after(60);
     let (_, warrant, _) = looked.0.warrants().next().expect("a warrant");
     change(&mut world);
-    said(&world, warrant, None)
+    said(&world, warrant, signalled)
+}
+
+fn ownerless(change: impl FnOnce(&mut World)) -> Result<(), String> {
+    ownerless_and(None, change)
 }
 
 #[test]
@@ -74,15 +81,7 @@ fn a_worker_that_is_the_same_orphan_still_may_be_ended() {
 
 #[test]
 fn a_worker_that_was_signalled_is_killed_unless_it_is_or_may_be_a_sessions_by_then() {
-    let signalled = |change: fn(&mut World)| {
-        let mut world = World::new();
-        world.worker(200, "a", 100);
-        world.look();
-        let looked = world.look_after(60);
-        let (_, warrant, _) = looked.0.warrants().next().expect("a warrant");
-        change(&mut world);
-        said(&world, warrant, Some(&[identity(200)]))
-    };
+    let signalled = |change: fn(&mut World)| ownerless_and(Some(&[identity(200)]), change);
     assert_eq!(signalled(|_| {}), Ok(()));
     assert_eq!(signalled(|world| world.unreachable("gw").die(100, 1)), Ok(()), "of nobody all the same");
     let owned = signalled(|world| _ = world.rows([attached("a")]));

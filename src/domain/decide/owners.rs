@@ -290,12 +290,7 @@ enum ByKey {
 fn by_key(world: &World<'_>, process: &Process) -> ByKey {
     let pid = process.identity.pid;
     let mut is_superseded = false;
-    let rows = world.matching(pid).flat_map(|gateway| {
-        let key = world.gateways[gateway].key_of(pid);
-        let rows = key.map(|key| world.gateways[gateway].rows_with(key)).unwrap_or_default();
-        rows.iter().map(move |row| RowId { gateway, row: *row })
-    });
-    let owners = Rows::of(rows.filter(|row| {
+    let owners = Rows::of(world.rows_with_key_of(pid).filter(|row| {
         let supersedes = supersedes(world, *row, process);
         is_superseded |= supersedes;
         !supersedes

@@ -13,7 +13,8 @@ use crate::domain::table::Told;
 use crate::domain::verdict::{Keep, Verdict};
 use crate::domain::warrant::{Claim, Claimed};
 
-/// What rows say to be of their sessions: what they own by their own word; and what they name, also where it isn't taken for their worker.
+/// What rows say to be of their sessions: what they own by their own word; and what they name, also where it isn't taken for their worker. Of
+/// the other workers, whose owner isn't known; and which processes are gateways.
 pub(super) fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
     let owned = owners.of_sessions().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, *row)));
     let owned = owned.filter(|(pid, row)| is_claimed(world, *row, *pid));
@@ -31,7 +32,7 @@ pub(super) fn claimed(world: &World<'_>, owners: &Owners<'_>) -> Claimed {
         let Some(Owner::Doubt(doubt)) = owners.of(pid) else { continue };
         claim.doubt = Some(doubt.clone()).filter(|doubt| !is_handed_down(world, owners, pid, doubt));
         // Nested in a tree that is due, it may lose its way to its gateway before the first signal.
-        for row in rows_with_its_key(world, pid) {
+        for row in world.rows_with_key_of(pid) {
             add(&mut claim.may_own, owner(world, row));
         }
     }
@@ -46,16 +47,6 @@ fn is_handed_down(world: &World<'_>, owners: &Owners<'_>, pid: Pid, doubt: &Keep
     let Some(process) = world.view().get(pid) else { return false };
     let above = world.ancestors(process).filter_map(|above| owners.of(above.identity.pid));
     above.into_iter().any(|owner| matches!(owner, Owner::Doubt(above) if above == doubt))
-}
-
-/// The rows whose key this worker carries.
-fn rows_with_its_key(world: &World<'_>, pid: Pid) -> Vec<RowId> {
-    let rows = world.matching(pid).flat_map(|gateway| {
-        let of = &world.gateways[gateway];
-        let rows = of.key_of(pid).map(|key| of.rows_with(key)).unwrap_or_default();
-        rows.iter().map(move |row| RowId { gateway, row: *row })
-    });
-    rows.collect()
 }
 
 fn claim_of<'c>(world: &World<'_>, claimed: &'c mut Claimed, pid: Pid) -> &'c mut Claim {

@@ -125,6 +125,15 @@ impl<'a> World<'a> {
         world
     }
 
+    /// The rows of all current tables whose key this worker carries.
+    pub(super) fn rows_with_key_of(&self, pid: Pid) -> impl Iterator<Item = RowId> {
+        self.matching(pid).flat_map(move |gateway| {
+            let of = &self.gateways[gateway];
+            let rows = of.key_of(pid).map(|key| of.rows_with(key)).unwrap_or_default();
+            rows.iter().map(move |row| RowId { gateway, row: *row })
+        })
+    }
+
     /// The processes of all gateways, as far as they are known, and what listens at their addresses.
     pub(super) fn gateway_pids(&self) -> impl Iterator<Item = Pid> {
         let processes = self.gateways.iter().filter_map(|gateway| Some(gateway.process?.pid));

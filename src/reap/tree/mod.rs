@@ -296,7 +296,7 @@ impl<H> Tree<H> {
 
     /// The same of one, or whether it bears the mark of another session than what was judged. What has the argv of a member, with a key in it, is a
     /// fork of that.
-    pub(super) fn has_another_worker_at(&self, index: usize, limits: &Limits) -> bool {
+    fn has_another_worker_at(&self, index: usize, limits: &Limits) -> bool {
         let Some(member) = self.members.get(index) else { return false };
         let is_judged = self.is_root(index) || self.said.contains_key(&member.identity);
         let root = self.root().and_then(|root| root.said.marks.as_ref());

@@ -1,7 +1,10 @@
 //! SIGTERM to the worker, then to its tree: each to who is there when its turn comes.
 
+use std::time::Duration;
+
 use super::polling::Polling;
 use super::{Course, Phase, Victim};
+use crate::domain::time::Awake;
 use crate::reap::kernel::Listing;
 use crate::reap::outcome::Step;
 use crate::reap::world::World;
@@ -32,16 +35,18 @@ impl<H> Victim<H> {
 
     /// SIGKILL without SIGTERM before.
     pub(super) fn end_at_once<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
-        let now = world.now();
-        self.phase = Phase::Terminating { course, give_up: now, until: now, polling: Polling::from(now) };
+        self.terminate_within(course, world.now(), Duration::ZERO);
         self.step(world);
     }
 
     /// One common deadline for the whole tree: the worker has all of it, the rest at least half.
     fn await_end<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         self.tree.dying = true;
-        let (now, term_timeout) = (world.now(), self.warrant.term_timeout());
-        let (give_up, until) = (now + term_timeout / 2, now + term_timeout);
+        self.terminate_within(course, world.now(), self.warrant.term_timeout());
+    }
+
+    pub(super) fn terminate_within(&mut self, course: Course, now: Awake, span: Duration) {
+        let (give_up, until) = (now + span / 2, now + span);
         self.phase = Phase::Terminating { course, give_up, until, polling: Polling::from(now) };
     }
 

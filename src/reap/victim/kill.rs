@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use super::polling::Polling;
 use super::{Course, Phase, Victim};
 use crate::reap::kernel::{KernelError, Listing, Signal};
 use crate::reap::outcome::Step;
@@ -86,8 +85,7 @@ impl<H> Victim<H> {
     fn put_off<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         self.let_go(world);
         self.stopping = false;
-        let now = world.now();
-        self.phase = Phase::Terminating { course, give_up: now, until: now, polling: Polling::from(now) };
+        self.terminate_within(course, world.now(), Duration::ZERO);
         if self.note_begun(world, false) && !self.wants_recheck(world) {
             self.waits_for_look(world);
         }

@@ -280,7 +280,7 @@ impl<H> Victim<H> {
                 if self.tree.is_over() {
                     self.search(course);
                 } else if self.look.is_awaited() {
-                    // Whoever is another's by then gets no further signal.
+                    // No further signal before it says whose each process is by then.
                 } else if (!self.tree.root_is_left() || now >= give_up)
                     && !self.rest_is_termed()
                     // SIGTERM comes before SIGKILL, also where a look took until then; what forks all the time doesn't put that off.

@@ -15,7 +15,7 @@ const RECHECKS: u32 = 3;
 
 /// Another look before a later signal is asked for so long before that: it goes on while there is nothing else to do.
 const AHEAD: Duration = Duration::from_secs(1);
-/// Whoever wants another look so soon after the first who does has it with that.
+/// Those that want one within this time after the first take part in its look.
 const TOGETHER: Duration = Duration::from_millis(500);
 
 impl<H> Victim<H> {

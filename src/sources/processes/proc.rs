@@ -215,32 +215,25 @@ impl Proc {
         parse_dump_filter(std::str::from_utf8(&self.buffer).ok()?)
     }
 
-    /// Sets it, and returns what it was. `is_there`: whether the process that is meant is still there, asked once its file is open.
-    pub(crate) fn set_dump_filter(
+    /// Sets it to what is made of it, where that is something, and returns what it was. `is_there`: whether the process that is meant is still
+    /// there, asked once its file is open.
+    pub(crate) fn change_dump_filter(
         &mut self,
         pid: Pid,
-        value: u16,
         is_there: impl FnOnce() -> bool,
+        change: impl FnOnce(u16) -> Option<u16>,
     ) -> Option<u16> {
         let path = format!("{pid}/coredump_filter");
         let file = openat(&self.root, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).ok();
         let file = file.filter(|_| is_there())?;
         let before = parse_dump_filter(read_again(&file, &mut self.buffer)?)?;
-        rustix::io::write(&file, format!("{value:#x}").as_bytes()).ok()?;
-        Some(before)
-    }
-
-    /// Sets it to what is made of it, where that is something, whatever process that is.
-    pub(crate) fn change_dump_filter(&mut self, pid: Pid, change: impl FnOnce(u16) -> Option<u16>) {
-        let path = format!("{pid}/coredump_filter");
-        let Ok(file) = openat(&self.root, path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) else {
-            return;
-        };
-        let is = read_again(&file, &mut self.buffer).and_then(parse_dump_filter);
-        if let Some(value) = is.and_then(change)
-            && let Err(error) = rustix::io::write(&file, format!("{value:#x}").as_bytes())
-        {
-            tracing::debug!(%pid, %error, "it keeps its mark");
+        let value = change(before)?;
+        match rustix::io::write(&file, format!("{value:#x}").as_bytes()) {
+            Ok(_) => Some(before),
+            Err(error) => {
+                tracing::debug!(%pid, %error, "its mark can't be changed");
+                None
+            }
         }
     }
 
