@@ -2,7 +2,7 @@
 //! another's by then stays.
 
 use gateway_reaper::domain::ids::Pid;
-use gateway_reaper::domain::policy::Workers;
+use gateway_reaper::domain::policy::{WorkerMatch, Workers};
 use gateway_reaper::domain::table::{Session, Told};
 use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
 
@@ -532,4 +532,65 @@ fn what_was_left_by_a_worker_of_which_an_earlier_version_wrote_down_no_gateway_m
         family.may_be_of.clear();
     }
     assert!(world.look_after(3_600).warrant_for(300).is_told());
+}
+
+/// The same as [`seen`]; another gateway takes the helper, which init has adopted, for a worker of its own.
+fn taken_by_another(pattern: &str) -> World {
+    let mut world = seen(attached("a"));
+    world.gateway("other", 110);
+    world.rules[1].worker_match = Some(WorkerMatch::new(pattern).expect("a pattern"));
+    world.look();
+    world.process(300, 1, "node mcp.js");
+    world
+}
+
+#[test]
+fn what_was_seen_below_a_sessions_worker_is_that_sessions_whatever_another_gateway_takes_it_for() {
+    let mut world = taken_by_another("node mcp.js");
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    let mut due = world.clone();
+    due.rows([with_worker(detached("a"), 200)]).look();
+    assert_eq!(goes(&due.look_after(20), "a"), [pid(200), pid(300)]);
+    world.refused("gw");
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "keep: table-not-trusted");
+}
+
+#[test]
+fn so_it_is_once_that_worker_is_gone_as_long_as_the_session_is_listed() {
+    let mut world = taken_by_another("node mcp.js");
+    world.look();
+    world.die(200, 1);
+    world.rows([without_worker(attached("a"))]);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    let mut due = world.clone();
+    due.rows([without_worker(detached("a"))]).look();
+    assert_eq!(goes(&due.look_after(20), "a"), [pid(300)]);
+    let mut unread = world.clone();
+    unread.refused("gw");
+    assert_eq!(unread.look_after(3_600).fate_of_worker(300), "keep: table-not-trusted");
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
+}
+
+#[test]
+fn what_a_gateway_takes_for_a_worker_and_its_table_does_not_name_is_no_sessions_once_its_worker_is_gone() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(300, "b", 200);
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.worker(300, "b", 1);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged", "it is a helper of a's");
+    world.die(200, 1);
+    world.rows([without_worker(attached("a"))]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
+}
+
+#[test]
+fn a_helper_that_a_row_claims_by_now_is_that_rows() {
+    let mut world = taken_by_another(r"node (?P<session>\S+)");
+    world.look();
+    world.table("other").sessions = vec![with_key(attached("b"), "mcp.js")];
+    world.rows([with_worker(detached("a"), 200)]).look();
+    assert_eq!(goes(&world.look_after(20), "a"), [pid(200)]);
 }

@@ -8,7 +8,7 @@ use super::owners::{self, Owner, Owners};
 use super::position::Position;
 use super::world::{RowId, World};
 use crate::domain::ids::Pid;
-use crate::domain::process::Process;
+use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::table::Told;
 use crate::domain::verdict::Protection;
 
@@ -101,7 +101,7 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// A row names it; or it is in the tree of another process of the same owner that is told of with its session.
+/// A row names it; or it is, or was seen, in the tree of another process of the same owner that is told of with its session.
 fn is_told_with_session(
     world: &World<'_>,
     owners: &Owners<'_>,
@@ -116,7 +116,11 @@ fn is_told_with_session(
         let is_itself = along.contains(&above) || (is_named(above) && owners::is_worker(world, above));
         is_itself && owners.of(above) == owners.of(pid)
     };
-    is_named(pid) || above.any(is_told)
+    let seen_below = world.family_of(process).filter(|_| owners.is_helper(world, pid));
+    let seen_below = seen_below.map(|(_, family)| family.worker);
+    let is_of_one_told =
+        |worker: ProcessIdentity| world.view().alive(&worker).is_none() || is_told(worker.pid);
+    is_named(pid) || above.any(is_told) || seen_below.is_some_and(is_of_one_told)
 }
 
 fn name(world: &World<'_>, row: RowId) -> String {

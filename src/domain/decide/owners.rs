@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::named::by_pid;
 use super::position::Position;
-use super::world::{Gateway, RowId, World};
+use super::world::{Gateway, RowId, Standing, World};
 use super::{doubts, unowned};
 use crate::domain::ids::Pid;
 use crate::domain::orphan::OrphanKind;
@@ -149,6 +149,11 @@ impl<'a> Owners<'a> {
     /// The workers that this gateway tells of, owned or not, by PID.
     pub(super) fn told_by(&self, gateway: usize) -> &[&'a Process] {
         self.told_by.get(gateway).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Whether this worker is a session's only because it is, or was seen, below the worker of that.
+    pub(super) fn is_helper(&self, world: &World<'_>, pid: Pid) -> bool {
+        matches!(self.of(pid), Some(Owner::Sessions(rows)) if !rows.as_slice().iter().any(|row| is_claimed(world, *row, pid)))
     }
 
     /// The processes of a session, by PID.
@@ -329,23 +334,60 @@ fn by_ancestor(
         if ancestor.zombie || !is_worker(world, pid) {
             continue;
         }
-        let above = answer(world, at, known, pid);
-        let doubt = match &above {
-            Owner::Nobody(_) | Owner::Tree => doubts::of_nested(world, process, ancestor),
-            Owner::Sessions(rows) => doubts::of_nested_elsewhere(world, process, rows.as_slice()),
-            Owner::Doubt(_) => None,
-        };
-        let own = process.identity.pid;
-        let is_copy = || world.matching(own).any(|gateway| world.gateways[gateway].are_copies(own, pid));
-        // What an operator forbids to end doesn't go with what it is below.
-        let doubt = doubt.or_else(|| world.by_hand.forbids(world, process).filter(|_| !is_copy()));
-        return Some(match (doubt, above) {
-            (Some(doubt), _) => Owner::Doubt(doubt),
-            (None, Owner::Nobody(_) | Owner::Tree) => Owner::Tree,
-            (None, owner) => owner,
-        });
+        return Some(owner_below(world, at, known, process, ancestor));
     }
-    None
+    by_family(world, at, known, process)
+}
+
+/// The owner of what is, or was seen, below this worker.
+fn owner_below(
+    world: &World<'_>,
+    at: &Positions,
+    known: &mut BTreeMap<Pid, Owner>,
+    process: &Process,
+    worker: &Process,
+) -> Owner {
+    let above = answer(world, at, known, worker.identity.pid);
+    let doubt = match &above {
+        Owner::Nobody(_) | Owner::Tree => doubts::of_nested(world, process, worker),
+        Owner::Sessions(rows) => doubts::of_nested_elsewhere(world, process, rows.as_slice()),
+        Owner::Doubt(_) => None,
+    };
+    let (own, pid) = (process.identity.pid, worker.identity.pid);
+    let is_copy = || world.matching(own).any(|gateway| world.gateways[gateway].are_copies(own, pid));
+    // What an operator forbids to end doesn't go with what it is below.
+    let doubt = doubt.or_else(|| world.by_hand.forbids(world, process).filter(|_| !is_copy()));
+    match (doubt, above) {
+        (Some(doubt), _) => Owner::Doubt(doubt),
+        (None, Owner::Nobody(_) | Owner::Tree) => Owner::Tree,
+        (None, owner) => owner,
+    }
+}
+
+/// What was seen below the worker of a session is that session's also once another process has adopted it. What is left of a worker of
+/// nobody is judged by itself; and so is what a gateway takes for a worker of its own that is none of its table's.
+fn by_family(
+    world: &World<'_>,
+    at: &Positions,
+    known: &mut BTreeMap<Pid, Owner>,
+    process: &Process,
+) -> Option<Owner> {
+    let (index, family) = world.family_of(process)?;
+    let gateway = &world.gateways[index];
+    if let Some(worker) = world.view().alive(&family.worker) {
+        let owner = owner_below(world, at, known, process, worker);
+        return Some(owner).filter(|owner| matches!(owner, Owner::Sessions(_) | Owner::Doubt(_)));
+    }
+    match gateway.standing {
+        _ if gateway.takes(process.identity.pid) => None,
+        Standing::NotTrusted(why) => Some(Owner::Doubt(Keep::TableNotTrusted(why.into()))),
+        Standing::Gone => None,
+        Standing::Current => {
+            let is_its = |row: &RowId| family.sessions.contains(&world.session(*row).id);
+            let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
+            Rows::of(rows.filter(is_its)).map(Owner::Sessions)
+        }
+    }
 }
 
 /// A row may name any process. What is never a worker (init, the reaper's ancestors, what is above a gateway) owns nothing that is below it.
@@ -380,4 +422,13 @@ fn below(world: &World<'_>, owners: &BTreeMap<Pid, Owner>) -> HashMap<Pid, Vec<(
         }
     }
     below
+}
+
+/// Whether a row says itself that this process is its session's: by its PID, its key or its mark.
+pub(super) fn is_claimed(world: &World<'_>, row: RowId, pid: Pid) -> bool {
+    let (gateway, session) = (&world.gateways[row.gateway], world.session(row));
+    let key = gateway.key_of(pid);
+    session.named_worker() == Some(pid)
+        || (key.is_some() && key == session.worker_key())
+        || world.rows_marked(pid).contains(&row)
 }

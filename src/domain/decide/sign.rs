@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use super::GatewayPlan;
-use super::owners::{Owner, Owners};
+use super::owners::{Owner, Owners, is_claimed};
 use super::world::{Gateway, RowId, World};
 use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
@@ -134,13 +134,4 @@ fn rows_without_worker(gateway: &Gateway<'_>, claimed: &Claimed) -> BTreeSet<Ses
         owners.filter(|(gateway, _)| gateway == name).map(|(_, id)| id).collect();
     let without = gateway.rows.iter().filter(|row| !matches!(row.worker, Told::Known(_)));
     without.map(|row| &row.id).filter(|id| !with_worker.contains(id)).cloned().collect()
-}
-
-/// Whether a row says itself that this process is its session's: by its PID, its key or its mark.
-fn is_claimed(world: &World<'_>, row: RowId, pid: Pid) -> bool {
-    let (gateway, session) = (&world.gateways[row.gateway], world.session(row));
-    let key = gateway.key_of(pid);
-    session.named_worker() == Some(pid)
-        || (key.is_some() && key == session.worker_key())
-        || world.rows_marked(pid).contains(&row)
 }

@@ -7,7 +7,7 @@ use super::by_hand::ByHand;
 use super::gateway::may_be_gateways;
 pub(super) use super::gateway::{Gateway, Standing};
 use crate::domain::ids::{GatewayName, Pid};
-use crate::domain::ledger::{GatewayMemory, Ledger, WorkerMemory};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
@@ -37,6 +37,8 @@ pub(super) struct World<'a> {
     marked_rows: BTreeSet<RowId>,
     /// For each gateway the first row of which nothing tells which worker it has.
     rows_without_worker: Vec<Option<&'a Session>>,
+    /// The workers that were seen below another one, each with the gateway that tells of that one's family.
+    helpers: HashMap<ProcessIdentity, (usize, &'a FamilyMemory)>,
     /// What an operator forbids.
     pub(super) by_hand: ByHand<'a>,
 }
@@ -118,10 +120,12 @@ impl<'a> World<'a> {
             marked,
             marked_rows,
             rows_without_worker,
+            helpers: HashMap::new(),
             by_hand: ByHand::new(&seen.forbidden, memory),
         };
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
+        world.helpers = helpers(&world);
         world
     }
 
@@ -191,6 +195,11 @@ impl<'a> World<'a> {
             .map(|(row, _)| *row)
             .collect();
         rows.into_iter().collect()
+    }
+
+    /// The family that this worker was seen in, as the helper of another worker, and the gateway that tells of it.
+    pub(super) fn family_of(&self, process: &Process) -> Option<(usize, &'a FamilyMemory)> {
+        self.helpers.get(&process.identity).copied()
     }
 
     /// The one worker that runs in this shell, which a row names.
@@ -331,4 +340,11 @@ fn marked(seen: &Observation, gateways: &[Gateway<'_>]) -> HashMap<Pid, Vec<RowI
     }
     marked.retain(|_, rows| !rows.is_empty());
     marked
+}
+
+fn helpers<'a>(world: &World<'a>) -> HashMap<ProcessIdentity, (usize, &'a FamilyMemory)> {
+    let memories = world.gateways.iter().enumerate().filter_map(|(index, it)| Some((index, it.memory?)));
+    let families = memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family)));
+    let members = families.flat_map(|known| known.1.members.iter().map(move |member| (*member, known)));
+    members.filter(|(member, _)| world.matching(member.pid).next().is_some()).collect()
 }

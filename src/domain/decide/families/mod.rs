@@ -207,11 +207,12 @@ fn marked_alike(world: &World<'_>, owners: &Owners<'_>) -> Vec<(Pid, Pid)> {
     with_worker.collect()
 }
 
-/// Whether this may be a worker's helper: it is no worker itself, no gateway, and not the reaper or what that runs under.
+/// Whether this may be a worker's helper: it is no worker itself (or one only by the pattern, and nobody's by its own word), no gateway, and not the reaper or what that runs under.
 fn may_be_member(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> bool {
     let pid = process.identity.pid;
     let is_never = || world.gateways.iter().any(|gateway| gateway.limits.protects_pid(pid).is_some());
-    !process.zombie && !process.kernel && owners.of(pid).is_none() && !is_never()
+    let is_worker = owners.of(pid).is_some() && !owners.is_helper(world, pid);
+    !process.zombie && !process.kernel && !is_worker && !is_never()
 }
 
 /// What is below a worker now, and what was before and is below no other.
