@@ -15,7 +15,8 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Tells the run to end. Nothing new is begun, and what is under way ends within `term_timeout` and a second; the next run goes on.
+    /// Tells the run to end. Nothing new is begun, and what is under way is ended: within `term_timeout` and a second, and where a session is
+    /// closed and its worker has until `close_timeout` to exit, that long after it. What isn't done by then is left to the next run.
     pub fn tell(&self) {
         self.0.send_replace(true);
     }

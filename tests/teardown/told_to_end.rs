@@ -1,4 +1,5 @@
-//! A run that is told to end: what is under way has `term_timeout` and half a second, and the rest is left to the next run.
+//! A run that is told to end: what is under way has `term_timeout` and half a second, after the time that the worker of a closed session has
+//! to exit; and the rest is left to the next run.
 
 use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::reap::event::Event;
@@ -32,13 +33,24 @@ fn a_close_without_an_answer_is_not_waited_for_longer() {
 }
 
 #[test]
-fn a_worker_that_takes_its_time_to_exit_is_left_to_the_next_run_and_not_signalled() {
-    let mut play = session();
-    play.answer(CloseAnswer::Reaped).done();
-    play.tell(Event::Stop);
-    assert_eq!(play.pass(ms(5_500)).done(), "failed");
-    assert!(play.record.unfinished.contains_key(&200));
-    assert!(play.kernel.is_alive(200));
+fn a_worker_that_takes_its_time_to_exit_after_the_close_is_ended_all_the_same() {
+    let told_before_the_answer = {
+        let mut play = session();
+        play.tell(Event::Stop);
+        play.answer(CloseAnswer::Reaped).done();
+        play
+    };
+    let told_after_it = {
+        let mut play = session();
+        play.answer(CloseAnswer::Reaped).done();
+        play.tell(Event::Stop);
+        play
+    };
+    for mut play in [told_before_the_answer, told_after_it] {
+        assert_eq!(play.pass(ms(9_999)).done(), "", "it has its time to exit");
+        play.pass(ms(1) + ms(5_000));
+        assert_eq!(play.ending().outcome, Outcome::Reaped);
+    }
 }
 
 #[test]

@@ -33,7 +33,11 @@ impl<H> Victim<H> {
         let now = world.now();
         // A worker whose session was not closed by this run may be another session's by now, and is left alone.
         let polling = (closed == Closed::ByUs).then(|| Polling::from(now));
-        self.phase = Phase::Exiting { until: now + self.warrant.close_timeout(), closed, unheld, polling };
+        let until = now + self.warrant.close_timeout();
+        if self.stop_by.is_some() {
+            self.end_within(until);
+        }
+        self.phase = Phase::Exiting { until, closed, unheld, polling };
         self.step(world);
     }
 

@@ -108,7 +108,7 @@ pub(super) struct Victim<H> {
     valid_until: Awake,
     rechecks: u32,
     look: AnotherLook,
-    /// The run was told to end, and it is left to the next one from then on.
+    /// The run was told to end, and what isn't done by then is left to the next one.
     stop_by: Option<Awake>,
     /// The root of the tree that was written down as begun.
     noted: Option<ProcessIdentity>,
@@ -248,7 +248,16 @@ impl<H> Victim<H> {
         if matches!(self.phase, Phase::Waiting) {
             return self.fail(world, "the reaper was told to end before it was begun");
         }
-        self.stop_by = Some(world.now() + self.warrant.term_timeout() + TO_END);
+        let from = match self.phase {
+            Phase::Exiting { until, .. } => until,
+            _ => world.now(),
+        };
+        self.end_within(from);
+    }
+
+    /// The run is to end: of what is closed, once its worker had its time to exit and is ended.
+    fn end_within(&mut self, from: Awake) {
+        self.stop_by = Some(from + self.warrant.term_timeout() + TO_END);
     }
 
     /// Looks at the tree and goes on as far as possible.
