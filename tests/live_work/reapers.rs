@@ -59,6 +59,13 @@ impl Stage {
         self.place().write("reaper.toml", format!("[policy]\n{policy}\n{text}"));
     }
 
+    /// One with two gateways, the second of which takes for its workers what doesn't look like a worker of the first.
+    pub(crate) fn configure_one_that_takes_helpers(&self, policy: &str) {
+        let other = section("other", OTHER_PORT, "").replace("live-work-worker", "live-work-helper");
+        let text = section("desk", PORT, "") + &other;
+        self.place().write("reaper.toml", format!("[policy]\n{policy}\n{text}"));
+    }
+
     /// Starts the program with the memory of this name.
     pub(crate) fn reaper(&self, memory: &str, args: &[&str]) -> Reaper<'_> {
         self.reaper_under(&[], memory, args)

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::reapers::{BEYOND_THE_GRACE, By, POLICY, at_once, by_pid_and_by_key};
+use crate::reapers::{BEYOND_THE_GRACE, By, OTHER_PORT, POLICY, at_once, by_pid_and_by_key};
 use crate::stage::{Fork, Stage, is_possible};
 
 /// prime-agent #1358, pitchfork: every worker is forked from a first one without exec, and so carries its argv and its key.
@@ -88,6 +88,35 @@ fn what_a_live_sessions_worker_left_under_init_is_kept_when_another_session_is_r
         for name in ["job", "live", "gateway"] {
             assert!(stage.lives(name), "{name}: {:#?}", stage.acts("state"));
         }
+    });
+}
+
+/// An MCP server, say, that the worker started by way of a shell which is gone, and that another gateway starts, too.
+#[test]
+fn what_was_seen_below_a_worker_and_what_another_gateway_takes_for_its_own_stays_with_its_session() {
+    let test =
+        "what_was_seen_below_a_worker_and_what_another_gateway_takes_for_its_own_stays_with_its_session";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure_one_that_takes_helpers(POLICY);
+        stage.gateway("gateway");
+        stage.gateway_at("other", OTHER_PORT);
+        stage.publish("other", &[]);
+        stage.worker("gateway", "live", "live");
+        stage.helper("live", "shell", &json!({}));
+        stage.helper("shell", "server", &json!({}));
+        let running = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("gateway", &[by.row(stage, "live", "live", &running)]);
+        stage.once("state");
+        stage.kill("shell");
+        for _ in 0..3 {
+            stage.once("state");
+            std::thread::sleep(BEYOND_THE_GRACE);
+        }
+        assert!(stage.lives("server") && stage.lives("live"), "{:#?}", stage.acts("state"));
+        stage.publish("gateway", &[by.row(stage, "live", "live", &json!({}))]);
+        stage.when_reaping("gateway", "live", &json!({ "outcome": "reaped" }), &[]);
+        stage.once_until_ended("state", &["live", "server"]);
+        assert!(stage.lives("other"));
     });
 }
 

@@ -112,7 +112,7 @@ fn waits(
     member: &ProcessIdentity,
 ) -> Option<Keep> {
     let process = world.view().alive(member).filter(|_| *member != left.worker)?;
-    let above = families::worker_above(world, process).and_then(|pid| world.alive(pid));
+    let above = families::worker_above(world, owners, process).and_then(|pid| world.alive(pid));
     if let Some(above) = above.filter(|above| above.identity != left.worker) {
         match owners.of(above.identity.pid) {
             Some(Owner::Sessions(_)) => return Some(Keep::Protected(Protection::OfAnother(member.pid))),

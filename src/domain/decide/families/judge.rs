@@ -23,7 +23,7 @@ impl<'a> Families<'_, 'a> {
     ) -> Vec<ProcessIdentity> {
         let family = self.by_worker.get(&worker).map(|place| &self.all[*place]);
         let members = family.into_iter().flat_map(|family| &family.members);
-        let strays = members.filter(|member| worker_above(self.world, member).is_none());
+        let strays = members.filter(|member| worker_above(self.world, self.owners, member).is_none());
         let may_go = strays.filter(|stray| self.protects(gateway, stray).is_none());
         may_go.map(|stray| stray.identity).collect()
     }

@@ -91,7 +91,7 @@ impl<'w, 'a> Families<'w, 'a> {
         let mut below: HashMap<Pid, BTreeSet<Pid>> = HashMap::new();
         for process in world.view().processes.values() {
             if let Some(worker) =
-                worker_above(world, process).filter(|_| may_be_member(world, owners, process))
+                worker_above(world, owners, process).filter(|_| may_be_member(world, owners, process))
             {
                 below.entry(worker).or_default().insert(process.identity.pid);
             }
@@ -171,14 +171,14 @@ fn is_gone(world: &World<'_>, worker: &ProcessIdentity) -> bool {
     view.gone.contains(&worker.pid) || view.get(worker.pid).is_some_and(is_another)
 }
 
-/// The nearest worker above this process, below its gateway.
-pub(super) fn worker_above(world: &World<'_>, process: &Process) -> Option<Pid> {
+/// The nearest worker above this process, below its gateway, that is no helper of another one.
+pub(super) fn worker_above(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> Option<Pid> {
     for above in world.ancestors(process) {
         let pid = above.identity.pid;
         if !world.gateways_at(pid).is_empty() {
             return None;
         }
-        if !above.zombie && world.matching(pid).next().is_some() {
+        if !above.zombie && world.matching(pid).next().is_some() && !owners.is_helper(world, pid) {
             return Some(pid);
         }
     }
@@ -196,7 +196,7 @@ fn marked_alike(world: &World<'_>, owners: &Owners<'_>) -> Vec<(Pid, Pid)> {
         let (Mark::Session { gateway, key }, Some(process)) = (mark, world.alive(pid)) else { continue };
         if world.matching(pid).any(|index| world.gateways[index].seen.name == *gateway) {
             workers.entry((gateway, key)).or_default().push(pid);
-        } else if worker_above(world, process).is_none() && may_be_member(world, owners, process) {
+        } else if worker_above(world, owners, process).is_none() && may_be_member(world, owners, process) {
             others.push(((gateway, &**key), pid));
         }
     }
@@ -226,7 +226,7 @@ fn members<'a>(
     let now = below.into_iter().flatten().filter_map(|pid| world.alive(*pid));
     let before = memory.into_iter().flat_map(|memory| &memory.members);
     let before = before.filter_map(|member| world.view().alive(member)).filter(|process| {
-        let is_its_own = worker_above(world, process).is_none_or(|above| above == worker.pid);
+        let is_its_own = worker_above(world, owners, process).is_none_or(|above| above == worker.pid);
         is_its_own && may_be_member(world, owners, process)
     });
     let mut members: Vec<&Process> = now.chain(before).collect();
