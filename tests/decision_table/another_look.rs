@@ -217,7 +217,7 @@ fn what_was_known_of_a_tree_or_was_forked_off_its_worker_stays_its_own_beside_a_
     let left = |raw: u32, rows: fn() -> Vec<Session>, change: fn(&mut World)| {
         let mut world = World::new();
         world.worker(200, "a", 100);
-        world.worker(201, "nested", 200);
+        world.worker(201, "a", 200);
         world.rows([with_worker(detached("a"), 200), attached("b")]).look();
         let warrant = world.look_after(20).warrant("a").clone();
         world.die(200, 1);

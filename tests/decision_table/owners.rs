@@ -441,8 +441,6 @@ fn what_is_below_a_sessions_worker_is_that_sessions_where_no_other_table_is_miss
     let mut of_both = inside();
     of_both.table("other").sessions = vec![with_worker(attached("e"), 200)];
     of_both.table("other").gateway_pid = Some(pid(101));
-    let mut unknown = inside();
-    unknown.table("other").sessions = vec![attached("e")];
     let mut rotated = inside();
     rotated.worker(201, "d", 200);
     rotated.rows([with_worker(with_key(attached("d"), "rotated"), 200)]).refused("other");
@@ -452,10 +450,38 @@ fn what_is_below_a_sessions_worker_is_that_sessions_where_no_other_table_is_miss
     let mut another_pattern = inside();
     another_pattern.rules[1].worker_match = None;
     another_pattern.refused("other");
-    let worlds = [contradicted, of_both, unknown, rotated, leftovers, another_pattern];
+    let worlds = [contradicted, of_both, rotated, leftovers, another_pattern];
     for (index, mut world) in worlds.into_iter().enumerate() {
         assert_eq!(world.fate_of_worker(201), OWNED, "{index}");
     }
+}
+
+#[test]
+fn what_is_below_a_sessions_worker_may_be_that_of_a_row_of_which_none_is_known() {
+    let inside = || {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "d", 100);
+        world.worker(201, "y", 200);
+        world
+    };
+    let mut of_its_own_gateway = inside();
+    of_its_own_gateway.rows([with_worker(detached("d"), 200), attached("e")]);
+    let mut of_another = inside();
+    of_another.rows([with_worker(detached("d"), 200)]);
+    of_another.table("other").sessions = vec![attached("e")];
+    for world in [&mut of_its_own_gateway, &mut of_another] {
+        assert_eq!(world.fate_of_worker(201), UNKNOWN);
+        let why = "protected: process 200 has process 201 under it, which may be another session's worker";
+        assert_eq!(world.look_after(3_600).why("d"), why);
+        // Its row named it, and has another key by now.
+        world.worker(201, "d", 200);
+        assert_eq!(world.look().fate_of_worker(201), OWNED, "a copy of its worker");
+    }
+    // As soon as that is known they go, the one with the other.
+    of_its_own_gateway.worker(201, "y", 200);
+    of_its_own_gateway.rows([with_worker(detached("d"), 200), without_worker(attached("e"))]).look();
+    assert_eq!(of_its_own_gateway.look_after(3_600).goes_along("d"), Some(200));
 }
 
 #[test]

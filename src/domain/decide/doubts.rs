@@ -32,13 +32,26 @@ pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -
     with_sessions(world, process).find_map(|gateway| of(world, gateway, process))
 }
 
-/// Why a gateway without a current table may want this worker, which is in the tree of a worker of these sessions. One that carries the
-/// same key as the worker of a session is a copy of that.
-pub(super) fn of_nested_elsewhere(world: &World<'_>, process: &Process, rows: &[RowId]) -> Option<Keep> {
-    let is_anothers = |gateway: &usize| rows.iter().all(|row| row.gateway != *gateway);
-    let mut gateways = with_sessions(world, process).filter(is_anothers);
-    let doubt = gateways.find_map(|gateway| of_its_table(world, gateway, process));
-    doubt.filter(|_| world.rows_of_copied(process).is_empty())
+/// Why another session may want this worker, which is in the tree of a worker of these sessions: one of which it isn't known which worker it
+/// has, or one of another gateway without a current table. One that carries the same key as the worker of a session is a copy of that.
+pub(super) fn of_nested_in_session(
+    world: &World<'_>,
+    process: &Process,
+    above: &Process,
+    rows: &[RowId],
+) -> Option<Keep> {
+    let is_own = |gateway: usize| rows.iter().any(|row| row.gateway == gateway);
+    let may_want = |gateway: usize| {
+        let doubt = of(world, gateway, process)?;
+        // Its own gateway's table was read.
+        (!is_own(gateway) || matches!(doubt, Keep::UnknownState(_))).then_some(doubt)
+    };
+    let doubt = with_sessions(world, process).find_map(may_want)?;
+    let is_copy = || {
+        with_sessions(world, process)
+            .any(|gateway| world.gateways[gateway].are_copies(process.identity.pid, above.identity.pid))
+    };
+    (world.rows_of_copied(process).is_empty() && !is_copy()).then_some(doubt)
 }
 
 /// The gateways whose workers this may be one of, wherever it stands.

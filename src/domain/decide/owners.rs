@@ -350,7 +350,7 @@ fn owner_below(
     let above = answer(world, at, known, worker.identity.pid);
     let doubt = match &above {
         Owner::Nobody(_) | Owner::Tree => doubts::of_nested(world, process, worker),
-        Owner::Sessions(rows) => doubts::of_nested_elsewhere(world, process, rows.as_slice()),
+        Owner::Sessions(rows) => doubts::of_nested_in_session(world, process, worker, rows.as_slice()),
         Owner::Doubt(_) => None,
     };
     let (own, pid) = (process.identity.pid, worker.identity.pid);

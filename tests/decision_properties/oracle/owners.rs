@@ -59,7 +59,7 @@ impl<'a> Oracle<'a> {
         });
         let inherited = above.map(|above| match self.owner_of(above) {
             Owner::Nobody(_) | Owner::Above => self.nested(process, above).unwrap_or(Owner::Above),
-            Owner::Rows(rows) => self.nested_elsewhere(process, &rows).unwrap_or(Owner::Rows(rows)),
+            Owner::Rows(rows) => self.nested_in_session(process, above, &rows).unwrap_or(Owner::Rows(rows)),
             doubt @ Owner::Doubt(_) => doubt,
         });
         let copied = Some(self.rows_naming_what_it_is_a_copy_of(process)).filter(|rows| !rows.is_empty());
@@ -71,31 +71,42 @@ impl<'a> Oracle<'a> {
     /// unless it carries the key of that worker.
     fn nested(&self, process: &'a Process, above: &'a Process) -> Option<Owner> {
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
-        let is_copy = |gateway: usize| {
-            let key = self.key(gateway, process).flatten();
-            key.is_some() && self.is_worker(gateway, above) && key == self.key(gateway, above).flatten()
-        };
-        if self.count().filter(takes).any(is_copy) {
+        if self.carries_the_key_of(process, above) {
             return None;
         }
         self.count().filter(takes).find_map(|gateway| {
             if !self.is_to_be_trusted(gateway) {
                 return (!self.is_excused(gateway, process)).then_some(NOT_TRUSTED);
             }
-            let may_be_its =
-                self.has_row_without_worker(gateway) && !self.is_of_an_earlier_run(gateway, process);
-            may_be_its.then_some(UNKNOWN)
+            self.may_be_of_a_row(gateway, process).then_some(UNKNOWN)
         })
     }
 
-    /// In the tree of a worker of these sessions, it may be of another gateway whose table isn't known, unless it is a copy of a worker.
-    fn nested_elsewhere(&self, process: &'a Process, rows: &[RowId]) -> Option<Owner> {
+    /// In the tree of a worker of these sessions, it may be of a session of which the worker isn't known, or of another gateway whose table isn't
+    /// known, unless it is a copy of a worker.
+    fn nested_in_session(&self, process: &'a Process, above: &'a Process, rows: &[RowId]) -> Option<Owner> {
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
-        let mut others =
-            self.count().filter(takes).filter(|gateway| rows.iter().all(|row| row.0 != *gateway));
-        let may_be_its = |gateway| !self.is_to_be_trusted(gateway) && !self.is_excused(gateway, process);
-        let is_copy = !self.rows_naming_what_it_is_a_copy_of(process).is_empty();
-        (!is_copy && others.any(may_be_its)).then_some(NOT_TRUSTED)
+        let is_its = |gateway: usize| rows.iter().any(|row| row.0 == gateway);
+        let doubt = self.count().filter(takes).find_map(|gateway| {
+            if !self.is_to_be_trusted(gateway) {
+                return (!is_its(gateway) && !self.is_excused(gateway, process)).then_some(NOT_TRUSTED);
+            }
+            self.may_be_of_a_row(gateway, process).then_some(UNKNOWN)
+        });
+        let is_copy = !self.rows_naming_what_it_is_a_copy_of(process).is_empty()
+            || self.carries_the_key_of(process, above);
+        doubt.filter(|_| !is_copy)
+    }
+
+    fn carries_the_key_of(&self, process: &'a Process, above: &'a Process) -> bool {
+        self.count().filter(|gateway| self.is_worker(*gateway, process)).any(|gateway| {
+            let key = self.key(gateway, process).flatten();
+            key.is_some() && self.is_worker(gateway, above) && key == self.key(gateway, above).flatten()
+        })
+    }
+
+    fn may_be_of_a_row(&self, gateway: usize, process: &'a Process) -> bool {
+        self.has_row_without_worker(gateway) && !self.is_of_an_earlier_run(gateway, process)
     }
 
     /// The rows that name a worker, or the shell around it, that is no younger and carries the same key, whatever key the row says: its
