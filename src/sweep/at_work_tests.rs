@@ -239,7 +239,13 @@ fn a_run_sees_what_a_worker_did_since_an_earlier_run() {
     let mut at_work = AtWork::default();
     comes_to_rest(&mut at_work, &row);
     let (identity, account) = at_work.accounts.iter().next().unwrap();
-    let memory = WorkerMemory { identity: *identity, bond: Bond::None, clock: None, account: Some(*account) };
+    let memory = WorkerMemory {
+        identity: *identity,
+        bond: Bond::None,
+        clock: None,
+        account: Some(*account),
+        activity: None,
+    };
     let gateway = GatewayMemory { workers: vec![memory], ..GatewayMemory::default() };
     let mut ledger = Ledger::default();
     ledger.gateways.insert("gw".into(), gateway);

@@ -68,6 +68,23 @@ fn a_worker_that_did_nothing_for_that_long_is_ended_and_its_session_stays() {
 }
 
 #[test]
+fn whatever_its_session_does_and_another_run_of_its_gateway_start_its_grace_again() {
+    let did = |activity: &str| Session { activity: Some(activity.into()), ..with_worker(attached("a"), 200) };
+    let after = |change: &dyn Fn(&mut World)| {
+        let mut world = attended();
+        world.rows([did("one")]).look();
+        world.pass(60);
+        rests(&mut world, 200);
+        change(&mut world);
+        world.fate_of_worker(200)
+    };
+    assert_eq!(after(&|_| {}), "reap: idle-worker, after 60s");
+    let again = "wait: idle-worker, 0s of 60s";
+    assert_eq!(after(&|world| _ = world.rows([did("another")])), again);
+    assert_eq!(after(&|world| world.table("gw").instance = Some("gw run 2".into())), again);
+}
+
+#[test]
 fn the_first_signal_always_needs_another_look() {
     let mut world = attended();
     let looked = a_minute(&mut world);

@@ -97,9 +97,18 @@ fn judge_one(
     }
     let rests = world.rests_since(worker)?;
     let identity = worker.identity;
-    let clock = clock::of_worker(world, gateway, &identity, OrphanKind::IdleWorker);
+    let activity = &world.session(row).activity;
+    let before = world.known.get(&identity).map(|(_, worker)| *worker);
+    // Its session did something, or is in another run of its gateway.
+    let same_session = gateway.remembered_run() == gateway.run().as_ref()
+        && before.is_some_and(|before| before.activity == *activity);
+    let clock = if same_session {
+        clock::of_worker(world, gateway, &identity, OrphanKind::IdleWorker)
+    } else {
+        WorkerClock { kind: OrphanKind::IdleWorker, since: world.now, failures: 0 }
+    };
     let known = remembered.workers.iter_mut().find(|known| known.identity == identity)?;
-    known.clock = Some(clock);
+    (known.clock, known.activity) = (Some(clock), activity.clone());
     let subject = Subject::Worker { key: gateway.key_of(identity.pid).map(Into::into), identity };
     let idle = Idle { kind: OrphanKind::IdleWorker, since: rests, grace };
     Some(idle.found(gateway, subject, worker, &clock))

@@ -60,7 +60,7 @@ fn changed(
         if world.matching(process.identity.pid).next().is_some() || looks_like_one(process) {
             return None;
         }
-        remembered.workers.push(WorkerMemory { clock: None, ..worker.clone() });
+        remembered.workers.push(WorkerMemory { clock: None, activity: None, ..worker.clone() });
         let keep = match gateway.limits.protects(process) {
             Some(protection) => Keep::Protected(protection),
             None => Keep::UnknownState("it was a worker, and doesn't look like one any more".into()),
@@ -85,7 +85,8 @@ fn judge_one(
     let subject = Subject::Worker { key: gateway.key_of(identity.pid).map(Into::into), identity };
     let bond = bond(world, owners.position_of(identity.pid), process);
     let account = world.account(process);
-    let mut remember = |clock| remembered.workers.push(WorkerMemory { identity, bond, clock, account });
+    let mut remember =
+        |clock| remembered.workers.push(WorkerMemory { identity, bond, clock, account, activity: None });
     let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
     let (owner, apart) = (owners.of(identity.pid)?, claims.apart(identity.pid));
     if matches!(owner, Owner::Sessions(_) | Owner::Tree) && apart.is_none() {

@@ -21,6 +21,9 @@ pub struct WorkerMemory {
     /// What it showed of its work, where that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
+    /// The activity of its session, while it is an idle worker's clock that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub activity: Option<Box<str>>,
 }
 
 impl WorkerMemory {
@@ -30,7 +33,9 @@ impl WorkerMemory {
             (Some(now), Some(before)) => now.is_told_by(before),
             (now, before) => now.is_none() && before.is_none(),
         };
-        account && (self.identity, self.bond, self.clock) == (other.identity, other.bond, other.clock)
+        account
+            && self.activity == other.activity
+            && (self.identity, self.bond, self.clock) == (other.identity, other.bond, other.clock)
     }
 }
 

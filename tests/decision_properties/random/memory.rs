@@ -121,7 +121,13 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
             let identity = seen.filter(|_| is_this).unwrap_or(other);
             if !taken.contains(&identity) {
                 taken.push(identity);
-                remembered.workers.push(WorkerMemory { identity, bond, clock, account: None });
+                remembered.workers.push(WorkerMemory {
+                    identity,
+                    bond,
+                    clock,
+                    account: None,
+                    activity: None,
+                });
             }
         }
         ledger.gateways.insert(name.into(), remembered);

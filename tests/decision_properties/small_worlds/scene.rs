@@ -146,7 +146,13 @@ impl Scene {
             if let (Some(gateway), Some(identity)) = (of(worker.seen_below), seen) {
                 memory.process = Some(gateway);
                 let bond = Bond::Child(gateway);
-                memory.workers.push(WorkerMemory { identity, bond, clock: None, account: None });
+                memory.workers.push(WorkerMemory {
+                    identity,
+                    bond,
+                    clock: None,
+                    account: None,
+                    activity: None,
+                });
             }
         }
         if !memory.workers.is_empty() {
