@@ -141,7 +141,8 @@ fn worker(raw: Option<&RawValue>) -> Option<Told<Option<Pid>>> {
         return Some(not_understood(raw));
     }
     let worker: RawWorker<'_> = object(raw)?;
-    Some(told(worker.pid, |raw| pid(raw.get()).map(Some)))
+    let Some(named) = worker.pid else { return Some(not_understood(raw)) };
+    Some(pid(named.get()).map_or_else(|| not_understood(named), |pid| Told::Known(Some(pid))))
 }
 
 #[derive(Deserialize)]

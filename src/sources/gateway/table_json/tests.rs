@@ -70,9 +70,9 @@ fn an_empty_table_is_a_table() {
 fn unknown_extra_fields_of_any_shape_are_fine() {
     let extra = r#""x":1e999,"y":[[{"z":null}],"\ud800"],"transports":{}"#;
     let body = format!(
-        r#"{{{extra},"version":1,"gateway":{{{extra}}},"sessions":[{{"id":"a",{extra},"worker":{{{extra}}}}}]}}"#
+        r#"{{{extra},"version":1,"gateway":{{{extra}}},"sessions":[{{"id":"a",{extra},"worker":{{"pid":7,{extra}}}}}]}}"#
     );
-    assert_eq!(parse(body.as_bytes()).unwrap().sessions, [row("")]);
+    assert_eq!(parse(body.as_bytes()).unwrap().sessions, [row(r#","worker":{"pid":7}"#)]);
 }
 
 #[test]

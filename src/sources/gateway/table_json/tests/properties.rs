@@ -78,7 +78,7 @@ fn worker(value: Option<&Value>) -> Option<Result<Option<Pid>, ()>> {
     match value {
         None => None,
         Some(Value::Null) => Some(Ok(None)),
-        Some(Value::Object(worker)) => told(worker.get("pid"), |pid| known_pid(pid).map(Some)),
+        Some(Value::Object(worker)) => Some(worker.get("pid").and_then(known_pid).map(Some).ok_or(())),
         Some(_) => Some(Err(())),
     }
 }
