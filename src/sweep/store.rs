@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::recorder::Recorder;
+use super::recorder::{Holds, Recorder};
 use crate::domain::ids::BootId;
 use crate::domain::ledger::{Ledger, Unfinished};
 use crate::domain::time::Awake;
@@ -167,7 +167,7 @@ impl Store {
     /// The record of a run's acts. What they leave unfinished is known to the next run.
     pub fn recorder(&mut self, report: &Report) -> Recorder<'_> {
         let audit = Audit::new(&self.dir, report.run(), self.rotation, self.notes.dossier(report));
-        Recorder { audit, journal: &mut self.journal, dir: &self.dir }
+        Recorder { audit, journal: &mut self.journal, holds: Holds::new(&self.dir) }
     }
 
     /// What acts left unfinished.

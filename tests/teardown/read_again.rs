@@ -231,11 +231,15 @@ fn what_an_operator_forbids_after_the_close_is_not_killed_either_where_there_is_
 }
 
 #[test]
-fn what_is_under_way_when_an_operator_forbids_it_is_finished() {
+fn what_was_signalled_when_an_operator_forbids_it_gets_no_further_signal() {
     let mut play = stubborn();
     play.record.forbidden = Some("held by hand");
-    play.pass(ms(5_000));
-    assert_eq!(play.ending().outcome, Outcome::Reaped);
+    play.pass(ms(2_500));
+    let ending = play.ending();
+    assert_eq!(ending.outcome, Outcome::Spared { why: "held by hand".into() });
+    assert_eq!(ending.steps, [Step::Term]);
+    let left: Vec<_> = ending.survivors.iter().map(|left| left.process.pid.get()).collect();
+    assert_eq!(left, [200, 201]);
 }
 
 #[test]

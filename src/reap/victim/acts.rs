@@ -45,9 +45,9 @@ impl<H> Victim<H> {
         }
     }
 
-    /// Whether an operator forbids the first signal by now; then it is let be.
+    /// Whether an operator forbids another signal by now; then it is let be.
     pub(super) fn is_forbidden<W: World<Held = H>>(&mut self, world: &mut W) -> bool {
-        let Some(course) = self.course().filter(|_| !self.signalled) else { return false };
+        let Some(course) = self.course() else { return false };
         let forbidden = world.forbids(&self.warrant);
         let is_forbidden = forbidden.is_some();
         if let Some(why) = forbidden {
