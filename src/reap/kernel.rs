@@ -89,6 +89,9 @@ pub trait Kernel {
     /// The start ticks that a process started now would have.
     fn ticks(&self) -> u64;
 
+    /// The start ticks that a process started at that instant, which is past, would have.
+    fn ticks_at(&self, at: Awake) -> u64;
+
     /// Takes hold of this very process and looks at it once more *after* the hold is there.
     /// `None`: it is gone, is a zombie, or its PID belongs to another process now.
     ///

@@ -168,6 +168,10 @@ impl Kernel for LinuxKernel {
         clock::ticks_now()
     }
 
+    fn ticks_at(&self, at: Awake) -> u64 {
+        self.ticks().saturating_sub(clock::ticks(self.now().since(at)))
+    }
+
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Held, Process)>, KernelError> {
         let most = self.most;
         let opened = self.open(who)?;

@@ -37,6 +37,10 @@ impl<K: Kernel, R> Kernel for Hands<'_, K, R> {
         self.kernel.ticks()
     }
 
+    fn ticks_at(&self, at: Awake) -> u64 {
+        self.kernel.ticks_at(at)
+    }
+
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(K::Held, Process)>, KernelError> {
         self.kernel.hold(who)
     }

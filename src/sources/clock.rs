@@ -34,10 +34,16 @@ pub fn awake_now() -> Awake {
 /// Clock ticks since boot, as `/proc/PID/stat` counts them: time the machine slept is part of it.
 pub fn ticks_now() -> u64 {
     let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let nanos = u32::try_from(now.tv_nsec).unwrap_or_default();
+    ticks(Duration::new(seconds, nanos))
+}
+
+/// A time in clock ticks.
+pub fn ticks(span: Duration) -> u64 {
     let per_second = rustix::param::clock_ticks_per_second();
     let nanos_per_tick = 1_000_000_000 / per_second.max(1);
-    u64::try_from(now.tv_sec).unwrap_or_default() * per_second
-        + u64::try_from(now.tv_nsec).unwrap_or_default() / nanos_per_tick.max(1)
+    span.as_secs() * per_second + u64::from(span.subsec_nanos()) / nanos_per_tick.max(1)
 }
 
 /// Which boot of the machine this is, and whose clocks: in another time namespace awake time is another one, and what was remembered there

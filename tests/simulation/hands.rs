@@ -130,6 +130,11 @@ impl Kernel for Hands<'_> {
         self.world.borrow().ticks()
     }
 
+    fn ticks_at(&self, at: Awake) -> u64 {
+        let since = u64::try_from(self.now().since(at).as_millis()).unwrap_or(u64::MAX);
+        self.ticks().saturating_sub(since / 10)
+    }
+
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Serial, Process)>, KernelError> {
         let disk = self.disk;
         self.call(|world| {

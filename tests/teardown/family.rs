@@ -2,11 +2,12 @@
 
 use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::domain::time::Awake;
 use gateway_reaper::reap::event::Recheck;
 use gateway_reaper::reap::kernel::{Mark, Signal};
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
-use crate::play::{Cast, GATEWAY, Play};
+use crate::play::{Cast, GATEWAY, Play, stands};
 use crate::stage::{Manner, ms, pid};
 
 #[test]
@@ -173,7 +174,10 @@ fn in_one_session() -> Play {
     }
     let mut play = cast.rehearse();
     play.kernel.ticks = 203;
-    play.begin()
+    let mut play = play.begin();
+    // The child has just begun.
+    play.recheck(stands(Awake::from_nanos(u64::MAX)));
+    play
 }
 
 /// The worker crashes at tick 204, its child is ended at tick 300.

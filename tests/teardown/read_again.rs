@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::table::CloseAnswer;
 use gateway_reaper::domain::time::Awake;
 use gateway_reaper::domain::warrant::{Claim, Claimed};
@@ -12,7 +13,7 @@ use gateway_reaper::reap::kernel::Signal;
 use gateway_reaper::reap::outcome::{Outcome, Step};
 
 use crate::play::{Cast, GATEWAY, Play, stands};
-use crate::stage::{Actor, Manner, ms, pid};
+use crate::stage::{Actor, Manner, NOW, ms, pid};
 
 /// A worker that ignores SIGTERM, with a child that does, too.
 fn stubborn() -> Play {
@@ -638,4 +639,75 @@ fn what_lives_on_of_a_session_that_was_gone_already_is_named() {
     assert!(play.kernel.is_alive(201) && play.kernel.is_alive(202));
     let named: Vec<_> = play.ending().survivors.iter().map(|left| left.process.pid.get()).collect();
     assert_eq!(named, [201, 202]);
+}
+
+/// It may be a gateway, or a shell that starts the worker of another session.
+#[test]
+fn a_program_that_began_in_the_tree_since_the_tables_were_read_is_looked_at_before_the_first_signal() {
+    let begun = |argv: &str| {
+        let mut cast = Cast::new();
+        cast.worker(200).manner = Manner::Deaf;
+        let child = cast.actor(201, 200, argv);
+        child.process.identity.start_ticks = NOW;
+        let mut play = cast.rehearse();
+        play.keeps_questions = true;
+        play.begin()
+    };
+    let mut play = begun("gatewayd");
+    assert_eq!((play.done(), &play.rechecks[..]), ("take 200+201".into(), &[0][..]));
+    assert!(play.recheck(stands(far())).done().ends_with("Term 200"));
+    let mut fork = begun("worker 200");
+    assert!(fork.done().ends_with("Term 200") && fork.rechecks.is_empty(), "it will be what its parent is");
+}
+
+#[test]
+fn a_program_that_begins_in_a_tree_that_is_ended_is_looked_at_once_for_a_signal() {
+    let mut play = deaf(&[]);
+    play.keeps_questions = false;
+    play.pass(ms(4_990));
+    play.keeps_questions = true;
+    let begins = |play: &mut Play, raw: u32| {
+        let mut child = play.kernel.actors[&200].clone();
+        child.process.identity = ProcessIdentity { pid: pid(raw), start_ticks: NOW, inode: None };
+        (child.process.parent, child.process.argv) = (Pid::new(200), Some(format!("cc {raw}").into()));
+        play.kernel.actors.insert(raw, child);
+    };
+    begins(&mut play, 301);
+    play.pass(ms(10)).done();
+    assert_eq!(play.rechecks, [0]);
+    begins(&mut play, 302);
+    assert!(play.recheck(stands(far())).done().ends_with("Term 302"), "a build starts one after the other");
+}
+
+/// It is never without one that has just begun.
+#[test]
+fn a_worker_that_starts_others_faster_than_they_are_looked_at_is_ended_without_them() {
+    let mut play = deaf(&[]);
+    play.keeps_questions = false;
+    play.pass(ms(4_990));
+    play.keeps_questions = true;
+    play.kernel.forks_at = |signal| signal == Signal::Stop;
+    for raw in 301..401 {
+        let mut nested = play.kernel.actors[&200].clone();
+        nested.process.identity.pid = pid(raw);
+        nested.forks = None;
+        (nested.process.parent, nested.process.argv) = (Pid::new(200), Some(format!("worker {raw}").into()));
+        play.kernel.unborn.insert(raw, nested);
+    }
+    play.kernel.actors.get_mut(&200).unwrap().forks = Some(301);
+    for raw in 301.. {
+        while play.rechecks.is_empty() && !play.is_over() {
+            play.pass(ms(10));
+        }
+        if play.is_over() {
+            break;
+        }
+        play.kernel.actors.get_mut(&200).unwrap().forks = Some(raw + 1);
+        play.recheck(stands(far()));
+    }
+    let ending = play.ending();
+    assert_eq!(ending.outcome, Outcome::Reaped, "{ending:?}");
+    assert!(!play.kernel.is_alive(200) && play.kernel.unborn.contains_key(&310), "after a few looks");
+    let [survivor] = &ending.survivors[..] else { panic!("one lives on: {ending:?}") };
+    assert_eq!(&*survivor.why, "it began while its tree was ended, and whose it is isn't known");
 }

@@ -176,6 +176,11 @@ impl Kernel for FakeKernel {
         self.ticks
     }
 
+    fn ticks_at(&self, at: Awake) -> u64 {
+        let since = u64::try_from(self.now.since(at).as_millis()).unwrap_or(u64::MAX);
+        self.ticks.saturating_sub(since / 10)
+    }
+
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(ProcessIdentity, Process)>, KernelError> {
         if self.unholdable.contains(&who.pid.get()) {
             return Err(self.refused("pidfd_open", who.pid));

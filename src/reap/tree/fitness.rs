@@ -93,9 +93,23 @@ impl<H> Tree<H> {
         self.members.iter().any(|member| member.identity == *identity && member.spared().is_some())
     }
 
-    /// Whether one of the members from this place on is another worker than the one that it goes with, or bears the mark of another session.
-    pub(in crate::reap) fn has_another_worker(&self, from: usize, limits: &Limits) -> bool {
-        (from..self.members.len()).any(|index| self.has_another_worker_at(index, limits))
+    /// The members from this place on that are to be ended, and are other workers than the one that the tree goes with or bear the mark of
+    /// another session.
+    pub(in crate::reap) fn other_workers(&self, from: usize, limits: &Limits) -> Vec<usize> {
+        let left = (from..self.members.len()).filter(|index| self.members[*index].is_left());
+        left.filter(|index| self.has_another_worker_at(*index, limits)).collect()
+    }
+
+    /// Whether one of the members from this place on was started at these ticks or later, and is another program than each before it.
+    pub(in crate::reap) fn has_another_program(&self, from: usize, since: u64) -> bool {
+        let is_one = |index: usize| {
+            let member = &self.members[index];
+            let is_known = self.is_root(index) || self.said.contains_key(&member.identity);
+            let argv = &member.said.argv;
+            let is_news = !is_known && member.identity.start_ticks >= since && argv.is_some();
+            is_news && self.members[..index].iter().all(|other| other.said.argv != *argv)
+        };
+        (from..self.members.len()).any(is_one)
     }
 
     /// The same of one, or whether it bears the mark of another session than what was judged. What has the argv of a member, with a key in it, is a

@@ -69,9 +69,7 @@ impl<H> Victim<H> {
         match fitness {
             Fitness::Gone => {}
             Fitness::Changed(protection) => {
-                for spared in self.tree.spare(index, world, protection.to_string().into()) {
-                    let_go(world, &mut self.tree.members[spared]);
-                }
+                self.spare(world, index, &protection.to_string());
                 if is_root && let Some(course) = self.course() {
                     self.note = Some(protection.to_string().into());
                     self.let_be(world, course, protection.to_string().into());
@@ -88,6 +86,7 @@ impl<H> Victim<H> {
                         self.signalled |= signal != Signal::Stop;
                         if signal != Signal::Stop {
                             self.rechecks = 0;
+                            self.asked_after_program = false;
                         }
                     }
                     Err(_) => {}
@@ -104,6 +103,13 @@ impl<H> Victim<H> {
             }
         }
         Ok(())
+    }
+
+    /// Lets a member be, and what is below it.
+    pub(super) fn spare<W: World<Held = H>>(&mut self, world: &mut W, index: usize, why: &str) {
+        for spared in self.tree.spare(index, world, why.into()) {
+            let_go(world, &mut self.tree.members[spared]);
+        }
     }
 
     /// It is wanted, or what was a worker isn't one any more: then what is below it isn't a worker's, either. A session is closed all the same.

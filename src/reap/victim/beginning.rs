@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 
 use super::{Course, Phase, Victim};
 use crate::domain::process::{ProcessIdentity, Said};
+use crate::domain::time::Awake;
 use crate::reap::kernel::{KernelError, Listing};
 use crate::reap::outcome::{Outcome, Step};
 use crate::reap::world::World;
@@ -69,7 +70,16 @@ impl<H> Victim<H> {
         for remnant in self.warrant.remnants() {
             self.tree.add(world, &limits, *remnant)?;
         }
-        self.tree.list(world, &limits, Listing::Whole)
+        self.tree.list(world, &limits, Listing::Whole)?;
+        // What has begun since the decision.
+        let is_news =
+            |worker: &usize| !limits.knew(self.tree.members[*worker].identity) && !self.tree.is_root(*worker);
+        if self.tree.other_workers(0, &limits).iter().any(is_news)
+            || self.tree.has_another_program(0, world.ticks_at(self.looked))
+        {
+            self.valid_until = Awake::from_nanos(0);
+        }
+        Ok(())
     }
 }
 

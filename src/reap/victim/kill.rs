@@ -18,8 +18,8 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 enum Stopped {
     /// All that was found is stopped, or nothing more is to be done.
     Whole,
-    /// A worker that isn't known yet was found in it.
-    WithAnotherWorker,
+    /// Something that isn't known yet was found in it.
+    WithNews,
 }
 
 impl<H> Victim<H> {
@@ -34,7 +34,7 @@ impl<H> Victim<H> {
         if self.is_done() {
             return;
         }
-        if let Ok(Stopped::WithAnotherWorker) = listed {
+        if let Ok(Stopped::WithNews) = listed {
             return self.put_off(world, course);
         }
         // Whatever the listing said: nothing that was stopped is left stopped.
@@ -69,8 +69,8 @@ impl<H> Victim<H> {
                     return Ok(Stopped::Whole);
                 }
                 worst = worst.max(self.tree.visit(index, world, &limits, listing)?);
-                if self.look_at_workers(known) {
-                    return Ok(Stopped::WithAnotherWorker);
+                if self.look_at_news(world, known) {
+                    return Ok(Stopped::WithNews);
                 }
                 index += 1;
             }
@@ -81,7 +81,7 @@ impl<H> Victim<H> {
         Ok(Stopped::Whole)
     }
 
-    /// A worker has begun in the tree since the tables were read: it is let go on until they say whose that is.
+    /// Something has begun in the tree since the tables were read: it is let go on until they say whose that is.
     fn put_off<W: World<Held = H>>(&mut self, world: &mut W, course: Course) {
         self.let_go(world);
         self.stopping = false;

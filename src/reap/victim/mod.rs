@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::domain::ids::Pid;
 use crate::domain::process::ProcessIdentity;
 use crate::domain::time::Awake;
-use crate::domain::warrant::{Limits, Warrant};
+use crate::domain::warrant::{GOOD_FOR, Limits, Warrant};
 
 use super::kernel::{KernelError, Mark};
 use super::outcome::{Ending, Outcome, Step};
@@ -22,6 +22,7 @@ use super::record::Case;
 use super::tree::Tree;
 use super::world::World;
 use polling::Polling;
+use recheck::RECHECKS;
 
 /// Where a victim is.
 #[derive(Debug)]
@@ -106,7 +107,11 @@ pub(super) struct Victim<H> {
     stopping: bool,
     /// Signals are sent until then, or after another look.
     valid_until: Awake,
+    /// When its table was asked for.
+    looked: Awake,
     rechecks: u32,
+    /// A program that had begun in the tree was asked after since the last signal.
+    asked_after_program: bool,
     look: AnotherLook,
     /// The run was told to end, and what isn't done by then is left to the next one.
     stop_by: Option<Awake>,
@@ -138,7 +143,9 @@ impl<H> Victim<H> {
             signalled: false,
             stopping: false,
             valid_until,
+            looked: valid_until.before(GOOD_FOR),
             rechecks: 0,
+            asked_after_program: false,
             look: AnotherLook::default(),
             stop_by: None,
             noted: None,
@@ -346,23 +353,34 @@ impl<H> Victim<H> {
         look: impl FnOnce(&mut Tree<H>, &mut W, &Limits) -> Result<(), KernelError>,
     ) -> bool {
         let limits = self.warrant.limits().clone();
-        let known = self.tree.members.len();
+        let from = self.tree.members.len();
         if let Err(error) = look(&mut self.tree, world, &limits) {
             self.fail_with(world, &error);
             return false;
         }
-        self.look_at_workers(known);
-        self.tree.members.len() == known || self.note_begun(world, false)
+        self.look_at_news(world, from);
+        self.tree.members.len() == from || self.note_begun(world, false)
     }
 
-    /// Whose a worker is that has begun since the tables were read, they don't tell. `from`: the place of the first member that is new. Returns
-    /// whether there is one.
-    fn look_at_workers(&mut self, from: usize) -> bool {
-        let has_one = self.tree.has_another_worker(from, self.warrant.limits());
-        if has_one {
+    /// Whose a worker is that has begun since the tables were read, they don't tell; nor whether another program that has is a gateway, say.
+    /// What begins again and again doesn't hold up the rest: after some looks such a worker is let be, and such a program isn't asked after.
+    /// `from`: the place of the first member that is new. Returns whether another look is to be waited for.
+    fn look_at_news<W: World<Held = H>>(&mut self, world: &mut W, from: usize) -> bool {
+        let others = self.tree.other_workers(from, self.warrant.limits());
+        if !others.is_empty() && self.rechecks >= RECHECKS {
+            for other in others {
+                self.spare(world, other, "it began while its tree was ended, and whose it is isn't known");
+            }
+            return false;
+        }
+        let is_program =
+            !self.asked_after_program && self.tree.has_another_program(from, world.ticks_at(self.looked));
+        self.asked_after_program |= is_program;
+        let is_news = !others.is_empty() || is_program;
+        if is_news {
             self.valid_until = Awake::from_nanos(0);
         }
-        has_one
+        is_news
     }
 }
 

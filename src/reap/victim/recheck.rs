@@ -6,12 +6,13 @@ use super::{AnotherLook, Closed, Course, Phase, Victim};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
+use crate::domain::warrant::GOOD_FOR;
 use crate::reap::event::Recheck;
 use crate::reap::outcome::Outcome;
 use crate::reap::world::World;
 
 /// How often a victim is looked at again for one signal: on a machine that is too slow for it, the next run has to do.
-const RECHECKS: u32 = 3;
+pub(super) const RECHECKS: u32 = 3;
 
 /// Another look before a later signal is asked for so long before that: it goes on while there is nothing else to do.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -109,12 +110,14 @@ impl<H> Victim<H> {
             Recheck::Wanted { why } => self.let_be(world, course, why),
             Recheck::Gone => self.finish(world, Outcome::Gone),
             Recheck::Unknown { why } => self.fail(world, why),
-            Recheck::Stands { .. } if self.rechecks >= RECHECKS => {
+            // A worker that has begun since is let be by then.
+            Recheck::Stands { until, .. } if self.rechecks >= RECHECKS && world.now() > until => {
                 self.fail(world, "its table was too old for a signal each time it was read");
             }
             Recheck::Stands { until, claimed } => {
                 self.rechecks += 1;
                 self.valid_until = until;
+                self.looked = until.before(GOOD_FOR);
                 self.warrant.spare(claimed);
                 return true;
             }

@@ -65,7 +65,7 @@ impl<H> Victim<H> {
             return self.finish(world, outcome);
         }
         course.rounds += 1;
-        self.look_at_workers(known);
+        self.look_at_news(world, known);
         // Also what is left to the next run.
         if grew && !self.note_begun(world, false) {
             return;
