@@ -31,15 +31,10 @@ pub(super) fn left<'u>(
             families.is_of_a_listed_session(index, &begun.worker)
                 || families.is_listed_anywhere(&begun.worker)
         };
+        let is_gone = world.view().alive(&begun.worker).is_none();
         match &begun.asked {
-            Some(session) => {
-                let is_gone = world.view().alive(&begun.worker).is_none();
-                is_gone && !world.gateways[index].lists(session) && is_listed_as_another()
-            }
-            None => {
-                let is_of_leftovers = !begun.members.contains(&begun.worker);
-                is_of_leftovers && families.is_of_a_listed_session(index, &begun.worker)
-            }
+            Some(session) => is_gone && !world.gateways[index].lists(session) && is_listed_as_another(),
+            None => is_gone && families.is_of_a_listed_session(index, &begun.worker),
         }
     };
     let left = |begun: &Unfinished| {
