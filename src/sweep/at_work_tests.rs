@@ -244,6 +244,7 @@ fn a_run_sees_what_a_worker_did_since_an_earlier_run() {
         bond: Bond::None,
         clock: None,
         account: Some(*account),
+        shell: None,
         activity: None,
     };
     let gateway = GatewayMemory { workers: vec![memory], ..GatewayMemory::default() };

@@ -886,3 +886,20 @@ fn every_process_that_matches_and_is_not_judged_with_its_session_is_listed() {
     let fates = [200, 201, 202, 203, 204, 205].map(|raw| looked.fate_of_worker(raw));
     assert_eq!(fates, [OWNERLESS, PARENTLESS, UNKNOWN, UNKNOWN, "keep: protected", "keep: protected"]);
 }
+
+/// A gateway that talks to the worker through a pipe doesn't notice.
+#[test]
+fn what_ran_in_the_shell_that_a_row_names_is_that_rows_also_once_the_shell_is_gone() {
+    let mut world = World::new();
+    world.process(150, 100, "sh -c python3 -m worker --session-key x; true");
+    world.worker(200, "x", 150);
+    world.rows([with_worker(attached("a"), 150)]).look();
+    world.die(150, 1);
+    let looked = world.look_after(3_600);
+    assert_eq!(looked.fate("a"), "keep: attached");
+    assert!(looked.why_worker(200).starts_with("unknown state: it is of session \"a\" of gateway gw"));
+    assert!(world.look_after(3_600).is_of_a_session(200), "it is remembered");
+    // As soon as the row says anything else it is nobody's.
+    world.rows([without_worker(attached("a"))]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(200), "reap: parentless-worker, after 60s");
+}

@@ -100,6 +100,7 @@ impl Memory {
             },
             clock: known.clock.map(|(kind, since)| WorkerClock { kind, since: ago(since), failures: 0 }),
             account: None,
+            shell: None,
             activity: None,
         };
         let clock = |clock: &Clock| {

@@ -257,6 +257,9 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
     if let Some(copied) = Rows::of(world.rows_of_copied(process).into_iter()) {
         return Owner::Sessions(copied);
     }
+    if let Some(left) = Rows::of(world.rows_of_gone_shell(process).iter().copied()) {
+        return Owner::Sessions(left);
+    }
     if process.namespace.is_none() && world.view().own_namespace.is_some() {
         return Owner::Doubt(Keep::UnknownState("its PID namespace can't be read".into()));
     }

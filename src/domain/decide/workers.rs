@@ -85,8 +85,10 @@ fn judge_one(
     let subject = Subject::Worker { key: gateway.key_of(identity.pid).map(Into::into), identity };
     let bond = bond(world, owners.position_of(identity.pid), process);
     let account = world.account(process);
-    let mut remember =
-        |clock| remembered.workers.push(WorkerMemory { identity, bond, clock, account, activity: None });
+    let shell = world.shell_of(process);
+    let mut remember = |clock| {
+        remembered.workers.push(WorkerMemory { identity, bond, clock, account, shell, activity: None })
+    };
     let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
     let (owner, apart) = (owners.of(identity.pid)?, claims.apart(identity.pid));
     if matches!(owner, Owner::Sessions(_) | Owner::Tree) && apart.is_none() {

@@ -210,6 +210,27 @@ impl<'a> World<'a> {
         }
     }
 
+    /// What a row names and this worker is below; or was, where that is gone and the row names it still.
+    pub(super) fn shell_of(&self, process: &Process) -> Option<ProcessIdentity> {
+        let is_named = |above: &&Process| !self.rows_naming(above.identity.pid).is_empty();
+        let above =
+            self.ancestors(process).take_while(|above| self.gateways_at(above.identity.pid).is_empty());
+        let now = { above }.find(is_named).map(|above| above.identity);
+        now.or_else(|| {
+            let (_, known) = self.known.get(&process.identity)?;
+            let is_left = |shell: &ProcessIdentity| {
+                self.view().get(shell.pid).is_none() && !self.rows_naming(shell.pid).is_empty()
+            };
+            known.shell.filter(is_left)
+        })
+    }
+
+    /// The rows that name the shell which this worker ran in, and which is gone.
+    pub(super) fn rows_of_gone_shell(&self, process: &Process) -> &[RowId] {
+        let shell = self.shell_of(process).filter(|shell| self.view().get(shell.pid).is_none());
+        shell.map(|shell| self.rows_naming(shell.pid)).unwrap_or_default()
+    }
+
     pub(super) fn view(&self) -> &'a ProcessView {
         &self.seen.processes
     }

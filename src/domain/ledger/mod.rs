@@ -459,8 +459,14 @@ mod tests {
                 memory.restart = session.is_none().then(|| "a".into()).into_iter().collect();
                 memory.restart.insert("b".into());
                 memory.sessions = session.map(|session| ("a".into(), session)).into_iter().collect();
-                memory.workers =
-                    vec![WorkerMemory { identity, bond: Bond::None, clock, account: None, activity: None }];
+                memory.workers = vec![WorkerMemory {
+                    identity,
+                    bond: Bond::None,
+                    clock,
+                    account: None,
+                    shell: None,
+                    activity: None,
+                }];
                 memory.families = vec![FamilyMemory {
                     worker: identity,
                     sessions: vec!["a".into()],

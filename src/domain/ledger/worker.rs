@@ -21,6 +21,9 @@ pub struct WorkerMemory {
     /// What it showed of its work, where that was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<Account>,
+    /// What a row named and it was below. A row may name the shell that its worker runs in, also once that shell is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shell: Option<ProcessIdentity>,
     /// The activity of its session, while it is an idle worker's clock that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Box<str>>,
@@ -34,7 +37,7 @@ impl WorkerMemory {
             (now, before) => now.is_none() && before.is_none(),
         };
         account
-            && self.activity == other.activity
+            && (self.shell, &self.activity) == (other.shell, &other.activity)
             && (self.identity, self.bond, self.clock) == (other.identity, other.bond, other.clock)
     }
 }

@@ -126,6 +126,7 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
                     bond,
                     clock,
                     account: None,
+                    shell: None,
                     activity: None,
                 });
             }

@@ -151,6 +151,7 @@ impl Scene {
                     bond,
                     clock: None,
                     account: None,
+                    shell: None,
                     activity: None,
                 });
             }
