@@ -12,6 +12,7 @@ use super::closes::Closes;
 use super::exits::{Exits, all_exited, exit_of};
 use super::recheck::Unread;
 use crate::domain::ledger::Ledger;
+use crate::domain::table::TableView;
 use crate::domain::warrant::Warrant;
 use crate::reap::event::{Event, Question, Recheck, Then};
 use crate::reap::kernel::Kernel;
@@ -36,13 +37,13 @@ impl Sweep {
         let mut world = Hands { kernel, record };
         let closes = Closes::new(self, dir);
         let (stop, mut is_stopping) = (self.stop.clone(), false);
-        // Closes share the gateways; another look has them for itself, between two closes.
+        // Another look has them for itself; a close has all that it needs once it is begun.
         let sweep = RwLock::new(self);
         let unread = RwLock::new(unread);
         let mut answers = FuturesUnordered::new();
         let mut looks = FuturesUnordered::new();
         let mut exits = Exits::new();
-        let mut to_recheck = Vec::new();
+        let (mut to_recheck, mut are_looking) = (Vec::new(), [false; 2]);
         let mut rechecked: VecDeque<(usize, Recheck)> = VecDeque::new();
         let mut again = Vec::new();
         let mut event = Event::Begin;
@@ -53,12 +54,23 @@ impl Sweep {
             let to_wait_for = next.wait_for.into_iter().chain(again.drain(..));
             exits.extend(to_wait_for.filter_map(|place| Some(exit_of(place, teardown.held(place)?))));
             to_recheck.extend(next.recheck);
-            // One look at a time, for all that wait for one.
-            if looks.is_empty() && !to_recheck.is_empty() {
-                let victims = std::mem::take(&mut to_recheck).into_iter();
-                let batch = victims
-                    .filter_map(|question| Some((teardown.warrant(question.victim)?.clone(), question)));
-                looks.push(look_again(&sweep, memory, dir, &unread, batch.collect()));
+            // One look at a time for all that want one; and one for all that have to wait for closes, which hold up no others.
+            for is_held_up in [false, true] {
+                let warrant = |question: &Question| teardown.warrant(question.victim);
+                let takes_part = |question: &mut Question| {
+                    warrant(question).is_some_and(|warrant| closes.hold_up(warrant)) == is_held_up
+                };
+                if are_looking[usize::from(is_held_up)] {
+                    continue;
+                }
+                let questions = to_recheck.extract_if(.., takes_part);
+                let batch: Vec<_> =
+                    questions.filter_map(|question| Some((warrant(&question)?.clone(), question))).collect();
+                if !batch.is_empty() {
+                    are_looking[usize::from(is_held_up)] = true;
+                    let look = look_again(&sweep, &closes, memory, dir, &unread, batch);
+                    looks.push(async move { (is_held_up, look.await) });
+                }
             }
             let deadline = next.deadline.map(|deadline| deadline.since(world.now()));
             let timer = async {
@@ -80,7 +92,8 @@ impl Sweep {
                         Event::Stop
                     }
                     Some((victim, answer)) = answers.next(), if !answers.is_empty() => Event::Answered { victim, answer },
-                    Some(found) = looks.next(), if !looks.is_empty() => {
+                    Some((was_held_up, found)) = looks.next(), if !looks.is_empty() => {
+                        are_looking[usize::from(was_held_up)] = false;
                         rechecked.extend(found);
                         // What it found comes first, as soon as the deadlines were seen to.
                         Event::Tick
@@ -102,12 +115,25 @@ impl Sweep {
 
 async fn look_again(
     sweep: &RwLock<&mut Sweep>,
+    closes: &Closes<'_>,
     memory: &Ledger,
     dir: &Path,
     unread: &RwLock<Unread>,
     batch: Vec<(Warrant, Question)>,
 ) -> Vec<(usize, Recheck)> {
-    let mut unread = unread.write().await;
-    let verdicts = sweep.write().await.recheck(memory, dir, &mut unread, &batch).await;
+    let (_paused, busy) = closes.pause(batch.iter().map(|(warrant, _)| warrant)).await;
+    let (mut unread, mut sweep) = (unread.write().await, sweep.write().await);
+    let without: Vec<usize> = (0..unread.len())
+        .filter(|index| unread[*index].is_none())
+        .filter(|index| sweep.gateways.get(*index).is_some_and(|watched| busy.contains(&&watched.name)))
+        .collect();
+    for index in &without {
+        unread[*index] = Some(TableView::unreachable("it is closing a session"));
+    }
+    let verdicts = sweep.recheck(memory, dir, &mut unread, &batch).await;
+    // Only this look does without them.
+    for index in without {
+        unread[index] = None;
+    }
     batch.into_iter().map(|(_, question)| question.victim).zip(verdicts).collect()
 }

@@ -2,14 +2,16 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::place::{EXE, Ran};
 use crate::privileges::left_out;
-use crate::reapers::{BEYOND_THE_GRACE, By, POLICY, Reaper, Told, at_once, by_pid_and_by_key, row};
+use crate::reapers::{
+    BEYOND_THE_GRACE, By, OTHER_PORT, POLICY, Reaper, Told, at_once, by_pid_and_by_key, row,
+};
 use crate::stage::{SOMEBODY, Stage, is_possible};
 
 /// Whether system calls can be delayed here.
@@ -272,4 +274,30 @@ fn closes_late(stage: &Stage, by: By, meanwhile: impl Fn(&Stage) -> Vec<Value>) 
     assert_eq!(Told(ran.json()).session("a")["steps"], json!(["close"]), "{ran:#?}");
     stage.once("state");
     assert!(stage.lives("worker"), "{:#?}", stage.acts("state"));
+}
+
+/// Another gateway takes its time for a close: that is none of the worker's concern, whose SIGKILL waits for another look at the tables.
+#[test]
+fn a_worker_is_killed_in_its_time_however_long_another_gateway_takes_to_close_a_session() {
+    let test = "a_worker_is_killed_in_its_time_however_long_another_gateway_takes_to_close_a_session";
+    if !is_possible(test) {
+        return;
+    }
+    let stage = Stage::start();
+    let policy =
+        "grace = \"0s\"\nworker_grace = \"0s\"\nclose_timeout = \"12s\"\nterm_timeout = \"2500ms\"\n";
+    stage.configure_two(policy);
+    stage.gateway("gateway");
+    stage.gateway_at("other", OTHER_PORT);
+    stage.worker("gateway", "deaf", "deaf");
+    stage.tell("deaf", &json!(["on term", [], "lives on"]));
+    stage.publish("gateway", &[]);
+    stage.publish("other", &[row("slow", &json!({ "worker": null }))]);
+    stage.when_reaping("other", "slow", &json!({ "outcome": "reaped" }), &[json!(["sleep", 10])]);
+    let (began, run) = (Instant::now(), stage.reaper("state", &["--json", "once"]));
+    stage.leaves("deaf");
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(8), "it waited for the close: {took:?}, {:#?}", run.acts());
+    let ran = run.end();
+    assert_eq!((ran.code, &ran.json()["totals"]["reaped"]), (Some(0), &json!(2)), "{ran:#?}");
 }

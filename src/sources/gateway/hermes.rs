@@ -186,8 +186,8 @@ impl Gateway for HermesGateway {
         self.client.rest();
     }
 
-    fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
-        self.contract.reap(&self.client, order, within).boxed_local()
+    fn reap(&self, order: &CloseOrder, within: Duration) -> LocalBoxFuture<'static, CloseAnswer> {
+        self.contract.reap(&self.client, order, within)
     }
 }
 

@@ -121,7 +121,7 @@ impl Gateway for HermesOfHome {
         }
     }
 
-    fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
+    fn reap(&self, order: &CloseOrder, within: Duration) -> LocalBoxFuture<'static, CloseAnswer> {
         match &self.found {
             Some((_, gateway)) => gateway.reap(order, within),
             None => {

@@ -30,7 +30,8 @@ use crate::domain::outside::Outside;
 use crate::domain::table::{Answer, CloseAnswer, SessionTable, Software, TableView};
 use crate::domain::warrant::CloseOrder;
 
-/// A gateway that can be asked, whatever its kind. Reaps of several sessions run at the same time, hence `&self` there.
+/// A gateway that can be asked, whatever its kind. Reaps of several sessions run at the same time, also while its table is read: each takes
+/// along what it needs.
 pub trait Gateway: Debug {
     /// What the gateway publishes now: its sessions, whole and validated, or why not. Never an error, never a partial table, never an
     /// empty one for one that couldn't be read, and an end within its timeout.
@@ -58,7 +59,7 @@ pub trait Gateway: Debug {
 
     /// Asks the gateway to close the session if it is still an orphan, which the gateway must check once more itself at that instant. A
     /// kind that can't ask for that answers [`CloseAnswer::Failed`] and says so. The exchange takes no longer than `within`.
-    fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer>;
+    fn reap(&self, order: &CloseOrder, within: Duration) -> LocalBoxFuture<'static, CloseAnswer>;
 }
 
 /// Reads the table; once more if it was refused and there is another token by now: tokens are replaced while `watch` runs.
@@ -80,7 +81,7 @@ impl Gateway for Nothing {
         Box::pin(std::future::ready(TableView::Current(SessionTable::default())))
     }
 
-    fn reap<'a>(&'a self, _: &'a CloseOrder, _: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
+    fn reap(&self, _: &CloseOrder, _: Duration) -> LocalBoxFuture<'static, CloseAnswer> {
         let why = "there is no gateway, and so no session".into();
         Box::pin(std::future::ready(CloseAnswer::Failed { why }))
     }

@@ -80,6 +80,18 @@ impl HttpClient {
         self
     }
 
+    /// The same for a close, which has a connection of its own.
+    pub fn for_close(&self) -> Self {
+        Self {
+            address: self.address.clone(),
+            listeners: self.listeners.clone(),
+            credential: self.credential.clone(),
+            bearer: self.bearer.clone(),
+            kept: None,
+            ..*self
+        }
+    }
+
     /// Where the gateway is.
     pub fn address(&self) -> &Address {
         &self.address

@@ -35,7 +35,7 @@ const ACTIVITY: &str = "GATEWAY_REAPER_ACTIVITY";
 const QUOTED: usize = 160;
 
 /// A gateway that programs speak for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ProgramGateway {
     of: CommandGateway,
     timeout: Duration,
@@ -131,7 +131,8 @@ impl Gateway for ProgramGateway {
         self.table().boxed_local()
     }
 
-    fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
-        self.close(order, within).boxed_local()
+    fn reap(&self, order: &CloseOrder, within: Duration) -> LocalBoxFuture<'static, CloseAnswer> {
+        let (gateway, order) = (self.clone(), order.clone());
+        async move { gateway.close(&order, within).await }.boxed_local()
     }
 }

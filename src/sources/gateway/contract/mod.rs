@@ -10,6 +10,8 @@ pub(super) mod table_answer;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
@@ -68,8 +70,19 @@ impl Contract {
     }
 
     /// Asks the gateway to close the session if it is still an orphan. The exchange takes no longer than `within`.
-    pub async fn reap(&self, client: &HttpClient, order: &CloseOrder, within: Duration) -> CloseAnswer {
-        self.reap_over(client, None, order, within).await
+    pub fn reap(
+        &self,
+        client: &HttpClient,
+        order: &CloseOrder,
+        within: Duration,
+    ) -> LocalBoxFuture<'static, CloseAnswer> {
+        let (contract, client, order) = (self.for_close(), client.for_close(), order.clone());
+        async move { contract.reap_over(&client, None, &order, within).await }.boxed_local()
+    }
+
+    /// What a close needs.
+    fn for_close(&self) -> Self {
+        Self { table: self.table.clone(), elsewhere: Elsewhere::default(), ..*self }
     }
 
     /// The same over a connection that is there already.

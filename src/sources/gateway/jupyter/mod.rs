@@ -15,6 +15,7 @@ mod servers;
 mod trouble;
 
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -57,8 +58,8 @@ pub struct JupyterGateway {
     expected: Option<Pid>,
     /// The one that answered last.
     server: Option<Server>,
-    kernels: RefCell<Kernels>,
-    clients: RefCell<Clients>,
+    kernels: Rc<RefCell<Kernels>>,
+    clients: Rc<RefCell<Clients>>,
 }
 
 impl JupyterGateway {
@@ -74,8 +75,8 @@ impl JupyterGateway {
             start_timeout,
             expected: None,
             server: None,
-            kernels: RefCell::default(),
-            clients: RefCell::default(),
+            kernels: Rc::default(),
+            clients: Rc::default(),
         }
     }
 
@@ -83,6 +84,19 @@ impl JupyterGateway {
     #[must_use]
     pub fn of_process(self, pid: Pid) -> Self {
         Self { expected: Some(pid), ..self }
+    }
+
+    /// What a close needs.
+    fn for_close(&self) -> Self {
+        Self {
+            client: self.client.for_close(),
+            root: self.root.clone(),
+            at: self.at.clone(),
+            server: self.server.clone(),
+            kernels: Rc::clone(&self.kernels),
+            clients: Rc::clone(&self.clients),
+            ..*self
+        }
     }
 
     async fn table(&mut self) -> TableView {
@@ -93,7 +107,7 @@ impl JupyterGateway {
     }
 
     async fn read(&mut self) -> Result<SessionTable, Trouble> {
-        let is_same = self.server.as_ref().is_some_and(|server| self.kernels.get_mut().is_there(server));
+        let is_same = self.server.as_ref().is_some_and(|server| self.kernels.borrow_mut().is_there(server));
         if !is_same {
             // Whatever was known is of an earlier run.
             self.server = None;
@@ -110,12 +124,12 @@ impl JupyterGateway {
             _ => return Err(self.refused(&listed)),
         };
         rows::check(&rows)?;
-        let kernels = self.kernels.get_mut();
+        let kernels = &mut *self.kernels.borrow_mut();
         kernels.look(process);
         let (sessions, candidates) = rows::sessions(rows, kernels, process.is_some(), self.start_timeout);
         let mut table =
             SessionTable { gateway_pid: process.map(|process| process.pid), instance, sessions, listener };
-        self.clients.get_mut().hold(&mut table.sessions, &candidates, process, kernels);
+        self.clients.borrow_mut().hold(&mut table.sessions, &candidates, process, kernels);
         Ok(table)
     }
 
@@ -139,7 +153,7 @@ impl JupyterGateway {
         if matches!(flavour, Flavour::Server { .. }) && self.hides_clients().await? {
             return Err(Trouble::ServerDocuments);
         }
-        let process = self.kernels.get_mut().holder(peer);
+        let process = self.kernels.borrow_mut().holder(peer);
         match (self.expected, process) {
             (Some(expected), Some(found)) if expected != found.pid => {
                 Err(Trouble::OtherProcess { expected, found: found.pid })
@@ -174,8 +188,8 @@ impl JupyterGateway {
                 self.refused(refusal)
             });
         };
-        self.kernels.get_mut().look(Some(process));
-        let ids: Vec<SessionId> = self.kernels.get_mut().ids().collect();
+        self.kernels.borrow_mut().look(Some(process));
+        let ids: Vec<SessionId> = self.kernels.borrow_mut().ids().collect();
         let mut rows = Vec::with_capacity(ids.len());
         for id in ids {
             let path = format!("/api/kernels/{}", segment(&id));
@@ -218,8 +232,9 @@ impl Gateway for JupyterGateway {
         self.client.rest();
     }
 
-    fn reap<'a>(&'a self, order: &'a CloseOrder, within: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
-        self.close(order, within).boxed_local()
+    fn reap(&self, order: &CloseOrder, within: Duration) -> LocalBoxFuture<'static, CloseAnswer> {
+        let (gateway, order) = (self.for_close(), order.clone());
+        async move { gateway.close(&order, within).await }.boxed_local()
     }
 }
 

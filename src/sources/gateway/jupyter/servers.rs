@@ -32,7 +32,7 @@ impl Gateway for Servers {
         std::future::ready(view).boxed_local()
     }
 
-    fn reap<'a>(&'a self, _: &'a CloseOrder, _: Duration) -> LocalBoxFuture<'a, CloseAnswer> {
+    fn reap(&self, _: &CloseOrder, _: Duration) -> LocalBoxFuture<'static, CloseAnswer> {
         let why = "it has no sessions of its own".into();
         std::future::ready(CloseAnswer::Failed { why }).boxed_local()
     }
