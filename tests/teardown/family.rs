@@ -84,9 +84,10 @@ fn a_child_that_came_after_the_first_signal_goes_with_the_rest() {
     assert_eq!(play.pass(ms(2_500)).done(), done);
 }
 
-/// A worker that leads a session; its child 201 is in it and lost its way to it.
+/// A worker that can't be marked and leads a session; its child 201 is in it and lost its way to it.
 fn leader() -> Cast {
     let mut cast = Cast::new();
+    cast.is_unmarkable = true;
     let worker = cast.worker(200);
     (worker.process.session, worker.process.group) = (200, 200);
     let child = cast.stray(201, "a daemon's child");
@@ -132,6 +133,59 @@ fn what_is_older_than_the_first_act_and_only_shares_a_session_is_let_be_and_name
     assert_eq!(left, [(pid(202), why.into())]);
 }
 
+/// Which of these live, and which the report names as survivors.
+fn live_and_named(play: &mut Play, those: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let alive = those.iter().copied().filter(|raw| play.kernel.is_alive(*raw)).collect();
+    (alive, play.ending().survivors.iter().map(|left| left.process.pid.get()).collect())
+}
+
+/// A job left its worker before any look, and works on in the worker's session: one step after another.
+#[test]
+fn what_a_living_process_has_started_that_is_not_of_the_tree_is_let_be_with_it_and_named() {
+    for is_unmarkable in [false, true] {
+        let mut cast = leader();
+        cast.is_unmarkable = is_unmarkable;
+        cast.actors.remove(&201);
+        cast.actor(202, 1, "a job").process.session = 200;
+        for (step, of) in [(301, 202), (302, 301)] {
+            let process = &mut cast.stray(step, "a step").process;
+            (process.parent, process.session) = (Pid::new(of), 200);
+        }
+        let mut play = cast.begin();
+        assert_eq!(live_and_named(&mut play, &[202, 301, 302]), (vec![202, 301, 302], vec![202, 301, 302]));
+    }
+}
+
+/// A gateway that keeps its workers in one process group, led by the first, starts another one while that is ended.
+#[test]
+fn what_the_gateway_starts_in_the_group_that_the_tree_led_is_let_be_and_named() {
+    for is_unmarkable in [false, true] {
+        let mut cast = leader();
+        cast.is_unmarkable = is_unmarkable;
+        cast.actors.remove(&201);
+        let process = &mut cast.stray(301, "worker 200").process;
+        (process.parent, process.group) = (Pid::new(GATEWAY.into()), 200);
+        let started = cast.actors.remove(&301).unwrap();
+        let mut play = cast.rehearse();
+        play.kernel.actors.insert(301, started);
+        let mut play = play.begin();
+        assert_eq!(live_and_named(&mut play, &[301]), (vec![301], vec![301]), "{is_unmarkable}");
+    }
+}
+
+/// It is the first process of a container.
+#[test]
+fn what_a_gateway_has_adopted_is_told_from_what_it_started_by_its_session() {
+    let mut cast = leader();
+    for raw in [201, 202] {
+        cast.stray(raw, "below the gateway").process.parent = Pid::new(GATEWAY.into());
+    }
+    cast.actors.get_mut(&201).unwrap().process.session = 200;
+    cast.actors.get_mut(&202).unwrap().process.group = 200;
+    let mut play = cast.begin();
+    assert_eq!(live_and_named(&mut play, &[201, 202]), (vec![202], vec![202]));
+}
+
 #[test]
 fn a_re_parented_descendant_that_is_protected_stays() {
     let mut cast = leader();
@@ -165,6 +219,7 @@ fn a_leader_s_number_whose_new_holder_is_gone_too_leads_another_family() {
 /// A worker that leads a session, with its child 203 in it, neither of which ends when told to; and 205, which lost its way to them.
 fn in_one_session() -> Play {
     let mut cast = Cast::new();
+    cast.is_unmarkable = true;
     cast.worker(200).manner = Manner::Deaf;
     cast.actor(203, 200, "child").manner = Manner::Deaf;
     cast.actor(205, 1, "started at tick 205");
@@ -477,6 +532,7 @@ fn a_group_s_number_in_use_again_condemns_no_process_of_the_gateway_s_session() 
 fn a_daemon_of_a_dying_worker_is_found_by_the_session_that_its_parent_led() {
     for its_session_was_closed in [false, true] {
         let mut cast = Cast::new();
+        cast.is_unmarkable = true;
         let worker = if its_session_was_closed { cast.session("s", 200) } else { cast.worker(200) };
         worker.manner = Manner::Deaf;
         let parent = cast.actor(201, 200, "of the gateway's group and session").clone();

@@ -42,6 +42,8 @@ pub(crate) struct Cast {
     pub(crate) unfinished: Vec<Unfinished>,
     pub(crate) policy: Policy,
     pub(crate) worker_match: &'static str,
+    /// Nothing can be marked.
+    pub(crate) is_unmarkable: bool,
 }
 
 impl Cast {
@@ -62,6 +64,7 @@ impl Cast {
             unfinished: Vec::new(),
             policy,
             worker_match: r"worker (?P<session>\S+)",
+            is_unmarkable: false,
         };
         cast.actor(1, 0, "init");
         cast.actor(80, 1, "bash");
@@ -204,7 +207,10 @@ impl Cast {
         let said = |it: &Process| (it.identity, Said { argv: it.argv.clone(), marks: None });
         let said = processes.map(said).collect();
         let log = Log::default();
-        let kernel = FakeKernel::new(self.actors, &log);
+        let mut kernel = FakeKernel::new(self.actors, &log);
+        if self.is_unmarkable {
+            kernel.free_marks = 0;
+        }
         let record = FakeRecord::new(&log, &kernel.lag);
         Play {
             kernel,

@@ -502,6 +502,7 @@ fn a_worker_that_began_in_the_tree_is_looked_at_before_sigkill() {
 #[test]
 fn a_look_at_a_tree_that_has_ended_meanwhile_says_nothing_of_what_was_found_since() {
     let mut cast = Cast::new();
+    cast.is_unmarkable = true;
     let worker = cast.worker(200);
     (worker.manner, worker.process.session, worker.process.group) = (Manner::Deaf, 200, 200);
     cast.stray(201, "a daemon's child").process.session = 200;

@@ -77,6 +77,7 @@ fn the_worker_of_a_closed_session_is_not_signalled_if_its_tree_cannot_be_written
 #[test]
 fn a_re_parented_descendant_that_cannot_be_written_down_is_not_signalled() {
     let mut cast = Cast::new();
+    cast.is_unmarkable = true;
     cast.worker(200).process.session = 200;
     cast.stray(201, "re-parented").process.session = 200;
     let mut play = play(cast, |play| play.record.journal_takes = 1);

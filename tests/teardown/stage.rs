@@ -225,7 +225,8 @@ impl Kernel for FakeKernel {
     fn marked(&mut self) -> Result<Vec<(Mark, Process)>, KernelError> {
         self.searched_for_marks += 1;
         let alive = self.actors.values().filter(|actor| actor.alive);
-        Ok(alive.filter_map(|actor| Some((actor.mark?, actor.process.clone()))).collect())
+        let given = |actor: &Actor| actor.mark.filter(|mark| mark.0 > 0 && !self.withdrawn.contains(mark));
+        Ok(alive.filter_map(|actor| Some((given(actor)?, actor.process.clone()))).collect())
     }
 
     fn memory(&mut self, who: ProcessIdentity) -> Option<u64> {

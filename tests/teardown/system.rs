@@ -165,6 +165,7 @@ fn a_tree_whose_rest_cannot_be_searched_for_is_not_taken_for_gone() {
 #[test]
 fn a_re_parented_descendant_that_cannot_be_held_is_told_of() {
     let mut cast = Cast::new();
+    cast.is_unmarkable = true;
     cast.worker(200).process.session = 200;
     cast.stray(201, "re-parented").process.session = 200;
     let mut play = play(cast, |play| _ = play.kernel.unholdable.insert(201));

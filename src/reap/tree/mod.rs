@@ -45,8 +45,8 @@ pub(super) struct Tree<H> {
     lets_heirs_be: bool,
     /// A mark that it had and that says nothing any more.
     withdrawn: Option<Mark>,
-    /// What shares the group or the session of a member and was never seen under it.
-    apart: Vec<ProcessIdentity>,
+    /// What may be taken for its own and isn't, with what ties it to the tree.
+    apart: Vec<(ProcessIdentity, &'static str)>,
     /// What was read of memory before the first act of all.
     memory: HashMap<ProcessIdentity, u64>,
     /// What those said that were judged.
@@ -102,13 +102,16 @@ impl<H> Tree<H> {
         member
     }
 
-    /// Whether this process may have been started by a member since the first act. Else it was never seen under any, and is let be.
-    pub(super) fn may_have_started(&mut self, process: ProcessIdentity) -> bool {
-        let is_news = process.start_ticks >= self.since;
-        if !is_news && !self.knows(&process) && !self.apart.contains(&process) {
-            self.apart.push(process);
+    /// Whether this process was started since the first act.
+    pub(super) fn is_news(&self, process: ProcessIdentity) -> bool {
+        process.start_ticks >= self.since
+    }
+
+    /// This process was never seen under a member, and is let be; `tie`: why it is named.
+    pub(super) fn sets_apart(&mut self, process: ProcessIdentity, tie: &'static str) {
+        if !self.knows(&process) && !self.apart.iter().any(|(known, _)| *known == process) {
+            self.apart.push((process, tie));
         }
-        is_news
     }
 
     /// Puts the worker at the root.
@@ -191,8 +194,7 @@ impl<H> Tree<H> {
             }
         }
         let protected = self.protected.iter().map(|(process, why)| (*process, why.to_string()));
-        let apart = "it shares a process session or group with its worker, below which it was never seen";
-        let apart = self.apart.iter().map(|process| (*process, apart.to_owned()));
+        let apart = self.apart.iter().map(|(process, tie)| (*process, (*tie).to_owned()));
         for (process, why) in protected.chain(apart) {
             let there = kernel.look(process.pid).unwrap_or_default();
             if there.is_some_and(|there| there.identity == process) {

@@ -1,8 +1,12 @@
 //! The search for what a finished tree started as it ended: by process group or session that one of its members led, and by the mark that its
-//! members had. What is older than the first act, shares a group or a session and doesn't name the worker's key is let be, and named: nobody saw
-//! it below the tree.
+//! members had.
+//!
+//! What is older than the first act, shares a group or a session and doesn't name the worker's key is let be, and named: nobody saw it below the
+//! tree. So is whatever runs below a living process that isn't of the tree: that has started it.
 
 use super::{Phase, Victim};
+use crate::domain::adoption::{Holder, sign_among};
+use crate::domain::ids::Pid;
 use crate::domain::process::Process;
 use crate::reap::kernel::{KernelError, Mark};
 use crate::reap::outcome::Outcome;
@@ -14,6 +18,29 @@ use crate::text::in_full;
 const ROUNDS: u32 = 5;
 /// So many ancestors are asked after.
 const MOST_ABOVE: usize = 64;
+
+/// What ties a process to the tree that was found by its group or session.
+const SHARES: &str = "it shares a process session or group with its worker, below which it was never seen";
+
+/// By what a process was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Evidence {
+    /// It is in a process group or session that a member led.
+    Led,
+    /// It has its mark from the tree.
+    Mark,
+}
+
+/// Whose a process is that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Nothing says that it isn't the tree's.
+    Trees,
+    /// It is judged by itself, or of what is.
+    Anothers,
+    /// A living process has started it that isn't of the tree.
+    Strangers,
+}
 
 impl<H> Victim<H> {
     /// Takes in what the search found, and ends what of it came from this tree.
@@ -27,17 +54,18 @@ impl<H> Victim<H> {
         let limits = self.warrant.limits().clone();
         let (mut grew, mut moved, known) = (false, false, self.tree.members.len());
         for process in found {
-            let from = |pid: u32| self.tree.led(pid, process);
-            // A leader's number that is in use again leads another family.
-            let reused = |pid: u32| found.iter().any(|other| other.identity.pid.get() == pid);
-            let group = from(process.group) && !reused(process.group);
-            let session = from(process.session) && !reused(process.session);
-            if !(group || session)
-                || limits.protects(process).is_some()
-                || self.is_anothers(world, found, process, false)
-                || !(self.names_its_session(process) || self.tree.may_have_started(process.identity))
-            {
+            // What bears a mark is judged by that.
+            let is_marked = || marked.iter().any(|(_, it)| it.identity == process.identity);
+            if !self.is_led(found, process) || limits.protects(process).is_some() || is_marked() {
                 continue;
+            }
+            match self.whose(world, found, marked, process, Evidence::Led) {
+                Whose::Trees if self.may_be_trees(process) => {}
+                Whose::Trees | Whose::Strangers => {
+                    self.tree.sets_apart(process.identity, SHARES);
+                    continue;
+                }
+                Whose::Anothers => continue,
             }
             match self.tree.add(world, &limits, process.identity) {
                 Ok(added) => grew |= added,
@@ -46,9 +74,12 @@ impl<H> Victim<H> {
         }
         let from_here = marked.iter().filter(|(mark, _)| self.tree.bears(*mark)).map(|(_, process)| process);
         for process in from_here.cloned().collect::<Vec<_>>() {
-            if self.is_anothers(world, found, &process, true) {
-                self.tree.lets_heir_be();
-                continue;
+            match self.whose(world, found, marked, &process, Evidence::Mark) {
+                Whose::Trees => {}
+                Whose::Strangers | Whose::Anothers => {
+                    self.tree.lets_heir_be();
+                    continue;
+                }
             }
             // Another user's is named, and not ended.
             match self.tree.take(world, &limits, process.identity) {
@@ -90,49 +121,102 @@ impl<H> Victim<H> {
         self.warrant.worker_key().is_some_and(|key| words.into_iter().any(|word| word == key))
     }
 
-    /// Whether it is or runs below another worker, which is judged by itself, or below a gateway that was started from this tree: both got
-    /// their group, session and marks from it. Not knowing lets it be. `is_heir`: it has its mark from this tree.
-    fn is_anothers<W: World<Held = H>>(
+    /// Whether it is in a process group or session that a member led.
+    fn is_led(&self, found: &[Process], process: &Process) -> bool {
+        // A leader's number that is in use again leads another family.
+        let is_reused = |pid: u32| found.iter().any(|other| other.identity.pid.get() == pid);
+        [process.group, process.session].into_iter().any(|pid| self.tree.led(pid, process) && !is_reused(pid))
+    }
+
+    /// Whether what shares a group or a session with a member may have been started by one: before the first act only what was started for the
+    /// worker's session.
+    fn may_be_trees(&self, process: &Process) -> bool {
+        self.tree.is_news(process.identity) || self.names_its_session(process)
+    }
+
+    /// Whose a process is that the search found. Another worker is judged by itself, with what runs below it, and so is what runs below a gateway
+    /// that was started from this tree: they got their group, session and marks from it. What runs below a living process that isn't of the tree,
+    /// and that has not adopted it, is that process's. Not knowing lets it be.
+    fn whose<W: World<Held = H>>(
         &self,
         world: &mut W,
         found: &[Process],
+        marked: &[(Mark, Process)],
         process: &Process,
-        is_heir: bool,
-    ) -> bool {
+        by: Evidence,
+    ) -> Whose {
         let limits = self.warrant.limits();
-        let (mut at, mut is_below_member) = (process.identity.pid, false);
+        let may_be_trees = |above: &Process| {
+            marked.iter().any(|(_, it)| it.identity == above.identity)
+                || (self.is_led(found, above) && self.may_be_trees(above))
+        };
+        let (mut at, mut is_below_member, mut is_adopted) = (process.identity.pid, false, false);
+        let mut below: Option<Process> = None;
         for _ in 0..MOST_ABOVE {
             let known = found.iter().find(|other| other.identity.pid == at);
-            if limits.is_gateway(at) {
-                // What adopts may be a gateway, too: of that nothing was handed on.
-                return known.is_some();
-            }
-            // A row may name init, or what the reaper runs under.
-            if limits.protects_pid(at).is_some() {
-                return false;
-            }
             let there = match known {
                 Some(known) => Ok(Some(known.clone())),
                 None => world.look(at),
             };
-            let Ok(there) = there else { return true };
-            let Some(there) = there else { return false };
+            let Ok(there) = there else { return Whose::Anothers };
+            let is_tied = is_below_member || is_adopted;
+            let Some(there) = there else {
+                let is_certain = below.is_none() || is_tied || by == Evidence::Mark;
+                return if is_certain { Whose::Trees } else { Whose::Strangers };
+            };
             if self.tree.has_spared(&there.identity) {
-                return true;
+                return Whose::Anothers;
             }
             is_below_member |= self.tree.knows(&there.identity);
             // A fork of a member may be about to execute something else.
-            let is_fork = |argv: &str| is_heir && self.tree.has_said(argv);
+            let is_fork = |argv: &str| by == Evidence::Mark && self.tree.has_said(argv);
             let is_worker = |argv: &str| limits.is_another_worker(argv) && !is_fork(argv);
-            let is_others =
-                limits.is_of_another_session(there.identity) || there.argv.as_deref().is_some_and(is_worker);
-            if !is_below_member && is_others {
-                return true;
+            let is_others = !is_below_member
+                && (limits.is_of_another_session(there.identity)
+                    || there.argv.as_deref().is_some_and(is_worker));
+            // What adopts may be a gateway, too: of that nothing was handed on.
+            if is_others || (limits.is_gateway(at) && known.is_some()) {
+                return Whose::Anothers;
             }
-            let Some(parent) = there.parent else { return false };
-            at = parent;
+            if let Some(child) = below.filter(|_| by == Evidence::Led && !is_tied && !is_below_member) {
+                is_adopted = self.has_adopted(world, &there, &child, by);
+                if !is_adopted && !may_be_trees(&there) {
+                    return Whose::Strangers;
+                }
+            }
+            // A row may name init, or what the reaper runs under.
+            if limits.protects_pid(at).is_some() {
+                return Whose::Trees;
+            }
+            let Some(parent) = there.parent else { return Whose::Trees };
+            (at, below) = (parent, Some(there));
         }
-        true
+        Whose::Anothers
+    }
+
+    /// Whether this child is below this process because its parent has gone. A gateway that is the first process of a container adopts, and starts
+    /// processes of its own, too: only what came from a session that isn't the gateway's has another parent for certain.
+    fn has_adopted<W: World<Held = H>>(
+        &self,
+        world: &mut W,
+        above: &Process,
+        child: &Process,
+        by: Evidence,
+    ) -> bool {
+        let own = child.identity.pid.get();
+        if by == Evidence::Led && self.warrant.limits().is_gateway(above.identity.pid) {
+            return ![0, own, above.session].contains(&child.session);
+        }
+        let gone = [child.session, child.group].map(|leader| {
+            let there = Pid::new(leader.into()).filter(|_| leader != own).map(|leader| world.look(leader));
+            matches!(there, Some(Ok(None))).then_some(leader)
+        });
+        let holder = |pid: Pid| match pid {
+            _ if pid == above.identity.pid => Holder::Alive(above.into()),
+            _ if gone.contains(&Some(pid.get())) => Holder::Gone,
+            _ => Holder::Unknown,
+        };
+        sign_among(child.into(), true, holder).is_some()
     }
 
     /// Nothing can say whether something of the tree is left.
