@@ -173,6 +173,17 @@ fn what_the_gateway_starts_in_the_group_that_the_tree_led_is_let_be_and_named() 
     }
 }
 
+#[test]
+fn where_all_of_a_tree_is_marked_a_session_says_nothing_of_what_bears_no_mark() {
+    let mut cast = leader();
+    cast.is_unmarkable = false;
+    cast.stray(202, "a daemon").process.session = 200;
+    let mut play = cast.rehearse();
+    play.kernel.actors.get_mut(&202).unwrap().mark = Some(Mark(1));
+    let mut play = play.begin();
+    assert_eq!(live_and_named(&mut play, &[201, 202]), (vec![201], vec![201]));
+}
+
 /// It is the first process of a container.
 #[test]
 fn what_a_gateway_has_adopted_is_told_from_what_it_started_by_its_session() {

@@ -1,5 +1,5 @@
 //! The search for what a finished tree started as it ended: by process group or session that one of its members led, and by the mark that its
-//! members had.
+//! members had. Where all of them had it, so has whatever they started, and a group or a session says nothing by itself.
 //!
 //! What is older than the first act, shares a group or a session and doesn't name the worker's key is let be, and named: nobody saw it below the
 //! tree. So is whatever runs below a living process that isn't of the tree: that has started it.
@@ -128,10 +128,14 @@ impl<H> Victim<H> {
         [process.group, process.session].into_iter().any(|pid| self.tree.led(pid, process) && !is_reused(pid))
     }
 
-    /// Whether what shares a group or a session with a member may have been started by one: before the first act only what was started for the
-    /// worker's session.
+    /// Whether what shares a group or a session with a member, and doesn't bear the mark, may have been started by one: not since the first act,
+    /// if all of them bear it, and before that only what was started for the worker's session.
     fn may_be_trees(&self, process: &Process) -> bool {
-        self.tree.is_news(process.identity) || self.names_its_session(process)
+        if self.tree.is_news(process.identity) {
+            !self.tree.all_are_marked()
+        } else {
+            self.names_its_session(process)
+        }
     }
 
     /// Whose a process is that the search found. Another worker is judged by itself, with what runs below it, and so is what runs below a gateway
