@@ -2,7 +2,8 @@
 //! a session of their own, and adopted by init before any look.
 //!
 //! The mark is an unusual `coredump_filter`. The kernel hands it on by `fork` and keeps it over `exec`; the owner of a process may write it;
-//! and all it changes is what a core dump would hold of a process that is about to be ended.
+//! and all it changes is what a core dump would hold of a process that is about to be ended. No value is one that a program sets for itself:
+//! whoever chooses what a dump holds doesn't leave out private memory and have memory in it that hardly any program has.
 //!
 //! No other run may use the same value at the same time: it would take the processes of one victim for descendants of the other's. So the
 //! values are claimed, by the names of sockets, which the kernel gives to one process at a time and takes back when that is gone.
@@ -19,8 +20,14 @@ use crate::sources::processes::{Proc, ProcessesError};
 const VALUES: u16 = 1 << 9;
 /// So many values are claimed together.
 const BLOCK: u16 = 16;
+/// So many values of a block are marks.
+const MARKS: usize = 8;
+/// The bit of anonymous private memory, which no mark has.
+const PRIVATE: u16 = 1;
+/// The bit of shared huge pages. Each mark has this or one of those above it, which are for files on DAX.
+const RARE: u16 = 1 << 6;
 /// No run has more blocks: some are left to others.
-const MOST_BLOCKS: usize = 24;
+const MOST_BLOCKS: usize = 21;
 
 /// The values of a run: each is borne by the tree of one victim; where there are more victims than values, by several. All of those are to be
 /// ended: once one of them is let be, its value says nothing any more.
@@ -46,14 +53,13 @@ pub(super) struct Marks {
 impl Marks {
     /// For so many victims. None are claimed yet.
     pub(super) fn new(since: u64, victims: usize) -> Self {
-        let mut untried: VecDeque<u16> = (0..VALUES / BLOCK).collect();
+        let mut untried: VecDeque<u16> = (RARE / BLOCK..VALUES / BLOCK).collect();
         // Where claims can't be seen (another network namespace), two runs that begin at the same moment take others nevertheless.
         let turn = usize::try_from(since).unwrap_or(0).wrapping_add(std::process::id() as usize * 31);
         untried.rotate_left(turn.checked_rem(untried.len()).unwrap_or(0));
         Self {
             since,
-            // The value 0 is none.
-            wanted: (victims + 1).div_ceil(usize::from(BLOCK)).min(MOST_BLOCKS),
+            wanted: victims.div_ceil(MARKS).min(MOST_BLOCKS),
             claims: Vec::new(),
             untried,
             free: VecDeque::new(),
@@ -86,7 +92,7 @@ impl Marks {
         {
             if let Some(claim) = claim(block) {
                 self.claims.push(claim);
-                claimed.extend((block * BLOCK..(block + 1) * BLOCK).filter(|value| *value > 0));
+                claimed.extend((block * BLOCK..(block + 1) * BLOCK).filter(|value| value & PRIVATE == 0));
             }
         }
         if claimed.is_empty() {
@@ -183,6 +189,20 @@ mod tests {
         // Other runs on this machine may have any of them.
         assert_eq!(first.given.intersection(&second.given).count(), 0);
         assert!(runs.iter().all(|run| run.claims.len() <= MOST_BLOCKS));
+    }
+
+    #[test]
+    fn no_value_is_given_that_programs_set_for_themselves() {
+        let (mut marks, mut proc) = (Marks::new(7, 1_000), Proc::open().unwrap());
+        for _ in 0..1_000 {
+            marks.give(&mut proc);
+        }
+        let usual =
+            [0, 1, 3, 7, 0xf, 0x13, 0x1f, 0x21, 0x23, 0x31, 0x33, 0x3b, 0x3f, 0x73, 0x7b, 0x7f, 0xff, 0x1ff];
+        assert!(usual.iter().all(|value| !marks.given.contains(value)), "{:x?}", marks.given);
+        assert!(marks.given.iter().all(|value| value & PRIVATE == 0 && *value >= RARE), "{:x?}", marks.given);
+        // Where no other run and no process of this machine has any of them.
+        assert!(marks.given.len() <= MOST_BLOCKS * MARKS);
     }
 
     #[test]

@@ -197,6 +197,25 @@ fn what_a_gateway_has_adopted_is_told_from_what_it_started_by_its_session() {
     assert_eq!(live_and_named(&mut play, &[201, 202]), (vec![202], vec![202]));
 }
 
+/// A service, say, with a `coredump_filter` of its own.
+#[test]
+fn what_bears_the_mark_of_the_tree_by_chance_below_a_process_that_has_none_is_let_be() {
+    for (above, lives) in [("cron", true), ("systemd", false)] {
+        let mut cast = Cast::new();
+        cast.worker(200);
+        cast.actor(300, 1, "above").process.comm = above.into();
+        cast.stray(301, "a service").process.parent = Pid::new(300);
+        cast.stray(302, "below it").process.parent = Pid::new(301);
+        let mut play = cast.rehearse();
+        for raw in [301, 302] {
+            play.kernel.actors.get_mut(&raw).unwrap().mark = Some(Mark(1));
+        }
+        let mut play = play.begin();
+        let left = if lives { vec![301, 302] } else { vec![] };
+        assert_eq!(live_and_named(&mut play, &[301, 302]), (left.clone(), left), "{above}");
+    }
+}
+
 #[test]
 fn a_re_parented_descendant_that_is_protected_stays() {
     let mut cast = leader();

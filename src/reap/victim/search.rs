@@ -21,6 +21,8 @@ const MOST_ABOVE: usize = 64;
 
 /// What ties a process to the tree that was found by its group or session.
 const SHARES: &str = "it shares a process session or group with its worker, below which it was never seen";
+/// What ties one to it that was found by its mark.
+const BEARS: &str = "it bears the mark of its worker's tree, and runs below a process that isn't of that";
 
 /// By what a process was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +78,11 @@ impl<H> Victim<H> {
         for process in from_here.cloned().collect::<Vec<_>>() {
             match self.whose(world, found, marked, &process, Evidence::Mark) {
                 Whose::Trees => {}
-                Whose::Strangers | Whose::Anothers => {
+                Whose::Strangers => {
+                    self.tree.sets_apart(process.identity, BEARS);
+                    continue;
+                }
+                Whose::Anothers => {
                     self.tree.lets_heir_be();
                     continue;
                 }
@@ -182,7 +188,7 @@ impl<H> Victim<H> {
             if is_others || (limits.is_gateway(at) && known.is_some()) {
                 return Whose::Anothers;
             }
-            if let Some(child) = below.filter(|_| by == Evidence::Led && !is_tied && !is_below_member) {
+            if let Some(child) = below.filter(|_| !is_tied && !is_below_member) {
                 is_adopted = self.has_adopted(world, &there, &child, by);
                 if !is_adopted && !may_be_trees(&there) {
                     return Whose::Strangers;
