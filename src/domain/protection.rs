@@ -28,6 +28,8 @@ pub enum Protection {
     },
     /// A process named as a worker that doesn't look like one.
     NotAWorker(Pid),
+    /// A process named as a worker that is in another PID namespace than its gateway.
+    Elsewhere(Pid),
     /// A worker that says another key than it did when it was judged.
     OtherKey(Pid),
     /// A worker with another argv than it had when it was judged, or a process that has become a worker since.
@@ -81,6 +83,12 @@ impl fmt::Display for Protection {
             }
             Self::NotAWorker(pid) => {
                 write!(f, "process {pid} is named as its worker but doesn't match worker.match")
+            }
+            Self::Elsewhere(pid) => {
+                write!(
+                    f,
+                    "process {pid} is named as its worker but is in another PID namespace than its gateway"
+                )
             }
             Self::OtherKey(pid) => {
                 write!(f, "process {pid} has another key in its argv than it had when it was judged")

@@ -124,3 +124,25 @@ fn a_row_of_a_gateway_in_another_pid_namespace_claims_no_process_by_its_number()
     let claim = &looked.0.claimed[&pid(202)];
     assert_eq!((claim.started, &claim.owners[..]), (Some(2020), &[("other".into(), id("b"))][..]));
 }
+
+#[test]
+fn a_row_that_names_a_process_of_another_pid_namespace_keeps_its_session_and_says_that() {
+    let mut world = beside_a_container();
+    world.process(302, 300, "sleep 60");
+    world.elsewhere(302, Some(ELSEWHERE));
+    world.process(201, 100, "sleep 60").namespace = Some(HERE);
+    world.rows([
+        with_worker(detached("x"), 301),
+        with_worker(detached("y"), 302),
+        with_worker(detached("z"), 201),
+    ]);
+    let looked = world.look();
+    for (session, raw) in [("x", 301), ("y", 302)] {
+        let why = "is named as its worker but is in another PID namespace than its gateway";
+        assert_eq!(looked.why(session), format!("protected: process {raw} {why}"));
+    }
+    assert_eq!(
+        looked.why("z"),
+        "protected: process 201 is named as its worker but doesn't match worker.match"
+    );
+}

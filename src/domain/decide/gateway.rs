@@ -193,14 +193,7 @@ fn workers<'a>(
     gateway: Option<ProcessIdentity>,
 ) -> HashMap<Pid, Option<&'a str>> {
     let Some(pattern) = &rules.worker_match else { return HashMap::new() };
-    let gateway = gateway.and_then(|gateway| view.get(gateway.pid));
-    let namespace = gateway.and_then(|gateway| gateway.namespace).or(view.own_namespace);
-    let is_elsewhere = |process: &Process| match process.namespace {
-        None => false,
-        Some(PidNamespace::SomeBelow) => true,
-        known => known != namespace,
-    };
-    let here = |process: &&Process| !process.zombie && !is_elsewhere(process);
+    let here = |process: &&Process| !process.zombie && !is_apart(view, gateway, process);
     let key = |process: &'a Process| pattern.matches(process.argv.as_deref()?).map(|matched| matched.key);
     let matching = || view.processes.values().filter(here);
     let leads = |process: &Process| process.session == process.identity.pid.get();
@@ -217,6 +210,17 @@ fn workers<'a>(
             || process.argv.as_deref().is_some_and(|argv| leaders.contains(argv))
     };
     matching().filter(is_worker).filter_map(|process| Some((process.identity.pid, key(process)?))).collect()
+}
+
+/// Whether this process is in another PID namespace than its gateway (than the reaper, where no gateway is known).
+pub(super) fn is_apart(view: &ProcessView, gateway: Option<ProcessIdentity>, process: &Process) -> bool {
+    let gateway = gateway.and_then(|gateway| view.get(gateway.pid));
+    let namespace = gateway.and_then(|gateway| gateway.namespace).or(view.own_namespace);
+    match process.namespace {
+        None => false,
+        Some(PidNamespace::SomeBelow) => true,
+        known => known != namespace,
+    }
 }
 
 /// Why nothing the table says of processes can be trusted: it may speak of others than the gateway's.

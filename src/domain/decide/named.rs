@@ -1,6 +1,7 @@
 //! The process that a row names as its worker.
 
 use super::doubts;
+use super::gateway::is_apart;
 use super::world::{RowId, World};
 use crate::domain::ids::Pid;
 use crate::domain::process::Process;
@@ -28,9 +29,11 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
     }
     let Some(above) = above else { return Ok(None) };
     let named = pid;
-    let process = if gateway.takes(pid) { Some(process) } else { world.only_wrapped(pid) };
-    let Some(process) = process.filter(|process| gateway.takes(process.identity.pid)) else {
-        return Err(Protection::NotAWorker(pid));
+    let worker = if gateway.takes(pid) { Some(process) } else { world.only_wrapped(pid) };
+    let Some(process) = worker.filter(|worker| gateway.takes(worker.identity.pid)) else {
+        // Whatever its argv is.
+        let is_apart = is_apart(world.view(), gateway.process, process);
+        return Err(if is_apart { Protection::Elsewhere(pid) } else { Protection::NotAWorker(pid) });
     };
     let pid = process.identity.pid;
     if pid != named && !world.rows_naming(pid).is_empty() {
