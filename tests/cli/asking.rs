@@ -420,3 +420,21 @@ fn a_pause_is_said_also_where_nothing_is_there_or_all_of_it_is_held() {
     let checks = ask(&place, ["doctor"]).out;
     assert!(checks.contains("paused until 20"), "{checks}");
 }
+
+#[test]
+fn doctor_takes_what_listens_for_the_gateway_of_a_table_that_names_no_process() {
+    // This process listens, and the worker is its child.
+    let family = worker("k1").start(&["k1"]);
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[]));
+    let place = Place::with(&config(&gateway));
+    let ran = ask(&place, ["doctor"]);
+    assert!(ran.out.contains("worker.match fits 1 process of it"), "{ran:?}");
+    assert!(!ran.out.contains("which is no [[gateway]]"), "{ran:?}");
+    // Of another gateway's workers it is said once.
+    let another = gateway_of([worker("k2")]).start(&["gateway", "k2"]);
+    let ran = ask(&place, ["doctor"]);
+    let says = format!(", belong to process {}, which is no [[gateway]]", pid(&another, "gateway"));
+    assert!(ran.out.contains("! workers     1 of these, ") && ran.out.contains(&says), "{ran:?}");
+    drop(family);
+}

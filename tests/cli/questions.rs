@@ -234,7 +234,7 @@ fn each_question_has_its_answer_in_one_command() {
     let doctor = ask(&["doctor"]);
     assert_says(
         &doctor,
-        &["runner      once, last run ", "2 more, ", " belong to process ", "which is no [[gateway]]"],
+        &["runner      once, last run ", "2 of these, ", " belong to process ", "which is no [[gateway]]"],
     );
     let programs: Value = ask(&["--json", "doctor"]).json();
     assert!(programs["checks"].as_array().unwrap().len() > 7 && programs["ok"].is_boolean());

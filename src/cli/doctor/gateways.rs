@@ -31,7 +31,11 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
             return checks.push(Check::failure("processes", crate::text::in_full(&error), fix));
         }
     };
-    let gateways: Vec<u32> = document.gateways.iter().filter_map(|gateway| gateway.pid).collect();
+    // Where its table doesn't say which process it is, what listens at its address may be.
+    let unknown = document.gateways.iter().filter(|gateway| gateway.pid.is_none());
+    let listening = unknown.filter_map(|gateway| settings_of(gateway, config)).flat_map(listener::processes);
+    let known = document.gateways.iter().filter_map(|gateway| gateway.pid);
+    let gateways: Vec<u32> = known.chain(listening.map(Pid::get)).collect();
     let (mut told, mut known) = (BTreeSet::new(), BTreeSet::new());
     for gateway in &document.gateways {
         let Some(settings) = settings_of(gateway, config) else { continue };

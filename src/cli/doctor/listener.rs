@@ -13,13 +13,10 @@ use crate::users::Shown;
 
 /// `None`: it can't be known of this address, or the gateway's own check has said it.
 pub(super) fn check(settings: &GatewayConfig, gateway: &Gateway<'_>) -> Option<Check> {
-    let Place::Tcp { host: Host::Addresses(addresses), port } = settings.kind.endpoint()?.address.place()
-    else {
+    let Place::Tcp { host: Host::Addresses(_), port } = settings.kind.endpoint()?.address.place() else {
         return None;
     };
-    // At another machine's address something listens, too, that this machine knows nothing of.
-    let here = addresses.iter().copied().filter(IpAddr::is_loopback);
-    let found = Sockets::open().listening(here, *port).next();
+    let found = listening(settings);
     let name = plain(gateway.name, 64);
     match found {
         Some((at, socket)) => Some(of(&name, gateway, at, socket)),
@@ -32,6 +29,21 @@ pub(super) fn check(settings: &GatewayConfig, gateway: &Gateway<'_>) -> Option<C
             "run the reaper in the gateway's network namespace, where it can see who listens",
         )),
     }
+}
+
+/// The processes that listen at the address of a gateway whose own isn't known otherwise.
+pub(super) fn processes(settings: &GatewayConfig) -> Vec<Pid> {
+    listening(settings).map(|(_, socket)| holder::holders(socket.inode)).unwrap_or_default()
+}
+
+fn listening(settings: &GatewayConfig) -> Option<(SocketAddr, Socket)> {
+    let Place::Tcp { host: Host::Addresses(addresses), port } = settings.kind.endpoint()?.address.place()
+    else {
+        return None;
+    };
+    // At another machine's address something listens, too, that this machine knows nothing of.
+    let here = addresses.iter().copied().filter(IpAddr::is_loopback);
+    Sockets::open().listening(here, *port).next()
 }
 
 fn of(name: &str, gateway: &Gateway<'_>, at: SocketAddr, socket: Socket) -> Check {

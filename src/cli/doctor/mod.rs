@@ -109,7 +109,7 @@ mod tests {
             ),
             Check::warning(
                 "workers",
-                "3 more, 156 MiB, belong to process 812, which is no [[gateway]]",
+                "3 of these, 156 MiB, belong to process 812, which is no [[gateway]]",
                 "if that is a gateway, add a [[gateway]] for it; otherwise make worker.match narrower",
             ),
             Check::failure(

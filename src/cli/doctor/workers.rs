@@ -76,7 +76,7 @@ pub(super) fn workers(gateway: &Gateway<'_>, found: &[&Process], checks: &mut Ve
     ));
 }
 
-/// Those that are below a process that isn't known.
+/// Those that are below a process that isn't known. `gateways`: the processes of gateways, and what listens where one isn't known.
 pub(super) fn strangers(found: &[&Process], gateways: &[u32], checks: &mut Vec<Check>) {
     let pids: BTreeSet<Pid> = found.iter().map(|process| process.identity.pid).collect();
     let mut strangers: BTreeMap<Pid, Vec<&Process>> = BTreeMap::new();
@@ -92,7 +92,7 @@ pub(super) fn strangers(found: &[&Process], gateways: &[u32], checks: &mut Vec<C
         checks.push(Check::warning(
             "workers",
             format!(
-                "{} more, {}, belong to process {parent}, which is no [[gateway]]",
+                "{} of these, {}, belong to process {parent}, which is no [[gateway]]",
                 found.len(),
                 memory(&found)
             ),
