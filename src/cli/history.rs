@@ -21,6 +21,12 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
     let gateway: Option<GatewayName> = wanted.gateway.as_deref().map(Into::into);
     let lines = audit::read(&dir, |entry| is_wanted(entry, since, gateway.as_ref()));
     tell_damage(&lines);
+    let mut unreadable = lines.unreadable;
+    if lines.lines.is_empty()
+        && let Some((_, error)) = unreadable.pop()
+    {
+        return Err(Failure::System("the audit log can't be read", error));
+    }
     if let Some(name) = gateway.filter(|_| lines.lines.is_empty()) {
         // What is in the log may be of a gateway that isn't configured any more.
         environment::known_gateway(&config, &name)?;
@@ -40,7 +46,7 @@ pub(super) fn run(args: &Args, wanted: &HistoryArgs) -> Result<Exit, Failure> {
         history::render(&acts, now, terminal::width())
     };
     output::print_text(args, &text)?;
-    Ok(Exit::Done)
+    Ok(if unreadable.is_empty() { Exit::Done } else { Exit::NotReaped })
 }
 
 fn is_wanted(entry: &Entry, since: Option<SystemTime>, gateway: Option<&GatewayName>) -> bool {

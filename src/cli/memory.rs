@@ -94,9 +94,10 @@ pub(super) struct Unused {
 }
 
 impl Unused {
-    /// `None`: it was used, if only to try it where no other is.
+    /// `None`: it was used, if only to try it where no other is, or that can't be known.
     pub(super) fn of(dir: &Path) -> Option<Self> {
-        let last = LastRun::load(dir);
+        // Where that can't be read there may have been one.
+        let last = LastRun::read(dir).ok()?;
         if last.as_ref().is_some_and(acts) {
             return None;
         }

@@ -127,10 +127,19 @@ impl LastRun {
         Self { version: VERSION, ..Self::default() }
     }
 
-    /// Reads it. `None` if there is none, or none that can be understood.
+    /// Reads it. `None` if there is none, or none that can be read and understood.
     pub fn load(dir: &Path) -> Option<Self> {
-        let bytes = files::read(&dir.join(NAME)).ok().flatten()?;
-        serde_json::from_slice::<Self>(&bytes).ok().filter(|run| run.version == VERSION)
+        Self::read(dir).ok().flatten()
+    }
+
+    /// Reads it. `None` if there is none, or none that can be understood.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn read(dir: &Path) -> io::Result<Option<Self>> {
+        let bytes = files::read(&dir.join(NAME))?;
+        let run = bytes.and_then(|bytes| serde_json::from_slice::<Self>(&bytes).ok());
+        Ok(run.filter(|run| run.version == VERSION))
     }
 
     pub(super) fn save(&self, dir: &Path) -> io::Result<()> {

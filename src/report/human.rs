@@ -149,7 +149,8 @@ fn render_line(text: &mut String, said: Said<'_>, line: &Line, ids: usize, manne
             story = "its gateway's table can't be trusted now".to_owned();
         }
         Verdict::Keep(Keep::ByHand(why)) if said.paused == Some(&**why) => {
-            story = "paused by hand".to_owned();
+            let is_pause = why.starts_with("paused");
+            story = if is_pause { "paused by hand" } else { "kept as long as nothing is reaped" }.to_owned();
         }
         _ => {}
     }

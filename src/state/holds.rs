@@ -1,4 +1,4 @@
-//! `holds.json`: what an operator forbade by hand. One that can't be understood forbids everything, until it is mended or removed.
+//! `holds.json`: what an operator forbade by hand. One that can't be read or understood forbids everything, until it is mended or removed.
 
 use std::fs::File;
 use std::io;
@@ -129,14 +129,24 @@ pub fn vetoes(dir: &Path, now: SystemTime) -> Vetoes {
     Vetoes(dirs.flat_map(|dir| vetoes_of(dir, now)).collect())
 }
 
+/// What helps against a file that can't be read.
+pub const UNREAD_REMEDY: &str = "make it readable, or ask as the user whose runs these are";
+
+/// Whether the file couldn't even be read: there may be none.
+pub fn is_unread(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied
+}
+
 fn vetoes_of(dir: &Path, now: SystemTime) -> Vec<Veto> {
     match load(dir, now) {
         Ok(holds) => holds.into_iter().map(veto).collect(),
         Err(error) => {
-            let words = format!(
-                "everything, because {} can't be understood ({error}): mend or remove it",
-                dir.join(NAME).display()
-            );
+            let (what, remedy) = match is_unread(&error) {
+                true => ("read", UNREAD_REMEDY),
+                false => ("understood", "mend or remove it"),
+            };
+            let path = dir.join(NAME);
+            let words = format!("everything, because {} can't be {what} ({error}): {remedy}", path.display());
             let until = now + Duration::from_secs(3600);
             vec![Veto { scope: Scope::All, until: Some(until), words: words.into() }]
         }

@@ -1,6 +1,7 @@
 //! The commands that answer an operator: `history`, `explain`, `check`, `doctor`. They change nothing.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use crate::cast::{gateway_of, pid, worker, worker_match};
 use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
 use crate::place::{Place, Ran};
+use crate::privileges::powerless;
 
 fn config(gateway: &Gateway) -> String {
     format!(
@@ -437,4 +439,44 @@ fn doctor_takes_what_listens_for_the_gateway_of_a_table_that_names_no_process() 
     let says = format!(", belong to process {}, which is no [[gateway]]", pid(&another, "gateway"));
     assert!(ran.out.contains("! workers     1 of these, ") && ran.out.contains(&says), "{ran:?}");
     drop(family);
+}
+
+/// What the program says of a state directory that its user can't read.
+#[test]
+fn what_can_t_be_read_for_lack_of_permission_is_said_as_that_with_its_remedy() {
+    let gateway = Gateway::start();
+    gateway.publish(&table(None, &[orphan("abc-1")]));
+    gateway.on_reap("abc-1", Answer::reaped());
+    let place = Place::with(&config(&gateway));
+    assert_eq!(place.once([]).code, Some(0));
+    gateway.publish(&table(None, &[orphan("abc-2")]));
+    let set = |mode| fs::set_permissions(place.path("state"), Permissions::from_mode(mode)).unwrap();
+    set(0o000);
+    let ask = |args: &[&str]| powerless(&place, args.iter().copied()).run();
+    let (status, doctor, history) = (ask(&["status"]), ask(&["doctor"]), ask(&["history"]));
+    let json = ask(&["--json", "history"]);
+    let pause = ask(&["pause", "1h"]);
+    set(0o700);
+    assert!(pause.code != Some(0) && !pause.err.contains("no run was ever made"), "{pause:?}");
+    let holds = place.state("holds.json");
+    let says = format!("{} can't be read (Permission denied (os error 13))", holds.display());
+    let remedy = "ask as the user whose runs these are";
+    for ran in [&status, &doctor] {
+        assert!(ran.out.contains(&says) && ran.out.contains(remedy), "{says}: {ran:?}");
+        assert!(!ran.out.contains("understood") && !ran.out.contains("paused by hand"), "{ran:?}");
+    }
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(
+        doctor.out.contains("when the last run was can't be read") && doctor.code == Some(1),
+        "{doctor:?}"
+    );
+    for ran in [&history, &json] {
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+        assert!(ran.err.contains("the audit log can't be read: Permission denied"), "{ran:?}");
+    }
+    // What of it can be read is told.
+    place.write("state/audit.1.jsonl", "");
+    fs::set_permissions(place.path("state/audit.1.jsonl"), Permissions::from_mode(0o000)).unwrap();
+    let ran = ask(&["history"]);
+    assert!(ran.code == Some(1) && ran.out.ends_with("1 reaped\n"), "{ran:?}");
 }

@@ -25,7 +25,7 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
     checks.extend(told("keep", &of_the_file.collect::<Vec<_>>(), "[[keep]]"));
     let Ok(dir) = memory::in_use(config) else { return };
     if let Err(error) = holds::load(&dir, now) {
-        return checks.push(not_understood(&dir, &error));
+        return checks.push(not_known(&dir, &error));
     }
     let by_hand = holds::vetoes(&dir, now).0;
     if let Some(unused) = Unused::of(&dir).filter(|_| !by_hand.is_empty()) {
@@ -41,10 +41,14 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
 }
 
 /// Such a file is not mended by a command: `resume` can't tell either what it is to leave.
-fn not_understood(dir: &Path, error: &io::Error) -> Check {
+fn not_known(dir: &Path, error: &io::Error) -> Check {
     let path = dir.join(holds::NAME);
     let shown = path.display();
     let why = plain(&error.to_string(), 200);
+    if holds::is_unread(error) {
+        let told = format!("whether anything is held or paused isn't known: {shown} can't be read ({why})");
+        return Check::warning("keep", told, holds::UNREAD_REMEDY);
+    }
     Check::warning(
         "keep",
         format!("nothing is reaped: {shown} can't be understood ({why})"),

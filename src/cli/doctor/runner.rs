@@ -11,6 +11,7 @@ use crate::operate::last_run::LastRun;
 use crate::operate::when;
 use crate::report::text::plain;
 use crate::sources::clock;
+use crate::state::holds;
 
 pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
     let dir = match memory::in_use(config) {
@@ -21,7 +22,13 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
         }
     };
     checks.push(state(&dir));
-    let last_run = LastRun::load(&dir);
+    let last_run = match LastRun::read(&dir) {
+        Ok(last_run) => last_run,
+        Err(error) => {
+            let told = format!("when the last run was can't be read: {error}");
+            return checks.push(Check::failure("runner", told, holds::UNREAD_REMEDY));
+        }
+    };
     checks.extend(elsewhere(&dir, last_run.as_ref()).or_else(|| service_elsewhere(&dir)));
     checks.push(runner(last_run));
 }
