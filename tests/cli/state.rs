@@ -226,6 +226,23 @@ fn a_full_disk_means_that_nothing_is_done() {
     );
 }
 
+/// The last run that could be written down may not be the last one.
+#[test]
+fn doctor_says_on_a_full_file_system_that_no_later_run_can_have_been_written_down() {
+    if !has_root("doctor_says_on_a_full_file_system_that_no_later_run_can_have_been_written_down") {
+        return;
+    }
+    let (_gateway, place) = desk("0s");
+    place.once(["--dry-run"]);
+    let full = "mount -t tmpfs -o size=64k,mode=700 tmpfs state; \"$0\" once -q > /dev/null; head -c 1m /dev/zero > state/filler || true";
+    let ran = after_mounting(&place, full, ["doctor"]).run();
+    assert!(ran.code == Some(1) && ran.out.contains("is on a full file system"), "{ran:?}");
+    assert!(
+        ran.out.contains("nothing failed in it; how a later one ended can't have been written down"),
+        "{ran:?}"
+    );
+}
+
 #[test]
 fn a_file_system_that_is_read_only_means_that_nothing_is_done() {
     if !has_root("a_file_system_that_is_read_only_means_that_nothing_is_done") {

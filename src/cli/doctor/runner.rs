@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use super::Check;
+use super::{Check, State};
 use crate::cli::memory::{LATE, Unused};
 use crate::cli::{environment, memory};
 use crate::config::Config;
@@ -21,7 +21,9 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
             return checks.push(Check::failure("state", failure.to_string(), fix));
         }
     };
-    checks.push(state(&dir));
+    let state = state(&dir);
+    let is_unwritable = state.state == State::Failure;
+    checks.push(state);
     let last_run = match LastRun::read(&dir) {
         Ok(last_run) => last_run,
         Err(error) => {
@@ -30,7 +32,12 @@ pub(super) fn check(config: &Config, checks: &mut Vec<Check>) {
         }
     };
     checks.extend(elsewhere(&dir, last_run.as_ref()).or_else(|| service_elsewhere(&dir)));
-    checks.push(runner(last_run));
+    let mut runner = runner(last_run);
+    // Why and the remedy are told with the state directory.
+    if is_unwritable && runner.state == State::Ok {
+        runner.detail += " in it; how a later one ended can't have been written down";
+    }
+    checks.push(runner);
 }
 
 fn state(dir: &Path) -> Check {
@@ -168,7 +175,6 @@ fn runner(last_run: Option<LastRun>) -> Check {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
-    use super::super::State;
     use super::*;
 
     fn told(ended_at: &str, result: &str) -> Check {
