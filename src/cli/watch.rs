@@ -27,6 +27,7 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
     let runner = |config: &Config| Runner::new("watch", Some(watch.interval), config);
     store.run_by(&runner(&config), config.audit);
     let config_file = config.source.clone();
+    let mut names = names_of(&config);
     tracing::info!(interval = %humantime::format_duration(watch.interval), config = %config.source.display(), "watching");
 
     let counters = store.notes().last_run().counters.clone();
@@ -98,7 +99,16 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
                     }
                     sweep = new;
                     store.run_by(&runner(&config), config.audit);
-                    tracing::info!("configuration read again; every grace goes on");
+                    let known = std::mem::replace(&mut names, names_of(&config));
+                    let new: Vec<&str> =
+                        names.iter().filter(|name| !known.contains(name)).map(|name| &**name).collect();
+                    match new.as_slice() {
+                        [] => tracing::info!("configuration read again; every grace goes on"),
+                        new => tracing::info!(
+                            "configuration read again; every grace goes on, but for those of {}: under a new name they begin",
+                            new.join(", ")
+                        ),
+                    }
                 }
                 Err(failure) => {
                     store.notes().config_was_read(false);
@@ -108,6 +118,10 @@ pub(super) async fn run(args: &Args, watch: &WatchArgs) -> Result<Exit, Failure>
             },
         }
     }
+}
+
+fn names_of(config: &Config) -> Vec<String> {
+    config.gateways.iter().map(|gateway| gateway.name.to_string()).collect()
 }
 
 fn reload(args: &Args, patience: Patience, dir: &Path) -> Result<(Sweep, Config), Failure> {

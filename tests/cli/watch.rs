@@ -81,6 +81,20 @@ fn sighup_reads_the_configuration_again_and_every_grace_goes_on() {
 }
 
 #[test]
+fn sighup_says_that_graces_begin_under_a_new_name_of_a_gateway() {
+    let (gateway, place) = desk("grace = \"1h\"");
+    let running = place.reaper(["watch", "--interval", "1h"]).start();
+    running.eventually("it has looked", || !running.out().is_empty());
+    running.signal(Signal::HUP);
+    running.await_err("every grace goes on\n");
+    place.write("reaper.toml", format!("[policy]\ngrace = \"1h\"\n{}", gateway.section("table")));
+    running.signal(Signal::HUP);
+    running.await_err("every grace goes on, but for those of table: under a new name they begin");
+    running.signal(Signal::TERM);
+    assert_eq!(running.end().code, Some(0));
+}
+
+#[test]
 fn a_reload_that_moves_the_state_directory_is_not_passed_over_in_silence() {
     let (gateway, place) = desk("grace = \"1h\"");
     let running = place.reaper(["watch", "--interval", "1h"]).start();
