@@ -16,7 +16,7 @@ use crate::domain::decide::{Decision, GatewayPlan, Place};
 use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::observation::Observation;
 use crate::domain::policy::Mode;
-use crate::domain::table::{Answer, Software, TableView};
+use crate::domain::table::{Answer, NoTable, Software, TableView};
 use crate::domain::time::Awake;
 use crate::domain::verdict::{Judged, Subject, Verdict};
 use crate::reap::outcome::{Ending, Outcome};
@@ -236,6 +236,28 @@ impl Report {
             }
         }
         self.looked(now);
+    }
+
+    /// These tables could not be read again in the middle of the run. Where that is why something was left undone, they are told of as any other
+    /// table that can't be read.
+    pub(crate) fn could_not_read<'m>(
+        &mut self,
+        unread: impl Iterator<Item = (&'m GatewayName, &'m NoTable)>,
+    ) {
+        for (name, missing) in unread {
+            let is_why = |line: &Line| {
+                line.ending().is_some_and(|ending| match &ending.outcome {
+                    Outcome::Failed { why } | Outcome::Spared { why } => why.ends_with(&*missing.why),
+                    Outcome::Reaped | Outcome::Gone | Outcome::Kept { .. } => false,
+                })
+            };
+            if !self.lines().any(is_why) {
+                continue;
+            }
+            for gateway in self.gateways.iter_mut().filter(|gateway| gateway.name == *name) {
+                (gateway.table, gateway.error) = (missing.answer.into(), Some(missing.why.clone()));
+            }
+        }
     }
 
     /// So much time has passed since the decision: so much less is left of every grace.

@@ -23,8 +23,8 @@ use crate::reap::teardown::Teardown;
 use crate::reap::world::Hands;
 
 impl Sweep {
-    /// Carries out a teardown, all of it at once, and returns the endings in the order of the warrants. `memory` and `unread`: what the decision knew,
-    /// and which tables it did without. `dir`: where the holds are.
+    /// Carries out a teardown, all of it at once, and returns the endings in the order of the warrants, and which tables could not be read by then.
+    /// `memory` and `unread`: what the decision knew, and which tables it did without. `dir`: where the holds are.
     pub(super) async fn carry_out<R: Record>(
         &mut self,
         mut teardown: Teardown<Held>,
@@ -33,7 +33,7 @@ impl Sweep {
         unread: Unread,
         kernel: &mut LinuxKernel,
         record: &mut R,
-    ) -> Vec<Ending> {
+    ) -> (Vec<Ending>, Unread) {
         let mut world = Hands { kernel, record };
         let closes = Closes::new(self, dir);
         let (stop, mut is_stopping) = (self.stop.clone(), false);
@@ -109,7 +109,9 @@ impl Sweep {
             };
         }
         let lost = || Ending::of(Outcome::Failed { why: "the teardown ended without an end for it".into() });
-        teardown.into_endings().into_iter().map(|ending| ending.unwrap_or_else(lost)).collect()
+        let endings = teardown.into_endings().into_iter().map(|ending| ending.unwrap_or_else(lost)).collect();
+        drop((answers, looks));
+        (endings, unread.into_inner())
     }
 }
 

@@ -174,13 +174,16 @@ impl Sweep {
         let said = said_by(&orders, &seen.processes);
         let mut report = self.report(begun, &seen, decision);
         store.notes().decided(&report, !orders.is_empty());
-        let endings = if orders.is_empty() {
-            Vec::new()
-        } else {
-            self.enforce(orders, &said, unread, store, &report).await?
+        let (endings, unread) = match orders.is_empty() {
+            true => (Vec::new(), Vec::new()),
+            false => self.enforce(orders, &said, unread, store, &report).await?,
         };
         self.at_work.get_mut().look_by_little();
         report.end(endings, clock::awake_now());
+        let unread = self.gateways.iter().zip(&unread);
+        report.could_not_read(
+            unread.filter_map(|(gateway, table)| Some((&gateway.name, table.as_ref()?.missing()?))),
+        );
         // A teardown takes its time, in which graces go on.
         let took = clock::awake_now().since(now);
         // The report is no finer.
@@ -200,7 +203,7 @@ impl Sweep {
         unread: recheck::Unread,
         store: &mut Store,
         report: &Report,
-    ) -> Result<Vec<(Place, Ending)>, SweepError> {
+    ) -> Result<(Vec<(Place, Ending)>, recheck::Unread), SweepError> {
         // Opened when there is something to do: most runs have nothing.
         let mut kernel = LinuxKernel::new()?.marked_by(self.processes.markers().to_vec());
         let mut ledger = store.ledger().clone();
@@ -210,7 +213,8 @@ impl Sweep {
         // What is looked at before an act is looked at whole.
         self.at_work.get_mut().look_whole();
         let teardown = Teardown::new(given).knowing(said);
-        let endings = self.carry_out(teardown, &ledger, &dir, unread, &mut kernel, &mut recorder).await;
+        let (endings, unread) =
+            self.carry_out(teardown, &ledger, &dir, unread, &mut kernel, &mut recorder).await;
         let mut told = Vec::with_capacity(endings.len());
         for ((place, warrant, _), ending) in orders.iter().zip(endings) {
             settle::settle(&mut ledger, warrant, &ending);
@@ -220,7 +224,7 @@ impl Sweep {
         if let Err(error) = store.remember(ledger) {
             tracing::error!(%error, "what was done could not be remembered; the next run starts some graces again");
         }
-        Ok(told)
+        Ok((told, unread))
     }
 
     /// A gateway that gives no table now hasn't taken back what it said.

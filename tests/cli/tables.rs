@@ -1,9 +1,11 @@
 //! Tables that can't be read or trusted, one by one: exit code 3, the reason, and nothing that depends on them is touched.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use crate::cast::{gateway_of, pid, worker, worker_match};
-use crate::gateway::{Answer, Gateway, orphan, table, with};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
 use crate::place::Place;
 use crate::told::Names;
 
@@ -108,6 +110,32 @@ fn the_other_gateways_are_served_and_the_largest_of_1_and_3_wins() {
     assert_eq!(place.once([]).code, Some(1));
     good.on_reap("b", Answer::reaped());
     assert_eq!(place.once([]).code, Some(0));
+}
+
+#[test]
+fn a_table_that_can_t_be_read_again_before_a_signal_is_one_that_can_t_be_read() {
+    let family = gateway_of([worker("w")]).start(&["gateway", "w"]);
+    let gateway = Arc::new(Gateway::start());
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[orphan_with("w", pid(&family, "w"))]));
+    let closing = Arc::downgrade(&gateway);
+    gateway.when_reaping(move |_| {
+        if let Some(gateway) = closing.upgrade() {
+            gateway.answer(Answer::Says(401, "{}".into()));
+        }
+        Answer::reaped()
+    });
+    // Longer than a table is good for.
+    let policy = "[policy]\ngrace = \"0s\"\nclose_timeout = \"2200ms\"\n";
+    let place = Place::with(&format!("{policy}{}{}", gateway.section("desk"), worker_match()));
+    let ran = place.once(["--json"]);
+    assert_eq!(ran.subject("w")["outcome"], "failed", "{ran:?}");
+    assert_eq!(ran.code, Some(3), "the larger of 1 and 3: {ran:?}");
+    let desk = &ran.json()["gateways"][0];
+    assert_eq!(desk["table"], "refused", "{desk}");
+    assert!(desk["error"].as_str().unwrap().contains("wants a token (401"), "{desk}");
+    let last_run: serde_json::Value = serde_json::from_str(&place.read("state/last_run.json")).unwrap();
+    assert_eq!(last_run["result"], "distrust", "{last_run}");
+    assert!(!family.has_ended("w"));
 }
 
 #[test]
