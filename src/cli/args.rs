@@ -93,10 +93,7 @@ pub(super) enum Command {
     /// Do nothing to one session or worker for a while, and every report says so; alone: list what is held
     Hold(HoldArgs),
     /// End a hold
-    Release {
-        /// What is held: its id, or the beginning of it
-        id: String,
-    },
+    Release(ReleaseArgs),
     /// Reap nothing at all for a while; every report says so
     Pause {
         /// How long, such as "1h"
@@ -203,12 +200,35 @@ pub(super) struct HoldArgs {
     /// Why, for the reports
     #[arg(long, value_name = "TEXT", requires = "id")]
     pub(super) why: Option<String>,
+
+    #[command(flatten)]
+    pub(super) of: OfGateway,
+}
+
+/// Where sessions of several gateways have one name.
+#[derive(Debug, clap::Args)]
+pub(super) struct OfGateway {
+    /// The gateway, where several have one of that name
+    #[arg(long, value_name = "NAME", requires = "id")]
+    pub(super) gateway: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ReleaseArgs {
+    /// What is held: its id, or the beginning of it
+    pub(super) id: String,
+
+    #[command(flatten)]
+    pub(super) of: OfGateway,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArgs {
     /// A session's id, a conversation key, the PID of a worker, or the unique beginning of an id or key
     pub(super) id: String,
+
+    #[command(flatten)]
+    pub(super) of: OfGateway,
 }
 
 #[derive(Debug, clap::Args)]

@@ -7,6 +7,7 @@ use super::exit::{Exit, Failure};
 use super::history::tell_damage;
 use super::look::look;
 use super::{environment, memory, output};
+use crate::domain::ids::GatewayName;
 use crate::operate::explain::Sources;
 use crate::operate::seen::Seen;
 use crate::operate::{acts, events};
@@ -16,6 +17,7 @@ use crate::state::audit;
 
 pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failure> {
     let config = environment::config(args)?;
+    let gateway: Option<GatewayName> = wanted.of.gateway.as_deref().map(Into::into);
     let dir = memory::in_use(&config)?;
     let report = match look(&config).await {
         Ok(report) => Some(report),
@@ -35,7 +37,7 @@ pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failu
         events: events.lines,
         acts: acts::of_lines(lines.lines),
     };
-    let stories = sources.find(&wanted.id)?;
+    let stories = sources.find(&wanted.id, gateway.as_ref())?;
     let now = clock::wall_now();
     let text = if args.json {
         format!("{}\n", json!({ "version": 1, "subjects": stories }))

@@ -5,14 +5,15 @@ use std::fs::File;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::args::{Args, HoldArgs};
+use super::args::{Args, HoldArgs, ReleaseArgs};
 use super::exit::{Exit, Failure};
 use super::look::look;
 use super::memory::Unused;
 use super::{environment, memory, output};
 use crate::config::Config;
+use crate::domain::ids::GatewayName;
 use crate::domain::veto::Veto;
-use crate::operate::explain::{NotOne, named_with_key};
+use crate::operate::explain::{NotOne, is_of, named_with_key};
 use crate::operate::when;
 use crate::report::json;
 use crate::report::text::plain;
@@ -27,10 +28,13 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
     };
     let report = look(&config).await?;
     let document = json::document(&report);
-    let entries = document
-        .gateways
-        .iter()
-        .flat_map(|gateway| gateway.subjects.iter().map(move |entry| (gateway.name, entry)));
+    let of: Option<GatewayName> = wanted.of.gateway.as_deref().map(Into::into);
+    if let Some(name) = &of {
+        environment::known_gateway(&config, name)?;
+    }
+    let gateways = document.gateways.iter().filter(|gateway| is_of(of.as_ref(), gateway.name));
+    let entries =
+        gateways.flat_map(|gateway| gateway.subjects.iter().map(move |entry| (gateway.name, entry)));
     let all: Vec<_> = entries.collect();
     let is_exact = |entry: &json::Entry<'_>| {
         entry.id == *named
@@ -50,9 +54,9 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
         // A session and its idle worker have one name: what holds the session holds its worker.
         [session, worker] | [worker, session] if is_worker_of(session, worker) => *session,
         several => {
-            let names =
-                several.iter().take(10).map(|(_, entry)| named_with_key(entry.kind, &entry.id, entry.key));
-            return Err(NotOne::Several { named: named.clone(), names: names.collect() }.into());
+            let name = |entry: &json::Entry<'_>| named_with_key(entry.kind, &entry.id, entry.key);
+            let names = several.iter().map(|(gateway, entry)| (*gateway, name(entry)));
+            return Err(NotOne::several(named, names).into());
         }
     };
     let hold = Hold {
@@ -80,7 +84,9 @@ fn is_worker_of(session: &(&str, &json::Entry<'_>), worker: &(&str, &json::Entry
         && session.worker_pid == worker.worker_pid
 }
 
-pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
+pub(super) fn release(args: &Args, wanted: &ReleaseArgs) -> Result<Exit, Failure> {
+    let named = wanted.id.as_str();
+    let of: Option<GatewayName> = wanted.of.gateway.as_deref().map(Into::into);
     let config = environment::config(args)?;
     let dir = memory::in_use(&config)?;
     let _lock = lock(&dir)?;
@@ -88,10 +94,11 @@ pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
     if all.is_empty() {
         expect_runs(&config, &dir)?;
     }
+    let is_of_it = |hold: &Hold| hold.gateway.as_deref().is_some_and(|gateway| is_of(of.as_ref(), gateway));
     let fits = |hold: &Hold, fits: &dyn Fn(&str) -> bool| {
-        [&hold.name, &hold.key].into_iter().flatten().any(|name| fits(name))
+        is_of_it(hold) && [&hold.name, &hold.key].into_iter().flatten().any(|name| fits(name))
     };
-    let is_pid = |hold: &Hold| hold.pid.is_some_and(|pid| pid.to_string() == named);
+    let is_pid = |hold: &Hold| is_of_it(hold) && hold.pid.is_some_and(|pid| pid.to_string() == named);
     let is_exact = |hold: &Hold| fits(hold, &|name| name == named) || is_pid(hold);
     let begins = |hold: &Hold| fits(hold, &|name| name.starts_with(named));
     let any_exact = all.iter().any(is_exact);
@@ -108,7 +115,9 @@ pub(super) fn release(args: &Args, named: &str) -> Result<Exit, Failure> {
             Err(Failure::Asked(format!("nothing is held by the name {named:?} in {}; {held}", dir.display())))
         }
         [_, _, ..] if !any_exact => {
-            Err(NotOne::Several { named: named.to_owned(), names: names(&ended) }.into())
+            let name = |hold: &Hold| hold.name.clone().unwrap_or_default();
+            let ended = ended.iter().map(|hold| (hold.gateway.as_deref().unwrap_or_default(), name(hold)));
+            Err(NotOne::several(named, ended).into())
         }
         ended => {
             let told = format!("{} is held no more; the next run decides as before", names(ended).join(", "));

@@ -120,7 +120,7 @@ fn run(args: Args) -> Result<Exit, Failure> {
         Command::Man => return packaging::man(),
         Command::Metrics => return metrics::run(&args),
         Command::Pause { span } => return hold::pause(&args, *span),
-        Command::Release { id } => return hold::release(&args, id),
+        Command::Release(wanted) => return hold::release(&args, wanted),
         Command::Resume => return hold::resume(&args),
         _ => {}
     }

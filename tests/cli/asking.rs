@@ -480,3 +480,28 @@ fn what_can_t_be_read_for_lack_of_permission_is_said_as_that_with_its_remedy() {
     let ran = ask(&["history"]);
     assert!(ran.code == Some(1) && ran.out.ends_with("1 reaped\n"), "{ran:?}");
 }
+
+#[test]
+fn of_two_gateways_with_one_session_id_the_one_that_is_meant_is_named_by_its_gateway() {
+    let gateways = [Gateway::start(), Gateway::start()];
+    for gateway in &gateways {
+        gateway.publish(&table(None, &[orphan("s1")]));
+        gateway.on_reap("s1", Answer::reaped());
+    }
+    let sections = gateways.iter().zip(["desk", "pane"]).map(|(gateway, name)| gateway.section(name));
+    let place = Place::with(&format!("[policy]\ngrace = \"0s\"\n{}", sections.collect::<String>()));
+    let which = ask(&place, ["hold", "s1", "--for", "1h"]);
+    let says = "session s1 of desk, session s1 of pane; write more of the one that is meant, or name its gateway: --gateway NAME";
+    assert!(which.code == Some(2) && which.err.contains(says), "{which:?}");
+    let none = ask(&place, ["hold", "s1", "--for", "1h", "--gateway", "table"]);
+    assert!(none.code == Some(2) && none.err.contains("there is no gateway \"table\""), "{none:?}");
+    let held = ask(&place, ["hold", "s1", "--for", "1h", "--gateway", "pane"]);
+    assert!(held.code == Some(0) && held.out.starts_with("session s1 of pane is held"), "{held:?}");
+    let told = ask(&place, ["explain", "s", "--gateway", "pane"]);
+    assert!(told.code == Some(0) && told.out.starts_with("session s1 of pane"), "{told:?}");
+    assert_eq!(place.once([]).code, Some(0));
+    assert_eq!([&gateways[0], &gateways[1]].map(|gateway| gateway.reaps().len()), [1, 0]);
+    let elsewhere = ask(&place, ["release", "s1", "--gateway", "desk"]);
+    assert!(elsewhere.code == Some(2) && elsewhere.err.contains("held: s1"), "{elsewhere:?}");
+    assert_eq!(ask(&place, ["release", "s1", "--gateway", "pane"]).code, Some(0));
+}

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::acts::Act;
 use super::events::Event;
 use super::seen::{Seen, SubjectSeen};
+use crate::domain::ids::GatewayName;
 use crate::report::json::{Document, Entry};
 use crate::report::text::plain;
 
@@ -76,6 +77,37 @@ pub enum NotOne {
         /// What begins so.
         names: Vec<String>,
     },
+    /// Several, of more than one gateway.
+    #[error(
+        "{named:?} begins several names: {}; write more of the one that is meant, or name its gateway: --gateway NAME",
+        .names.join(", ")
+    )]
+    OfSeveral {
+        /// What was asked for.
+        named: String,
+        /// What begins so.
+        names: Vec<String>,
+    },
+}
+
+/// How many of several names are told.
+const MOST_NAMES: usize = 10;
+
+impl NotOne {
+    /// Several, each with its gateway.
+    pub(crate) fn several<'n>(named: &str, found: impl IntoIterator<Item = (&'n str, String)>) -> Self {
+        let found: Vec<(&str, String)> = found.into_iter().collect();
+        let named = named.to_owned();
+        let is_one = found.windows(2).all(|pair| pair[0].0 == pair[1].0);
+        let names = found.into_iter().take(MOST_NAMES);
+        match is_one {
+            true => Self::Several { named, names: names.map(|(_, name)| name).collect() },
+            false => {
+                let names = names.map(|(gateway, name)| format!("{name} of {}", plain(gateway, 64)));
+                Self::OfSeveral { named, names: names.collect() }
+            }
+        }
+    }
 }
 
 /// A subject where several are named: people know a conversation by its key.
@@ -84,19 +116,26 @@ pub(crate) fn named_with_key(kind: &str, id: &str, key: Option<&str>) -> String 
     format!("{kind} {}{key}", plain(id, 64))
 }
 
+/// Whether this is of the gateway that is asked for.
+pub(crate) fn is_of(wanted: Option<&GatewayName>, gateway: &str) -> bool {
+    wanted.is_none_or(|wanted| wanted.stands_for(&gateway.into()))
+}
+
 /// Who a subject is: its gateway, kind, and id.
 type Who = (String, String, String);
 
 impl<'a> Sources<'a> {
-    /// All that is known of the subject that this names: an id, a conversation key, the PID of a worker, or the unique beginning of one.
+    /// All that is known of the subject that this names: an id, a conversation key, the PID of a worker, or the unique beginning of one. `of`: which
+    /// gateway.
     ///
     /// # Errors
     /// It names none, or the beginnings of several.
-    pub(crate) fn find(self, named: &str) -> Result<Vec<Story<'a>>, NotOne> {
+    pub(crate) fn find(self, named: &str, of: Option<&GatewayName>) -> Result<Vec<Story<'a>>, NotOne> {
         let gateways = self.now.iter().flat_map(|document| &document.gateways);
         let mut gateways = gateways.filter_map(|gateway| Some((gateway.pid?, gateway.name)));
         let gateway = gateways.find(|(pid, _)| pid.to_string() == named);
         let mut stories = self.stories();
+        stories.retain(|story| is_of(of, &story.gateway));
         let is_exact = |story: &Story<'_>| {
             story.id == named
                 || story.key.as_deref() == Some(named)
@@ -118,11 +157,8 @@ impl<'a> Sources<'a> {
             [] => Err(NotOne::Unknown(named.to_owned())),
             [_] => Ok(stories),
             several => {
-                let names = several
-                    .iter()
-                    .take(10)
-                    .map(|story| named_with_key(&story.kind, &story.id, story.key.as_deref()));
-                Err(NotOne::Several { named: named.to_owned(), names: names.collect() })
+                let name = |story: &Story<'_>| named_with_key(&story.kind, &story.id, story.key.as_deref());
+                Err(NotOne::several(named, several.iter().map(|story| (&*story.gateway, name(story)))))
             }
         }
     }

@@ -65,7 +65,7 @@ fn sources(acts: Vec<Act>) -> Sources<'static> {
 #[test]
 fn an_id_its_beginning_its_key_and_its_pid_all_find_it() {
     for named in ["360e0f95", "360", "talk-1", "talk", "24126"] {
-        let found = sources(vec![act("360e0f95", "talk-1", 24126)]).find(named).unwrap();
+        let found = sources(vec![act("360e0f95", "talk-1", 24126)]).find(named, None).unwrap();
         assert_eq!((found.len(), found[0].id.as_str()), (1, "360e0f95"), "{named}");
     }
 }
@@ -73,12 +73,25 @@ fn an_id_its_beginning_its_key_and_its_pid_all_find_it() {
 #[test]
 fn the_beginning_of_several_is_refused_with_their_names_and_an_unknown_one_with_where_to_look() {
     let two = || sources(vec![act("abc-1", "k", 1), act("abc-2", "l", 2)]);
-    let refused = two().find("abc").unwrap_err().to_string();
+    let refused = two().find("abc", None).unwrap_err().to_string();
     assert_eq!(
         refused,
         "\"abc\" begins several names: session abc-1 (k), session abc-2 (l); write more of the one that is meant"
     );
-    assert!(two().find("zzz").unwrap_err().to_string().starts_with("nothing is known of \"zzz\""));
+    assert!(two().find("zzz", None).unwrap_err().to_string().starts_with("nothing is known of \"zzz\""));
+}
+
+#[test]
+fn where_several_gateways_have_one_of_that_name_the_message_says_how_to_tell_them_apart() {
+    let of_pane = Act { gateway: "pane".into(), ..act("abc-2", "l", 2) };
+    let two = || sources(vec![act("abc-1", "k", 1), of_pane.clone()]);
+    assert_eq!(
+        two().find("abc", None).unwrap_err().to_string(),
+        "\"abc\" begins several names: session abc-1 (k) of desk, session abc-2 (l) of pane; write more of the one that is meant, or name its \
+         gateway: --gateway NAME"
+    );
+    let found = two().find("abc", Some(&"pane".into())).unwrap();
+    assert_eq!((found.len(), found[0].id.as_str()), (1, "abc-2"));
 }
 
 #[test]
@@ -91,7 +104,7 @@ fn what_failed_again_and_again_is_one_line_with_what_it_left_alive() {
         survivors: vec![serde_json::json!({ "pid": 24126, "start_ticks": 1, "why": "its teardown failed" })],
         ..act("360e0f95", "talk-1", 24126)
     };
-    let found = sources((10..50).map(failed).collect()).find("360").unwrap();
+    let found = sources((10..50).map(failed).collect()).find("360", None).unwrap();
     let told =
         anstream::adapter::strip_str(&found[0].render(UNIX_EPOCH + Duration::from_secs(3600))).to_string();
     let expected =
@@ -103,7 +116,7 @@ fn what_failed_again_and_again_is_one_line_with_what_it_left_alive() {
 fn it_tells_the_evidence_the_steps_and_what_came_back() {
     let now = UNIX_EPOCH + Duration::from_secs(4 * 3600);
     let told = |named: &str| {
-        let found = sources(vec![act("360e0f95", "talk-1", 24126)]).find(named).unwrap();
+        let found = sources(vec![act("360e0f95", "talk-1", 24126)]).find(named, None).unwrap();
         anstream::adapter::strip_str(&found[0].render(now)).to_string()
     };
     insta::assert_snapshot!(told("360") + &told("still"));
