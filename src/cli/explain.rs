@@ -36,6 +36,7 @@ pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failu
         seen: Seen::load(&dir),
         events: events.lines,
         acts: acts::of_lines(lines.lines),
+        along: report.as_ref().map(|report| &*report.along).unwrap_or_default(),
     };
     let stories = sources.find(&wanted.id, gateway.as_ref())?;
     let now = clock::wall_now();

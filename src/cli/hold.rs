@@ -13,8 +13,9 @@ use super::{environment, memory, output};
 use crate::config::Config;
 use crate::domain::ids::GatewayName;
 use crate::domain::veto::Veto;
-use crate::operate::explain::{NotOne, is_of, named_with_key};
+use crate::operate::explain::{NotOne, is_called, is_of, is_with, named_with_key};
 use crate::operate::when;
+use crate::report::Report;
 use crate::report::json;
 use crate::report::text::plain;
 use crate::sources::clock;
@@ -46,6 +47,10 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
     };
     let mut found: Vec<_> = all.iter().filter(|(_, entry)| is_exact(entry)).collect();
     if found.is_empty() {
+        // What isn't listed is known by its whole name alone.
+        if let Some(subject) = along(&report, &all, named) {
+            return hold_subject(args, &config, &dir, (wanted, span), subject);
+        }
         found = all.iter().filter(|(_, entry)| begins(entry)).collect();
     }
     let (gateway, entry) = match found.as_slice() {
@@ -59,20 +64,65 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
             return Err(NotOne::several(named, names).into());
         }
     };
-    let hold = Hold {
-        gateway: Some((*gateway).to_owned()),
-        name: Some(entry.id.clone()),
+    let subject = Subject {
+        gateway: (*gateway).to_owned(),
+        kind: entry.kind.to_owned(),
+        id: entry.id.clone(),
         key: entry.key.map(Into::into),
         pid: entry.worker_pid,
-        until: clock::writable(clock::wall_now() + span),
-        why: wanted.why.clone(),
+        besides: String::new(),
     };
-    let until = humantime::format_rfc3339_seconds(hold.until);
-    let told =
-        format!("{} {} of {gateway} is held for {}, until {until}", entry.kind, entry.id, when::coarse(span));
-    expect_runs(&config, &dir)?;
-    add(&dir, hold)?;
-    said(args, &format!("{told}\n{}", holds_for(&dir)))
+    hold_subject(args, &config, &dir, (wanted, span), subject)
+}
+
+/// What is to be held.
+struct Subject {
+    gateway: String,
+    kind: String,
+    id: String,
+    key: Option<String>,
+    pid: Option<u32>,
+    /// What else is to be said of it.
+    besides: String,
+}
+
+fn hold_subject(
+    args: &Args,
+    config: &Config,
+    dir: &Path,
+    (wanted, span): (&HoldArgs, Duration),
+    subject: Subject,
+) -> Result<Exit, Failure> {
+    let Subject { gateway, kind, id, key, pid, besides } = subject;
+    let until = clock::writable(clock::wall_now() + span);
+    let shown = humantime::format_rfc3339_seconds(until);
+    let told = format!("{kind} {id} of {gateway} is held for {}, until {shown}{besides}", when::coarse(span));
+    let (gateway, name) = (Some(gateway), Some(id));
+    expect_runs(config, dir)?;
+    add(dir, Hold { gateway, name, key, pid, until, why: wanted.why.clone() })?;
+    said(args, &format!("{told}\n{}", holds_for(dir)))
+}
+
+/// A worker of this name that is judged with one of these, and so isn't listed.
+fn along(report: &Report, all: &[(&str, &json::Entry<'_>)], named: &str) -> Option<Subject> {
+    let along = report.along.iter().find(|along| is_called(along, named))?;
+    let is_it = |(gateway, entry): &&(&str, &json::Entry<'_>)| {
+        is_with(along, gateway, entry.kind, &entry.id, entry.worker_pid)
+    };
+    let (gateway, entry) = all.iter().find(is_it)?;
+    let pid = along.worker.get();
+    Some(Subject {
+        gateway: (*gateway).to_owned(),
+        kind: "worker".to_owned(),
+        id: along.key.as_deref().map_or_else(|| pid.to_string(), Into::into),
+        key: None,
+        pid: Some(pid),
+        besides: format!(
+            "; it is judged with {} {}, which is kept with it",
+            entry.kind,
+            plain(&entry.id, 64)
+        ),
+    })
 }
 
 /// Whether this is a session and that its own worker.

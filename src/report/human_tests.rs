@@ -55,8 +55,15 @@ fn report() -> Report {
         gateway("workbench", TableState::Unreachable, Some(untrusted), 0, away),
     ];
     let begun = Begun::new(Mode::Enforce, UNIX_EPOCH, Awake::from_nanos(0));
-    let mut report =
-        Report { begun, took: Duration::ZERO, gateways, paused: None, made_with: None, left_out: None };
+    let mut report = Report {
+        begun,
+        took: Duration::ZERO,
+        gateways,
+        paused: None,
+        made_with: None,
+        left_out: None,
+        along: Vec::new(),
+    };
     report.made_with(Path::new("/etc/gateway-reaper/reaper.toml"), Path::new("/var/lib/gateway-reaper"));
     report
 }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::domain::decide::{Decision, GatewayPlan, Place};
+use crate::domain::decide::{Along, Decision, GatewayPlan, Place};
 use crate::domain::ids::{GatewayName, Pid};
 use crate::domain::observation::Observation;
 use crate::domain::policy::Mode;
@@ -52,6 +52,8 @@ pub struct Report {
     pub(crate) paused: Option<Box<str>>,
     /// How many lines are left out, where only some were asked for.
     pub(crate) left_out: Option<usize>,
+    /// Of a report that a person asked for: which workers are judged with what it lists.
+    pub(crate) along: Vec<Along>,
 }
 
 /// By which configuration a run was made, and where its memory is.
@@ -184,6 +186,7 @@ impl Report {
             paused: decision.paused,
             made_with: None,
             left_out: None,
+            along: Vec::new(),
         }
     }
 

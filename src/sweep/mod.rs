@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::domain::decide::{Decision, Place, decide_closely};
+use crate::domain::decide::{Decision, Place, along, decide_closely};
 use crate::domain::ids::{BootId, GatewayName, Pid, SessionId};
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Looked, Series};
@@ -137,8 +137,10 @@ impl Sweep {
     /// The processes can't be looked at.
     pub async fn preview(&mut self, memory: &Ledger, vetoes: Vetoes) -> Result<Report, SweepError> {
         let begun = Begun::new(Mode::DryRun, clock::wall_now(), clock::awake_now());
-        let (seen, decision, _) = self.judge(memory, Series::Inquiry, vetoes).await?;
+        let (seen, decision, now) = self.judge(memory, Series::Inquiry, vetoes).await?;
+        let along = along(&seen, memory, &self.rules, now);
         let mut report = self.report(begun, &seen, decision);
+        report.along = along;
         report.looked(clock::awake_now());
         Ok(report)
     }

@@ -505,3 +505,53 @@ fn of_two_gateways_with_one_session_id_the_one_that_is_meant_is_named_by_its_gat
     assert!(elsewhere.code == Some(2) && elsewhere.err.contains("held: s1"), "{elsewhere:?}");
     assert_eq!(ask(&place, ["release", "s1", "--gateway", "pane"]).code, Some(0));
 }
+
+#[test]
+fn a_worker_that_is_judged_with_a_session_is_explained_with_it_and_can_be_held() {
+    let nested = gateway_of([worker("k1").child(worker("k2"))]).start(&["gateway", "k1", "k2"]);
+    let gateway = Gateway::start();
+    let row = |transport| {
+        let row = with(orphan_with("s1", pid(&nested, "k1")), "key", json!("k1"));
+        table(Some(pid(&nested, "gateway")), &[with(row, "transport", json!(transport))])
+    };
+    gateway.publish(&row("attached"));
+    gateway.on_reap("s1", Answer::reaped());
+    let place = Place::with(&config(&gateway));
+    assert_eq!(place.once(["--json"]).subjects(), 1);
+    let process = pid(&nested, "k2");
+    for named in ["k2", &process.to_string()] {
+        let told = ask(&place, ["explain", named]);
+        assert_eq!(told.code, Some(0), "{told:?}");
+        assert!(told.out.starts_with("session s1 of desk, key k1, worker "), "{told:?}");
+        let says =
+            format!("\n  process {process}, key k2, is judged with it\n  now: kept: a client is attached");
+        assert!(told.out.contains(&says), "{told:?}");
+        let json = ask(&place, ["--json", "explain", named]).json();
+        assert_eq!(json["subjects"][0]["asked_for_by"], json!({ "worker_pid": process, "key": "k2" }));
+        let held = ask(&place, ["hold", named, "--for", "1h"]);
+        let says = "; it is judged with session s1, which is kept with it";
+        assert!(held.code == Some(0) && held.out.starts_with("worker k2 of desk is held for 1h"), "{held:?}");
+        assert!(held.out.contains(says), "{held:?}");
+        gateway.publish(&row("detached"));
+        let kept = place.once(["--json"]);
+        assert_eq!((&kept.subject("s1")["verdict"], gateway.reaps().len()), (&json!("keep"), 0), "{kept:?}");
+        gateway.publish(&row("attached"));
+        assert_eq!(ask(&place, ["release", named]).code, Some(0));
+        assert_eq!(place.once(["--json"]).subjects(), 1);
+    }
+    gateway.publish(&row("detached"));
+    assert_eq!(place.once(["--json"]).subject("s1")["outcome"], "reaped");
+}
+
+/// A tree without an owner is judged with its root.
+#[test]
+fn a_worker_that_is_judged_with_the_worker_above_it_is_explained_with_that() {
+    let nested = gateway_of([worker("k1").child(worker("k2"))]).start(&["gateway", "k1", "k2"]);
+    let gateway = Gateway::start();
+    gateway.publish(&table(Some(pid(&nested, "gateway")), &[]));
+    let place = Place::with(&config(&gateway).replace("worker_grace = \"0s\"", "worker_grace = \"1h\""));
+    assert_eq!(place.once(["--json"]).subjects(), 1);
+    let told = ask(&place, ["explain", "k2"]);
+    assert!(told.code == Some(0) && told.out.starts_with("worker k1 of desk"), "{told:?}");
+    assert!(told.out.contains(", key k2, is judged with it"), "{told:?}");
+}

@@ -257,7 +257,15 @@ mod tests {
             },
         ];
         let begun = Begun::new(Mode::DryRun, UNIX_EPOCH, Awake::from_nanos(0));
-        Report { begun, took: Duration::ZERO, gateways, paused: None, made_with: None, left_out: None }
+        Report {
+            begun,
+            took: Duration::ZERO,
+            gateways,
+            paused: None,
+            made_with: None,
+            left_out: None,
+            along: Vec::new(),
+        }
     }
 
     fn shown(columns: usize, rows: usize, order: Order, since: u64) -> String {

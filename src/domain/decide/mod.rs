@@ -10,6 +10,7 @@
 //! Not knowing never ends anything: a table that isn't current, a field that isn't understood, a process that isn't in view or a parent that
 //! may be a gateway each keep what depends on them.
 
+mod along;
 mod by_hand;
 mod claims;
 mod clock;
@@ -32,6 +33,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use along::{Along, With, along};
 use claims::Claims;
 use families::Families;
 use owners::{Owner, Owners};

@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::acts::Act;
 use super::events::Event;
 use super::seen::{Seen, SubjectSeen};
+use crate::domain::decide::{Along, With};
 use crate::domain::ids::GatewayName;
 use crate::report::json::{Document, Entry};
 use crate::report::text::plain;
@@ -25,6 +26,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) events: Vec<Event>,
     /// Acts, oldest first.
     pub(crate) acts: Vec<Act>,
+    /// Workers that are judged with what is there.
+    pub(crate) along: &'a [Along],
 }
 
 /// All that is known of one subject.
@@ -39,8 +42,18 @@ pub(crate) struct Story<'a> {
     /// What held before its gateway's table could not be read any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<SubjectSeen>,
+    /// It was asked for by this worker, which is judged with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked_for_by: Option<Asked<'a>>,
     events: Vec<Event>,
     acts: Vec<Act>,
+}
+
+/// A worker that is judged with the subject.
+#[derive(Debug, Serialize)]
+struct Asked<'a> {
+    worker_pid: u32,
+    key: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -116,6 +129,19 @@ pub(crate) fn named_with_key(kind: &str, id: &str, key: Option<&str>) -> String 
     format!("{kind} {}{key}", plain(id, 64))
 }
 
+/// Whether this worker is called so.
+pub(crate) fn is_called(along: &Along, named: &str) -> bool {
+    along.worker.to_string() == named || along.key.as_deref() == Some(named)
+}
+
+/// Whether this is the subject that it is judged with.
+pub(crate) fn is_with(along: &Along, gateway: &str, kind: &str, id: &str, worker: Option<u32>) -> bool {
+    match &along.with {
+        With::Session(of, session) => kind == "session" && (of.as_str(), session.as_str()) == (gateway, id),
+        With::Worker(pid) => kind == "worker" && worker == Some(pid.get()),
+    }
+}
+
 /// Whether this is of the gateway that is asked for.
 pub(crate) fn is_of(wanted: Option<&GatewayName>, gateway: &str) -> bool {
     wanted.is_none_or(|wanted| wanted.stands_for(&gateway.into()))
@@ -134,6 +160,7 @@ impl<'a> Sources<'a> {
         let gateways = self.now.iter().flat_map(|document| &document.gateways);
         let mut gateways = gateways.filter_map(|gateway| Some((gateway.pid?, gateway.name)));
         let gateway = gateways.find(|(pid, _)| pid.to_string() == named);
+        let all_along = self.along;
         let mut stories = self.stories();
         stories.retain(|story| is_of(of, &story.gateway));
         let is_exact = |story: &Story<'_>| {
@@ -145,6 +172,19 @@ impl<'a> Sources<'a> {
         let begins = |story: &Story<'_>| {
             story.id.starts_with(named) || story.key.as_ref().is_some_and(|key| key.starts_with(named))
         };
+        let is_listed = stories.iter().any(|story| story.now.is_some() && is_exact(story));
+        let along = all_along.iter().find(|along| !is_listed && is_called(along, named));
+        if let Some(along) = along {
+            let is_it = |story: &Story<'_>| {
+                is_with(along, &story.gateway, &story.kind, &story.id, story.worker_pid)
+                    && story.now.is_some()
+            };
+            for story in stories.iter_mut().filter(|story| is_it(story)) {
+                let (worker_pid, key) = (along.worker.get(), along.key.as_deref());
+                story.asked_for_by = Some(Asked { worker_pid, key });
+            }
+        }
+        let is_exact = |story: &Story<'_>| story.asked_for_by.is_some() || is_exact(story);
         if stories.iter().any(is_exact) {
             stories.retain(is_exact);
             return Ok(stories);

@@ -30,6 +30,10 @@ impl Story<'_> {
         let pid = self.worker_pid.map(|pid| format!(", worker {pid}")).unwrap_or_default();
         let (id, gateway) = (plain(&self.id, 64), plain(&self.gateway, 64));
         let _ = writeln!(text, "{HEAD}{} {id}{HEAD:#} of {gateway}{key}{pid}", self.kind);
+        if let Some(asked) = &self.asked_for_by {
+            let key = asked.key.map(|key| format!(", key {}", plain(key, 64))).unwrap_or_default();
+            let _ = writeln!(text, "  process {}{key}, is judged with it", asked.worker_pid);
+        }
         let _ = writeln!(text, "  now: {}", self.in_words(now));
         let mut past: Vec<(&str, String)> = Vec::new();
         past.extend(self.events.iter().map(|event| (event.time.as_str(), changed(event, now))));
