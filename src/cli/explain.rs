@@ -9,6 +9,7 @@ use super::look::look;
 use super::{environment, memory, output};
 use crate::domain::ids::GatewayName;
 use crate::operate::explain::Sources;
+use crate::operate::last_run::LastRun;
 use crate::operate::seen::Seen;
 use crate::operate::{acts, events};
 use crate::report::json;
@@ -36,6 +37,7 @@ pub(super) async fn run(args: &Args, wanted: &ExplainArgs) -> Result<Exit, Failu
         seen: Seen::load(&dir),
         events: events.lines,
         acts: acts::of_lines(lines.lines),
+        acting: LastRun::load(&dir).and_then(|run| run.interrupted.run),
         along: report.as_ref().map(|report| &*report.along).unwrap_or_default(),
     };
     let stories = sources.find(&wanted.id, gateway.as_ref())?;

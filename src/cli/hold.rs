@@ -14,11 +14,13 @@ use crate::config::Config;
 use crate::domain::ids::GatewayName;
 use crate::domain::veto::Veto;
 use crate::operate::explain::{NotOne, is_called, is_of, is_with, named_with_key};
-use crate::operate::when;
+use crate::operate::last_run::LastRun;
+use crate::operate::{acts, when};
 use crate::report::Report;
 use crate::report::json;
 use crate::report::text::plain;
 use crate::sources::clock;
+use crate::state::audit;
 use crate::state::holds::{self, Hold};
 
 pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure> {
@@ -48,7 +50,8 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
     let mut found: Vec<_> = all.iter().filter(|(_, entry)| is_exact(entry)).collect();
     if found.is_empty() {
         // What isn't listed is known by its whole name alone.
-        if let Some(subject) = along(&report, &all, named) {
+        let besides = along(&report, &all, named).or_else(|| under_way(&dir, of.as_ref(), named));
+        if let Some(subject) = besides {
             return hold_subject(args, &config, &dir, (wanted, span), subject);
         }
         found = all.iter().filter(|(_, entry)| begins(entry)).collect();
@@ -122,6 +125,27 @@ fn along(report: &Report, all: &[(&str, &json::Entry<'_>)], named: &str) -> Opti
             entry.kind,
             plain(&entry.id, 64)
         ),
+    })
+}
+
+/// What the run that acts now is about to end: a session of this name may be closed already, and listed no more.
+fn under_way(dir: &Path, of: Option<&GatewayName>, named: &str) -> Option<Subject> {
+    let run = LastRun::load(dir)?.interrupted.run?;
+    let mut acts = acts::of_lines(audit::read(dir, |entry| entry.run == run).lines).into_iter();
+    let act = acts.find(|act| {
+        act.outcome == acts::UNFINISHED
+            && is_of(of, &act.gateway)
+            && (act.id == named || act.key.as_deref() == Some(named))
+    })?;
+    let besides =
+        "; its teardown is under way: what it has left is let be, but a session that is closed stays closed";
+    Some(Subject {
+        gateway: act.gateway,
+        kind: act.kind,
+        id: act.id,
+        key: act.key,
+        pid: act.worker_pid,
+        besides: besides.to_owned(),
     })
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::state::audit::Entry;
 
 /// The outcome of an act whose end isn't known.
-pub(super) const UNFINISHED: &str = "unfinished";
+pub(crate) const UNFINISHED: &str = "unfinished";
 
 /// One subject in one run: what was done to it, and how that ended.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::cast::{gateway_of, pid, species, worker, worker_match};
-use crate::gateway::{Answer, Gateway, orphan, orphan_with, table};
+use crate::gateway::{Answer, Gateway, orphan, orphan_with, table, with};
 use crate::place::{Place, Ran};
 use crate::support::family::{Family, Step, eventually, part};
 
@@ -246,4 +246,38 @@ fn of_holds_that_are_made_at_the_same_time_none_is_lost() {
         releasing.into_iter().for_each(|running| assert_eq!(running.end().code, Some(0)));
         assert_eq!(place.reaper(["--json", "hold"]).run().json()["holds"], serde_json::json!([]));
     }
+}
+
+/// The worker of a session that is closed has `close_timeout` to exit. Its gateway lists it no more.
+#[test]
+fn a_session_that_is_closed_and_whose_worker_is_still_to_be_ended_is_known_by_its_name() {
+    let family = gateway_of([worker("talk-1")]).start(&["gateway", "talk-1"]);
+    let gateway = Gateway::start();
+    let hand = gateway.hand();
+    let process = pid(&family, "gateway");
+    let row = with(orphan_with("s1", pid(&family, "talk-1")), "key", "talk-1".into());
+    gateway.publish(&table(Some(process), &[row]));
+    gateway.when_reaping(move |_| {
+        hand.publish(&table(Some(process), &[]));
+        Answer::reaped()
+    });
+    let policy = "[policy]\ngrace = \"0s\"\nclose_timeout = \"4s\"\n";
+    let place = Place::with(&format!("{policy}{}{}", gateway.section("desk"), worker_match()));
+    let running = place.reaper(["once", "--json"]).start();
+    running.eventually("it is closed", || !gateway.reaps().is_empty() && place.in_hand().contains("take"));
+    let told = place.reaper(["explain", "s1"]).run();
+    assert!(
+        told.out.contains("session s1 of desk, key talk-1")
+            && told.out.contains("now: its teardown is under way"),
+        "{told:?}"
+    );
+    let held = place.reaper(["hold", "s1", "--for", "1h"]).run();
+    assert!(held.code == Some(0) && held.out.starts_with("session s1 of desk is held for 1h"), "{held:?}");
+    assert!(held.out.contains("its teardown is under way"), "{held:?}");
+    let ran = running.end();
+    assert!(ran.out.contains("by hand: held until"), "{ran:?}");
+    assert!(!family.has_ended("talk-1"));
+    // It is held by that name from then on, and once the run is over nothing is under way.
+    assert!(place.once([]).out.contains("by hand: held until"));
+    assert!(place.reaper(["explain", "s1"]).run().out.contains("now: not there"));
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::acts::Act;
+use super::acts::{Act, UNFINISHED};
 use super::events::Event;
 use super::seen::{Seen, SubjectSeen};
 use crate::domain::decide::{Along, With};
@@ -26,6 +26,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) events: Vec<Event>,
     /// Acts, oldest first.
     pub(crate) acts: Vec<Act>,
+    /// The run that acts now.
+    pub(crate) acting: Option<String>,
     /// Workers that are judged with what is there.
     pub(crate) along: &'a [Along],
 }
@@ -42,6 +44,9 @@ pub(crate) struct Story<'a> {
     /// What held before its gateway's table could not be read any more.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<SubjectSeen>,
+    /// The run that acts now does so on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    is_under_way: bool,
     /// It was asked for by this worker, which is judged with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     asked_for_by: Option<Asked<'a>>,
@@ -234,6 +239,7 @@ impl<'a> Sources<'a> {
             let story = story_of(&mut stories, &act.gateway, &act.kind, &act.id);
             story.key = story.key.take().or_else(|| act.key.clone());
             story.worker_pid = story.worker_pid.or(act.worker_pid);
+            story.is_under_way = act.outcome == UNFINISHED && self.acting.as_ref() == Some(&act.run);
             story.acts.push(act);
         }
         for event in self.events {

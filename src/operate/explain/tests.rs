@@ -59,7 +59,7 @@ fn sources(acts: Vec<Act>) -> Sources<'static> {
         subjects: vec![entry],
     };
     let now = Some(Document::plain("r9", vec![gateway]));
-    Sources { now, seen: Seen::default(), events: vec![event], acts, along: &[] }
+    Sources { now, seen: Seen::default(), events: vec![event], acts, acting: Some("r1".into()), along: &[] }
 }
 
 #[test]

@@ -63,6 +63,7 @@ impl Story<'_> {
                     let before = format!("{}{}", seen.state, detail.unwrap_or_default());
                     format!("not known: its gateway's table can't be read; before: {before}; since {since}")
                 }
+                None if self.is_under_way => "its teardown is under way".to_owned(),
                 None => "not there".to_owned(),
             };
         };
