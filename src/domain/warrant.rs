@@ -41,6 +41,8 @@ pub struct Warrant {
     pub(super) may_be_of: Vec<GatewayName>,
     /// The sessions that its gateway listed and of which no worker was known.
     pub(super) without_worker: Arc<BTreeSet<SessionId>>,
+    /// That the process which its row names isn't ended with it, and why.
+    pub(super) left_to_gateway: Option<Box<str>>,
 }
 
 /// The session that the gateway is asked to close, if it is still an orphan at that instant.
@@ -306,6 +308,11 @@ impl Warrant {
     /// Whether its gateway listed this session when it was made, and didn't tell of its worker then, either.
     pub fn knew_without_worker(&self, session: &SessionId) -> bool {
         self.without_worker.contains(session)
+    }
+
+    /// That the process which the session's row names as its worker is left to its gateway, which closes the session, and why.
+    pub fn left_to_gateway(&self) -> Option<&str> {
+        self.left_to_gateway.as_deref()
     }
 
     /// From now on it doesn't cover what another look has found to be others' either.

@@ -189,3 +189,32 @@ fn changes_of_verdict_are_written_down_and_nothing_else() {
         events.iter().map(|event| (&event["from"]["verdict"], &event["to"]["verdict"])).collect();
     assert_eq!(changes, [(&json!("keep"), &json!("wait")), (&json!("wait"), &json!("keep"))]);
 }
+
+#[test]
+fn a_named_process_that_is_left_to_its_gateway_is_named_in_the_report_and_in_the_log() {
+    let family = gateway_of([worker("other")]).start(&["gateway", "other"]);
+    let gateway = Gateway::start();
+    gateway.on_reap("s1", Answer::reaped());
+    let place =
+        Place::with(&format!("[policy]\ngrace = \"0s\"\n{}{}", gateway.section("desk"), worker_match()));
+    let named = pid(&family, "other");
+    let row = with(orphan_with("s1", named), "key", json!("s1"));
+    for (process, why) in [
+        (None, "its gateway's process isn't known"),
+        (Some(pid(&family, "gateway")), "it carries another key than the row says"),
+    ] {
+        gateway.publish(&table(process, std::slice::from_ref(&row)));
+        let ran = place.once(["--json"]);
+        let says =
+            format!("process {named}, which its row names as its worker, is left to its gateway: {why}");
+        let subject = ran.subject("s1");
+        assert_eq!((&subject["outcome"], &subject["detail"]), (&json!("reaped"), &json!(says)), "{ran:?}");
+        assert_eq!((&subject["steps"], &subject["survivors"]), (&json!(["close"]), &json!([])), "{ran:?}");
+        assert_eq!(place.audit().last().unwrap()["note"], says, "{:?}", place.audit());
+        let told = place.reaper(["explain", "s1"]).run();
+        assert!(told.out.contains(&says), "{told:?}");
+        // Another session of that id.
+        std::fs::remove_dir_all(place.path("state")).unwrap();
+    }
+    assert!(!family.has_ended("other"));
+}

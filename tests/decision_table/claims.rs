@@ -255,3 +255,38 @@ fn naming_a_worker_of_its_key_that_may_be_another_gateways() {
         assert_eq!(fate(&mut frozen, 200), "reap: detached-session, after 3600s", "it has no session");
     }
 }
+
+/// Its close is all there is, and its gateway ends the worker with it: that is said of the process by its number.
+#[test]
+fn what_a_row_names_and_nothing_proves_is_left_to_its_gateway_with_the_reason() {
+    let left = |world: &mut World, row: Session| {
+        world.rows([row]).look();
+        let looked = world.look_after(3_600);
+        assert_eq!(looked.goes_along("a"), None);
+        looked.warrant("a").left_to_gateway().map(ToOwned::to_owned)
+    };
+    let says = |why: &str| {
+        Some(format!("process 200, which its row names as its worker, is left to its gateway: {why}"))
+    };
+    let with_one = || {
+        let mut world = World::new();
+        world.worker(200, "b", 100);
+        world
+    };
+    let row = || naming(with_key(detached("a"), "a"), 200);
+    assert_eq!(left(&mut with_one(), row()), says("it carries another key than the row says"));
+    let mut unknown = with_one();
+    unknown.of("gw").process = None;
+    assert_eq!(left(&mut unknown, row()), says("its gateway's process isn't known"));
+    let mut unlike = with_one();
+    unlike.rules[0].worker_match = None;
+    assert_eq!(left(&mut unlike, row()), says("no worker.match says how its workers look"));
+    let mut gone = with_one();
+    gone.die(200, 1);
+    assert_eq!(left(&mut gone, row()), None, "there is nothing to be left");
+    assert_eq!(left(&mut with_one(), without_worker(detached("a"))), None);
+    let mut proven = with_one();
+    proven.rows([naming(with_key(detached("a"), "b"), 200)]).look();
+    let looked = proven.look_after(3_600);
+    assert_eq!((looked.goes_along("a"), looked.warrant("a").left_to_gateway()), (Some(200), None));
+}

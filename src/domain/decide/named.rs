@@ -67,3 +67,29 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
     let contradicts = key.is_some() && session.key.known().is_some();
     Ok((says_so || !(contradicts || gateway.has_obscure_row())).then_some(process))
 }
+
+/// Why the process that a row names, and that may be signalled, isn't taken for its worker.
+pub(super) fn why_unproven<'w>(world: &'w World<'_>, row: RowId, pid: Pid) -> &'w str {
+    let gateway = &world.gateways[row.gateway];
+    if gateway.rules.worker_match.is_none() {
+        return "no worker.match says how its workers look";
+    }
+    if let Some(why) =
+        gateway.why_no_check().filter(|_| gateway.process.is_none() || gateway.contradiction.is_some())
+    {
+        return why;
+    }
+    let worker = if gateway.takes(pid) {
+        Some(pid)
+    } else {
+        world.only_wrapped(pid).map(|worker| worker.identity.pid)
+    };
+    let key = worker.and_then(|worker| gateway.key_of(worker));
+    let says_so = key.is_some() && key == world.session(row).worker_key();
+    match key {
+        _ if says_so => "it may be of another session as well",
+        Some(_) if world.session(row).key.known().is_some() => "it carries another key than the row says",
+        _ if gateway.has_obscure_row() => "the worker of another row isn't understood, and may be this",
+        _ => "it may be of another session as well",
+    }
+}

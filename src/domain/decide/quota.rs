@@ -32,6 +32,7 @@ impl Gateway<'_> {
             is_told: policy.dry_run,
             may_be_of: vec![self.seen.name.clone()],
             without_worker: Arc::default(),
+            left_to_gateway: None,
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::claims::{Claim, Claims};
 use super::clock;
 use super::families::Families;
+use super::named;
 use super::quota;
 use super::world::{Gateway, RowId, World};
 use crate::domain::ids::{Pid, SessionId};
@@ -90,9 +91,19 @@ fn judge_one(
         remnants_of: left_of,
         failures: Some(failures),
         closes_without_effect: remembered.closes.get(&session.id).copied().unwrap_or_default(),
+        left_to_gateway: left_to_gateway(world, row, claim),
         ..gateway.warrant(OrphanKind::DetachedSession)
     };
     Judged::new(subject, rss_bytes, quota::after(grace(gateway, session), waited, warrant))
+}
+
+/// That its close is all that is done about the process which its row names, and why.
+fn left_to_gateway(world: &World<'_>, row: RowId, claim: &Claim<'_>) -> Option<Box<str>> {
+    let is_here = matches!(claim, Claim::CloseOnly) && !world.gateways[row.gateway].is_elsewhere;
+    let named = world.session(row).named_worker().filter(|_| is_here)?;
+    let named = world.alive(named)?.identity.pid;
+    let why = named::why_unproven(world, row, named);
+    Some(format!("process {named}, which its row names as its worker, is left to its gateway: {why}").into())
 }
 
 /// The process that its row names, unless that is known to be gone.
