@@ -220,3 +220,31 @@ fn a_quiet_run_tells_one_failure_once_until_it_changes_and_only_of_the_gateways_
     let beside = quiet();
     assert!(beside.contains("gone     session b") && !beside.contains("session a"), "{beside}");
 }
+
+/// Its workers are below a process that nothing names.
+#[test]
+fn the_first_run_lists_the_workers_of_a_gateway_whose_process_nothing_names() {
+    let family = gateway_of([worker("w")]).start(&["gateway", "w"]);
+    let gateway = Gateway::start();
+    let place = Place::with(&format!("{}{}", gateway.section("desk"), worker_match()));
+    gateway.answer(Answer::Says(401, "{}".into()));
+    for _ in 0..2 {
+        let ran = place.once(["--json"]);
+        assert_eq!(
+            (ran.code, &ran.subject("w")["reason"]),
+            (Some(3), &json!("table-not-trusted")),
+            "{ran:?}"
+        );
+    }
+    gateway.publish(&table(None, &[]));
+    for _ in 0..2 {
+        let ran = place.once(["--json"]);
+        assert_eq!((ran.code, &ran.subject("w")["reason"]), (Some(0), &json!("unknown-state")), "{ran:?}");
+    }
+    std::fs::remove_dir_all(place.path("state")).unwrap();
+    let watch = place.reaper(["watch", "--interval", "100ms"]).start();
+    watch.eventually("it is listed", || watch.out().contains("worker  w "));
+    watch.signal(rustix::process::Signal::TERM);
+    assert_eq!(watch.end().code, Some(0));
+    assert!(!family.has_ended("w"));
+}

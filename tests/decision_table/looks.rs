@@ -12,6 +12,7 @@ use crate::world::*;
 
 const NEAR: Next = Next::Look(Extent::Near);
 const WHOLE: Next = Next::Look(Extent::Whole);
+const EVERYTHING: Next = Next::Look(Extent::Everything);
 
 /// Worker 200 of session `a` is below `gw`, with helper 300; a run saw all of it, and every process was looked at just now.
 fn seen() -> World {
@@ -111,10 +112,25 @@ fn a_run_by_itself_looks_at_everything_where_it_does_not_know_a_gateways_process
     let mut world = seen();
     let first = |world: &World, series| run(world, Found::ByTable, series).next(world.now);
     assert_eq!(first(&world, Series::Single), NEAR);
-    assert_eq!(first(&world, Series::Inquiry), Next::Look(Extent::Everything), "a person asks");
+    assert_eq!(first(&world, Series::Inquiry), EVERYTHING, "a person asks");
     memory(&mut world).process = None;
-    assert_eq!(first(&world, Series::Single), WHOLE);
+    assert_eq!(first(&world, Series::Single), EVERYTHING);
     assert_eq!(first(&world, Series::Continued), NEAR, "there is an earlier look to compare with");
+    assert_eq!(run(&world, Found::Nowhere, Series::Single).next(world.now), WHOLE, "it has none");
+}
+
+/// Where its table names none or can't be read, and memory has none either, its workers are below what isn't known.
+#[test]
+fn a_whole_look_looks_for_workers_wherever_they_are_while_a_gateways_process_is_not_known() {
+    let mut world = seen();
+    world.ledger = Ledger::default();
+    let first = |world: &World, found| all(world, &mut run(world, found, Series::Continued));
+    assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, EVERYTHING]);
+    assert_eq!(first(&world, Found::AsConfigured(None))[..2], [Next::ReadTables, EVERYTHING]);
+    world.table("gw").gateway_pid = Some(pid(100));
+    assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, WHOLE]);
+    world.refused("gw");
+    assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, EVERYTHING]);
 }
 
 /// Others may have been adopted with it.

@@ -56,7 +56,13 @@ impl World {
             self.add_family(root.get(), Depth::ToWorkers, &mut pids);
         }
         pids.extend(known.iter().map(|known| known.pid.get()));
-        if extent == Extent::Whole {
+        if extent == Extent::Everything {
+            let all: Vec<u32> = self.procs.iter().map(|proc| proc.pid).collect();
+            for pid in all.into_iter().filter(|pid| self.is_candidate(*pid)).collect::<Vec<_>>() {
+                self.add_family(pid, Depth::ToWorkers, &mut pids);
+            }
+        }
+        if extent != Extent::Near {
             let adopted: Vec<u32> = self.adopted();
             for pid in adopted {
                 pids.insert(pid);
@@ -97,7 +103,7 @@ impl World {
             self.look_at(pid, &mut view);
         }
         self.look_around(&mut view);
-        if extent == Extent::Whole {
+        if extent != Extent::Near {
             let lines = roots.iter().copied().chain(known.iter().map(|known| known.pid));
             let lines = lines.filter_map(|pid| view.get(pid)).flat_map(|process| view.ancestors(process));
             let above: BTreeSet<u32> = lines.map(|process| process.identity.pid.get()).collect();

@@ -31,7 +31,8 @@ pub enum Extent {
     Near,
     /// At every process of the machine, for those that lost their parent.
     Whole,
-    /// At every process of the machine, for those that look like workers, wherever they are: what a person asks for, and no poll.
+    /// At every process of the machine, for those that look like workers, wherever they are: what a person asks for, and what takes the place of a
+    /// whole look where a gateway's process isn't known, so that nothing tells which workers are below it.
     Everything,
 }
 
@@ -55,6 +56,8 @@ pub enum Found {
     AsConfigured(Option<Pid>),
     /// Its table names it, or memory does.
     ByTable,
+    /// There is none: what it stands for has no gateway.
+    Nowhere,
 }
 
 /// Whether there will be another look soon.
@@ -87,6 +90,7 @@ pub struct Planner<M> {
 struct Root {
     name: GatewayName,
     is_configured: bool,
+    has_process: bool,
     pid: Option<Pid>,
 }
 
@@ -122,9 +126,14 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         lost: BTreeSet<ProcessIdentity>,
     ) -> Self {
         let remembered = |name: &GatewayName| memory.gateways.get(name)?.process.map(|process| process.pid);
-        let root = |(name, found): (GatewayName, Found)| match found {
-            Found::AsConfigured(pid) => Root { name, is_configured: true, pid },
-            Found::ByTable => Root { pid: remembered(&name), name, is_configured: false },
+        let root = |(name, found): (GatewayName, Found)| {
+            let pid = match found {
+                Found::AsConfigured(pid) => pid,
+                Found::ByTable => remembered(&name),
+                Found::Nowhere => None,
+            };
+            let is_configured = matches!(found, Found::AsConfigured(_));
+            Root { name, is_configured, has_process: found != Found::Nowhere, pid }
         };
         let gateways: Vec<Root> = gateways.into_iter().map(root).collect();
         // A known gateway whose table names no process gains nothing from a second read.
@@ -228,7 +237,8 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
 
     fn whole(&mut self, now: Awake) -> Extent {
         self.whole_look = Some(now);
-        Extent::Whole
+        let is_unknown = self.gateways.iter().any(|root| root.has_process && root.pid.is_none());
+        if is_unknown { Extent::Everything } else { Extent::Whole }
     }
 
     /// Whether a gateway shows that no run before has seen.
