@@ -216,6 +216,30 @@ fn what_bears_the_mark_of_the_tree_by_chance_below_a_process_that_has_none_is_le
     }
 }
 
+/// A subreaper whose name says nothing, of what is left below it.
+#[test]
+fn what_bears_the_mark_below_a_process_that_the_worker_was_below_is_the_trees() {
+    let mut cast = Cast::new();
+    cast.worker(200);
+    cast.actor(300, 1, "supervise").process.comm = "supervise".into();
+    cast.actors.get_mut(&GATEWAY).unwrap().process.parent = Pid::new(300);
+    cast.stray(301, "a daemon").process.parent = Pid::new(300);
+    let mut play = cast.rehearse();
+    play.kernel.actors.get_mut(&301).unwrap().mark = Some(Mark(1));
+    let mut play = play.begin();
+    assert_eq!(live_and_named(&mut play, &[301]), (vec![], vec![]));
+}
+
+#[test]
+fn that_a_row_names_init_says_nothing_of_what_init_has_adopted() {
+    let mut cast = leader();
+    cast.session("live", 300);
+    cast.attach_last();
+    cast.name_in_last(1);
+    let play = cast.begin();
+    assert!(!play.kernel.is_alive(200) && !play.kernel.is_alive(201));
+}
+
 #[test]
 fn a_re_parented_descendant_that_is_protected_stays() {
     let mut cast = leader();

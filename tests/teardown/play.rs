@@ -127,6 +127,11 @@ impl Cast {
         self.sessions.last_mut().unwrap().transport = Told::Known(Transport::Attached);
     }
 
+    /// The row of the session that was added last names this process.
+    pub(crate) fn name_in_last(&mut self, raw: u32) {
+        self.sessions.last_mut().unwrap().worker = Told::Known(Some(pid(raw)));
+    }
+
     /// The gateway said before that it closed this session, and listed it again each time.
     pub(crate) fn closed_before(&mut self, id: &str, times: u32) {
         self.closes.insert(id.into(), times);

@@ -35,6 +35,8 @@ pub(super) struct Tree<H> {
     pub(super) members: Vec<Member<H>>,
     /// The first member is the worker itself.
     rooted: bool,
+    /// The worker's parent.
+    pub(super) above: Option<Pid>,
     /// Its worker was asked to end, or its session was closed.
     pub(super) dying: bool,
     /// What its members bear, and pass on to all that they start.
@@ -60,6 +62,7 @@ impl<H> Default for Tree<H> {
         Self {
             members: Vec::new(),
             rooted: false,
+            above: None,
             dying: false,
             mark: None,
             since: 0,
@@ -118,7 +121,7 @@ impl<H> Tree<H> {
     pub(super) fn plant<K: Kernel<Held = H>>(&mut self, kernel: &mut K, held: H, process: &Process) {
         let root = self.new_member(kernel, held, process);
         self.members.insert(0, root);
-        self.rooted = true;
+        (self.rooted, self.above) = (true, process.parent);
     }
 
     pub(super) fn root(&self) -> Option<&Member<H>> {

@@ -181,7 +181,10 @@ impl<H> Victim<H> {
             // A fork of a member may be about to execute something else.
             let is_fork = |argv: &str| by == Evidence::Mark && self.tree.has_said(argv);
             let is_worker = |argv: &str| limits.is_another_worker(argv) && !is_fork(argv);
+            // A row may name init, or what the reaper runs under.
+            let is_top = limits.protects_pid(at).is_some();
             let is_others = !is_below_member
+                && !is_top
                 && (limits.is_of_another_session(there.identity)
                     || there.argv.as_deref().is_some_and(is_worker));
             // What adopts may be a gateway, too: of that nothing was handed on.
@@ -189,19 +192,33 @@ impl<H> Victim<H> {
                 return Whose::Anothers;
             }
             if let Some(child) = below.filter(|_| !is_tied && !is_below_member) {
-                is_adopted = self.has_adopted(world, &there, &child, by);
+                is_adopted = self.has_adopted(world, &there, &child, by)
+                    || (by == Evidence::Mark && self.is_above_worker(world, at));
                 if !is_adopted && !may_be_trees(&there) {
                     return Whose::Strangers;
                 }
             }
-            // A row may name init, or what the reaper runs under.
-            if limits.protects_pid(at).is_some() {
+            if is_top {
                 return Whose::Trees;
             }
             let Some(parent) = there.parent else { return Whose::Trees };
             (at, below) = (parent, Some(there));
         }
         Whose::Anothers
+    }
+
+    /// Whether the worker was below this process, which adopts what is left below it if it asked for that (`PR_SET_CHILD_SUBREAPER`): nothing
+    /// shows whether it did.
+    fn is_above_worker<W: World<Held = H>>(&self, world: &mut W, pid: Pid) -> bool {
+        let mut at = self.tree.above;
+        for _ in 0..MOST_ABOVE {
+            match at {
+                Some(above) if above == pid => return true,
+                Some(above) => at = world.look(above).ok().flatten().and_then(|above| above.parent),
+                None => return false,
+            }
+        }
+        false
     }
 
     /// Whether this child is below this process because its parent has gone. A gateway that is the first process of a container adopts, and starts
