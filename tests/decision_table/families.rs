@@ -594,3 +594,17 @@ fn a_helper_that_a_row_claims_by_now_is_that_rows() {
     world.rows([with_worker(detached("a"), 200)]).look();
     assert_eq!(goes(&world.look_after(20), "a"), [pid(200)]);
 }
+
+/// A gateway that is the first process of a container adopts what is left below it.
+#[test]
+fn a_helper_that_the_gateway_has_adopted_is_its_sessions_too() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.process(250, 200, "sh");
+    world.worker(300, "b", 250);
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.die(250, 100);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    world.rows([with_worker(detached("a"), 200)]).look();
+    assert_eq!(goes(&world.look_after(20), "a"), [pid(200), pid(300)]);
+}

@@ -246,7 +246,8 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
     let key = gateway.key_of(pid);
     let carries_its_key = || key.is_some() && key == world.session(row).worker_key();
     if !is_marked && !carries_its_key() {
-        return Some("it carries another key".into());
+        let why = if key.is_some() { "it carries another key" } else { "it carries no key" };
+        return Some(why.into());
     }
     if let Some(why) = gateway.why_no_check() {
         return Some(why.into());

@@ -331,8 +331,9 @@ fn by_ancestor(
 ) -> Option<Owner> {
     for ancestor in world.ancestors(process) {
         let pid = ancestor.identity.pid;
+        // It may have adopted it.
         if !world.gateways_at(pid).is_empty() {
-            return None;
+            break;
         }
         if ancestor.zombie || !is_worker(world, pid) {
             continue;
