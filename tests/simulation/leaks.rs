@@ -161,6 +161,10 @@ impl World {
         if self.inventory.contains_key(&proc.serial) {
             let session = toil.gateway.and_then(|_| self.sessions.get(toil.session));
             let live = session.filter(|session| session.life == Life::Live);
+            // What is left of a worker stays with its session where that is listed again, and goes with it.
+            if worker.is_none() && live.is_some() {
+                return false;
+            }
             // A copy that may be a session's is kept, with what is below it and above it.
             let is_doubtful = |proc: &Proc| {
                 proc.kind == Kind::Child && proc.looks_like_worker() && self.may_be_of_any(proc)

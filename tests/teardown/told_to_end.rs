@@ -2,10 +2,11 @@
 //! to exit; and the rest is left to the next run.
 
 use gateway_reaper::domain::table::CloseAnswer;
+use gateway_reaper::domain::time::Awake;
 use gateway_reaper::reap::event::Event;
 use gateway_reaper::reap::outcome::{Ending, Outcome};
 
-use crate::play::{Cast, Play};
+use crate::play::{Cast, Play, stands};
 use crate::stage::{Manner, ms};
 
 const IN_THE_MIDDLE: &str = "the reaper was told to end in the middle of it, and the next run goes on";
@@ -51,6 +52,31 @@ fn a_worker_that_takes_its_time_to_exit_after_the_close_is_ended_all_the_same() 
         play.pass(ms(1) + ms(5_000));
         assert_eq!(play.ending().outcome, Outcome::Reaped);
     }
+}
+
+#[test]
+fn what_another_look_takes_is_not_taken_from_the_time_that_is_left() {
+    let mut cast = Cast::new();
+    cast.session("s", 200).manner = Manner::Deaf;
+    let mut play = cast.rehearse();
+    play.keeps_questions = true;
+    let mut play = play.begin();
+    play.answer(CloseAnswer::Reaped).done();
+    play.tell(Event::Stop);
+    play.pass(ms(10_000)).pass(ms(60_000)).done();
+    assert_eq!(play.rechecks, [0], "its gateway takes its time");
+    play.keeps_questions = false;
+    play.recheck(stands(Awake::from_nanos(u64::MAX))).pass(ms(5_000));
+    assert_eq!(play.ending().outcome, Outcome::Reaped);
+}
+
+#[test]
+fn a_close_that_was_not_sent_yet_is_withdrawn() {
+    let mut play = session();
+    play.tell(Event::Stop);
+    play.answer(CloseAnswer::Unasked { why: "told to end".into() });
+    let ending = play.ending();
+    assert_eq!((ending.outcome, ending.steps), (Outcome::Failed { why: "told to end".into() }, vec![]));
 }
 
 #[test]

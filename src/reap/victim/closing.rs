@@ -18,7 +18,9 @@ impl<H> Victim<H> {
             CloseAnswer::Kept { reason } => return self.finish(world, Outcome::Kept { reason }),
             CloseAnswer::Unasked { why } => {
                 self.steps.retain(|step| *step != Step::Close);
-                return self.finish(world, Outcome::Spared { why });
+                let is_over = self.stop_by.is_some();
+                let outcome = if is_over { Outcome::failed(why) } else { Outcome::Spared { why } };
+                return self.finish(world, outcome);
             }
             CloseAnswer::Failed { why } => {
                 self.phase = Phase::Unanswered { why, unheld, asked: false };
