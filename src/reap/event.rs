@@ -100,6 +100,8 @@ pub struct Question {
     /// Of a session that is closed, and of what was signalled: the processes that are to be ended now, if none of them is another session's.
     /// `None`: whether the warrant stands.
     pub under_way: Option<Vec<ProcessIdentity>>,
+    /// Something has begun there since the tables were read: the table of any gateway may tell of it.
+    pub has_news: bool,
 }
 
 /// How a driver goes on.

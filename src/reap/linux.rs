@@ -169,7 +169,8 @@ impl Kernel for LinuxKernel {
     }
 
     fn ticks_at(&self, at: Awake) -> u64 {
-        self.ticks().saturating_sub(clock::ticks(self.now().since(at)))
+        // One less: both are cut off at a whole tick.
+        self.ticks().saturating_sub(clock::ticks(self.now().since(at)) + 1)
     }
 
     fn hold(&mut self, who: ProcessIdentity) -> Result<Option<(Held, Process)>, KernelError> {

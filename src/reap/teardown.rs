@@ -131,7 +131,10 @@ impl<H> Teardown<H> {
         let is_open = stage != Stage::Done;
         self.agenda.set(index, stage, victim.deadline().filter(|_| is_open));
         if is_open {
-            next.recheck.extend(victim.question().map(|under_way| Question { victim: index, under_way }));
+            let question = victim.question();
+            let question =
+                question.map(|(under_way, has_news)| Question { victim: index, under_way, has_news });
+            next.recheck.extend(question);
             next.wait_for.extend(victim.not_waited_for().map(|member| Place { victim: index, member }));
         }
     }

@@ -58,7 +58,7 @@ impl Sweep {
             for is_held_up in [false, true] {
                 let warrant = |question: &Question| teardown.warrant(question.victim);
                 let takes_part = |question: &mut Question| {
-                    warrant(question).is_some_and(|warrant| closes.hold_up(warrant)) == is_held_up
+                    warrant(question).is_some_and(|warrant| closes.hold_up(warrant, question)) == is_held_up
                 };
                 if are_looking[usize::from(is_held_up)] {
                     continue;
@@ -123,7 +123,7 @@ async fn look_again(
     unread: &RwLock<Unread>,
     batch: Vec<(Warrant, Question)>,
 ) -> Vec<(usize, Recheck)> {
-    let (_paused, busy) = closes.pause(batch.iter().map(|(warrant, _)| warrant)).await;
+    let (_paused, busy) = closes.pause(&batch).await;
     let (mut unread, mut sweep) = (unread.write().await, sweep.write().await);
     let without: Vec<usize> = (0..unread.len())
         .filter(|index| unread[*index].is_none())

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use tokio::sync::{RwLock, RwLockWriteGuard, Semaphore};
 
-use super::Sweep;
+use super::{Stop, Sweep};
 use crate::domain::ids::GatewayName;
 use crate::domain::table::CloseAnswer;
 use crate::domain::warrant::Warrant;
-use crate::reap::event::CloseRequest;
+use crate::reap::event::{CloseRequest, Question};
 
 /// How many closes are under way at once, by gateway.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub(super) struct Closes<'a> {
     permits: HashMap<GatewayName, Semaphore>,
     /// Shared by the closes of a gateway that are on their way; a look that reads its table has it for itself.
     on_their_way: BTreeMap<GatewayName, RwLock<()>>,
+    /// The word to end: what waits for its turn then isn't asked for any more.
+    stop: Stop,
 }
 
 impl<'a> Closes<'a> {
@@ -29,7 +31,8 @@ impl<'a> Closes<'a> {
             (rules.gateway.clone(), at_once)
         });
         let names = sweep.rules.iter().map(|rules| (rules.gateway.clone(), RwLock::default()));
-        Self { dir, permits: permits.collect(), on_their_way: names.collect() }
+        let stop = sweep.stop.clone();
+        Self { dir, permits: permits.collect(), on_their_way: names.collect(), stop }
     }
 
     /// Asks for one close. Its time counts from when it is sent, not from when it began to wait for its turn.
@@ -47,6 +50,10 @@ impl<'a> Closes<'a> {
             Some(closes) => Some(closes.read().await),
             None => None,
         };
+        if self.stop.is_told() {
+            let why = "the reaper was told to end before it was begun";
+            return (victim, CloseAnswer::Unasked { why: why.into() });
+        }
         // Only for as long as it takes to begin: what is on its way holds up no look that does without its gateway.
         let sweep = sweep.read().await;
         // While it waited for its turn, an operator may have said no, and its worker may have begun to work.
@@ -67,8 +74,8 @@ impl<'a> Closes<'a> {
     }
 
     /// Whether another look at what this warrant is for has to wait for closes.
-    pub(super) fn hold_up(&self, warrant: &Warrant) -> bool {
-        let mut gateways = self.on_their_way.iter().filter(|(name, _)| needs(warrant, name));
+    pub(super) fn hold_up(&self, warrant: &Warrant, question: &Question) -> bool {
+        let mut gateways = self.on_their_way.iter().filter(|(name, _)| needs(warrant, question, name));
         gateways.any(|(_, closes)| closes.try_write().is_err())
     }
 
@@ -76,9 +83,10 @@ impl<'a> Closes<'a> {
     /// returns which gateways have closes on their way: the look does without their tables.
     pub(super) async fn pause(
         &self,
-        warrants: impl Iterator<Item = &Warrant> + Clone,
+        batch: &[(Warrant, Question)],
     ) -> (Vec<RwLockWriteGuard<'_, ()>>, Vec<&GatewayName>) {
-        let is_needed = |name: &GatewayName| warrants.clone().any(|warrant| needs(warrant, name));
+        let is_needed =
+            |name: &GatewayName| batch.iter().any(|(warrant, question)| needs(warrant, question, name));
         let (needed, others): (Vec<_>, Vec<_>) =
             self.on_their_way.iter().partition(|(name, _)| is_needed(name));
         let (mut paused, mut busy) = (Vec::new(), Vec::new());
@@ -96,8 +104,8 @@ impl<'a> Closes<'a> {
 }
 
 /// Whether it can't be known without the table of this gateway that a warrant stands.
-fn needs(warrant: &Warrant, gateway: &GatewayName) -> bool {
+fn needs(warrant: &Warrant, question: &Question, gateway: &GatewayName) -> bool {
     let may_be_of = warrant.may_be_of();
     let is_any = warrant.session().is_none() && may_be_of.is_empty();
-    is_any || warrant.gateway() == gateway || may_be_of.contains(gateway)
+    question.has_news || is_any || warrant.gateway() == gateway || may_be_of.contains(gateway)
 }

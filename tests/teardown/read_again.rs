@@ -662,7 +662,7 @@ fn a_program_that_began_in_the_tree_since_the_tables_were_read_is_looked_at_befo
 }
 
 #[test]
-fn a_program_that_begins_in_a_tree_that_is_ended_is_looked_at_once_for_a_signal() {
+fn programs_that_begin_in_a_tree_one_after_the_other_are_looked_at_three_times_for_a_signal() {
     let mut play = deaf(&[]);
     play.keeps_questions = false;
     play.pass(ms(4_990));
@@ -675,9 +675,13 @@ fn a_program_that_begins_in_a_tree_that_is_ended_is_looked_at_once_for_a_signal(
     };
     begins(&mut play, 301);
     play.pass(ms(10)).done();
-    assert_eq!(play.rechecks, [0]);
-    begins(&mut play, 302);
-    assert!(play.recheck(stands(far())).done().ends_with("Term 302"), "a build starts one after the other");
+    for raw in [302, 303, 304] {
+        assert_eq!(play.rechecks, [0]);
+        assert!(!play.done().contains("Term"));
+        begins(&mut play, raw);
+        play.recheck(stands(far()));
+    }
+    assert!(play.done().ends_with("Term 304"), "a build starts one after the other");
 }
 
 /// It is never without one that has just begun.
@@ -711,4 +715,23 @@ fn a_worker_that_starts_others_faster_than_they_are_looked_at_is_ended_without_t
     assert!(!play.kernel.is_alive(200) && play.kernel.unborn.contains_key(&310), "after a few looks");
     let [survivor] = &ending.survivors[..] else { panic!("one lives on: {ending:?}") };
     assert_eq!(&*survivor.why, "it began while its tree was ended, and whose it is isn't known");
+}
+
+/// A helper starts a worker after the tables were read, and only the listing before SIGTERM to the rest finds it.
+#[test]
+fn what_is_found_right_before_a_signal_is_looked_at_before_that() {
+    let mut play = deaf(&[201]);
+    play.keeps_questions = false;
+    play.pass(ms(2_490));
+    play.keeps_questions = true;
+    play.left_of_closed.clear();
+    play.kernel.actors.get_mut(&201).unwrap().forks = None;
+    let mut nested = play.kernel.actors[&200].clone();
+    nested.process.identity = ProcessIdentity { pid: pid(301), start_ticks: NOW, inode: None };
+    (nested.process.parent, nested.process.argv) = (Pid::new(201), Some("worker b".into()));
+    play.kernel.actors.insert(301, nested);
+    assert!(!play.pass(ms(10)).done().contains("Term"));
+    assert_eq!((&play.rechecks[..], &play.left_of_closed[..]), (&[0][..], &[vec![200, 201, 301]][..]));
+    let why = "process 301 is of session \"b\" by now".into();
+    assert_eq!(play.recheck(Recheck::Lapsed { why }).done(), "kept, put 200");
 }

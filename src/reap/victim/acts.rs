@@ -86,7 +86,7 @@ impl<H> Victim<H> {
                         self.signalled |= signal != Signal::Stop;
                         if signal != Signal::Stop {
                             self.rechecks = 0;
-                            self.asked_after_program = false;
+                            self.asked_after_programs = 0;
                         }
                     }
                     Err(_) => {}

@@ -5,7 +5,6 @@ use std::io::ErrorKind;
 
 use super::{Course, Phase, Victim};
 use crate::domain::process::{ProcessIdentity, Said};
-use crate::domain::time::Awake;
 use crate::reap::kernel::{KernelError, Listing};
 use crate::reap::outcome::{Outcome, Step};
 use crate::reap::world::World;
@@ -77,7 +76,7 @@ impl<H> Victim<H> {
         if self.tree.other_workers(0, &limits).iter().any(is_news)
             || self.tree.has_another_program(0, world.ticks_at(self.looked))
         {
-            self.valid_until = Awake::from_nanos(0);
+            self.hears_news();
         }
         Ok(())
     }

@@ -56,6 +56,10 @@ impl<H> Victim<H> {
         }
         let (before, is_first) = (world.now(), !self.any_of_rest_is_termed());
         if self.list_again(world) {
+            // What was found just now, no look was asked of.
+            if self.waits_for_look(world) {
+                return;
+            }
             self.signal(world, Step::Term, false);
         }
         let (now, least) = (world.now(), self.warrant.term_timeout() / 2);

@@ -110,8 +110,10 @@ pub(super) struct Victim<H> {
     /// When its table was asked for.
     looked: Awake,
     rechecks: u32,
-    /// A program that had begun in the tree was asked after since the last signal.
-    asked_after_program: bool,
+    /// So often a program that had begun in the tree was asked after since the last signal.
+    asked_after_programs: u32,
+    /// Something has begun in the tree that no look was asked of yet.
+    has_news: bool,
     look: AnotherLook,
     /// The run was told to end, and what isn't done by then is left to the next one.
     stop_by: Option<Awake>,
@@ -145,7 +147,8 @@ impl<H> Victim<H> {
             valid_until,
             looked: valid_until.before(GOOD_FOR),
             rechecks: 0,
-            asked_after_program: false,
+            asked_after_programs: 0,
+            has_news: false,
             look: AnotherLook::default(),
             stop_by: None,
             noted: None,
@@ -206,9 +209,15 @@ impl<H> Victim<H> {
         let look = self.polling().filter(|_| self.tree.root_is_left()).map(|polling| polling.next);
         let look = look.into_iter().chain(self.look_ahead_at());
         // What waits for the others' search ends with them.
-        let stop_by = self.stop_by.filter(|_| !self.is_searching() && !self.is_done());
+        let waits = self.is_searching() || self.is_done() || self.is_looked_at();
+        let stop_by = self.stop_by.filter(|_| !waits);
         let end = self.end_of_phase().filter(|_| !self.look.is_awaited());
         end.into_iter().chain(look).chain(stop_by).min()
+    }
+
+    /// Another look is under way, and answers in the time that its gateways have.
+    fn is_looked_at(&self) -> bool {
+        self.look.is_awaited() || matches!(self.phase, Phase::Rechecking { .. })
     }
 
     fn course(&self) -> Option<Course> {
@@ -276,7 +285,7 @@ impl<H> Victim<H> {
             return self.fail_with(world, &error);
         }
         let now = world.now();
-        if self.stop_by.is_some_and(|by| now >= by) && !self.is_searching() {
+        if self.stop_by.is_some_and(|by| now >= by) && !self.is_searching() && !self.is_looked_at() {
             return self
                 .fail(world, "the reaper was told to end in the middle of it, and the next run goes on");
         }
@@ -373,14 +382,20 @@ impl<H> Victim<H> {
             }
             return false;
         }
-        let is_program =
-            !self.asked_after_program && self.tree.has_another_program(from, world.ticks_at(self.looked));
-        self.asked_after_program |= is_program;
+        let is_program = self.asked_after_programs < RECHECKS
+            && self.tree.has_another_program(from, world.ticks_at(self.looked));
+        self.asked_after_programs += u32::from(is_program);
         let is_news = !others.is_empty() || is_program;
         if is_news {
-            self.valid_until = Awake::from_nanos(0);
+            self.hears_news();
         }
         is_news
+    }
+
+    /// Something has begun in the tree: the tables say nothing of it.
+    fn hears_news(&mut self) {
+        self.valid_until = Awake::from_nanos(0);
+        self.has_news = true;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{AnotherLook, Closed, Course, Phase, Victim};
+use super::{AnotherLook, Closed, Course, Phase, TO_END, Victim};
 use crate::domain::process::ProcessIdentity;
 use crate::domain::table::CloseAnswer;
 use crate::domain::time::Awake;
@@ -20,8 +20,9 @@ const AHEAD: Duration = Duration::from_secs(1);
 const TOGETHER: Duration = Duration::from_millis(500);
 
 impl<H> Victim<H> {
-    /// What another look is to say, if one is to be taken, which is asked once: of what is under way, what is left to be ended.
-    pub(in crate::reap) fn question(&mut self) -> Option<Option<Vec<ProcessIdentity>>> {
+    /// What another look is to say, if one is to be taken, which is asked once: of what is under way, what is left to be ended. And whether
+    /// something has begun there of which any table may tell.
+    pub(in crate::reap) fn question(&mut self) -> Option<(Option<Vec<ProcessIdentity>>, bool)> {
         let (is_under_way, was_asked) = match &mut self.phase {
             Phase::Rechecking { course, asked } => (course.closed.is_some(), std::mem::replace(asked, true)),
             Phase::Unanswered { asked, .. } => (false, std::mem::replace(asked, true)),
@@ -34,7 +35,8 @@ impl<H> Victim<H> {
         if was_asked {
             return None;
         }
-        Some(is_under_way.then(|| self.tree.left().collect()))
+        let has_news = std::mem::take(&mut self.has_news);
+        Some((is_under_way.then(|| self.tree.left().collect()), has_news))
     }
 
     /// Whether the tables are too old for another signal. Then another look is asked for, and it waits for that.
@@ -48,7 +50,9 @@ impl<H> Victim<H> {
     pub(super) fn look_ahead_at(&self) -> Option<Awake> {
         let Phase::Terminating { give_up, until, .. } = self.phase else { return None };
         let next = if self.tree.root_is_left() && !self.rest_is_termed() { give_up } else { until };
-        let is_wanted = self.signalled && self.valid_until < next && !self.look.is_awaited();
+        // Of what has just begun, the later the look is the more it says.
+        let is_wanted =
+            self.signalled && self.valid_until < next && !self.look.is_awaited() && !self.has_news;
         is_wanted.then(|| next.before(AHEAD))
     }
 
@@ -64,6 +68,14 @@ impl<H> Victim<H> {
 
     /// What the other look found.
     pub(in crate::reap) fn rechecked<W: World<Held = H>>(&mut self, world: &mut W, verdict: Recheck) {
+        // What a look took isn't taken from the time that is left for the signals.
+        if let Some(stop_by) = self.stop_by {
+            let killed = match self.phase {
+                Phase::Terminating { until, .. } => until,
+                _ => world.now() + self.warrant.term_timeout(),
+            };
+            self.stop_by = Some(stop_by.max(killed + TO_END));
+        }
         match &mut self.phase {
             Phase::Rechecking { course, .. } => {
                 let course = *course;
@@ -116,7 +128,8 @@ impl<H> Victim<H> {
             }
             Recheck::Stands { until, claimed } => {
                 self.rechecks += 1;
-                self.valid_until = until;
+                // What has begun since it was asked for is not in it.
+                self.valid_until = if self.has_news { Awake::from_nanos(0) } else { until };
                 self.looked = until.before(GOOD_FOR);
                 self.warrant.spare(claimed);
                 return true;
