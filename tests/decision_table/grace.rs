@@ -269,3 +269,16 @@ fn more_time_without_a_look_than_passed_makes_no_grace_longer_than_it_is() {
     world.seen.unobserved = secs(0);
     assert_eq!(world.look_after(20).fate("a"), "reap: detached-session, after 20s");
 }
+
+/// The row wasn't renewed, and its worker's PID is another session's worker's by now.
+#[test]
+fn another_process_with_the_pid_that_its_row_names_starts_it_again() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([with_worker(detached("a"), 200)]).look();
+    world.pass(20);
+    let reused = world.worker(200, "b", 100);
+    reused.identity.start_ticks += 1;
+    assert_eq!(world.look().fate("a"), "wait: detached-session, 0s of 20s");
+    assert_eq!(world.look_after(20).fate("a"), "reap: detached-session, after 20s");
+}

@@ -29,7 +29,9 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
     };
     let Some(memory) = gateway.memory else { return grown(world, gateway, session, fresh(None, None)) };
     let (before, run) = (gateway.remembered_run(), gateway.run());
-    let is_marked = memory.restart.contains(&session.id);
+    // Another process with the PID that its row names was nobody's orphan yet.
+    let is_another = session.named_worker().is_some_and(|pid| gateway.takes(pid) && !world.was_there(pid));
+    let is_marked = memory.restart.contains(&session.id) || is_another;
     let clock = match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked

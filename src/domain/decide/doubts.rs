@@ -179,13 +179,15 @@ pub(super) fn of(world: &World<'_>, index: usize, process: &Process) -> Option<K
                 return Some(Keep::TableNotTrusted(SHARES_PROCESS.into()));
             }
             let row = world.row_without_worker(index).filter(|_| !is_older)?;
-            Some(Keep::UnknownState(
-                format!(
-                    "the worker of session {:?} isn't known (it names none, and no worker carries its key): this may be it",
-                    row.id.as_str()
-                )
-                .into(),
-            ))
+            let named = match row.named_worker() {
+                Some(pid) => format!("it names process {pid}, which can't be it"),
+                None => "it names none".into(),
+            };
+            let id = row.id.as_str();
+            let why = format!(
+                "the worker of session {id:?} isn't known ({named}, and no worker carries its key): this may be it"
+            );
+            Some(Keep::UnknownState(why.into()))
         }
     }
 }

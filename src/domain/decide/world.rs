@@ -7,7 +7,7 @@ use super::by_hand::ByHand;
 use super::gateway::may_be_gateways;
 pub(super) use super::gateway::{Gateway, Standing};
 use crate::domain::ids::{GatewayName, Pid};
-use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, WorkerMemory};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, Unfinished, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
@@ -39,6 +39,8 @@ pub(super) struct World<'a> {
     rows_without_worker: Vec<Option<&'a Session>>,
     /// The workers that were seen below another one, each with the gateway that tells of that one's family.
     helpers: HashMap<ProcessIdentity, (usize, &'a FamilyMemory)>,
+    /// Teardowns that an earlier run has begun.
+    unfinished: &'a [Unfinished],
     /// What an operator forbids.
     pub(super) by_hand: ByHand<'a>,
 }
@@ -121,6 +123,7 @@ impl<'a> World<'a> {
             marked_rows,
             rows_without_worker,
             helpers: HashMap::new(),
+            unfinished: &memory.unfinished,
             by_hand: ByHand::new(&seen.forbidden, memory),
         };
         let rows = 0..world.gateways.len();
@@ -238,6 +241,13 @@ impl<'a> World<'a> {
     /// The living process that has this PID.
     pub(super) fn alive(&self, pid: Pid) -> Option<&'a Process> {
         self.view().get(pid).filter(|process| !process.zombie)
+    }
+
+    /// Whether this very process, a worker, was there at the last look.
+    pub(super) fn was_there(&self, worker: Pid) -> bool {
+        let Some(process) = self.alive(worker) else { return false };
+        let is_in_hand = |begun: &Unfinished| begun.members.contains(&process.identity);
+        self.known.contains_key(&process.identity) || self.unfinished.iter().any(is_in_hand)
     }
 
     pub(super) fn session(&self, row: RowId) -> &'a Session {
