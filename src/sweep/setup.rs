@@ -51,12 +51,13 @@ fn candidates(gateways: &[GatewayConfig], rules: &[Rules]) -> Candidates {
     let names_gateway = |gateway: &GatewayConfig| {
         gateway.marks.variable.as_ref().is_some_and(|(_, names)| *names == Names::Gateway)
     };
-    let marked = gateways
+    // A server that talks over stdin is nobody's worker as long as its host is there, and such are everywhere.
+    let anywhere = gateways
         .iter()
         .zip(rules)
-        .filter(|(gateway, rules)| rules.workers == Workers::LeadersOfGone || names_gateway(gateway));
+        .filter(|(gateway, rules)| rules.workers != Workers::Leftovers || names_gateway(gateway));
     Candidates {
-        anywhere: marked.filter_map(|(_, rules)| rules.worker_match.clone()).collect(),
+        anywhere: anywhere.filter_map(|(_, rules)| rules.worker_match.clone()).collect(),
         users: rules.iter().map(|rules| rules.worker_uid).collect::<BTreeSet<_>>().into_iter().collect(),
         patterns: rules.iter().filter_map(|rules| rules.worker_match.clone()).collect(),
     }

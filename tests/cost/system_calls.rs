@@ -34,14 +34,18 @@ fn is_ledger_write(call: &str) -> bool {
 }
 
 #[test]
-fn a_first_run_makes_four_calls_for_each_process_and_sixteen_more_for_each_candidate() {
+fn a_first_run_makes_eight_calls_for_each_process_and_twenty_more_for_each_candidate() {
     if !is_alone() {
         return;
     }
     let first_run = |scene: &Scene, candidates: usize| {
         let _ = std::fs::remove_dir_all(scene.dir().join("state"));
         let run = Trace::of(scene, &["once"]);
-        assert_eq!(run.count(|call| call.contains("\"cmdline\"")), candidates, "argv was read");
+        assert_eq!(
+            run.count(|call| call.contains("\"cmdline\"")),
+            candidates,
+            "argv was read of what is to be judged"
+        );
         calls(&run)
     };
     let few = Scene::with_sessions(5);
@@ -55,11 +59,11 @@ fn a_first_run_makes_four_calls_for_each_process_and_sixteen_more_for_each_candi
     assert!(of_few <= 650, "{of_few} calls");
     println!("{of_few} calls for 5 sessions, {of_many} for {SESSIONS}, {among_strangers} with 400 strangers");
     assert!(
-        among_strangers <= of_many + 4 * 400 + 10,
+        among_strangers <= of_many + 8 * 400 + 10,
         "{of_many} calls, {among_strangers} with 400 strangers"
     );
     let more = SESSIONS - 5;
-    assert!(of_many <= of_few + (4 + 16) * more, "{of_few} calls, {of_many} with {more} more sessions");
+    assert!(of_many <= of_few + (8 + 20) * more, "{of_few} calls, {of_many} with {more} more sessions");
 }
 
 #[test]

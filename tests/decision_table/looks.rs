@@ -114,7 +114,7 @@ fn a_run_by_itself_looks_at_everything_where_it_does_not_know_a_gateways_process
     assert_eq!(first(&world, Series::Single), NEAR);
     assert_eq!(first(&world, Series::Inquiry), EVERYTHING, "a person asks");
     memory(&mut world).process = None;
-    assert_eq!(first(&world, Series::Single), EVERYTHING);
+    assert_eq!(first(&world, Series::Single), WHOLE);
     assert_eq!(first(&world, Series::Continued), NEAR, "there is an earlier look to compare with");
     assert_eq!(run(&world, Found::Nowhere, Series::Single).next(world.now), WHOLE, "it has none");
 }
@@ -125,12 +125,12 @@ fn a_whole_look_looks_for_workers_wherever_they_are_while_a_gateways_process_is_
     let mut world = seen();
     world.ledger = Ledger::default();
     let first = |world: &World, found| all(world, &mut run(world, found, Series::Continued));
-    assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, EVERYTHING]);
-    assert_eq!(first(&world, Found::AsConfigured(None))[..2], [Next::ReadTables, EVERYTHING]);
+    assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, WHOLE]);
+    assert_eq!(first(&world, Found::AsConfigured(None))[..2], [Next::ReadTables, WHOLE]);
     world.table("gw").gateway_pid = Some(pid(100));
     assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, WHOLE]);
     world.refused("gw");
-    assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, EVERYTHING]);
+    assert_eq!(first(&world, Found::ByTable)[..2], [Next::ReadTables, WHOLE]);
 }
 
 /// Others may have been adopted with it.

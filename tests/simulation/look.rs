@@ -56,7 +56,7 @@ impl World {
             self.add_family(root.get(), Depth::ToWorkers, &mut pids);
         }
         pids.extend(known.iter().map(|known| known.pid.get()));
-        if extent == Extent::Everything {
+        if extent != Extent::Near {
             let all: Vec<u32> = self.procs.iter().map(|proc| proc.pid).collect();
             for pid in all.into_iter().filter(|pid| self.is_candidate(*pid)).collect::<Vec<_>>() {
                 self.add_family(pid, Depth::ToWorkers, &mut pids);

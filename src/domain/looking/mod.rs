@@ -20,8 +20,8 @@ use super::time::Awake;
 pub use families::Families;
 pub use looked::Looked;
 
-/// How late a worker may be found that was adopted by a program that isn't known to adopt, before any look saw it. Everything else is found
-/// at once, by looking where workers can be.
+/// How late a worker may be found that was adopted by a program that isn't known to adopt, or is below such a process, before any look saw it.
+/// Everything else is found at once, by looking where workers can be.
 pub const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(600);
 
 /// How far to look.
@@ -29,10 +29,9 @@ pub const WHOLE_LOOK_EVERY: Duration = Duration::from_secs(600);
 pub enum Extent {
     /// Where workers can be.
     Near,
-    /// At every process of the machine, for those that lost their parent.
+    /// At every process of the machine, for those that look like a gateway's workers or lost their parent.
     Whole,
-    /// At every process of the machine, for those that look like workers, wherever they are: what a person asks for, and what takes the place of a
-    /// whole look where a gateway's process isn't known, so that nothing tells which workers are below it.
+    /// The same, and for those that are no gateway's and may have a host: what a person asks for.
     Everything,
 }
 
@@ -90,7 +89,6 @@ pub struct Planner<M> {
 struct Root {
     name: GatewayName,
     is_configured: bool,
-    has_process: bool,
     pid: Option<Pid>,
 }
 
@@ -133,7 +131,7 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
                 Found::Nowhere => None,
             };
             let is_configured = matches!(found, Found::AsConfigured(_));
-            Root { name, is_configured, has_process: found != Found::Nowhere, pid }
+            Root { name, is_configured, pid }
         };
         let gateways: Vec<Root> = gateways.into_iter().map(root).collect();
         // A known gateway whose table names no process gains nothing from a second read.
@@ -237,8 +235,7 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
 
     fn whole(&mut self, now: Awake) -> Extent {
         self.whole_look = Some(now);
-        let is_unknown = self.gateways.iter().any(|root| root.has_process && root.pid.is_none());
-        if is_unknown { Extent::Everything } else { Extent::Whole }
+        Extent::Whole
     }
 
     /// Whether a gateway shows that no run before has seen.

@@ -12,8 +12,8 @@ pub struct Candidates {
     pub users: Vec<u32>,
     /// The patterns of all gateways. Empty: nothing is looked for by its argv.
     pub patterns: Vec<WorkerMatch>,
-    /// Those of them whose workers say themselves which gateway started them: a look at all processes finds them wherever they are, also
-    /// where a program adopted them that isn't known to adopt.
+    /// Those of them whose workers a look at all processes finds wherever they are, also where a program adopted them that isn't known to adopt,
+    /// or below one that was adopted and is no worker.
     pub anywhere: Vec<WorkerMatch>,
 }
 
