@@ -31,10 +31,11 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
     let (before, run) = (gateway.remembered_run(), gateway.run());
     // Another process with the PID that its row names was nobody's orphan yet.
     let is_another = session.named_worker().is_some_and(|pid| gateway.takes(pid) && !world.was_there(pid));
-    let is_marked = memory.restart.contains(&session.id) || is_another;
+    let is_marked = memory.restart.contains(&session.id);
     let clock = match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked
+                && !is_another
                 && before == run.as_ref()
                 && clock.activity == session.activity
                 && clock.since <= now

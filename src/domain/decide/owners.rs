@@ -242,7 +242,12 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
                 return Owner::Doubt(doubt);
             }
             return match unowned::nobody(world, process, position, OrphanKind::SupersededWorker) {
-                Ok(kind) => Owner::Nobody(kind),
+                // What an operator forbids to end doesn't go with what it is below.
+                Ok(kind) => match world.by_hand.forbids(world, process).filter(|_| is_nested(world, process))
+                {
+                    Some(forbidden) => Owner::Doubt(forbidden),
+                    None => Owner::Nobody(kind),
+                },
                 Err(doubt) => by_ancestor(world, at, known, process).unwrap_or(Owner::Doubt(doubt)),
             };
         }
@@ -392,6 +397,12 @@ fn by_family(
             Rows::of(rows.filter(is_its)).map(Owner::Sessions)
         }
     }
+}
+
+/// Whether it is below another worker.
+fn is_nested(world: &World<'_>, process: &Process) -> bool {
+    let above = world.ancestors(process).take_while(|above| world.gateways_at(above.identity.pid).is_empty());
+    above.into_iter().any(|above| !above.zombie && is_worker(world, above.identity.pid))
 }
 
 /// A row may name any process. What is never a worker (init, the reaper's ancestors, what is above a gateway) owns nothing that is below it.

@@ -254,9 +254,22 @@ impl<'a> Oracle<'a> {
         let is_marked = memory.is_some_and(|memory| memory.restart.contains(&row.id));
         let activity = memory.and_then(|memory| memory.activity.get(&row.id));
         let had_another_activity = activity.is_some() && activity != row.activity.as_ref();
+        // Another process with the PID that its row names was nobody's orphan yet.
+        let is_another = row.named_worker().and_then(|pid| self.find(pid)).is_some_and(|named| {
+            let ledger = &self.0.world.ledger;
+            let mut known = ledger.gateways.values().flat_map(|memory| &memory.workers);
+            let mut begun = ledger.unfinished.iter().flat_map(|begun| &begun.members);
+            let was_there = known.any(|known| known.identity == named.identity)
+                || begun.any(|member| *member == named.identity);
+            self.is_worker(gateway, named) && !was_there
+        });
         let goes_on = clock.filter(|clock| {
             let is_past = clock.since <= now && clock.claims_after.is_none_or(|at| at <= now);
-            is_past && clock.activity == row.activity && self.is_same_run(gateway) && !is_marked
+            is_past
+                && clock.activity == row.activity
+                && self.is_same_run(gateway)
+                && !is_marked
+                && !is_another
         });
         let own = goes_on.map_or(Duration::ZERO, |clock| self.observed_since(clock.since));
         // How far back the gateway's own clocks may reach, for each reason not to believe them.
