@@ -102,7 +102,65 @@ impl Process {
             _ => false,
         }
     }
+
+    /// Whether it is a program that runs one command and waits for it. A server may have a worker's whole argv in its own, too: a terminal
+    /// multiplexer, or a gateway that is told how to start its workers.
+    pub(super) fn is_launcher(&self) -> bool {
+        let words = self.argv.as_deref().into_iter().flat_map(|argv| argv.split(' ').take(2));
+        let mut names = words.map(|word| word.rsplit('/').next().unwrap_or(word).trim_start_matches('-'));
+        names.any(|name| LAUNCHERS.contains(&name))
+    }
 }
+
+/// Shells, and what is put before a command.
+const LAUNCHERS: [&str; 46] = [
+    "sh",
+    "ash",
+    "bash",
+    "dash",
+    "fish",
+    "ksh",
+    "mksh",
+    "zsh",
+    "busybox",
+    "env",
+    "nice",
+    "nohup",
+    "setsid",
+    "time",
+    "timeout",
+    "stdbuf",
+    "flock",
+    "script",
+    "sudo",
+    "doas",
+    "su",
+    "runuser",
+    "setpriv",
+    "chroot",
+    "unshare",
+    "bwrap",
+    "firejail",
+    "strace",
+    "xvfb-run",
+    "dbus-run-session",
+    "tini",
+    "dumb-init",
+    "catatonit",
+    "uv",
+    "uvx",
+    "npm",
+    "npx",
+    "pnpm",
+    "yarn",
+    "bun",
+    "bunx",
+    "poetry",
+    "pipenv",
+    "pdm",
+    "hatch",
+    "conda",
+];
 
 /// What is at the other end of a process' stdin.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -468,3 +468,21 @@ fn with_a_parent_above_it_hidden_nothing_says_that_it_lost_its_gateway() {
     world.process(60, 59, "supervisord");
     assert_eq!(world.fate_of_worker(200), "keep: unknown-state");
 }
+
+/// A terminal multiplexer, or a gateway that isn't configured and was told how to start its workers.
+#[test]
+fn a_server_that_has_the_argv_of_a_worker_in_its_own_is_no_launcher_of_that() {
+    for (argv, is_launcher) in [
+        ("tmux new-session -d python3 -m worker --session-key a", false),
+        ("/opt/gatewayd --worker-cmd python3 -m worker --session-key a", false),
+        ("/usr/bin/timeout 1h python3 -m worker --session-key a", true),
+        ("/usr/bin/python3 /usr/bin/poetry run python3 -m worker --session-key a", true),
+        ("sh -c python3 -m worker --session-key a; true", true),
+    ] {
+        let mut world = World::new();
+        world.process(300, 1, argv);
+        world.worker(200, "a", 300);
+        let fate = if is_launcher { "wait: parentless-worker, 0s of 60s" } else { "keep: unknown-state" };
+        assert_eq!(world.fate_of_worker(200), fate, "{argv}");
+    }
+}

@@ -36,14 +36,15 @@ impl Position {
 impl World<'_> {
     /// Where this worker stands.
     pub(super) fn position(&self, worker: &Process) -> Position {
-        let mut wraps = true;
+        let (mut wraps, mut launches) = (true, true);
         let mut head = worker;
         for ancestor in self.ancestors(worker) {
             if let Some(gateway) = self.gateway_of(ancestor.identity.pid, worker) {
                 return if wraps { Position::Child(gateway) } else { Position::Below(gateway) };
             }
             wraps = wraps && ancestor.is_wrapper_of(worker);
-            if wraps {
+            launches = launches && wraps && ancestor.is_launcher();
+            if launches {
                 head = ancestor;
             }
         }

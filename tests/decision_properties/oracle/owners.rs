@@ -395,7 +395,11 @@ impl<'a> Oracle<'a> {
         if seen_below.is_some() && (is_whole || process.parent == Some(Pid::INIT)) {
             return Place::Lost;
         }
-        let head = if wrappers == 0 { process } else { line[wrappers - 1] };
+        // Of what has its argv in its own, a shell runs nothing else.
+        let is_shell =
+            |above: &&&Process| above.argv.as_deref().is_some_and(|argv| argv.starts_with("sh -c "));
+        let shells = line.iter().take(wrappers).take_while(is_shell).count();
+        let head = if shells == 0 { process } else { line[shells - 1] };
         let are_all_known = self.count().all(|gateway| self.gateway(gateway).is_some());
         match sign(head, view) {
             Some(AdoptionSign::UnderInit | AdoptionSign::UnderKnownSubreaper) => Place::Lost,
