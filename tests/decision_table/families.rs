@@ -608,3 +608,21 @@ fn a_helper_that_the_gateway_has_adopted_is_its_sessions_too() {
     world.rows([with_worker(detached("a"), 200)]).look();
     assert_eq!(goes(&world.look_after(20), "a"), [pid(200), pid(300)]);
 }
+
+/// A worker forks, and the fork starts a helper and exits.
+#[test]
+fn a_helper_of_a_fork_that_is_gone_is_its_sessions_as_long_as_that_has_its_worker() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(210, "a", 200);
+    world.worker(300, "b", 210);
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.die(210, 1);
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    assert_eq!(world.look_after(3_600).fate_of_worker(300), "not judged");
+    // What has started another one since knows nothing of it.
+    world.die(200, 1);
+    world.worker(400, "a", 100);
+    world.rows([with_worker(attached("a"), 400)]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
+}

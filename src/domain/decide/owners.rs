@@ -387,14 +387,21 @@ fn by_family(
         let owner = owner_below(world, at, known, process, worker);
         return Some(owner).filter(|owner| matches!(owner, Owner::Sessions(_) | Owner::Doubt(_)));
     }
+    // A fork of a session's worker that is gone may have started it; one that took the place of what had it knows nothing of it.
+    let has_older_worker = |row: &RowId| {
+        let worker = world.worker_of(*row);
+        worker.is_some_and(|worker| worker.identity.start_ticks <= family.worker.start_ticks)
+    };
+    let is_own = gateway.takes(process.identity.pid);
     match gateway.standing {
-        _ if gateway.takes(process.identity.pid) => None,
+        _ if is_own && gateway.standing != Standing::Current => None,
         Standing::NotTrusted(why) => Some(Owner::Doubt(Keep::TableNotTrusted(why.into()))),
         Standing::Gone => None,
         Standing::Current => {
             let is_its = |row: &RowId| family.sessions.contains(&world.session(*row).id);
             let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
-            Rows::of(rows.filter(is_its)).map(Owner::Sessions)
+            let rows = rows.filter(is_its).filter(|row| !is_own || has_older_worker(row));
+            Rows::of(rows).map(Owner::Sessions)
         }
     }
 }

@@ -7,7 +7,7 @@ use super::by_hand::ByHand;
 use super::gateway::may_be_gateways;
 pub(super) use super::gateway::{Gateway, Standing};
 use crate::domain::ids::{GatewayName, Pid};
-use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, Unfinished, WorkerMemory};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
@@ -39,8 +39,6 @@ pub(super) struct World<'a> {
     rows_without_worker: Vec<Option<&'a Session>>,
     /// The workers that were seen below another one, each with the gateway that tells of that one's family.
     helpers: HashMap<ProcessIdentity, (usize, &'a FamilyMemory)>,
-    /// Teardowns that an earlier run has begun.
-    unfinished: &'a [Unfinished],
     /// What an operator forbids.
     pub(super) by_hand: ByHand<'a>,
 }
@@ -123,7 +121,6 @@ impl<'a> World<'a> {
             marked_rows,
             rows_without_worker,
             helpers: HashMap::new(),
-            unfinished: &memory.unfinished,
             by_hand: ByHand::new(&seen.forbidden, memory),
         };
         let rows = 0..world.gateways.len();
@@ -243,11 +240,15 @@ impl<'a> World<'a> {
         self.view().get(pid).filter(|process| !process.zombie)
     }
 
-    /// Whether this very process, a worker, was there at the last look.
-    pub(super) fn was_there(&self, worker: Pid) -> bool {
-        let Some(process) = self.alive(worker) else { return false };
-        let is_in_hand = |begun: &Unfinished| begun.members.contains(&process.identity);
-        self.known.contains_key(&process.identity) || self.unfinished.iter().any(is_in_hand)
+    /// The living worker that this row names, or that carries its key.
+    pub(super) fn worker_of(&self, row: RowId) -> Option<&'a Process> {
+        let (gateway, session) = (&self.gateways[row.gateway], self.session(row));
+        let by_key = || {
+            let key = session.worker_key()?;
+            let mut carriers = gateway.workers.iter().filter(|(_, carried)| **carried == Some(key));
+            carriers.find_map(|(pid, _)| self.alive(*pid))
+        };
+        session.named_worker().and_then(|pid| self.alive(pid)).or_else(by_key)
     }
 
     pub(super) fn session(&self, row: RowId) -> &'a Session {
