@@ -238,6 +238,7 @@ mod tests {
                 activity: None,
                 claims_after: None,
                 started: None,
+                worker: None,
                 failures: 0,
             };
             let memory = GatewayMemory { sessions: [("a".into(), clock)].into(), ..GatewayMemory::default() };

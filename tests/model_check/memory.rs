@@ -109,6 +109,7 @@ impl Memory {
                 since: ago(clock.since),
                 activity: clock.activity.map(|token| token.to_string().into()),
                 claims_after: clock.claims_after.map(ago),
+                worker: None,
                 failures: 0,
             };
             (id(clock.name).into(), remembered)

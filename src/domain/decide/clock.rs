@@ -25,17 +25,25 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         activity: session.activity.clone(),
         claims_after,
         started,
+        worker: None,
         failures: 0,
     };
-    let Some(memory) = gateway.memory else { return grown(world, gateway, session, fresh(None, None)) };
+    // As it was when the row's word was last to be checked.
+    let named = session.named_worker().and_then(|pid| Some(world.alive(pid)?.identity));
+    let naming = |clock: SessionClock| SessionClock { worker: named.or(clock.worker), ..clock };
+    let Some(memory) = gateway.memory else {
+        return grown(world, gateway, session, naming(fresh(None, None)));
+    };
     let (before, run) = (gateway.remembered_run(), gateway.run());
-    // Another process with the PID that its row names was nobody's orphan yet.
-    let is_another = session.named_worker().is_some_and(|pid| gateway.takes(pid) && !world.was_there(pid));
+    // What has the PID of its worker by now was nobody's orphan yet.
+    let is_another = |clock: &SessionClock| {
+        clock.worker.zip(named).is_some_and(|(before, now)| before.pid == now.pid && before != now)
+    };
     let is_marked = memory.restart.contains(&session.id);
     let clock = match memory.sessions.get(&session.id) {
         Some(clock)
             if !is_marked
-                && !is_another
+                && !is_another(clock)
                 && before == run.as_ref()
                 && clock.activity == session.activity
                 && clock.since <= now
@@ -52,7 +60,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         // It was in use at the last look, or not listed: its clocks can't reach back before that.
         None => fresh(None, memory.started.get(&session.id).copied().or(memory.looked)),
     };
-    grown(world, gateway, session, clock)
+    grown(world, gateway, session, naming(clock))
 }
 
 /// Between two looks neither of the gateway's clocks may grow by more than the awake time that passed: they are held to the latest instant

@@ -140,6 +140,9 @@ pub struct SessionClock {
     /// The latest instant at which the gateway's own clocks started, of all that its tables showed since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<Awake>,
+    /// The process that its row named when that was last there. Another one with its PID starts the clock again: the row wasn't renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<ProcessIdentity>,
     /// How often it could not be reaped since.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failures: u32,
@@ -359,7 +362,14 @@ mod tests {
 
     fn with_grace(memory: &mut GatewayMemory) {
         let since = Awake::from_nanos(0);
-        let clock = SessionClock { since, activity: None, claims_after: None, started: None, failures: 0 };
+        let clock = SessionClock {
+            since,
+            activity: None,
+            claims_after: None,
+            started: None,
+            worker: None,
+            failures: 0,
+        };
         memory.sessions.insert("a".into(), clock);
     }
 
@@ -440,7 +450,14 @@ mod tests {
     fn failures_are_written_down_only_where_there_are_any() {
         let written = |failures| {
             let since = Awake::from_nanos(1);
-            let session = SessionClock { since, activity: None, claims_after: None, started: None, failures };
+            let session = SessionClock {
+                since,
+                activity: None,
+                claims_after: None,
+                started: None,
+                worker: None,
+                failures,
+            };
             let worker = WorkerClock { kind: OrphanKind::OwnerlessWorker, since, failures };
             serde_json::to_string(&(session, worker)).unwrap()
         };
@@ -453,7 +470,14 @@ mod tests {
         let identity = ProcessIdentity { pid: Pid::INIT, start_ticks: 1, inode: None };
         let since = Awake::from_nanos(1);
         let running = WorkerClock { kind: OrphanKind::OwnerlessWorker, since, failures: 1 };
-        let session = SessionClock { since, activity: None, claims_after: None, started: None, failures: 0 };
+        let session = SessionClock {
+            since,
+            activity: None,
+            claims_after: None,
+            started: None,
+            worker: None,
+            failures: 0,
+        };
         let memory = |clock: Option<WorkerClock>, session: Option<SessionClock>| {
             memory_at(100, |memory| {
                 memory.restart = session.is_none().then(|| "a".into()).into_iter().collect();

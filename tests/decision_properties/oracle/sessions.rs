@@ -254,15 +254,11 @@ impl<'a> Oracle<'a> {
         let is_marked = memory.is_some_and(|memory| memory.restart.contains(&row.id));
         let activity = memory.and_then(|memory| memory.activity.get(&row.id));
         let had_another_activity = activity.is_some() && activity != row.activity.as_ref();
-        // Another process with the PID that its row names was nobody's orphan yet.
-        let is_another = row.named_worker().and_then(|pid| self.find(pid)).is_some_and(|named| {
-            let ledger = &self.0.world.ledger;
-            let mut known = ledger.gateways.values().flat_map(|memory| &memory.workers);
-            let mut begun = ledger.unfinished.iter().flat_map(|begun| &begun.members);
-            let was_there = known.any(|known| known.identity == named.identity)
-                || begun.any(|member| *member == named.identity);
-            self.is_worker(gateway, named) && !was_there
-        });
+        // What has the PID of its worker by now was nobody's orphan yet.
+        let named = row.named_worker().and_then(|pid| self.find(pid));
+        let had = clock.and_then(|clock| clock.worker);
+        let is_another =
+            named.zip(had).is_some_and(|(named, had)| named.identity.pid == had.pid && named.identity != had);
         let goes_on = clock.filter(|clock| {
             let is_past = clock.since <= now && clock.claims_after.is_none_or(|at| at <= now);
             is_past

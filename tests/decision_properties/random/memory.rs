@@ -23,8 +23,14 @@ fn moment() -> impl Strategy<Value = Awake> {
 fn session_clock() -> impl Strategy<Value = SessionClock> {
     let activity = option::of(select(vec!["1", "2"]));
     let started = option::weighted(0.3, moment());
-    (moment(), activity, option::weighted(0.3, moment()), started, 0..2u32).prop_map(
-        |(since, activity, claims_after, started, failures)| SessionClock {
+    // Mostly the very process that has this PID.
+    let worker = option::weighted(0.3, (select(WORKERS.collect::<Vec<_>>()), proptest::bool::weighted(0.8)));
+    (moment(), activity, option::weighted(0.3, moment()), started, worker, 0..2u32).prop_map(
+        |(since, activity, claims_after, started, worker, failures)| SessionClock {
+            worker: worker.map(|(raw, is_it)| {
+                let it = identity(raw);
+                if is_it { it } else { ProcessIdentity { start_ticks: 7, ..it } }
+            }),
             started,
             since,
             activity: activity.map(Into::into),
