@@ -42,8 +42,16 @@ impl<'a> Closes<'a> {
         request: CloseRequest,
     ) -> (usize, CloseAnswer) {
         let CloseRequest { victim, gateway, order, within } = request;
+        let withdrawn = || {
+            let why = "the reaper was told to end before it was begun";
+            (victim, CloseAnswer::Unasked { why: why.into() })
+        };
         let _permit = match self.permits.get(&gateway) {
-            Some(permits) => permits.acquire().await.ok(),
+            Some(permits) => tokio::select! {
+                biased;
+                () = self.stop.told() => return withdrawn(),
+                permit = permits.acquire() => permit.ok(),
+            },
             None => None,
         };
         let _on_its_way = match self.on_their_way.get(&gateway) {
@@ -51,8 +59,7 @@ impl<'a> Closes<'a> {
             None => None,
         };
         if self.stop.is_told() {
-            let why = "the reaper was told to end before it was begun";
-            return (victim, CloseAnswer::Unasked { why: why.into() });
+            return withdrawn();
         }
         // Only for as long as it takes to begin: what is on its way holds up no look that does without its gateway.
         let sweep = sweep.read().await;

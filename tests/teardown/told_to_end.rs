@@ -23,9 +23,12 @@ fn session() -> Play {
 }
 
 #[test]
-fn a_close_without_an_answer_is_not_waited_for_longer() {
+fn a_close_has_the_time_that_its_gateway_has_and_what_comes_of_it_no_longer() {
     let mut play = session();
     play.tell(Event::Stop);
+    play.pass(ms(60_000)).done();
+    assert!(!play.is_over());
+    play.answer(CloseAnswer::Failed { why: "no answer".into() });
     play.pass(ms(5_499)).done();
     assert!(!play.is_over());
     assert_eq!(play.pass(ms(1)).done(), "failed");

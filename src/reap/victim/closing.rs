@@ -12,6 +12,9 @@ impl<H> Victim<H> {
     pub(in crate::reap) fn answered<W: World<Held = H>>(&mut self, world: &mut W, answer: CloseAnswer) {
         let Phase::Closing { unheld } = &mut self.phase else { return };
         let unheld = unheld.take();
+        if self.stop_by.is_some() {
+            self.end_within(world.now());
+        }
         let closed = match answer {
             CloseAnswer::Reaped => Closed::ByUs,
             CloseAnswer::Gone => Closed::Before,

@@ -209,15 +209,15 @@ impl<H> Victim<H> {
         let look = self.polling().filter(|_| self.tree.root_is_left()).map(|polling| polling.next);
         let look = look.into_iter().chain(self.look_ahead_at());
         // What waits for the others' search ends with them.
-        let waits = self.is_searching() || self.is_done() || self.is_looked_at();
+        let waits = self.is_searching() || self.is_done() || self.waits_for_gateway();
         let stop_by = self.stop_by.filter(|_| !waits);
         let end = self.end_of_phase().filter(|_| !self.look.is_awaited());
         end.into_iter().chain(look).chain(stop_by).min()
     }
 
-    /// Another look is under way, and answers in the time that its gateways have.
-    fn is_looked_at(&self) -> bool {
-        self.look.is_awaited() || matches!(self.phase, Phase::Rechecking { .. })
+    /// A gateway was asked for something, and answers in the time that it has.
+    fn waits_for_gateway(&self) -> bool {
+        self.look.is_awaited() || matches!(self.phase, Phase::Closing { .. } | Phase::Rechecking { .. })
     }
 
     fn course(&self) -> Option<Course> {
@@ -285,7 +285,7 @@ impl<H> Victim<H> {
             return self.fail_with(world, &error);
         }
         let now = world.now();
-        if self.stop_by.is_some_and(|by| now >= by) && !self.is_searching() && !self.is_looked_at() {
+        if self.stop_by.is_some_and(|by| now >= by) && !self.is_searching() && !self.waits_for_gateway() {
             return self
                 .fail(world, "the reaper was told to end in the middle of it, and the next run goes on");
         }
