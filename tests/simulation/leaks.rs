@@ -151,6 +151,9 @@ impl World {
         if proc.uid != USER || self.is_under_another_user(proc) {
             return false;
         }
+        if self.goes_with_host(proc) {
+            return false;
+        }
         // A copy that nothing leads to is a worker of its own, as far as anybody can see.
         if proc.looks_like_worker() && proc.strayed && !self.inventory.contains_key(&proc.serial) {
             return self.is_knowable_worker(toil, proc);
@@ -184,6 +187,15 @@ impl World {
                 && worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }
         !proc.strayed && worker.is_some_and(|worker| self.is_knowable_worker(toil, worker))
+    }
+
+    /// It strayed from a worker that ran below another session's. Once its own session was closed it was that one's helper, as far as anybody
+    /// can see, and is still.
+    pub(crate) fn goes_with_host(&self, proc: &Proc) -> bool {
+        let toil = proc.root.and_then(|root| self.toils.get(&root));
+        let own = toil.filter(|toil| toil.gateway.is_some()).and_then(|toil| self.sessions.get(toil.session));
+        let host = own.and_then(|own| own.nested_in);
+        proc.strayed && host.is_some_and(|host| self.procs.alive(host).is_some())
     }
 
     pub(crate) fn is_under_another_user(&self, proc: &Proc) -> bool {

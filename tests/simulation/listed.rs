@@ -32,12 +32,13 @@ impl World {
         for grip in self.grips.iter().filter(|grip| grip.listed.at > self.setup.calm_at + 2000) {
             let here = |proc: &&Proc| proc.looks_like_worker() && proc.namespace == OWN_NAMESPACE;
             let seen = self.procs.iter().filter(here).filter(|proc| started(proc) + 1000 < grip.listed.at);
-            let mut unlisted = seen.filter(|proc| self.can_be_found(proc)).filter(|proc| {
-                let line = std::iter::once(*proc).chain(self.ancestors(proc));
-                let mut line =
-                    line.take_while(|proc| !matches!(proc.kind, Kind::Gateway(_) | Kind::ForeignGateway));
-                !line.any(|proc| grip.listed.pids.contains(&proc.pid) || self.goes_with_row(proc))
-            });
+            let mut unlisted =
+                seen.filter(|proc| self.can_be_found(proc) && !self.goes_with_host(proc)).filter(|proc| {
+                    let line = std::iter::once(*proc).chain(self.ancestors(proc));
+                    let mut line =
+                        line.take_while(|proc| !matches!(proc.kind, Kind::Gateway(_) | Kind::ForeignGateway));
+                    !line.any(|proc| grip.listed.pids.contains(&proc.pid) || self.goes_with_row(proc))
+                });
             if let Some(proc) = unlisted.next() {
                 return Some(format!("{:?} {} is in no report", proc.kind, proc.pid));
             }
