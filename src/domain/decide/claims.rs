@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::doubts;
+use super::lineage;
 use super::named::by_pid;
-use super::owners::{self, Owner, Owners};
+use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::world::{RowId, World};
 use crate::domain::ids::Pid;
@@ -113,7 +114,7 @@ fn is_told_with_session(
     let above = world.ancestors(process).map(|above| above.identity.pid);
     let mut above = above.take_while(|above| world.gateways_at(*above).is_empty());
     let is_told = |above: Pid| {
-        let is_itself = along.contains(&above) || (is_named(above) && owners::is_worker(world, above));
+        let is_itself = along.contains(&above) || (is_named(above) && lineage::is_worker(world, above));
         is_itself && owners.of(above) == owners.of(pid)
     };
     let seen_below = world.family_of(process).filter(|_| owners.is_helper(world, pid));

@@ -18,6 +18,7 @@ mod doubts;
 mod families;
 mod gateway;
 mod idle;
+mod lineage;
 mod named;
 mod owners;
 mod position;

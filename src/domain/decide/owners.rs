@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::named::by_pid;
 use super::position::Position;
-use super::world::{Gateway, RowId, Standing, World};
-use super::{doubts, unowned};
+use super::world::{Gateway, RowId, World};
+use super::{doubts, lineage, unowned};
 use crate::domain::ids::Pid;
 use crate::domain::orphan::OrphanKind;
 use crate::domain::policy::Workers;
@@ -45,7 +45,7 @@ pub(super) enum Rows {
 
 impl Rows {
     /// `None`: there are none.
-    fn of(mut rows: impl Iterator<Item = RowId>) -> Option<Self> {
+    pub(super) fn of(mut rows: impl Iterator<Item = RowId>) -> Option<Self> {
         let first = rows.next()?;
         Some(match rows.next() {
             None => Self::One(first),
@@ -210,9 +210,9 @@ fn teller(world: &World<'_>, process: &Process, position: &Position, owner: &Own
     first.or_else(above).or_else(remembers).or_else(|| world.matching(pid).next())
 }
 
-type Positions = HashMap<Pid, Position>;
+pub(super) type Positions = HashMap<Pid, Position>;
 
-fn answer(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>, pid: Pid) -> Owner {
+pub(super) fn answer(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>, pid: Pid) -> Owner {
     if let Some(owner) = known.get(&pid) {
         return owner.clone();
     }
@@ -243,12 +243,14 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
             }
             return match unowned::nobody(world, process, position, OrphanKind::SupersededWorker) {
                 // What an operator forbids to end doesn't go with what it is below.
-                Ok(kind) => match world.by_hand.forbids(world, process).filter(|_| is_nested(world, process))
-                {
-                    Some(forbidden) => Owner::Doubt(forbidden),
-                    None => Owner::Nobody(kind),
-                },
-                Err(doubt) => by_ancestor(world, at, known, process).unwrap_or(Owner::Doubt(doubt)),
+                Ok(kind) => {
+                    match world.by_hand.forbids(world, process).filter(|_| lineage::is_nested(world, process))
+                    {
+                        Some(forbidden) => Owner::Doubt(forbidden),
+                        None => Owner::Nobody(kind),
+                    }
+                }
+                Err(doubt) => lineage::by_ancestor(world, at, known, process).unwrap_or(Owner::Doubt(doubt)),
             };
         }
         ByKey::None => {}
@@ -256,7 +258,7 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
     if let Some(marked) = Rows::of(world.rows_marked(pid).iter().copied()) {
         return Owner::Sessions(marked);
     }
-    if let Some(owner) = by_ancestor(world, at, known, process) {
+    if let Some(owner) = lineage::by_ancestor(world, at, known, process) {
         return owner;
     }
     if let Some(copied) = Rows::of(world.rows_of_copied(process).into_iter()) {
@@ -324,103 +326,6 @@ fn supersedes(world: &World<'_>, row: RowId, process: &Process) -> bool {
     let Some(named) = world.session(row).named_worker() else { return false };
     let named = by_pid(world, row, named).ok().flatten();
     named.is_some_and(|named| named.identity.start_ticks > process.identity.start_ticks)
-}
-
-/// What is below a worker is of its tree: a helper, a copy, a nested session that no table lists; unless it may be of a session that is
-/// listed, or that a table would list which can't be read. A gateway's children are its own.
-fn by_ancestor(
-    world: &World<'_>,
-    at: &Positions,
-    known: &mut BTreeMap<Pid, Owner>,
-    process: &Process,
-) -> Option<Owner> {
-    for ancestor in world.ancestors(process) {
-        let pid = ancestor.identity.pid;
-        // It may have adopted it.
-        if !world.gateways_at(pid).is_empty() {
-            break;
-        }
-        if ancestor.zombie || !is_worker(world, pid) {
-            continue;
-        }
-        return Some(owner_below(world, at, known, process, ancestor));
-    }
-    by_family(world, at, known, process)
-}
-
-/// The owner of what is, or was seen, below this worker.
-fn owner_below(
-    world: &World<'_>,
-    at: &Positions,
-    known: &mut BTreeMap<Pid, Owner>,
-    process: &Process,
-    worker: &Process,
-) -> Owner {
-    let above = answer(world, at, known, worker.identity.pid);
-    let doubt = match &above {
-        Owner::Nobody(_) | Owner::Tree => doubts::of_nested(world, process, worker),
-        Owner::Sessions(rows) => doubts::of_nested_in_session(world, process, worker, rows.as_slice()),
-        Owner::Doubt(_) => None,
-    };
-    let (own, pid) = (process.identity.pid, worker.identity.pid);
-    let is_copy = || world.matching(own).any(|gateway| world.gateways[gateway].are_copies(own, pid));
-    // What an operator forbids to end doesn't go with what it is below.
-    let doubt = doubt.or_else(|| world.by_hand.forbids(world, process).filter(|_| !is_copy()));
-    match (doubt, above) {
-        (Some(doubt), _) => Owner::Doubt(doubt),
-        (None, Owner::Nobody(_) | Owner::Tree) => Owner::Tree,
-        (None, owner) => owner,
-    }
-}
-
-/// What was seen below the worker of a session is that session's also once another process has adopted it. What is left of a worker of
-/// nobody is judged by itself; and so is what a gateway takes for a worker of its own that is none of its table's.
-fn by_family(
-    world: &World<'_>,
-    at: &Positions,
-    known: &mut BTreeMap<Pid, Owner>,
-    process: &Process,
-) -> Option<Owner> {
-    let (index, family) = world.family_of(process)?;
-    let gateway = &world.gateways[index];
-    if let Some(worker) = world.view().alive(&family.worker) {
-        let owner = owner_below(world, at, known, process, worker);
-        return Some(owner).filter(|owner| matches!(owner, Owner::Sessions(_) | Owner::Doubt(_)));
-    }
-    // A fork of a session's worker that is gone may have started it; one that took the place of what had it knows nothing of it.
-    let has_older_worker = |row: &RowId| {
-        let worker = world.worker_of(*row);
-        worker.is_some_and(|worker| worker.identity.start_ticks <= family.worker.start_ticks)
-    };
-    let is_own = gateway.takes(process.identity.pid);
-    match gateway.standing {
-        _ if is_own && gateway.standing != Standing::Current => None,
-        Standing::NotTrusted(why) => Some(Owner::Doubt(Keep::TableNotTrusted(why.into()))),
-        Standing::Gone => None,
-        Standing::Current => {
-            let is_its = |row: &RowId| family.sessions.contains(&world.session(*row).id);
-            let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
-            let rows = rows.filter(is_its).filter(|row| !is_own || has_older_worker(row));
-            Rows::of(rows).map(Owner::Sessions)
-        }
-    }
-}
-
-/// Whether it is below another worker.
-fn is_nested(world: &World<'_>, process: &Process) -> bool {
-    let above = world.ancestors(process).take_while(|above| world.gateways_at(above.identity.pid).is_empty());
-    above.into_iter().any(|above| !above.zombie && is_worker(world, above.identity.pid))
-}
-
-/// A row may name any process. What is never a worker (init, the reaper's ancestors, what is above a gateway) owns nothing that is below it.
-pub(super) fn is_worker(world: &World<'_>, pid: Pid) -> bool {
-    let is_above = |gateway: &Gateway<'_>| {
-        let process = gateway.process.and_then(|process| world.alive(process.pid));
-        process.is_some_and(|process| world.ancestors(process).any(|ancestor| ancestor.identity.pid == pid))
-    };
-    let is_never = |gateway: &Gateway<'_>| gateway.limits.protects_pid(pid).is_some() || is_above(gateway);
-    let is_named = || !world.rows_naming(pid).is_empty() && !world.gateways.iter().any(is_never);
-    world.matching(pid).next().is_some() || is_named()
 }
 
 /// What stands below each process: gateways, workers of sessions, and what may be one.
