@@ -106,14 +106,21 @@ impl Process {
     /// Whether it is a program that runs one command and waits for it. A server may have a worker's whole argv in its own, too: a terminal
     /// multiplexer, or a gateway that is told how to start its workers.
     pub(super) fn is_launcher(&self) -> bool {
-        let words = self.argv.as_deref().into_iter().flat_map(|argv| argv.split(' ').take(2));
-        let mut names = words.map(|word| word.rsplit('/').next().unwrap_or(word).trim_start_matches('-'));
-        names.any(|name| LAUNCHERS.contains(&name))
+        let mut words = self.argv.as_deref().into_iter().flat_map(|argv| argv.split(' '));
+        let mut name =
+            || words.next().map(|word| word.rsplit('/').next().unwrap_or(word).trim_start_matches('-'));
+        match name() {
+            // A script.
+            Some(first) if first.starts_with("python") || first == "node" => {
+                name().is_some_and(|name| LAUNCHERS.contains(&name))
+            }
+            first => first.is_some_and(|name| LAUNCHERS.contains(&name)),
+        }
     }
 }
 
 /// Shells, and what is put before a command.
-const LAUNCHERS: [&str; 46] = [
+const LAUNCHERS: [&str; 43] = [
     "sh",
     "ash",
     "bash",
@@ -122,7 +129,6 @@ const LAUNCHERS: [&str; 46] = [
     "ksh",
     "mksh",
     "zsh",
-    "busybox",
     "env",
     "nice",
     "nohup",
@@ -153,13 +159,11 @@ const LAUNCHERS: [&str; 46] = [
     "npx",
     "pnpm",
     "yarn",
-    "bun",
     "bunx",
     "poetry",
     "pipenv",
     "pdm",
     "hatch",
-    "conda",
 ];
 
 /// What is at the other end of a process' stdin.

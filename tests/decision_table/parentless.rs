@@ -474,6 +474,7 @@ fn with_a_parent_above_it_hidden_nothing_says_that_it_lost_its_gateway() {
 fn a_server_that_has_the_argv_of_a_worker_in_its_own_is_no_launcher_of_that() {
     for (argv, is_launcher) in [
         ("tmux new-session -d python3 -m worker --session-key a", false),
+        ("SCREEN sh -c python3 -m worker --session-key a; true", false),
         ("/opt/gatewayd --worker-cmd python3 -m worker --session-key a", false),
         ("/usr/bin/timeout 1h python3 -m worker --session-key a", true),
         ("/usr/bin/python3 /usr/bin/poetry run python3 -m worker --session-key a", true),
