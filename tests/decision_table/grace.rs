@@ -282,3 +282,12 @@ fn another_process_with_the_pid_that_its_row_names_starts_it_again() {
     assert_eq!(world.look().fate("a"), "wait: detached-session, 0s of 20s");
     assert_eq!(world.look_after(20).fate("a"), "reap: detached-session, after 20s");
 }
+
+#[test]
+fn so_does_one_where_its_row_named_what_was_gone_when_it_was_first_seen() {
+    let mut world = World::new();
+    world.rows([with_worker(detached("a"), 200)]).look();
+    world.pass(20);
+    world.worker(200, "b", 100);
+    assert_eq!(world.look().fate("a"), "wait: detached-session, 0s of 20s");
+}

@@ -36,8 +36,9 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
     };
     let (before, run) = (gateway.remembered_run(), gateway.run());
     // What has the PID of its worker by now was nobody's orphan yet.
-    let is_another = |clock: &SessionClock| {
-        clock.worker.zip(named).is_some_and(|(before, now)| before.pid == now.pid && before != now)
+    let is_another = |clock: &SessionClock| match (clock.worker, named) {
+        (Some(before), Some(now)) => before.pid == now.pid && before != now,
+        (before, now) => before.is_none() && now.is_some(),
     };
     let is_marked = memory.restart.contains(&session.id);
     let clock = match memory.sessions.get(&session.id) {

@@ -257,8 +257,9 @@ impl<'a> Oracle<'a> {
         // What has the PID of its worker by now was nobody's orphan yet.
         let named = row.named_worker().and_then(|pid| self.find(pid));
         let had = clock.and_then(|clock| clock.worker);
-        let is_another =
-            named.zip(had).is_some_and(|(named, had)| named.identity.pid == had.pid && named.identity != had);
+        let is_another = named.is_some_and(|named| {
+            had.is_none_or(|had| named.identity.pid == had.pid && named.identity != had)
+        });
         let goes_on = clock.filter(|clock| {
             let is_past = clock.since <= now && clock.claims_after.is_none_or(|at| at <= now);
             is_past
