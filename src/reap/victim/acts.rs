@@ -263,6 +263,8 @@ impl<H> Victim<H> {
         let left = match outcome {
             Outcome::Reaped if self.is_let_be => "it was in the tree, which was let be",
             Outcome::Reaped => "it belongs to the tree and was not ended",
+            // It was not begun.
+            Outcome::Failed { .. } if self.stop_by.is_some() && self.steps.is_empty() => return Vec::new(),
             Outcome::Failed { .. } => "its teardown failed",
             // Nothing was done to it that could have ended it, or it may be another session's by now.
             Outcome::Kept { .. } => return Vec::new(),
