@@ -626,3 +626,17 @@ fn a_helper_of_a_fork_that_is_gone_is_its_sessions_as_long_as_that_has_its_worke
     world.rows([with_worker(attached("a"), 400)]).look();
     assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
 }
+
+#[test]
+fn a_helper_that_was_seen_between_its_fork_and_its_exec_is_no_worker_that_has_changed() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(300, "a", 200);
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.process(300, 200, "node mcp.js");
+    assert_eq!(world.look().fate_of_worker(300), "not judged");
+    world.process(300, 1, "node mcp.js");
+    assert_eq!(world.look().fate_of_worker(300), "not judged");
+    world.rows([with_worker(detached("a"), 200)]).look();
+    assert_eq!(goes(&world.look_after(20), "a"), [pid(200), pid(300)]);
+}

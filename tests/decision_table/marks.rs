@@ -204,3 +204,24 @@ fn where_another_program_may_have_started_a_worker_only_its_mark_tells_that_its_
     world.seen.processes.processes.get_mut(&pid(200)).expect("a worker").parent = Some(pid(100));
     assert_eq!(world.fate_of_worker(200), "keep: unknown-state", "it is a child of the server that is there");
 }
+
+/// Its gateway is killed, and its worker exits with that.
+#[test]
+fn a_marked_helper_that_was_seen_below_its_worker_is_what_that_has_left() {
+    let seen = |helper: &str| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.process(300, 200, "node mcp.js");
+        mark(&mut world, 200, "a");
+        mark(&mut world, 300, helper);
+        world.rows([attached("a"), attached("b")]).look();
+        world.die(200, 1);
+        world.die(100, 1);
+        world.unreachable("gw");
+        world
+    };
+    let mut world = seen("a");
+    assert_eq!(world.look().fate_of_worker(300), "wait: parentless-worker, 0s of 60s");
+    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
+    assert_eq!(seen("b").look().fate_of_worker(300), "not judged", "it bore another session's");
+}

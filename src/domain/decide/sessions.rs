@@ -10,6 +10,7 @@ use super::world::{Gateway, RowId, World};
 use crate::domain::ids::{Pid, SessionId};
 use crate::domain::ledger::GatewayMemory;
 use crate::domain::orphan::OrphanKind;
+use crate::domain::process::ProcessIdentity;
 use crate::domain::table::{Session, Told, Transport, Turn};
 use crate::domain::verdict::{About, Judged, Keep, LastActive, Subject};
 use crate::domain::warrant::{CloseOrder, Warrant};
@@ -80,6 +81,12 @@ fn judge_one(
     let strays = claimed.flat_map(|process| families.strays_of(row.gateway, process.identity));
     let (left, left_of) = families.left_of(row.gateway, &session.id);
     let others = claim.others().map(|process| process.identity);
+    let mut remnants: Vec<ProcessIdentity> = Vec::new();
+    for along in others.chain(strays).chain(left) {
+        if !remnants.contains(&along) {
+            remnants.push(along);
+        }
+    }
     let warrant = Warrant {
         session: Some(CloseOrder {
             id: session.id.clone(),
@@ -87,7 +94,7 @@ fn judge_one(
             activity: session.activity.clone(),
         }),
         worker: worker.map(|process| process.identity),
-        remnants: others.chain(strays).chain(left).collect(),
+        remnants,
         remnants_of: left_of,
         failures: Some(failures),
         closes_without_effect: remembered.closes.get(&session.id).copied().unwrap_or_default(),

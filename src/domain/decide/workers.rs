@@ -35,7 +35,7 @@ pub(super) fn judge(
     let mut found: Vec<Judged> = told
         .filter_map(|process| judge_one(world, owners, claims, families, index, process, remembered))
         .collect();
-    found.extend(changed(world, owners, index, remembered));
+    found.extend(changed(world, owners, families, index, remembered));
     found
 }
 
@@ -44,6 +44,7 @@ pub(super) fn judge(
 fn changed(
     world: &World<'_>,
     owners: &Owners<'_>,
+    families: &Families<'_, '_>,
     index: usize,
     remembered: &mut GatewayMemory,
 ) -> Vec<Judged> {
@@ -58,6 +59,10 @@ fn changed(
     let changed = known.filter_map(|worker| {
         let process = world.view().alive(&worker.identity)?;
         if world.matching(process.identity.pid).next().is_some() || looks_like_one(process) {
+            return None;
+        }
+        // A helper that was seen between its fork and its exec.
+        if families.has(&worker.identity) {
             return None;
         }
         remembered.workers.push(WorkerMemory { clock: None, activity: None, ..worker.clone() });

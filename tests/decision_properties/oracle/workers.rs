@@ -50,7 +50,13 @@ impl<'a> Oracle<'a> {
         let fate = if self.is_protected(gateway, process) { "protected" } else { "unknown-state" };
         // What a row names is told of with that row.
         let is_named = self.times_named(process.identity.pid) > 0;
-        (!process.zombie && !looks_like_one && !is_named).then_some((gateway, Fate::Keep(fate)))
+        // A worker's helper, that was seen between its fork and its exec.
+        let is_worker = |above: &&Process| self.count().any(|gateway| self.is_worker(gateway, above));
+        let is_helper = self.line_below_the_gateway(process).iter().any(is_worker)
+            && !process.kernel
+            && !self.is_protected_pid(process.identity.pid);
+        let is_told = !process.zombie && !looks_like_one && !is_named && !is_helper;
+        is_told.then_some((gateway, Fate::Keep(fate)))
     }
 
     /// The one whose session it is, in doubt the one that remembers it; else the one that it is below, else the one that remembers it, else the first that takes it for a worker.

@@ -28,6 +28,11 @@ impl<'a> Families<'_, 'a> {
         may_go.map(|stray| stray.identity).collect()
     }
 
+    /// Whether this process is a worker's helper.
+    pub(in crate::domain::decide) fn has(&self, process: &ProcessIdentity) -> bool {
+        self.all.iter().any(|family| family.members.iter().any(|member| member.identity == *process))
+    }
+
     /// Whether this worker was of a session that is listed.
     pub(in crate::domain::decide) fn is_of_a_listed_session(
         &self,

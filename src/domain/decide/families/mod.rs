@@ -90,8 +90,8 @@ impl<'w, 'a> Families<'w, 'a> {
     pub(super) fn new(world: &'w World<'a>, owners: &'w Owners<'a>) -> Self {
         let mut below: HashMap<Pid, BTreeSet<Pid>> = HashMap::new();
         for process in world.view().processes.values() {
-            if let Some(worker) =
-                worker_above(world, owners, process).filter(|_| may_be_member(world, owners, process))
+            if let Some(worker) = worker_above(world, owners, process)
+                .filter(|at| may_be_member(world, owners, process, Some(*at)))
             {
                 below.entry(worker).or_default().insert(process.identity.pid);
             }
@@ -196,7 +196,9 @@ fn marked_alike(world: &World<'_>, owners: &Owners<'_>) -> Vec<(Pid, Pid)> {
         let (Mark::Session { gateway, key }, Some(process)) = (mark, world.alive(pid)) else { continue };
         if world.matching(pid).any(|index| world.gateways[index].seen.name == *gateway) {
             workers.entry((gateway, key)).or_default().push(pid);
-        } else if worker_above(world, owners, process).is_none() && may_be_member(world, owners, process) {
+        } else if worker_above(world, owners, process).is_none()
+            && may_be_member(world, owners, process, None)
+        {
             others.push(((gateway, &**key), pid));
         }
     }
@@ -207,12 +209,15 @@ fn marked_alike(world: &World<'_>, owners: &Owners<'_>) -> Vec<(Pid, Pid)> {
     with_worker.collect()
 }
 
-/// Whether this may be a worker's helper: it is no worker itself (or one only by the pattern, and nobody's by its own word), no gateway, and not the reaper or what that runs under.
-fn may_be_member(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> bool {
+/// Whether this may be a helper of this worker (`None`: that is gone): it is no worker itself, or one only by the pattern and nobody's by its own
+/// word; it bears no mark but that of the worker's session; it is no gateway, and not the reaper or what that runs under.
+fn may_be_member(world: &World<'_>, owners: &Owners<'_>, process: &Process, worker: Option<Pid>) -> bool {
     let pid = process.identity.pid;
     let is_never = || world.gateways.iter().any(|gateway| gateway.limits.protects_pid(pid).is_some());
-    let is_worker = owners.of(pid).is_some() && !owners.is_helper(world, pid);
-    !process.zombie && !process.kernel && !is_worker && !is_never()
+    let is_worker = world.matching(pid).next().is_some() || !world.rows_naming(pid).is_empty();
+    let is_marked_alike = || !is_worker && worker.is_none_or(|worker| owners.of(worker) == owners.of(pid));
+    let is_none = owners.of(pid).is_none() || owners.is_helper(world, pid) || is_marked_alike();
+    !process.zombie && !process.kernel && is_none && !is_never()
 }
 
 /// What is below a worker now, and what was before and is below no other.
@@ -227,7 +232,8 @@ fn members<'a>(
     let before = memory.into_iter().flat_map(|memory| &memory.members);
     let before = before.filter_map(|member| world.view().alive(member)).filter(|process| {
         let is_its_own = worker_above(world, owners, process).is_none_or(|above| above == worker.pid);
-        is_its_own && may_be_member(world, owners, process)
+        let alive = world.view().alive(&worker).map(|worker| worker.identity.pid);
+        is_its_own && may_be_member(world, owners, process, alive)
     });
     let mut members: Vec<&Process> = now.chain(before).collect();
     members.sort_by_key(|member| member.identity);
