@@ -43,7 +43,11 @@ fn a_worker_below_a_shell_goes_when_its_gateway_is_gone() {
 
 /// Waits until a process has ended, or the report says something of it.
 fn goes_or_is_named(stage: &Stage, memory: &str, name: &str) {
-    let pid = stage.pid(name);
+    goes_or_is_named_by(stage, memory, name, stage.pid(name));
+}
+
+/// The same of one that may be gone already.
+fn goes_or_is_named_by(stage: &Stage, memory: &str, name: &str, pid: u64) {
     let mut last = None;
     let mut settled = || {
         let told = Told(stage.status(memory).json());
@@ -178,14 +182,13 @@ fn the_children_of_a_worker_that_somebody_else_killed_go_or_are_named() {
             stage.when_reaping("gateway", "k", &json!({ "outcome": "reaped" }), &[]);
             let watching = stage.reaper("state", &["watch", "--interval", "150ms"]);
             stage.eventually("it has looked", || stage.looks("gateway") > 2);
+            let helpers = ["child", "grandchild"].map(|name| (name, stage.pid(name)));
             stage.kill("worker");
             if !ownerless {
                 stage.publish("gateway", &[crate::reapers::row("k", &json!({ "worker": null }))]);
             }
-            for name in ["child", "grandchild"] {
-                if stage.lives(name) {
-                    goes_or_is_named(&stage, "state", name);
-                }
+            for (name, pid) in helpers {
+                goes_or_is_named_by(&stage, "state", name, pid);
             }
             assert_eq!(watching.stop().code, Some(0));
         }

@@ -37,6 +37,8 @@ pub(crate) struct Clock {
     pub(crate) claims_after: Option<Age>,
     /// The gateway's own clocks never started later than that.
     pub(crate) started: Option<Age>,
+    /// What its row named when that was last there.
+    pub(crate) worker: Option<Name>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,6 +73,7 @@ impl Memory {
             activity: clock.activity.as_deref().map(|token| token.parse().unwrap()),
             claims_after: clock.claims_after.map(age),
             started: clock.started.map(age),
+            worker: clock.worker.map(name_of),
         };
         assert!(memory.former.is_empty(), "a process that is gone is remembered: {:?}", memory.former);
         Self {
@@ -109,7 +112,7 @@ impl Memory {
                 since: ago(clock.since),
                 activity: clock.activity.map(|token| token.to_string().into()),
                 claims_after: clock.claims_after.map(ago),
-                worker: None,
+                worker: clock.worker.map(worker),
                 failures: 0,
             };
             (id(clock.name).into(), remembered)

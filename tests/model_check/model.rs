@@ -297,6 +297,7 @@ impl Numbers {
             clock.activity = clock.activity.map(|activity| self.activity(clock.name.place, activity));
             clock.name = self.name(clock.name);
             clock.started = clock.started.filter(|_| self.clocks);
+            clock.worker = clock.worker.map(|worker| self.name(worker));
         }
         for name in memory.restart.iter_mut().chain(&mut memory.in_use) {
             *name = self.name(*name);
