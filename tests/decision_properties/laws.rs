@@ -9,7 +9,7 @@ use gateway_reaper::domain::ledger::{GatewayMemory, Ledger};
 use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
-use gateway_reaper::domain::verdict::{Judged, Subject, Verdict};
+use gateway_reaper::domain::verdict::{Judged, Keep, Subject, Verdict};
 use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
 use proptest::prelude::*;
 
@@ -72,6 +72,15 @@ fn doubts(mut fates: Fates) -> Fates {
     fates
 }
 
+/// Whose subject it is.
+fn whose(plan: &GatewayPlan, subject: &Subject) -> String {
+    match subject {
+        Subject::Session { .. } => plan.name.to_string(),
+        // Who judges a worker may depend on memory.
+        Subject::Worker { .. } => String::new(),
+    }
+}
+
 /// How long each subject has waited, by name; nothing for who is kept.
 fn waited(looked: &Looked) -> BTreeMap<(String, String), Duration> {
     let waited = |judged: &Judged| match judged.verdict {
@@ -79,11 +88,6 @@ fn waited(looked: &Looked) -> BTreeMap<(String, String), Duration> {
         Verdict::Wait { waited, .. } | Verdict::Reap { waited, .. } | Verdict::Deferred { waited, .. } => {
             waited
         }
-    };
-    let whose = |plan: &GatewayPlan, subject: &Subject| match subject {
-        Subject::Session { .. } => plan.name.to_string(),
-        // Who judges a worker may depend on memory.
-        Subject::Worker { .. } => String::new(),
     };
     judged(looked)
         .map(|(_, plan, judged)| ((whose(plan, &judged.subject), name(&judged.subject)), waited(judged)))
@@ -214,10 +218,17 @@ proptest! {
     /// What is left when memory is lost is the gateway's own word, of a session that it lists itself.
     #[test]
     fn losing_memory_only_lengthens_a_grace(random in random(), lost in proptest::collection::vec(any::<bool>(), 29)) {
-        let before = waited(&random.world.peek());
+        let first = random.world.peek();
+        let before = waited(&first);
+        // Memory may tell whose child a worker is, and so that a session's tree isn't to be touched; that has no grace.
+        let is_protected = |judged: &Judged| matches!(judged.verdict, Verdict::Keep(Keep::Protected(_)));
+        let protected = judged(&first).filter(|(_, _, judged)| is_protected(judged));
+        let protected: BTreeSet<_> =
+            protected.map(|(_, plan, judged)| (whose(plan, &judged.subject), name(&judged.subject))).collect();
         let mut world = random.world.clone();
         world.ledger = losing(&world.ledger, &lost);
-        for ((gateway, subject), left) in waited(&world.peek()) {
+        let after = waited(&world.peek());
+        for ((gateway, subject), left) in after.into_iter().filter(|(whose, _)| !protected.contains(whose)) {
             let before = before.get(&(gateway.clone(), subject.clone())).copied().unwrap_or_default();
             let claim = subject.strip_prefix("session ").and_then(|id| {
                 let index = world.seen.gateways.iter().position(|seen| seen.name.as_str() == gateway)?;

@@ -151,9 +151,14 @@ impl<'a> Owners<'a> {
         self.told_by.get(gateway).map(Vec::as_slice).unwrap_or_default()
     }
 
-    /// Whether this worker is a session's only because it is, or was seen, below the worker of that.
+    /// Whether this worker is a session's only because it is, or was seen, below the worker of that. A copy of that elsewhere has helpers of its
+    /// own.
     pub(super) fn is_helper(&self, world: &World<'_>, pid: Pid) -> bool {
-        matches!(self.of(pid), Some(Owner::Sessions(rows)) if !rows.as_slice().iter().any(|row| is_claimed(world, *row, pid)))
+        let (Some(Owner::Sessions(rows)), Some(process)) = (self.of(pid), world.alive(pid)) else {
+            return false;
+        };
+        !rows.as_slice().iter().any(|row| is_claimed(world, *row, pid))
+            && (lineage::is_nested(world, process) || world.family_of(process).is_some())
     }
 
     /// The processes of a session, by PID.
