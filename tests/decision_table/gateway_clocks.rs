@@ -267,3 +267,19 @@ fn what_happened_in_a_session_while_there_was_no_table_or_it_was_kept_starts_the
 }
 
 const WAITS: &str = "wait: detached-session, 0s of 20s";
+
+/// It is kept for what has the PID of its worker by now, while its gateway counts the machine's sleep. (Found by the simulation.)
+#[test]
+fn of_a_session_whose_pid_is_anothers_by_now_they_reach_no_further_back_than_they_did() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([with_worker(claiming(Some(0), Some(0)), 200)]).look();
+    world.pass(10);
+    let reused = world.worker(200, "a", 100);
+    (reused.identity.start_ticks, reused.uid) = (2_001, 0);
+    world.rows([with_worker(claiming(Some(9_000), Some(9_000)), 200)]);
+    assert_eq!(world.fate("a"), "keep: protected");
+    world.pass(2).end(200);
+    world.rows([without_worker(claiming(Some(9_002), Some(9_002)))]);
+    assert_eq!(world.fate("a"), "wait: detached-session, 12s of 20s");
+}

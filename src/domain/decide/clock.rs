@@ -52,6 +52,8 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         {
             clock.clone()
         }
+        // What its gateway's clocks have shown bounds them still, also where it is kept for what that process is.
+        Some(clock) if is_another(clock) => fresh(Some(now), clock.started),
         Some(_) => fresh(Some(now), None),
         None if is_marked || (before.is_some() && before != run.as_ref()) => fresh(Some(now), None),
         // It was kept or not seen since, and something happened in it.
