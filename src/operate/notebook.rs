@@ -11,7 +11,7 @@ use super::seen::{self, Seen};
 use super::textfile;
 use crate::config::Config;
 use crate::domain::time::Awake;
-use crate::domain::verdict::{Subject, Verdict};
+use crate::domain::verdict::Subject;
 use crate::report::{Report, json};
 use crate::sources::clock;
 use crate::state::audit::{self, Dossier, Known};
@@ -173,19 +173,18 @@ impl Notebook {
             match &line.judged.subject {
                 Subject::Session { id, .. } => {
                     let key = line.judged.key.clone();
-                    let left_to_gateway = match &line.judged.verdict {
-                        Verdict::Reap { warrant, .. } => warrant.left_to_gateway().map(Into::into),
-                        _ => None,
-                    };
-                    let memory_bytes = line.judged.rss_bytes;
-                    dossier.add_session(gateway, id, Known { key, memory_bytes, looks, left_to_gateway });
+                    dossier.add_session(
+                        gateway,
+                        id,
+                        Known { key, memory_bytes: line.judged.rss_bytes, looks },
+                    );
                 }
                 Subject::Worker { key, identity } => {
                     let key = key.as_ref().map(|key| key.as_str().into());
                     dossier.add_worker(
                         gateway,
                         *identity,
-                        Known { key, memory_bytes: line.judged.rss_bytes, looks, ..Known::default() },
+                        Known { key, memory_bytes: line.judged.rss_bytes, looks },
                     );
                 }
             }

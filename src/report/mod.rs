@@ -227,14 +227,9 @@ impl Report {
 
     /// The run is over, and so it ended. Whatever else was due was only to be told of.
     pub fn end(&mut self, endings: impl IntoIterator<Item = (Place, Ending)>, now: Awake) {
-        for (place, mut ending) in endings {
+        for (place, ending) in endings {
             let gateway = self.gateways.get_mut(place.gateway);
             if let Some(line) = gateway.and_then(|gateway| gateway.subjects.get_mut(place.subject)) {
-                if let (Verdict::Reap { warrant, .. }, Outcome::Reaped | Outcome::Gone) =
-                    (&line.judged.verdict, &ending.outcome)
-                {
-                    ending.note = ending.note.or_else(|| warrant.left_to_gateway().map(Into::into));
-                }
                 line.end = Some(End::Of(ending));
             }
         }

@@ -225,12 +225,14 @@ impl<H> Victim<H> {
         let is_failure = matches!(outcome, Outcome::Failed { .. });
         let outcome = self.weighed(outcome);
         let survivors = self.survivors(world, &outcome);
+        let is_closed = matches!(outcome, Outcome::Reaped | Outcome::Gone);
+        let left_to_gateway = self.warrant.left_to_gateway().filter(|_| is_closed).map(Into::into);
         let ending = Ending {
             outcome,
             steps: std::mem::take(&mut self.steps),
             reclaimed_bytes: self.tree.ended_bytes(),
             survivors,
-            note: self.note.take(),
+            note: self.note.take().or(left_to_gateway),
         };
         world.conclude(&self.case, &ending);
         // What failed stays unfinished for the next run: a close without an answer may have worked, a signal may still be on its way.

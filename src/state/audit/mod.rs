@@ -49,8 +49,6 @@ pub struct Known {
     pub memory_bytes: Option<u64>,
     /// At how many looks in a row it was seen as an orphan.
     pub looks: Option<u32>,
-    /// What of it is left to its gateway, and why, once that has closed it.
-    pub left_to_gateway: Option<Box<str>>,
 }
 
 /// What is known of everything that is due in a run.
@@ -196,9 +194,7 @@ impl Audit {
         let survivors = survivors
             .map(|survivor| Survivor { process: survivor.process.into(), why: &survivor.why })
             .collect();
-        let is_closed = matches!(ending.outcome, Outcome::Reaped | Outcome::Gone);
-        let left = known.left_to_gateway.as_deref().filter(|_| is_closed);
-        let note = ending.note.as_deref().or(left);
+        let note = ending.note.as_deref();
         self.log.append(&Line { steps, outcome, why, reclaimed_bytes, note, survivors, ..line })
     }
 }
@@ -301,12 +297,7 @@ mod tests {
     #[test]
     fn what_else_is_known_is_in_every_line_and_what_came_back_in_the_last() {
         let dir = tempfile::tempdir().unwrap();
-        let known = Known {
-            key: Some("conversation".into()),
-            memory_bytes: Some(4096),
-            looks: Some(5),
-            ..Known::default()
-        };
+        let known = Known { key: Some("conversation".into()), memory_bytes: Some(4096), looks: Some(5) };
         let mut dossier = Dossier::default();
         dossier.add_session(&"gw".into(), &"s".into(), known);
         dossier.add_session(&"gw".into(), &"another".into(), Known::default());
