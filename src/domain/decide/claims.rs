@@ -111,8 +111,7 @@ fn is_told_with_session(
 ) -> bool {
     let is_named = |pid| !world.rows_naming(pid).is_empty();
     let pid = process.identity.pid;
-    let above = world.ancestors(process).map(|above| above.identity.pid);
-    let mut above = above.take_while(|above| world.gateways_at(*above).is_empty());
+    let mut above = world.ancestors_below_gateway(process).map(|above| above.identity.pid);
     let is_told = |above: Pid| {
         let is_itself = along.contains(&above) || (is_named(above) && lineage::is_worker(world, above));
         is_itself && owners.of(above) == owners.of(pid)

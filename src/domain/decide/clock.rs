@@ -20,20 +20,16 @@ const JITTER: Duration = Duration::from_millis(100);
 /// The clock of a session that looks like an orphan now.
 pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Session) -> SessionClock {
     let now = world.now;
+    let named = session.named_worker().and_then(|pid| Some(world.alive(pid)?.identity));
     let fresh = |claims_after, started| SessionClock {
         since: now,
         activity: session.activity.clone(),
         claims_after,
         started,
-        worker: None,
+        worker: named,
         failures: 0,
     };
-    // As it was when the row's word was last to be checked.
-    let named = session.named_worker().and_then(|pid| Some(world.alive(pid)?.identity));
-    let naming = |clock: SessionClock| SessionClock { worker: named.or(clock.worker), ..clock };
-    let Some(memory) = gateway.memory else {
-        return grown(world, gateway, session, naming(fresh(None, None)));
-    };
+    let Some(memory) = gateway.memory else { return grown(world, gateway, session, fresh(None, None)) };
     let (before, run) = (gateway.remembered_run(), gateway.run());
     // What has the PID of its worker by now was nobody's orphan yet.
     let is_another = |clock: &SessionClock| match (clock.worker, named) {
@@ -50,7 +46,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
                 && clock.since <= now
                 && clock.claims_after.is_none_or(|after| after <= now) =>
         {
-            clock.clone()
+            SessionClock { worker: named.or(clock.worker), ..clock.clone() }
         }
         // What its gateway's clocks have shown bounds them still, also where it is kept for what that process is.
         Some(clock) if is_another(clock) => fresh(Some(now), clock.started),
@@ -63,7 +59,7 @@ pub(super) fn of_session(world: &World<'_>, gateway: &Gateway<'_>, session: &Ses
         // It was in use at the last look, or not listed: its clocks can't reach back before that.
         None => fresh(None, memory.started.get(&session.id).copied().or(memory.looked)),
     };
-    grown(world, gateway, session, naming(clock))
+    grown(world, gateway, session, clock)
 }
 
 /// Between two looks neither of the gateway's clocks may grow by more than the awake time that passed: they are held to the latest instant

@@ -24,9 +24,7 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
 /// Why one of the gateways whose sessions a table tells of may want this worker, which is below one without an owner. One that carries the
 /// same key as that is a copy of it: also a process that it is just starting, until that calls `exec`.
 pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -> Option<Keep> {
-    let is_copy =
-        |gateway: usize| world.gateways[gateway].are_copies(process.identity.pid, above.identity.pid);
-    if with_sessions(world, process).any(is_copy) {
+    if is_copy(world, process, above) {
         return None;
     }
     with_sessions(world, process).find_map(|gateway| of(world, gateway, process))
@@ -47,11 +45,13 @@ pub(super) fn of_nested_in_session(
         (!is_own(gateway) || matches!(doubt, Keep::UnknownState(_))).then_some(doubt)
     };
     let doubt = with_sessions(world, process).find_map(may_want)?;
-    let is_copy = || {
-        with_sessions(world, process)
-            .any(|gateway| world.gateways[gateway].are_copies(process.identity.pid, above.identity.pid))
-    };
-    (world.rows_of_copied(process).is_empty() && !is_copy()).then_some(doubt)
+    (world.rows_of_copied(process).is_empty() && !is_copy(world, process, above)).then_some(doubt)
+}
+
+/// Whether it carries the key of the worker above it.
+fn is_copy(world: &World<'_>, process: &Process, above: &Process) -> bool {
+    let (own, above) = (process.identity.pid, above.identity.pid);
+    with_sessions(world, process).any(|gateway| world.gateways[gateway].are_copies(own, above))
 }
 
 /// The gateways whose workers this may be one of, wherever it stands.

@@ -17,18 +17,11 @@ pub(super) fn by_ancestor(
     known: &mut BTreeMap<Pid, Owner>,
     process: &Process,
 ) -> Option<Owner> {
-    for ancestor in world.ancestors(process) {
-        let pid = ancestor.identity.pid;
-        // It may have adopted it.
-        if !world.gateways_at(pid).is_empty() {
-            break;
-        }
-        if ancestor.zombie || !is_worker(world, pid) {
-            continue;
-        }
-        return Some(owner_below(world, at, known, process, ancestor));
+    match worker_above(world, process) {
+        Some(worker) => Some(owner_below(world, at, known, process, worker)),
+        // The gateway itself may have adopted it.
+        None => by_family(world, at, known, process),
     }
-    by_family(world, at, known, process)
 }
 
 /// The owner of what is, or was seen, below this worker.
@@ -89,10 +82,15 @@ fn by_family(
     }
 }
 
+/// The nearest worker above it.
+fn worker_above<'a>(world: &World<'a>, process: &Process) -> Option<&'a Process> {
+    let mut above = world.ancestors_below_gateway(process);
+    above.find(|above| !above.zombie && is_worker(world, above.identity.pid))
+}
+
 /// Whether it is below another worker.
 pub(super) fn is_nested(world: &World<'_>, process: &Process) -> bool {
-    let above = world.ancestors(process).take_while(|above| world.gateways_at(above.identity.pid).is_empty());
-    above.into_iter().any(|above| !above.zombie && is_worker(world, above.identity.pid))
+    worker_above(world, process).is_some()
 }
 
 /// A row may name any process. What is never a worker (init, the reaper's ancestors, what is above a gateway) owns nothing that is below it.

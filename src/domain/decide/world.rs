@@ -197,6 +197,12 @@ impl<'a> World<'a> {
         rows.into_iter().collect()
     }
 
+    /// The families that are remembered, each with the gateway that tells of it.
+    pub(super) fn remembered_families(&self) -> impl Iterator<Item = (usize, &'a FamilyMemory)> {
+        let memories = self.gateways.iter().enumerate().filter_map(|(index, it)| Some((index, it.memory?)));
+        memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family)))
+    }
+
     /// The family that this worker was seen in, as the helper of another worker, and the gateway that tells of it.
     pub(super) fn family_of(&self, process: &Process) -> Option<(usize, &'a FamilyMemory)> {
         self.helpers.get(&process.identity).copied()
@@ -213,9 +219,7 @@ impl<'a> World<'a> {
     /// What a row names and this worker is below; or was, where that is gone and the row names it still.
     pub(super) fn shell_of(&self, process: &Process) -> Option<ProcessIdentity> {
         let is_named = |above: &&Process| !self.rows_naming(above.identity.pid).is_empty();
-        let above =
-            self.ancestors(process).take_while(|above| self.gateways_at(above.identity.pid).is_empty());
-        let now = { above }.find(is_named).map(|above| above.identity);
+        let now = self.ancestors_below_gateway(process).find(is_named).map(|above| above.identity);
         now.or_else(|| {
             let (_, known) = self.known.get(&process.identity)?;
             let is_left = |shell: &ProcessIdentity| {
@@ -310,6 +314,11 @@ impl<'a> World<'a> {
     pub(super) fn ancestors(&self, process: &Process) -> impl Iterator<Item = &'a Process> + use<'a> {
         self.view().ancestors(process)
     }
+
+    /// Those of them that are below the first gateway.
+    pub(super) fn ancestors_below_gateway(&self, process: &Process) -> impl Iterator<Item = &'a Process> {
+        self.ancestors(process).take_while(|above| self.gateways_at(above.identity.pid).is_empty())
+    }
 }
 
 /// The workers below each process that a row names and that was started to run such a worker and nothing else.
@@ -375,8 +384,8 @@ fn marked(seen: &Observation, gateways: &[Gateway<'_>]) -> HashMap<Pid, Vec<RowI
 }
 
 fn helpers<'a>(world: &World<'a>) -> HashMap<ProcessIdentity, (usize, &'a FamilyMemory)> {
-    let memories = world.gateways.iter().enumerate().filter_map(|(index, it)| Some((index, it.memory?)));
-    let families = memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family)));
-    let members = families.flat_map(|known| known.1.members.iter().map(move |member| (*member, known)));
+    let members = world
+        .remembered_families()
+        .flat_map(|known| known.1.members.iter().map(move |member| (*member, known)));
     members.filter(|(member, _)| world.matching(member.pid).next().is_some()).collect()
 }

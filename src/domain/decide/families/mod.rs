@@ -100,9 +100,7 @@ impl<'w, 'a> Families<'w, 'a> {
             below.entry(worker).or_default().insert(process);
         }
         let mut all = Vec::new();
-        let memories = world.gateways.iter().enumerate().filter_map(|(index, it)| Some((index, it.memory?)));
-        let known: Vec<(usize, &FamilyMemory)> =
-            memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family))).collect();
+        let known: Vec<(usize, &FamilyMemory)> = world.remembered_families().collect();
         if !(below.is_empty() && known.is_empty() && world.seen.forbidden.0.is_empty()) {
             let known_of: HashMap<ProcessIdentity, &FamilyMemory> =
                 known.iter().map(|(_, family)| (family.worker, *family)).collect();
@@ -173,16 +171,11 @@ fn is_gone(world: &World<'_>, worker: &ProcessIdentity) -> bool {
 
 /// The nearest worker above this process, below its gateway, that is no helper of another one.
 pub(super) fn worker_above(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> Option<Pid> {
-    for above in world.ancestors(process) {
+    let mut above = world.ancestors_below_gateway(process).filter(|above| !above.zombie);
+    above.find_map(|above| {
         let pid = above.identity.pid;
-        if !world.gateways_at(pid).is_empty() {
-            return None;
-        }
-        if !above.zombie && world.matching(pid).next().is_some() && !owners.is_helper(world, pid) {
-            return Some(pid);
-        }
-    }
-    None
+        (world.matching(pid).next().is_some() && !owners.is_helper(world, pid)).then_some(pid)
+    })
 }
 
 /// What bears the mark of a session that no table lists, and is below no worker; with the one worker that bears the same. Of two it can't be
