@@ -360,16 +360,13 @@ mod tests {
         Ledger { looked, gateways: BTreeMap::from([("gw".into(), gateway)]), ..Ledger::default() }
     }
 
+    fn session_clock(since: Awake, failures: u32) -> SessionClock {
+        SessionClock { since, activity: None, claims_after: None, started: None, worker: None, failures }
+    }
+
     fn with_grace(memory: &mut GatewayMemory) {
         let since = Awake::from_nanos(0);
-        let clock = SessionClock {
-            since,
-            activity: None,
-            claims_after: None,
-            started: None,
-            worker: None,
-            failures: 0,
-        };
+        let clock = session_clock(since, 0);
         memory.sessions.insert("a".into(), clock);
     }
 
@@ -450,14 +447,7 @@ mod tests {
     fn failures_are_written_down_only_where_there_are_any() {
         let written = |failures| {
             let since = Awake::from_nanos(1);
-            let session = SessionClock {
-                since,
-                activity: None,
-                claims_after: None,
-                started: None,
-                worker: None,
-                failures,
-            };
+            let session = session_clock(since, failures);
             let worker = WorkerClock { kind: OrphanKind::OwnerlessWorker, since, failures };
             serde_json::to_string(&(session, worker)).unwrap()
         };
@@ -470,14 +460,7 @@ mod tests {
         let identity = ProcessIdentity { pid: Pid::INIT, start_ticks: 1, inode: None };
         let since = Awake::from_nanos(1);
         let running = WorkerClock { kind: OrphanKind::OwnerlessWorker, since, failures: 1 };
-        let session = SessionClock {
-            since,
-            activity: None,
-            claims_after: None,
-            started: None,
-            worker: None,
-            failures: 0,
-        };
+        let session = session_clock(since, 0);
         let memory = |clock: Option<WorkerClock>, session: Option<SessionClock>| {
             memory_at(100, |memory| {
                 memory.restart = session.is_none().then(|| "a".into()).into_iter().collect();
