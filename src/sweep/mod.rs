@@ -136,13 +136,29 @@ impl Sweep {
     /// # Errors
     /// The processes can't be looked at.
     pub async fn preview(&mut self, memory: &Ledger, vetoes: Vetoes) -> Result<Report, SweepError> {
+        Ok(self.look_for_a_person(memory, vetoes).await?.0)
+    }
+
+    /// The same, and which workers are judged with what the report lists: a person may ask for one.
+    ///
+    /// # Errors
+    /// The processes can't be looked at.
+    pub async fn preview_with_all(&mut self, memory: &Ledger, vetoes: Vetoes) -> Result<Report, SweepError> {
+        let (mut report, seen, now) = self.look_for_a_person(memory, vetoes).await?;
+        report.along = along(&seen, memory, &self.rules, now);
+        Ok(report)
+    }
+
+    async fn look_for_a_person(
+        &mut self,
+        memory: &Ledger,
+        vetoes: Vetoes,
+    ) -> Result<(Report, Observation, Awake), SweepError> {
         let begun = Begun::new(Mode::DryRun, clock::wall_now(), clock::awake_now());
         let (seen, decision, now) = self.judge(memory, Series::Inquiry, vetoes).await?;
-        let along = along(&seen, memory, &self.rules, now);
         let mut report = self.report(begun, &seen, decision);
-        report.along = along;
         report.looked(clock::awake_now());
-        Ok(report)
+        Ok((report, seen, now))
     }
 
     /// Makes one run.
