@@ -12,7 +12,7 @@ use crate::domain::ids::Pid;
 use crate::domain::ledger::Ledger;
 use crate::domain::looking::{Extent, Found, Looked, Next, Planner, Series};
 use crate::domain::observation::{GatewayObservation, Observation};
-use crate::domain::policy::{Rules, Workers};
+use crate::domain::policy::Rules;
 use crate::domain::process::{ProcessIdentity, ProcessView};
 use crate::domain::table::TableView;
 use crate::domain::time::Awake;
@@ -168,7 +168,7 @@ impl Sweep {
     ) -> Result<Vec<(crate::domain::ids::GatewayName, Found)>, ProcessesError> {
         let now = clock::awake_now();
         let mut gateways = Vec::with_capacity(self.gateways.len());
-        for (watched, rules) in self.gateways.iter_mut().zip(&self.rules) {
+        for watched in &mut self.gateways {
             let remembered = memory.gateways.get(&watched.name).and_then(|memory| memory.process);
             let process = match &watched.process {
                 Some(source) => {
@@ -177,7 +177,6 @@ impl Sweep {
                     watched.hear_of(found.trouble);
                     Found::AsConfigured(found.pid)
                 }
-                None if rules.workers == Workers::Leftovers => Found::Nowhere,
                 None => Found::ByTable,
             };
             gateways.push((watched.name.clone(), process));

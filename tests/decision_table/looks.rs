@@ -116,7 +116,6 @@ fn a_run_by_itself_looks_at_everything_where_it_does_not_know_a_gateways_process
     memory(&mut world).process = None;
     assert_eq!(first(&world, Series::Single), WHOLE);
     assert_eq!(first(&world, Series::Continued), NEAR, "there is an earlier look to compare with");
-    assert_eq!(run(&world, Found::Nowhere, Series::Single).next(world.now), WHOLE, "it has none");
 }
 
 /// Where its table names none or can't be read, and memory has none either, its workers are below what isn't known.

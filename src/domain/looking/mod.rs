@@ -55,8 +55,6 @@ pub enum Found {
     AsConfigured(Option<Pid>),
     /// Its table names it, or memory does.
     ByTable,
-    /// There is none: what it stands for has no gateway.
-    Nowhere,
 }
 
 /// Whether there will be another look soon.
@@ -124,14 +122,9 @@ impl<M: Deref<Target = Ledger>> Planner<M> {
         lost: BTreeSet<ProcessIdentity>,
     ) -> Self {
         let remembered = |name: &GatewayName| memory.gateways.get(name)?.process.map(|process| process.pid);
-        let root = |(name, found): (GatewayName, Found)| {
-            let pid = match found {
-                Found::AsConfigured(pid) => pid,
-                Found::ByTable => remembered(&name),
-                Found::Nowhere => None,
-            };
-            let is_configured = matches!(found, Found::AsConfigured(_));
-            Root { name, is_configured, pid }
+        let root = |(name, found): (GatewayName, Found)| match found {
+            Found::AsConfigured(pid) => Root { name, is_configured: true, pid },
+            Found::ByTable => Root { pid: remembered(&name), name, is_configured: false },
         };
         let gateways: Vec<Root> = gateways.into_iter().map(root).collect();
         // A known gateway whose table names no process gains nothing from a second read.
