@@ -2,8 +2,8 @@
 //! a session of their own, and adopted by init before any look.
 //!
 //! The mark is an unusual `coredump_filter`. The kernel hands it on by `fork` and keeps it over `exec`; the owner of a process may write it;
-//! and all it changes is what a core dump would hold of a process that is about to be ended. No value is one that a program sets for itself:
-//! whoever chooses what a dump holds doesn't leave out private memory and have memory in it that hardly any program has.
+//! and all it changes is what a core dump would hold of a process that is about to be ended. Programs that set a filter
+//! for themselves keep private memory in the dump. No mark has that bit, and each has one for a kind of memory that hardly any program uses.
 //!
 //! No other run may use the same value at the same time: it would take the processes of one victim for descendants of the other's. So the
 //! values are claimed, by the names of sockets, which the kernel gives to one process at a time and takes back when that is gone.
