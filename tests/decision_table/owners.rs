@@ -426,6 +426,39 @@ fn without_keys_nothing_says_that_a_worker_below_another_is_a_copy_of_it() {
     assert_eq!(world.rows([attached("b")]).fate_of_worker(200), UNKNOWN);
 }
 
+/// What a worker that forks twice without exec leaves, where rows name PIDs alone.
+#[test]
+fn without_keys_what_looks_like_the_worker_that_a_row_names_may_be_a_copy_of_that() {
+    let among = |worker: u32, other: u32, parent: u32| {
+        let mut world = World::new();
+        world.process(worker, 100, "python3 -m worker");
+        world.process(other, parent, "python3 -m worker");
+        world.rows([with_worker(attached("a"), worker)]);
+        world
+    };
+    let mut copied = among(200, 201, 1);
+    let looked = copied.look();
+    assert_eq!(looked.fate_of_worker(201), UNKNOWN);
+    let why = looked.why_worker(201);
+    assert!(why.contains("may be a copy of the worker of session \"a\""), "{why}");
+    copied.end(200);
+    assert_eq!(copied.look().fate_of_worker(201), "wait: parentless-worker, 0s of 60s", "its worker is gone");
+
+    assert_eq!(among(201, 200, 1).fate_of_worker(200), "wait: parentless-worker, 0s of 60s", "it is older");
+    assert_eq!(
+        among(200, 201, 100).fate_of_worker(201),
+        "wait: ownerless-worker, 0s of 60s",
+        "it is a child"
+    );
+    let mut left = among(200, 201, 100);
+    left.look();
+    left.process(201, 1, "python3 -m worker");
+    assert_eq!(left.fate_of_worker(201), "wait: parentless-worker, 0s of 60s", "it was a child");
+    let mut another = among(200, 201, 1);
+    another.worker(201, "b", 1);
+    assert_eq!(another.fate_of_worker(201), "wait: parentless-worker, 0s of 60s", "it looks different");
+}
+
 #[test]
 fn what_is_below_a_sessions_worker_is_that_sessions_where_no_other_table_is_missing() {
     let inside = || {

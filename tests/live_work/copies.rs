@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::reapers::{POLICY, by_pid_and_by_key};
-use crate::stage::Fork;
+use crate::reapers::{By, POLICY, by_pid_and_by_key};
+use crate::stage::{Fork, Stage, is_possible};
 
 #[test]
 fn a_forked_copy_of_a_live_worker_is_kept() {
@@ -33,6 +33,28 @@ fn a_forked_copy_of_a_live_worker_is_kept() {
             told.keeps(stage.pid(&format!("{id}-daemon")), id);
         }
     });
+}
+
+#[test]
+fn a_copy_of_a_worker_without_a_key_is_kept_while_that_runs_and_goes_after_it() {
+    if !is_possible("a_copy_of_a_worker_without_a_key_is_kept_while_that_runs_and_goes_after_it") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker_without_key("gateway", "worker");
+    stage.copy("worker", "daemon", Fork::Daemon);
+    let mut row = By::Pid.row(&stage, "s", "worker", &json!({ "transport": "attached", "turn": "running" }));
+    row.as_object_mut().unwrap().remove("key");
+    stage.publish("gateway", &[row]);
+    let told = stage.is_spared(&["worker", "daemon"], 0);
+    let daemon = told.worker(stage.pid("daemon"));
+    assert_eq!(daemon["verdict"], "keep", "{told:#?}");
+    assert!(daemon["detail"].as_str().unwrap().contains("a copy of the worker of session \"s\""), "{daemon:#}");
+    stage.kill("worker");
+    stage.publish("gateway", &[]);
+    stage.once_until_ended("state", &["daemon"]);
 }
 
 #[test]

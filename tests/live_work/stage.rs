@@ -174,6 +174,12 @@ impl Stage {
         self.worker_with(parent, name, key, &json!({}));
     }
 
+    /// Has `parent` start a worker whose argv doesn't say its session.
+    pub(crate) fn worker_without_key(&self, parent: &str, name: &str) {
+        self.tell(parent, &json!(["actor", name, ["live-work-worker"], {}]));
+        self.enters(name);
+    }
+
     pub(crate) fn worker_with(&self, parent: &str, name: &str, key: &str, options: &Value) {
         let words = ["live-work-worker", "--session-key", key];
         self.tell(parent, &json!(["actor", name, words, options]));

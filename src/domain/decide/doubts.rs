@@ -18,7 +18,22 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
         ));
     }
     let mut gateways = may_have_started(world, process, position).into_iter();
-    gateways.find_map(|gateway| of(world, gateway, process)).or_else(|| former(world, process, position))
+    let of_table = gateways.find_map(|gateway| of(world, gateway, process));
+    of_table.or_else(|| former(world, process, position)).or_else(|| copied(world, process, position))
+}
+
+/// Why the session of another worker may want this one, which is, and was seen, below no gateway: a worker that forks twice without `exec`
+/// leaves such a copy, and no key says whose it is.
+fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    let is_bereft = world.view().bereft.contains(&process.identity.pid);
+    if position.gateway().is_some() || world.seen_below(process).is_some() || is_bereft {
+        return None;
+    }
+    let id = world.row_of_look_alike(process)?.id.as_str();
+    let why = format!(
+        "it may be a copy of the worker of session {id:?}: it has the same command line, and no key tells them apart"
+    );
+    Some(Keep::UnknownState(why.into()))
 }
 
 /// Why one of the gateways whose sessions a table tells of may want this worker, which is below one without an owner. One that carries the

@@ -29,6 +29,8 @@ pub(super) struct World<'a> {
     named: HashMap<Pid, Vec<RowId>>,
     /// The rows that name a worker with this key in its argv, or the shell around it, each with the start of that worker.
     named_keys: HashMap<&'a str, Vec<(RowId, u64)>>,
+    /// When the oldest worker started that carries no key, has this argv, and is named by a row; and that row.
+    named_argvs: HashMap<&'a str, (u64, RowId)>,
     /// The workers that run in each shell that a row names.
     wrapped: HashMap<Pid, Vec<&'a Process>>,
     /// The rows whose session the marks of a process name, by process.
@@ -102,7 +104,7 @@ impl<'a> World<'a> {
         }
         let known = if same_boot { memory.workers() } else { HashMap::new() };
         let wrapped = wrapped(seen, &gateways, &named);
-        let named_keys = named_keys(seen, &gateways, &named, &wrapped);
+        let (named_keys, named_argvs) = named_copies(seen, &gateways, &named, &wrapped);
         let rows_without_worker = vec![None; gateways.len()];
         let marked = marked(seen, &gateways);
         let of_workers = marked.iter().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, row)));
@@ -116,6 +118,7 @@ impl<'a> World<'a> {
             by_process,
             named,
             named_keys,
+            named_argvs,
             wrapped,
             marked,
             marked_rows,
@@ -195,6 +198,14 @@ impl<'a> World<'a> {
             .map(|(row, _)| *row)
             .collect();
         rows.into_iter().collect()
+    }
+
+    /// A row whose worker this one may be a copy of, though no key says so: that one has the same argv and is no younger.
+    pub(super) fn row_of_look_alike(&self, process: &Process) -> Option<&'a Session> {
+        let pid = process.identity.pid;
+        let (started, row) = self.named_argvs.get(process.argv.as_deref()?)?;
+        let has_no_key = self.matching(pid).any(|gateway| self.gateways[gateway].key_of(pid).is_none());
+        (has_no_key && *started <= process.identity.start_ticks).then(|| self.session(*row))
     }
 
     /// The families that are remembered, each with the gateway that tells of it.
@@ -338,25 +349,34 @@ fn wrapped<'a>(
     wrapped
 }
 
-fn named_keys<'a>(
+fn named_copies<'a>(
     seen: &'a Observation,
     gateways: &[Gateway<'a>],
     named: &HashMap<Pid, Vec<RowId>>,
     wrapped: &HashMap<Pid, Vec<&'a Process>>,
-) -> HashMap<&'a str, Vec<(RowId, u64)>> {
+) -> (HashMap<&'a str, Vec<(RowId, u64)>>, HashMap<&'a str, (u64, RowId)>) {
     let mut keys: HashMap<&str, Vec<(RowId, u64)>> = HashMap::new();
+    let mut argvs: HashMap<&str, (u64, RowId)> = HashMap::new();
     for (pid, rows) in named {
         let workers =
             seen.processes.get(*pid).into_iter().chain(wrapped.get(pid).into_iter().flatten().copied());
         for process in workers {
-            let carried = gateways.iter().filter_map(|gateway| gateway.key_of(process.identity.pid));
-            for key in carried {
-                let started = process.identity.start_ticks;
-                keys.entry(key).or_default().extend(rows.iter().map(|row| (*row, started)));
+            let (pid, started) = (process.identity.pid, process.identity.start_ticks);
+            for gateway in gateways.iter().filter(|gateway| gateway.takes(pid)) {
+                match (gateway.key_of(pid), process.argv.as_deref(), rows.first()) {
+                    (Some(key), ..) => {
+                        keys.entry(key).or_default().extend(rows.iter().map(|row| (*row, started)));
+                    }
+                    (None, Some(argv), Some(row)) => {
+                        let oldest = argvs.entry(argv).or_insert((started, *row));
+                        *oldest = (*oldest).min((started, *row));
+                    }
+                    (None, ..) => {}
+                }
             }
         }
     }
-    keys
+    (keys, argvs)
 }
 
 /// The rows whose session the marks of each living process name, by key or by id.

@@ -262,7 +262,7 @@ impl<'a> Oracle<'a> {
                 return UNKNOWN;
             }
         }
-        if self.is_of_a_former_gateway(process, place) {
+        if self.is_of_a_former_gateway(process, place) || self.may_be_a_copy(process, place) {
             return UNKNOWN;
         }
         match place {
@@ -273,6 +273,32 @@ impl<'a> Oracle<'a> {
             Place::Lost => Owner::Nobody(OrphanKind::ParentlessWorker),
             Place::Below(_) | Place::BelowFormer(_) | Place::Unclear => UNKNOWN,
         }
+    }
+
+    /// Below no gateway, now and before, where a row names a worker with the same argv, no key in it, that is no younger.
+    fn may_be_a_copy(&self, process: &'a Process, place: Place) -> bool {
+        let has_no_key = |process| {
+            self.count()
+                .any(|gateway| self.is_worker(gateway, process) && self.key(gateway, process) == Some(None))
+        };
+        let is_named = |other: &&Process| {
+            !self.rows_naming(other).is_empty()
+                || self
+                    .wrapper_of(other)
+                    .and_then(|pid| self.find(pid))
+                    .is_some_and(|it| !self.rows_naming(it).is_empty())
+        };
+        let is_copied = |other: &&'a Process| {
+            other.argv == process.argv
+                && other.identity.start_ticks <= process.identity.start_ticks
+                && has_no_key(other)
+        };
+        let is_apart =
+            !matches!(place, Place::Child(_) | Place::Below(_)) && self.seen_below(process).is_none();
+        let view = &self.0.world.seen.processes;
+        is_apart
+            && has_no_key(process)
+            && view.processes.values().filter(is_copied).any(|other| is_named(&other))
     }
 
     /// The gateways that may have started it: the one that it is or was seen below, and the one that told of it at the last look; else any.
