@@ -136,7 +136,8 @@ fn a_stranger_at_the_gateways_socket_is_sent_nothing() {
     let (socket, told) = (folder.join("gw.sock"), folder.join("told"));
     let script = "import os, socket, sys\n\
                   os.setgid(int(sys.argv[1])); os.setuid(int(sys.argv[1]))\n\
-                  it = socket.socket(socket.AF_UNIX); it.bind(sys.argv[2]); it.listen()\n\
+                  it = socket.socket(socket.AF_UNIX); it.bind(sys.argv[2] + '.new'); it.listen()\n\
+                  os.rename(sys.argv[2] + '.new', sys.argv[2])\n\
                   told = it.accept()[0].recv(65536)\n\
                   open(sys.argv[3] + '.new', 'wb').write(told); os.rename(sys.argv[3] + '.new', sys.argv[3])";
     let mut command = Command::new("/usr/bin/python3");
