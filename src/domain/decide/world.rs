@@ -104,7 +104,9 @@ impl<'a> World<'a> {
         }
         let known = if same_boot { memory.workers() } else { HashMap::new() };
         let wrapped = wrapped(seen, &gateways, &named);
-        let (named_keys, named_argvs) = named_copies(seen, &gateways, &named, &wrapped);
+        let named_workers = named_workers(seen, &named, &wrapped);
+        let named_keys = named_keys(&gateways, &named_workers);
+        let named_argvs = named_argvs(&gateways, &named_workers);
         let rows_without_worker = vec![None; gateways.len()];
         let marked = marked(seen, &gateways);
         let of_workers = marked.iter().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, row)));
@@ -332,6 +334,20 @@ impl<'a> World<'a> {
     }
 }
 
+/// What rows name as their workers, and the workers that run in the shells they name, each with those rows.
+fn named_workers<'a, 'b>(
+    seen: &'a Observation,
+    named: &'b HashMap<Pid, Vec<RowId>>,
+    wrapped: &HashMap<Pid, Vec<&'a Process>>,
+) -> Vec<(&'a Process, &'b [RowId])> {
+    let of_rows = |(pid, rows): (&Pid, &'b Vec<RowId>)| {
+        let inside = wrapped.get(pid).into_iter().flatten().copied();
+        let workers = seen.processes.get(*pid).into_iter().chain(inside);
+        workers.map(|process| (process, rows.as_slice()))
+    };
+    named.iter().flat_map(of_rows).collect()
+}
+
 /// The workers below each process that a row names and that was started to run such a worker and nothing else.
 fn wrapped<'a>(
     seen: &'a Observation,
@@ -349,34 +365,36 @@ fn wrapped<'a>(
     wrapped
 }
 
-fn named_copies<'a>(
-    seen: &'a Observation,
+/// For each key the rows that name a worker which carries it, each with the start of that worker.
+fn named_keys<'a>(
     gateways: &[Gateway<'a>],
-    named: &HashMap<Pid, Vec<RowId>>,
-    wrapped: &HashMap<Pid, Vec<&'a Process>>,
-) -> (HashMap<&'a str, Vec<(RowId, u64)>>, HashMap<&'a str, (u64, RowId)>) {
+    named: &[(&'a Process, &[RowId])],
+) -> HashMap<&'a str, Vec<(RowId, u64)>> {
     let mut keys: HashMap<&str, Vec<(RowId, u64)>> = HashMap::new();
-    let mut argvs: HashMap<&str, (u64, RowId)> = HashMap::new();
-    for (pid, rows) in named {
-        let workers =
-            seen.processes.get(*pid).into_iter().chain(wrapped.get(pid).into_iter().flatten().copied());
-        for process in workers {
-            let (pid, started) = (process.identity.pid, process.identity.start_ticks);
-            for gateway in gateways.iter().filter(|gateway| gateway.takes(pid)) {
-                match (gateway.key_of(pid), process.argv.as_deref(), rows.first()) {
-                    (Some(key), ..) => {
-                        keys.entry(key).or_default().extend(rows.iter().map(|row| (*row, started)));
-                    }
-                    (None, Some(argv), Some(row)) => {
-                        let oldest = argvs.entry(argv).or_insert((started, *row));
-                        *oldest = (*oldest).min((started, *row));
-                    }
-                    (None, ..) => {}
-                }
-            }
+    for (process, rows) in named {
+        for key in gateways.iter().filter_map(|gateway| gateway.key_of(process.identity.pid)) {
+            let started = process.identity.start_ticks;
+            keys.entry(key).or_default().extend(rows.iter().map(|row| (*row, started)));
         }
     }
-    (keys, argvs)
+    keys
+}
+
+/// For each argv the oldest worker that a row names and that carries no key: when it started, and its row.
+fn named_argvs<'a>(
+    gateways: &[Gateway<'a>],
+    named: &[(&'a Process, &[RowId])],
+) -> HashMap<&'a str, (u64, RowId)> {
+    let mut argvs: HashMap<&str, (u64, RowId)> = HashMap::new();
+    for (process, rows) in named {
+        let (pid, started) = (process.identity.pid, process.identity.start_ticks);
+        let has_no_key = gateways.iter().any(|gateway| gateway.takes(pid) && gateway.key_of(pid).is_none());
+        if let (true, Some(argv), Some(row)) = (has_no_key, process.argv.as_deref(), rows.first()) {
+            let oldest = argvs.entry(argv).or_insert((started, *row));
+            *oldest = (*oldest).min((started, *row));
+        }
+    }
+    argvs
 }
 
 /// The rows whose session the marks of each living process name, by key or by id.
