@@ -51,7 +51,10 @@ fn a_copy_of_a_worker_without_a_key_is_kept_while_that_runs_and_goes_after_it() 
     let told = stage.is_spared(&["worker", "daemon"], 0);
     let daemon = told.worker(stage.pid("daemon"));
     assert_eq!(daemon["verdict"], "keep", "{told:#?}");
-    assert!(daemon["detail"].as_str().unwrap().contains("a copy of the worker of session \"s\""), "{daemon:#}");
+    assert!(
+        daemon["detail"].as_str().unwrap().contains("a copy of the worker of session \"s\""),
+        "{daemon:#}"
+    );
     stage.kill("worker");
     stage.publish("gateway", &[]);
     stage.once_until_ended("state", &["daemon"]);
