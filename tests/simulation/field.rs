@@ -38,6 +38,7 @@ fn traits(rng: &mut Rng, gateway: &mut GatewaySetup) {
     ]);
     gateway.lazy = rng.percent(15);
     gateway.hides_keys = rng.percent(10);
+    gateway.is_keyless = gateway.hides_keys && gateway.tells.worker_pids && rng.percent(60);
     gateway.takes_back = rng.percent(35);
     gateway.may_take_back = gateway.takes_back || rng.percent(50);
     gateway.counts_sleep = rng.percent(25);
@@ -55,6 +56,7 @@ pub(crate) fn tell_little(rng: &mut Rng, setup: &mut Setup) {
         gateway.closes_blindly = true;
         // What no table names is found by its key alone.
         gateway.hides_keys = false;
+        gateway.is_keyless = false;
         gateway.contained = false;
     }
 }

@@ -121,6 +121,7 @@ fn gateway(rng: &mut Rng) -> GatewaySetup {
         starts: Starts::Children,
         lazy: false,
         hides_keys: false,
+        is_keyless: false,
         takes_back: false,
         may_take_back: true,
         counts_sleep: false,

@@ -65,6 +65,8 @@ pub(crate) struct GatewaySetup {
     pub(crate) lazy: bool,
     /// Rows say nothing of keys, and what the argv carries is no id.
     pub(crate) hides_keys: bool,
+    /// Its pattern takes no key from an argv.
+    pub(crate) is_keyless: bool,
     /// A new run takes the sessions and workers of the last one back.
     pub(crate) takes_back: bool,
     /// A run of this kind may do so, as far as the reaper knows.
@@ -133,6 +135,7 @@ pub(crate) fn gateway_name(index: usize) -> String {
 thread_local! {
     /// Compiled once; worlds are many.
     static PATTERN: Option<WorkerMatch> = WorkerMatch::new(MATCH).ok();
+    static KEYLESS: Option<WorkerMatch> = WorkerMatch::new(&MATCH.replace("?P<session>", "?:")).ok();
 }
 
 /// The operator's rules for all gateways.
@@ -140,7 +143,7 @@ pub(crate) fn rules(setup: &Setup) -> Vec<Rules> {
     let rule = |(index, gateway): (usize, &GatewaySetup)| Rules {
         gateway: gateway_name(index).into(),
         policy: gateway.policy.clone(),
-        worker_match: PATTERN.with(Clone::clone),
+        worker_match: if gateway.is_keyless { &KEYLESS } else { &PATTERN }.with(Clone::clone),
         worker_uid: USER,
         takes_workers_back: gateway.may_take_back,
         workers: gateway_reaper::domain::policy::Workers::Matching,
@@ -169,6 +172,7 @@ pub(crate) fn default_gateway() -> GatewaySetup {
         starts: Starts::Children,
         lazy: false,
         hides_keys: false,
+        is_keyless: false,
         takes_back: false,
         may_take_back: true,
         counts_sleep: false,
