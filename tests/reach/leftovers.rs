@@ -207,19 +207,28 @@ fn a_server_that_was_told_to_serve_at_a_port_and_does_needs_no_host() {
         return;
     }
     let stage = with_a_host();
-    for (name, word) in [("serves", "--transport=sse"), ("told", "--port"), ("listens", "--stdio")] {
+    let words = [
+        ("serves", "--transport=sse"),
+        ("numbered", "--bind=127.0.0.1:7106"),
+        ("told", "--port"),
+        ("listens", "--stdio"),
+    ];
+    for (name, word) in words {
         stage.tell("host", &json!(["actor", name, ["reach-server", word], { "stdin": "pipe" }]));
         stage.enters(name);
     }
     stage.tell("serves", &json!(["listen", 7104]));
     stage.tell("listens", &json!(["listen", 7105]));
+    stage.tell("numbered", &json!(["listen", 7106]));
     stage.kill("host");
     stage.once_until_ended("state", &["told", "listens"]);
-    stage.is_spared(&["serves"], 0);
-    stage.eventually("it is said why", || {
-        let said = Told(stage.once("state").json()).worker(stage.pid("serves")).clone();
-        said["detail"].as_str().is_some_and(|why| why.contains("it listens at a port"))
-    });
+    stage.is_spared(&["serves", "numbered"], 0);
+    for name in ["serves", "numbered"] {
+        stage.eventually("it is said why", || {
+            let said = Told(stage.once("state").json()).worker(stage.pid(name)).clone();
+            said["detail"].as_str().is_some_and(|why| why.contains("it listens at a port"))
+        });
+    }
 }
 
 #[test]

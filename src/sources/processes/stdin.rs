@@ -19,12 +19,13 @@ use crate::sources::sockets::{Filter, Socket, Sockets, State, unix};
 
 /// Words by which a server is told to serve at a port instead of over stdin. Such a one needs no host: started by `ssh HOST 'nohup SERVER &'`
 /// it has a stdin without another end, and init above it, for as long as it serves.
-const AT_A_PORT: [&str; 10] = [
+const AT_A_PORT: [&str; 11] = [
     "http",
     "listen",
     "port",
     "serve",
     "sse",
+    "streamable",
     "streamable-http",
     "streamable_http",
     "streamablehttp",
@@ -135,7 +136,7 @@ pub(super) fn look_for_clients(
             view.processes.values().filter(is_of_tree).map(|process| process.identity.pid).collect();
         let stdin = match sockets_of(proc, &tree, own_network.as_deref()) {
             Ok(inodes) if inodes.is_empty() => continue,
-            Ok(inodes) => match use_of(&inodes, gone(&&root) && is_told_to_serve(view, root)) {
+            Ok(inodes) => match use_of(&inodes, view.get(root).filter(|_| gone(&&root))) {
                 Ok(None) => continue,
                 Ok(Some(shown)) => shown,
                 Err(error) => {
@@ -182,15 +183,25 @@ fn sockets_of(proc: &mut Proc, tree: &[Pid], own_network: Option<&str>) -> Resul
     Ok(inodes)
 }
 
-fn is_told_to_serve(view: &ProcessView, root: Pid) -> bool {
-    let argv = view.get(root).and_then(|process| process.argv.as_deref()).unwrap_or_default();
-    let words = argv.split(' ').skip(1).flat_map(|word| word.trim_start_matches('-').split('='));
-    words.into_iter().any(|word| AT_A_PORT.iter().any(|known| known.eq_ignore_ascii_case(word)))
+/// Whether its argv tells it to serve at one of these ports: by the number, by a word of its own (`serve`), or by a part of an option or of
+/// what follows one (`--transport=http-stream`).
+fn is_told_to_serve(argv: &str, ports: &HashSet<u16>) -> bool {
+    let is_known = |part: &str| AT_A_PORT.iter().any(|known| known.eq_ignore_ascii_case(part));
+    let is_port = |number: &str| number.parse().is_ok_and(|number| ports.contains(&number));
+    let mut follows_option = false;
+    argv.split(' ').skip(1).any(|word| {
+        let is_option = word.starts_with('-');
+        let is_of_option = std::mem::replace(&mut follows_option, is_option) || is_option;
+        let mut parts = word.split(|letter: char| !letter.is_ascii_alphanumeric());
+        is_known(word)
+            || word.split(|letter: char| !letter.is_ascii_digit()).any(is_port)
+            || (is_of_option && parts.any(is_known))
+    })
 }
 
 /// Whether a client is connected, or waits to be, at a listening socket among these; one that has its own end among these, too, is none.
-/// `is_told_to`: it listens at a port because it was told to.
-fn use_of(inodes: &HashSet<u32>, is_told_to: bool) -> io::Result<Option<Stdin>> {
+/// `bereft`: the process whose tree has them, where the other end of its stdin is gone. It may listen at a port because it was told to.
+fn use_of(inodes: &HashSet<u32>, bereft: Option<&Process>) -> io::Result<Option<Stdin>> {
     let tcp = Sockets::open().list(Filter::ALL)?;
     let listening =
         tcp.iter().filter(|socket| socket.state == State::Listen && inodes.contains(&socket.inode));
@@ -209,7 +220,8 @@ fn use_of(inodes: &HashSet<u32>, is_told_to: bool) -> io::Result<Option<Stdin>> 
     if connected.any(|socket| !is_own(socket)) {
         return Ok(Some(Stdin::Serving));
     }
-    if is_told_to && !ports.is_empty() {
+    let argv = bereft.and_then(|process| process.argv.as_deref()).unwrap_or_default();
+    if !ports.is_empty() && is_told_to_serve(argv, &ports) {
         return Ok(Some(Stdin::AtPort));
     }
     let unix = unix::all()?;
@@ -222,4 +234,42 @@ fn use_of(inodes: &HashSet<u32>, is_told_to: bool) -> io::Result<Option<Stdin>> 
             && socket.name.as_ref().is_some_and(|name| names.contains(name))
     });
     Ok((waits || connected).then_some(Stdin::Serving))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_told_to_serve_by_a_number_a_word_or_an_option() {
+        let ports = HashSet::from([8096]);
+        for told in [
+            "mcp serve",
+            "mcp streamableHttp",
+            "mcp streamable-http",
+            "mcp streamable_http",
+            "mcp --sse-port 8096",
+            "mcp --http.port=1",
+            "mcp -p 8096",
+            "mcp :8096",
+            "mcp --bind 127.0.0.1:8096",
+            "mcp -addr=:8096",
+            "mcp --transport=http-stream",
+            "mcp --mode streamable",
+            "mcp --Transport SSE",
+        ] {
+            assert!(is_told_to_serve(told, &ports), "{told}");
+        }
+        for alone in [
+            "mcp",
+            "serve",
+            "mcp --stdio",
+            "node /srv/http/mcp.js",
+            "mcp 80961",
+            "mcp -p 18096",
+            "mcp --report no",
+        ] {
+            assert!(!is_told_to_serve(alone, &ports), "{alone}");
+        }
+    }
 }
