@@ -153,6 +153,17 @@ pub struct About {
     pub last_active: Option<LastActive>,
     /// Its grace, once it looks like an orphan.
     pub grace: Option<Duration>,
+    /// That only an operator keeps it.
+    pub held_back: Option<HeldBack>,
+}
+
+/// What an operator keeps that would be due, or go on with its grace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeldBack {
+    /// What is left of its grace, which goes on.
+    pub remaining: Duration,
+    /// Until when; `None`: for good.
+    pub until: Option<SystemTime>,
 }
 
 /// When a session last did anything.

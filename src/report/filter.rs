@@ -1,10 +1,10 @@
 //! What of a report is asked for.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Line, Report};
 use crate::domain::ids::GatewayName;
-use crate::domain::verdict::{Subject, Verdict};
+use crate::domain::verdict::{HeldBack, Subject, Verdict};
 use crate::reap::outcome::Outcome;
 
 /// All of it has to fit; what isn't given fits.
@@ -24,8 +24,8 @@ impl Filter {
         self.due.is_none() && self.gateways.is_empty() && self.reasons.is_empty()
     }
 
-    fn fits(&self, line: &Line) -> bool {
-        let is_due = self.due.is_none_or(|due| line.due() <= due);
+    fn fits(&self, line: &Line, now: SystemTime) -> bool {
+        let is_due = self.due.is_none_or(|due| line.due_unless_kept_longer(now) <= due);
         is_due && (self.reasons.is_empty() || self.reasons.iter().any(|reason| *reason == line.reason()))
     }
 }
@@ -38,8 +38,9 @@ impl Report {
         }
         let lines = |report: &Self| report.lines().count();
         let all = lines(self);
+        let now = self.begun.started_at;
         for gateway in &mut self.gateways {
-            gateway.subjects.retain(|line| filter.fits(line));
+            gateway.subjects.retain(|line| filter.fits(line, now));
         }
         self.left_out = (!filter.is_empty()).then(|| all - lines(self));
     }
@@ -80,6 +81,14 @@ impl Line {
             (Verdict::Keep(_), _) | (_, Some(_)) => Duration::MAX,
             (Verdict::Deferred { .. } | Verdict::Reap { .. }, None) => Duration::ZERO,
         }
+    }
+
+    /// The same, also where an operator keeps it for a time.
+    fn due_unless_kept_longer(&self, now: SystemTime) -> Duration {
+        let Some(HeldBack { remaining, until: Some(until) }) = self.judged.about.held_back else {
+            return self.due();
+        };
+        remaining.max(until.duration_since(now).unwrap_or_default())
     }
 
     /// Why it could not be reaped.

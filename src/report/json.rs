@@ -87,6 +87,9 @@ pub(crate) struct Entry<'a> {
     /// Its grace, once it looks like an orphan. `explain` tells it; a report has what is left of it.
     #[serde(skip)]
     pub(crate) grace: Option<Duration>,
+    /// What is left of its grace where only an operator keeps it, for `explain`.
+    #[serde(skip)]
+    pub(crate) held_back: Option<Duration>,
     /// Since when the verdict holds; in `status`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) since: Option<&'a str>,
@@ -203,6 +206,7 @@ pub(crate) fn entry(line: &Line) -> Entry<'_> {
         clients: about.clients,
         last_active_ago_s: line.active_ago.map(rounded),
         grace: about.grace,
+        held_back: about.held_back.map(|held| held.remaining),
         since: line.since.as_ref().map(|since| &*since.time),
     };
     match (verdict, &line.end) {
@@ -291,6 +295,7 @@ impl<'a> Entry<'a> {
             clients: None,
             last_active_ago_s: None,
             grace: None,
+            held_back: None,
             since: None,
         }
     }

@@ -18,7 +18,7 @@ use crate::domain::observation::Observation;
 use crate::domain::policy::Mode;
 use crate::domain::table::{Answer, NoTable, Software, TableView};
 use crate::domain::time::Awake;
-use crate::domain::verdict::{Judged, Subject, Verdict};
+use crate::domain::verdict::{HeldBack, Judged, Subject, Verdict};
 use crate::reap::outcome::{Ending, Outcome};
 pub use filter::Filter;
 use json::Totals;
@@ -267,6 +267,9 @@ impl Report {
     pub fn is_later_by(&mut self, span: Duration) {
         for line in self.gateways.iter_mut().flat_map(|gateway| &mut gateway.subjects) {
             if let Verdict::Wait { remaining, .. } = &mut line.judged.verdict {
+                *remaining = remaining.saturating_sub(span);
+            }
+            if let Some(HeldBack { remaining, .. }) = &mut line.judged.about.held_back {
                 *remaining = remaining.saturating_sub(span);
             }
         }

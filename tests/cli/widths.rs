@@ -105,6 +105,13 @@ fn status_tells_what_is_asked_for_and_what_is_due_next_comes_first() {
         })
         .collect();
     assert_eq!(order, ["gone-1", "broken-1", "patient-1", "held-1", "odd-1"]);
+    assert_eq!(place.reaper(["hold", "gone-1", "--for", "90m"]).run().code, Some(0));
+    assert_eq!(ids(&["--due"]), ["broken-1"]);
+    assert_eq!(ids(&["--due", "1h"]), ["patient-1", "broken-1"]);
+    let of_a_day = ids(&["--due", "1d"]);
+    assert!(of_a_day.len() == 3 && of_a_day.contains(&"gone-1".to_owned()), "{of_a_day:?}");
+    let why = |id: &str| place.reaper(["explain", id]).run().out;
+    assert!(why("gone-1").contains("; due as soon as that ends"), "{}", why("gone-1"));
     assert_eq!(gateway.reaps().len(), 0);
 }
 

@@ -1,6 +1,7 @@
 //! What an operator forbids, by hand or in the configuration.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::doubts;
 use super::owners::Owners;
@@ -8,7 +9,7 @@ use super::world::World;
 use crate::domain::ids::GatewayName;
 use crate::domain::ledger::{Ledger, Unfinished};
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::verdict::{Judged, Keep, Subject, Verdict};
+use crate::domain::verdict::{HeldBack, Judged, Keep, Subject, Verdict};
 use crate::domain::veto::{Scope, Veto, Vetoes};
 
 /// What is forbidden, and by which names it is known.
@@ -171,7 +172,13 @@ fn keep<'v>(judged: &mut [Judged], forbid: impl Fn(&Judged) -> Option<&'v Veto>)
         if veto.scope != Scope::All {
             judged.by_hand.get_or_insert_with(|| veto.words.clone());
         }
-        if !matches!(judged.verdict, Verdict::Keep(_)) {
+        let remaining = match judged.verdict {
+            Verdict::Keep(_) => None,
+            Verdict::Wait { remaining, .. } => Some(remaining),
+            Verdict::Deferred { .. } | Verdict::Reap { .. } => Some(Duration::ZERO),
+        };
+        if let Some(remaining) = remaining {
+            judged.about.held_back = Some(HeldBack { remaining, until: veto.until });
             judged.verdict = Verdict::Keep(Keep::ByHand(veto.words.clone()));
         }
     }

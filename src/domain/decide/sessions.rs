@@ -127,6 +127,7 @@ fn about(gateway: &Gateway<'_>, session: &Session) -> About {
         clients: session.shown.clients,
         last_active: session.shown.last_active.map(LastActive::At).or(session.idle_for.map(LastActive::Ago)),
         grace: Some(grace(gateway, session)),
+        held_back: None,
     }
 }
 

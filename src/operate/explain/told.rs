@@ -88,7 +88,11 @@ impl Story<'_> {
         parts.extend(entry.last_active_ago_s.map(|seconds| last_active(seconds_of(seconds))));
         let is_detached = entry.clients == Some(0) && entry.verdict == "keep";
         parts.extend(is_detached.then(|| "no client is attached".to_owned()));
-        let grace = entry.grace.filter(|_| ENDS.contains(&entry.reason));
+        parts.extend(entry.held_back.map(|remaining| match remaining.is_zero() {
+            true => "due as soon as that ends".to_owned(),
+            false => format!("due in {}, if that has ended by then", span(remaining)),
+        }));
+        let grace = entry.grace.filter(|_| ENDS.contains(&entry.reason) && entry.held_back.is_none());
         parts.extend(grace.map(|grace| match grace.is_zero() {
             true => "due as soon as that ends".to_owned(),
             false => format!("due {} after that ends", span(grace)),
