@@ -512,6 +512,19 @@ fn what_is_below_a_sessions_worker_may_be_that_of_a_row_of_which_none_is_known()
         assert_eq!(world.look().fate_of_worker(201), OWNED, "a copy of its worker");
     }
     // As soon as that is known they go, the one with the other.
+    // Its gateway may have adopted it.
+    for (session, group, fate) in [
+        (201, 201, OWNERLESS),
+        (100, 100, OWNERLESS),
+        (201, 100, OWNERLESS),
+        (199, 199, UNKNOWN),
+        (100, 200, UNKNOWN),
+    ] {
+        let mut adopted = among(200, 201, 100);
+        let process = adopted.seen.processes.processes.get_mut(&pid(201)).unwrap();
+        (process.session, process.group) = (session, group);
+        assert_eq!(adopted.fate_of_worker(201), fate, "of session {session} and group {group}");
+    }
     of_its_own_gateway.worker(201, "y", 200);
     of_its_own_gateway.rows([with_worker(detached("d"), 200), without_worker(attached("e"))]).look();
     assert_eq!(of_its_own_gateway.look_after(3_600).goes_along("d"), Some(200));

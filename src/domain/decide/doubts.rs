@@ -3,6 +3,7 @@
 use super::gateway::SHARES_PROCESS;
 use super::position::Position;
 use super::world::{Gateway, RowId, Standing, World};
+use crate::domain::ids::Pid;
 use crate::domain::policy::Workers;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Keep;
@@ -22,11 +23,14 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
     of_table.or_else(|| former(world, process, position)).or_else(|| copied(world, process, position))
 }
 
-/// Why the session of another worker may want this one, which is, and was seen, below no gateway: a worker that forks twice without `exec`
+/// Why the session of another worker may want this one, which no gateway was seen to have started: a worker that forks twice without `exec`
 /// leaves such a copy, and no key says whose it is.
 fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
-    let is_bereft = world.view().bereft.contains(&process.identity.pid);
-    if position.gateway().is_some() || world.seen_below(process).is_some() || is_bereft {
+    let may_be_adopted = match position {
+        Position::Child(gateway) => may_be_adopted_by(world, *gateway, process),
+        _ => position.gateway().is_none() && world.seen_below(process).is_none(),
+    };
+    if !may_be_adopted || world.view().bereft.contains(&process.identity.pid) {
         return None;
     }
     let id = world.row_of_look_alike(process)?.id.as_str();
@@ -73,6 +77,20 @@ fn is_copy(world: &World<'_>, process: &Process, above: &Process) -> bool {
 fn with_sessions(world: &World<'_>, process: &Process) -> impl Iterator<Item = usize> {
     let is_any = |gateway: &usize| world.gateways[*gateway].rules.workers == Workers::Matching;
     world.matching(process.identity.pid).filter(is_any)
+}
+
+/// Whether this gateway may have adopted its child instead of starting it. As process 1 of a container it adopts whatever is left there; and
+/// what is neither of its own nor of the gateway's session or process group was started by somebody else.
+fn may_be_adopted_by(world: &World<'_>, gateway: usize, process: &Process) -> bool {
+    let above = world.gateways[gateway].process.and_then(|gateway| world.alive(gateway.pid));
+    let Some(gateway) = above.filter(|above| process.parent == Some(above.identity.pid)) else {
+        return false;
+    };
+    let own = process.identity.pid.get();
+    let is_of_another = |group: u32, gateways: u32| group != own && group != gateways;
+    gateway.identity.pid == Pid::INIT
+        || is_of_another(process.session, gateway.session)
+        || is_of_another(process.group, gateway.group)
 }
 
 /// Why the table of this gateway can't be relied on for this worker.

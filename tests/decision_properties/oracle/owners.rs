@@ -293,8 +293,22 @@ impl<'a> Oracle<'a> {
                 && other.identity.start_ticks <= process.identity.start_ticks
                 && has_no_key(other)
         };
-        let is_apart =
-            !matches!(place, Place::Child(_) | Place::Below(_)) && self.seen_below(process).is_none();
+        // A gateway that is process 1 adopts; and who is of another session or group than its gateway's and its own was adopted by it.
+        let is_adopted = |gateway: usize| {
+            let above = self.gateway(gateway).filter(|above| process.parent == Some(above.pid));
+            let above = above.and_then(|above| self.find(above.pid));
+            let own = process.identity.pid.get();
+            above.is_some_and(|above| {
+                above.identity.pid == Pid::INIT
+                    || ![own, above.session].contains(&process.session)
+                    || ![own, above.group].contains(&process.group)
+            })
+        };
+        let is_apart = match place {
+            Place::Child(gateway) => is_adopted(gateway),
+            Place::Below(_) => false,
+            _ => self.seen_below(process).is_none(),
+        };
         let view = &self.0.world.seen.processes;
         is_apart
             && has_no_key(process)
@@ -318,7 +332,7 @@ impl<'a> Oracle<'a> {
         if starters.is_empty() { self.count().filter(takes).collect() } else { starters }
     }
 
-    fn is_of_an_earlier_run(&self, gateway: usize, process: &Process) -> bool {
+    pub(super) fn is_of_an_earlier_run(&self, gateway: usize, process: &Process) -> bool {
         self.gateway(gateway).is_some_and(|run| process.identity.start_ticks < run.start_ticks)
     }
 
