@@ -44,14 +44,29 @@ fn the_key_of_a_session_counts_as_well_as_its_id() {
 }
 
 #[test]
-fn what_its_argv_says_comes_before_its_mark() {
-    let mut world = marked(detached("a"));
-    world.process(200, 100, "python3 -m worker --session-key b");
-    world.rows([detached("a"), attached("b")]);
-    world.look();
-    let looked = world.look_after(20);
-    assert_eq!(looked.warrant("a").worker(), None);
-    assert_eq!(looked.fate("b"), "keep: attached");
+fn what_carries_the_key_of_one_session_and_the_mark_of_another_may_be_of_either() {
+    for attached_one in ["a", "b"] {
+        let mut world = marked(detached("a"));
+        world.process(200, 100, "python3 -m worker --session-key b");
+        world.rows(["a", "b"].map(|id| if id == attached_one { attached(id) } else { detached(id) }));
+        world.look();
+        let looked = world.look_after(20);
+        assert_eq!(looked.fate(attached_one), "keep: attached");
+        let other = if attached_one == "a" { "b" } else { "a" };
+        assert_eq!(looked.warrant(other).worker(), None);
+        assert_eq!(looked.fate_of_worker(200), "keep: unknown-state", "it isn't judged with {other}");
+    }
+}
+
+#[test]
+fn what_a_younger_worker_supersedes_by_its_key_is_the_session_s_whose_mark_it_bears() {
+    let mut world = marked(with_key(attached("a"), "another-by-now"));
+    world.worker(200, "b", 100);
+    world.worker(201, "b", 100);
+    world.rows([with_key(attached("a"), "another-by-now"), with_worker(attached("b"), 201)]);
+    assert!(world.is_of_a_session(200));
+    mark(&mut world, 200, "b");
+    assert_eq!(world.fate_of_worker(200), "wait: superseded-worker, 0s of 60s", "its own session's mark");
 }
 
 #[test]

@@ -54,8 +54,8 @@ impl Rows {
     }
 
     /// These and those, in the order of the configuration and the table.
-    fn and(self, others: Vec<RowId>) -> Self {
-        let mut all = others;
+    fn and(self, others: &[RowId]) -> Self {
+        let mut all = others.to_vec();
         all.extend(self.as_slice());
         all.sort_unstable();
         all.dedup();
@@ -320,9 +320,12 @@ fn by_key(world: &World<'_>, process: &Process) -> ByKey {
     }
     // It may as well be a copy of the worker of another row, whose conversation has another key by now.
     let copied = world.rows_of_copied(process);
+    // Or its own mark names another session, which has another key by now.
+    let is_other = |row: &&RowId| !world.rows_with_key_of(pid).any(|it| it == **row);
+    let marked: Vec<RowId> = world.rows_marked(pid).iter().filter(is_other).copied().collect();
     match owners {
-        Some(owners) => ByKey::Owned(owners.and(copied)),
-        None => Rows::of(copied.into_iter()).map_or(ByKey::Superseded, ByKey::Owned),
+        Some(owners) => ByKey::Owned(owners.and(&copied).and(&marked)),
+        None => Rows::of(copied.into_iter().chain(marked)).map_or(ByKey::Superseded, ByKey::Owned),
     }
 }
 
