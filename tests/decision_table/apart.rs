@@ -164,7 +164,7 @@ fn one_of_several_where_another_rows_worker_is_not_known() {
     world.worker(200, "a", 100);
     world.worker(201, "a", 100);
     world.rows([attached("a"), attached("b")]);
-    let why = "it isn't the only one, and one of them may be the worker of session \"b\", which isn't known";
+    let why = "the worker of session \"b\" isn't known, and this may be it";
     assert_eq!((left(&mut world, 200), left(&mut world, 201)), (why.into(), why.into()));
 }
 

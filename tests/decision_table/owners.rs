@@ -175,6 +175,64 @@ fn a_copy_of_a_worker_that_carries_another_key_than_its_row_says_is_not_ended_wi
     assert_eq!(goes_with_a(&mut world, with_worker(detached("a"), 200)), [200]);
 }
 
+/// The worker of session `b` isn't known: its key was `a` before, perhaps.
+#[test]
+fn what_carries_the_key_of_a_session_that_says_which_worker_it_has_may_be_anothers() {
+    let goes = |row: Session, other: Session| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(201, "a", 1);
+        world.worker(202, "a", 200);
+        world.rows([row, other]).look();
+        let looked = world.look_after(3_600);
+        let warrant = looked.warrant("a");
+        let all = warrant.worker().into_iter().chain(warrant.remnants().iter().copied());
+        all.map(|it| it.pid.get()).collect::<Vec<_>>()
+    };
+    let missing = || attached("b");
+    let known = || without_worker(attached("b"));
+    assert_eq!(goes(with_worker(detached("a"), 200), known()), [200, 201, 202]);
+    assert_eq!(goes(with_worker(detached("a"), 200), missing()), [200, 202], "what is below it is its own");
+    assert_eq!(goes(with_worker(detached("a"), 209), missing()), [0; 0], "the one that it names is gone");
+    assert_eq!(goes(without_worker(detached("a")), known()), [200, 201, 202]);
+    assert_eq!(goes(without_worker(detached("a")), missing()), [0; 0], "it says that it has none");
+}
+
+#[test]
+fn what_a_daemonised_worker_carries_may_be_the_key_of_another_gateways_session_by_now() {
+    let goes = |other: Session| {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "a", 1);
+        world.table("other").sessions = vec![other];
+        goes_with_a(&mut world, detached("a"))
+    };
+    assert_eq!(goes(attached("b")), [0; 0]);
+    assert_eq!(goes(without_worker(attached("b"))), [200]);
+}
+
+#[test]
+fn a_copy_below_the_worker_of_another_session_does_not_go_with_a_session_that_says_which_worker_it_has() {
+    let goes = |row: Session| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(201, "b", 100);
+        world.worker(202, "a", 201);
+        world.rows([row, with_worker(attached("b"), 201)]).look();
+        let looked = world.look_after(3_600);
+        let warrant = looked.warrant("a");
+        let all = warrant.worker().into_iter().chain(warrant.remnants().iter().copied());
+        all.map(|it| it.pid.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(goes(with_worker(detached("a"), 200)), [200]);
+    assert_eq!(
+        goes(without_worker(detached("a"))),
+        [200],
+        "what is a child of its gateway is another matter"
+    );
+    assert_eq!(goes(detached("a")), [200, 202], "it says nothing of its worker: a nested session's");
+}
+
 #[test]
 fn a_copy_of_a_worker_that_is_gone_is_ended_with_its_session() {
     let mut world = World::new();
@@ -454,6 +512,19 @@ fn without_keys_what_looks_like_the_worker_that_a_row_names_may_be_a_copy_of_tha
     left.look();
     left.process(201, 1, "python3 -m worker");
     assert_eq!(left.fate_of_worker(201), "wait: parentless-worker, 0s of 60s", "it was a child");
+    // Its gateway may have adopted it.
+    for (session, group, fate) in [
+        (201, 201, OWNERLESS),
+        (100, 100, OWNERLESS),
+        (201, 100, OWNERLESS),
+        (199, 199, UNKNOWN),
+        (100, 200, UNKNOWN),
+    ] {
+        let mut adopted = among(200, 201, 100);
+        let process = adopted.seen.processes.processes.get_mut(&pid(201)).unwrap();
+        (process.session, process.group) = (session, group);
+        assert_eq!(adopted.fate_of_worker(201), fate, "of session {session} and group {group}");
+    }
     let mut another = among(200, 201, 1);
     another.worker(201, "b", 1);
     assert_eq!(another.fate_of_worker(201), "wait: parentless-worker, 0s of 60s", "it looks different");
@@ -512,19 +583,6 @@ fn what_is_below_a_sessions_worker_may_be_that_of_a_row_of_which_none_is_known()
         assert_eq!(world.look().fate_of_worker(201), OWNED, "a copy of its worker");
     }
     // As soon as that is known they go, the one with the other.
-    // Its gateway may have adopted it.
-    for (session, group, fate) in [
-        (201, 201, OWNERLESS),
-        (100, 100, OWNERLESS),
-        (201, 100, OWNERLESS),
-        (199, 199, UNKNOWN),
-        (100, 200, UNKNOWN),
-    ] {
-        let mut adopted = among(200, 201, 100);
-        let process = adopted.seen.processes.processes.get_mut(&pid(201)).unwrap();
-        (process.session, process.group) = (session, group);
-        assert_eq!(adopted.fate_of_worker(201), fate, "of session {session} and group {group}");
-    }
     of_its_own_gateway.worker(201, "y", 200);
     of_its_own_gateway.rows([with_worker(detached("d"), 200), without_worker(attached("e"))]).look();
     assert_eq!(of_its_own_gateway.look_after(3_600).goes_along("d"), Some(200));

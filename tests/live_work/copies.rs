@@ -35,6 +35,70 @@ fn a_forked_copy_of_a_live_worker_is_kept() {
     });
 }
 
+/// As process 1 of a container does, and whatever asks for orphans.
+#[test]
+fn a_copy_without_a_key_that_the_gateway_itself_adopted_is_kept() {
+    if !is_possible("a_copy_without_a_key_that_the_gateway_itself_adopted_is_kept") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.tell("gateway", &json!(["adopts", "gatewayd"]));
+    stage.worker_without_key("gateway", "worker");
+    stage.copy("worker", "daemon", Fork::Daemon);
+    assert_eq!(stage.tell("gateway", &json!(["parent", stage.pid("daemon")])), stage.pid("gateway"));
+    let mut row = By::Pid.row(&stage, "s", "worker", &json!({ "transport": "attached", "turn": "running" }));
+    row.as_object_mut().unwrap().remove("key");
+    stage.publish("gateway", &[row]);
+    let told = stage.is_spared(&["worker", "daemon"], 0);
+    assert_eq!(told.worker(stage.pid("daemon"))["verdict"], "keep", "{told:#?}");
+}
+
+/// Its conversation had that key before it was compacted.
+#[test]
+fn the_worker_of_a_live_session_that_carries_the_key_of_another_is_not_ended_with_that() {
+    if !is_possible("the_worker_of_a_live_session_that_carries_the_key_of_another_is_not_ended_with_that") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "resumed", "k");
+    stage.worker("gateway", "live", "k");
+    let running = json!({ "transport": "attached", "turn": "running", "key": "newer" });
+    let live = By::Key.row(&stage, "compacted", "live", &running);
+    let resumed = By::Pid.row(&stage, "resumed", "resumed", &json!({ "key": "k" }));
+    stage.when_reaping("gateway", "resumed", &json!({ "outcome": "reaped" }), &[]);
+    stage.publish("gateway", &[live.clone(), resumed]);
+    stage.once_until_ended("state", &["resumed"]);
+    stage.publish("gateway", &[live]);
+    stage.is_spared(&["live"], 0);
+}
+
+#[test]
+fn a_worker_that_bears_the_mark_of_a_live_session_is_not_ended_with_one_whose_key_it_carries() {
+    if !is_possible(
+        "a_worker_that_bears_the_mark_of_a_live_session_is_not_ended_with_one_whose_key_it_carries",
+    ) {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure_with(POLICY, "", "marker = \"ACTOR_SESSION\"\n");
+    stage.gateway("gateway");
+    stage.worker_with("gateway", "live", "k", &json!({ "environment": { "ACTOR_SESSION": "compacted" } }));
+    let running = json!({ "transport": "attached", "turn": "running", "key": "newer" });
+    let live = By::Key.row(&stage, "compacted", "live", &running);
+    stage.when_reaping("gateway", "resumed", &json!({ "outcome": "reaped" }), &[]);
+    stage.publish("gateway", &[live.clone(), By::Key.row(&stage, "resumed", "live", &json!({ "key": "k" }))]);
+    stage.eventually("the other session is closed", || {
+        stage.once("state");
+        !stage.asked("gateway").is_empty()
+    });
+    stage.publish("gateway", &[live]);
+    stage.is_spared(&["live"], 0);
+}
+
 #[test]
 fn a_copy_of_a_worker_without_a_key_is_kept_while_that_runs_and_goes_after_it() {
     if !is_possible("a_copy_of_a_worker_without_a_key_is_kept_while_that_runs_and_goes_after_it") {

@@ -140,8 +140,8 @@ enum Distrust {
     NotUnderstood,
     /// It names this process, which isn't proven to be its worker.
     NamesAnother(Pid),
-    /// Several carry its key.
-    NotTheOnlyOne,
+    /// What carries its key may be the worker of another row, of which none is known.
+    MayBeAnothers,
 }
 
 impl Distrust {
@@ -153,11 +153,9 @@ impl Distrust {
             Self::NamesAnother(named) => {
                 format!("its row names process {named}, and nothing proves that this is its worker")
             }
-            Self::NotTheOnlyOne => {
+            Self::MayBeAnothers => {
                 let other = world.row_without_worker(row.gateway).map_or("", |other| other.id.as_str());
-                format!(
-                    "it isn't the only one, and one of them may be the worker of session {other:?}, which isn't known"
-                )
+                format!("the worker of session {other:?} isn't known, and this may be it")
             }
         }
     }
@@ -187,11 +185,15 @@ fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Opt
     let worker = worker.filter(|worker| is_of_row_alone(owners, row, worker.identity.pid));
     let foreign = |process: &&Process| owners.foreign_below(process.identity.pid);
     let distrust = distrust_of_keys(world, owners, row, named, worker);
+    let is_of = |worker: &Process, process: &Process| {
+        let was_below = world.family_of(process).is_some_and(|(_, family)| family.worker == worker.identity);
+        was_below || world.ancestors(process).any(|above| above.identity == worker.identity)
+    };
     let by_key = |process: &&Process| {
         let pid = Some(process.identity.pid);
         pid != named
             && pid != worker.map(|worker| worker.identity.pid)
-            && distrust.is_none()
+            && (distrust.is_none() || worker.is_some_and(|worker| is_of(worker, process)))
             && why_not_along(world, owners, row, process).is_none()
     };
     let others: Vec<&Process> = owners.processes_of(row).filter(by_key).collect();
@@ -218,15 +220,16 @@ fn distrust_of_keys(
     named: Option<Pid>,
     worker: Option<&Process>,
 ) -> Option<Distrust> {
+    let is_one_missing = world.row_without_worker(row.gateway).is_some();
     match (named, worker) {
         // One of the two is not its own.
-        (Some(named), None) => world.alive(named).map(|_| Distrust::NamesAnother(named)),
-        (Some(_), Some(_)) => None,
-        // Several carry its key, and it names none of them: where another row's worker isn't known, one of them may be that one's.
-        (None, _) => {
+        (Some(named), None) if world.alive(named).is_some() => Some(Distrust::NamesAnother(named)),
+        // Where another row's worker isn't known, what carries this row's key may be that one's, which had the key before: besides the worker
+        // that the row names; where the row says that it has none; and one of several, where it says nothing.
+        _ => {
+            let says_nothing = world.session(row).worker == Told::Absent;
             let is_alone = owners.processes_of(row).nth(1).is_none();
-            let is_one_missing = world.row_without_worker(row.gateway).is_some();
-            (!is_alone && is_one_missing).then_some(Distrust::NotTheOnlyOne)
+            (is_one_missing && !(says_nothing && is_alone)).then_some(Distrust::MayBeAnothers)
         }
     }
 }
@@ -249,6 +252,9 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
         let why = if key.is_some() { "it carries another key" } else { "it carries no key" };
         return Some(why.into());
     }
+    if !is_marked && let Some(other) = worker_of_another_above(world, owners, row, process) {
+        return Some(format!("it is below worker {other} of another session"));
+    }
     if let Some(why) = gateway.why_no_check() {
         return Some(why.into());
     }
@@ -262,11 +268,33 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
         Position::Child(at) | Position::Below(at) => {
             (*at != row.gateway).then(|| format!("it is below gateway {}", world.gateways[*at].seen.name))
         }
-        Position::Lost => (!is_marked && doubts::may_be_of_another(world, row.gateway, process))
-            .then(|| "it may be of a gateway that gives no table".into()),
+        Position::Lost if is_marked => None,
+        Position::Lost if doubts::may_be_of_another(world, row.gateway, process) => {
+            Some("it may be of a gateway that gives no table".into())
+        }
+        Position::Lost => doubts::may_be_of_anothers_row(world, row.gateway, process)
+            .then(|| "it may be of a session of another gateway, whose worker isn't known".into()),
         Position::BelowFormer(former) => {
             Some(format!("it is below process {}, which a gateway had before", former.pid))
         }
         Position::Unclear(why) => Some(why.clone()),
     }
+}
+
+/// The worker of another session that this process is below, where the row says itself which worker it has, or that it has none.
+fn worker_of_another_above(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    row: RowId,
+    process: &Process,
+) -> Option<Pid> {
+    if !matches!(world.session(row).worker, Told::Known(_)) {
+        return None;
+    }
+    let is_of_another = |pid: &Pid| {
+        let is_of_others =
+            matches!(owners.of(*pid), Some(Owner::Sessions(rows)) if !rows.as_slice().contains(&row));
+        is_of_others && lineage::is_worker(world, *pid)
+    };
+    world.ancestors_below_gateway(process).map(|above| above.identity.pid).find(is_of_another)
 }

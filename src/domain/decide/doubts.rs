@@ -137,6 +137,19 @@ pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process
     })
 }
 
+/// Whether this worker, which has lost its gateway, may be that of a row of another gateway than `own` of which it isn't known, whatever key
+/// that row has by now.
+pub(super) fn may_be_of_anothers_row(world: &World<'_>, own: usize, process: &Process) -> bool {
+    let seen_below = world.seen_below(process);
+    if seen_below.is_some() && seen_below == world.gateways[own].process {
+        return false;
+    }
+    let mut others = world.matching(process.identity.pid).filter(|index| *index != own);
+    others.any(|index| {
+        world.gateways[index].standing == Standing::Current && of(world, index, process).is_some()
+    })
+}
+
 /// Whether a gateway's process that gives no table any more, and is there, may still want it: the one that it was seen below; where it was
 /// seen below none, any that is older. Any at all may have taken it back, where the kind does that.
 fn former(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {

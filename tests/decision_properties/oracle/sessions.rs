@@ -116,12 +116,21 @@ impl<'a> Oracle<'a> {
     /// What carries the row's key and may be ended with its session.
     fn by_key(&self, row: RowId) -> Vec<&'a Process> {
         let (gateway, named) = (row.0, self.row(row).named_worker());
+        // It says itself which worker it has: what carries its key besides may be the worker of the row of which none is known.
+        let says_itself = matches!(self.row(row).worker, Told::Known(_));
+        let is_one_missing = self.has_row_without_worker(gateway);
+        let worker = self.named_and_its_own(row).ok().flatten();
+        let is_below_its_worker =
+            |process: &Process| worker.is_some_and(|worker| self.line(process).contains(&worker));
         let may_go = |process: &&'a Process| {
             let key = self.key(gateway, process).flatten();
             let place = self.place(process);
             let is_here = match place {
                 Place::Child(at) | Place::Below(at) => at == gateway,
-                Place::Lost => !self.may_be_of_another(gateway, process),
+                Place::Lost => {
+                    !self.may_be_of_another(gateway, process)
+                        && !self.may_be_of_anothers_row(gateway, process)
+                }
                 Place::BelowFormer(_) | Place::Unclear => false,
             };
             self.owner(process) == Some(Owner::Rows(vec![row]))
@@ -133,6 +142,7 @@ impl<'a> Oracle<'a> {
                 && is_here
                 && !self.is_protected(gateway, process)
                 && !self.is_below_a_worker_of_others(row, process)
+                && !(says_itself && is_one_missing && !is_below_its_worker(process))
         };
         let is_clear = self.can_check(gateway)
             && !self.shares_process(gateway)
@@ -152,7 +162,7 @@ impl<'a> Oracle<'a> {
             .clone()
             .filter(|process| matches!(self.owner(process), Some(Owner::Rows(rows)) if rows.contains(&row)));
         let owned = owned.count();
-        if named.is_none() && owned > 1 && self.has_row_without_worker(gateway) {
+        if !says_itself && owned > 1 && is_one_missing {
             return Vec::new();
         }
         processes.filter(may_go).collect()
@@ -175,15 +185,40 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// Between it and its gateway is a worker with its key, no younger, that is another row's, or more rows' than this one.
+    /// A row of another gateway's current table has a worker that isn't known; unless this one was seen below its own as that runs.
+    fn may_be_of_anothers_row(&self, own: usize, process: &'a Process) -> bool {
+        let seen_below = self.seen_below(process);
+        let is_its_own = seen_below.is_some() && seen_below == self.gateway(own);
+        let mut others = self.count().filter(|other| *other != own && self.is_worker(*other, process));
+        !is_its_own
+            && others.any(|other| {
+                let is_wanted = !self.is_to_be_trusted(other)
+                    || self.has_row_without_worker(other) && !self.is_of_an_earlier_run(other, process);
+                self.table(other).is_some() && is_wanted
+            })
+    }
+
+    /// The row says itself which worker it has, and this one is below another's. Or: between it and its gateway is a worker with its key, no younger, that is another row's, or more rows' than this one.
     fn is_below_a_worker_of_others(&self, row: RowId, process: &'a Process) -> bool {
         let key = self.key(row.0, process);
         let line = self.line(process).into_iter().take_while(|pid| self.gateways_at(*pid).is_empty());
         let mut above = line.filter_map(|pid| self.find(pid));
+        let says_itself = matches!(self.row(row).worker, Told::Known(_));
         above.any(|above| {
             let is_anothers = matches!(self.owner(above), Some(Owner::Rows(rows)) if rows != [row]);
             let may_be_copied = above.identity.start_ticks <= process.identity.start_ticks;
-            is_anothers && may_be_copied && self.is_worker(row.0, above) && self.key(row.0, above) == key
+            let named = Some(self.rows_of_its_own(above)).filter(|rows| !rows.is_empty());
+            let of_rows = match self.owner(above) {
+                Some(Owner::Rows(rows)) => Some(rows),
+                Some(_) => None,
+                None => named.filter(|_| self.may_be_a_worker(above)),
+            };
+            let is_of_others_alone = of_rows.is_some_and(|rows| !rows.contains(&row));
+            (says_itself && is_of_others_alone)
+                || (is_anothers
+                    && may_be_copied
+                    && self.is_worker(row.0, above)
+                    && self.key(row.0, above) == key)
         })
     }
 
