@@ -246,6 +246,7 @@ fn a_run_sees_what_a_worker_did_since_an_earlier_run() {
         account: Some(*account),
         shell: None,
         activity: None,
+        session: None,
     };
     let gateway = GatewayMemory { workers: vec![memory], ..GatewayMemory::default() };
     let mut ledger = Ledger::default();

@@ -198,6 +198,38 @@ fn what_carries_the_key_of_a_session_that_says_which_worker_it_has_may_be_anothe
     assert_eq!(goes(without_worker(detached("a")), missing()), [0; 0], "it says that it has none");
 }
 
+/// The conversation of session `a` is compacted and has another key since; a client opened the old one again, as session `b`.
+#[test]
+fn the_worker_of_a_session_stays_its_own_when_another_session_gets_the_key_that_it_carries() {
+    let mut world = World::new();
+    world.worker(200, "old", 100);
+    world.rows([with_key(attached("a"), "old")]).look();
+    let compacted = || with_key(attached("a"), "new");
+    let opened = |row: Session| with_key(row, "old");
+    for row in [detached("b"), without_worker(detached("b")), with_worker(detached("b"), 209)] {
+        let mut world = world.clone();
+        world.rows([compacted(), opened(row)]).look();
+        world.look_after(3_600);
+        let looked = world.look();
+        assert_eq!(looked.warrant("b").worker(), None);
+        assert_eq!(looked.fate_of_worker(200), UNKNOWN);
+        // It is known which one the session has now, or that it is gone.
+        let others = [with_worker(compacted(), 201), without_worker(compacted()), attached("c")];
+        for other in others {
+            let mut world = world.clone();
+            world.worker(201, "new", 100);
+            world.rows([other, opened(detached("b"))]).look();
+            assert_eq!(world.look_after(3_600).goes_along("b"), Some(200));
+        }
+    }
+    let mut younger = world.clone();
+    younger.worker(201, "old", 100);
+    younger.rows([compacted(), with_worker(opened(attached("b")), 201)]);
+    assert!(younger.clone().is_of_a_session(200), "a younger one doesn't supersede it");
+    younger.ledger = gateway_reaper::domain::ledger::Ledger::default();
+    assert_eq!(younger.fate_of_worker(200), "wait: superseded-worker, 0s of 60s", "nothing is remembered");
+}
+
 #[test]
 fn what_a_daemonised_worker_carries_may_be_the_key_of_another_gateways_session_by_now() {
     let goes = |other: Session| {

@@ -105,6 +105,7 @@ impl Memory {
             account: None,
             shell: None,
             activity: None,
+            session: None,
         };
         let clock = |clock: &Clock| {
             let remembered = SessionClock {

@@ -319,7 +319,9 @@ fn by_key(world: &World<'_>, process: &Process) -> ByKey {
         return ByKey::None;
     }
     // It may as well be a copy of the worker of another row, whose conversation has another key by now.
-    let copied = world.rows_of_copied(process);
+    let mut copied = world.rows_of_copied(process);
+    // Or it was another session's before, whose conversation has another key by now.
+    copied.extend(world.row_that_had(process));
     // Or its own mark names another session, which has another key by now.
     let is_other = |row: &&RowId| !world.rows_with_key_of(pid).any(|it| it == **row);
     let marked: Vec<RowId> = world.rows_marked(pid).iter().filter(is_other).copied().collect();

@@ -14,7 +14,7 @@ use super::position::Position;
 use super::quota;
 use super::world::World;
 use crate::domain::ids::Pid;
-use crate::domain::ledger::{Bond, GatewayMemory, WorkerMemory};
+use crate::domain::ledger::{Bond, GatewayMemory, SessionOf, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::{Judged, Keep, Subject};
@@ -76,6 +76,17 @@ fn changed(
     changed.collect()
 }
 
+/// The session that this is the worker of; where that can't be told, the one that it was the worker of before.
+fn session_of(world: &World<'_>, worker: ProcessIdentity, owner: &Owner) -> Option<SessionOf> {
+    if let Owner::Sessions(rows) = owner
+        && let [row] = rows.as_slice()
+    {
+        let gateway = world.gateways[row.gateway].seen.name.clone();
+        return Some(SessionOf { gateway, id: world.session(*row).id.clone() });
+    }
+    world.known.get(&worker)?.1.session.clone()
+}
+
 fn judge_one(
     world: &World<'_>,
     owners: &Owners<'_>,
@@ -91,11 +102,21 @@ fn judge_one(
     let bond = bond(world, owners.position_of(identity.pid), process);
     let account = world.account(process);
     let shell = world.shell_of(process);
-    let mut remember = |clock| {
-        remembered.workers.push(WorkerMemory { identity, bond, clock, account, shell, activity: None })
-    };
     let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
     let (owner, apart) = (owners.of(identity.pid)?, claims.apart(identity.pid));
+    let session = session_of(world, identity, owner);
+    let mut remember = |clock| {
+        let session = session.clone();
+        remembered.workers.push(WorkerMemory {
+            identity,
+            bond,
+            clock,
+            account,
+            shell,
+            activity: None,
+            session,
+        });
+    };
     if matches!(owner, Owner::Sessions(_) | Owner::Tree) && apart.is_none() {
         remember(None);
         return None;

@@ -156,12 +156,26 @@ impl<'a> World<'a> {
     }
 
     fn find_row_without_worker(&self, index: usize) -> Option<&'a Session> {
-        let gateway = &self.gateways[index];
+        let rows = (0..self.gateways[index].rows.len()).map(|row| RowId { gateway: index, row });
+        rows.into_iter().find(|row| self.lacks_worker(*row)).map(|row| self.session(row))
+    }
+
+    /// The row of a session that this was the worker of when that was last to be told, and of which nothing tells now which worker it has.
+    pub(super) fn row_that_had(&self, process: &Process) -> Option<RowId> {
+        let (_, known) = self.known.get(&process.identity)?;
+        let session = known.session.as_ref()?;
+        let gateway = self.gateways.iter().position(|gateway| gateway.seen.name == session.gateway)?;
+        let row = self.gateways[gateway].rows.iter().position(|row| row.id == session.id)?;
+        Some(RowId { gateway, row }).filter(|row| self.lacks_worker(*row))
+    }
+
+    /// Whether nothing tells which worker this row has.
+    fn lacks_worker(&self, row: RowId) -> bool {
+        let (gateway, session) = (&self.gateways[row.gateway], self.session(row));
         let found = |key: Option<&str>| key.is_some_and(|key| gateway.carried.contains_key(key));
         // A worker that bears its mark is its own, whatever its argv says.
-        let is_marked = |row: usize| self.marked_rows.contains(&RowId { gateway: index, row });
-        let lacks = |row: usize, session: &Session| match (&session.worker, session.worker_key()) {
-            (Told::Absent, _) if is_marked(row) => false,
+        match (&session.worker, session.worker_key()) {
+            (Told::Absent, _) if self.marked_rows.contains(&row) => false,
             // Where two rows name one worker, it says itself whose it is.
             (Told::Known(Some(pid)), key) if key.is_some() && gateway.key_of(*pid) == key => false,
             (Told::Known(Some(pid)), key) => !found(key) && self.is_wrongly_named(gateway, *pid),
@@ -173,9 +187,7 @@ impl<'a> World<'a> {
                 let unnamed = |row: &&usize| gateway.rows[**row].worker == Told::Absent;
                 found < gateway.rows_with(key).iter().filter(unnamed).count()
             }
-        };
-        let mut rows = gateway.rows.iter().enumerate();
-        rows.find(|(row, session)| lacks(*row, session)).map(|(_, session)| session)
+        }
     }
 
     /// Whether this process can't be the worker of the one row of this gateway that names it: it is no worker and none is its child, or

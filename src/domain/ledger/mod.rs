@@ -15,7 +15,7 @@ use super::process::ProcessIdentity;
 use super::spent::Spent;
 use super::time::Awake;
 
-pub use worker::{Bond, FamilyMemory, WorkerClock, WorkerMemory};
+pub use worker::{Bond, FamilyMemory, SessionOf, WorkerClock, WorkerMemory};
 
 /// The memory of all gateways. An entry is there only while its subject looked like an orphan at *every* look since.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -364,6 +364,18 @@ mod tests {
         SessionClock { since, activity: None, claims_after: None, started: None, worker: None, failures }
     }
 
+    fn worker_memory() -> WorkerMemory {
+        WorkerMemory {
+            identity: ProcessIdentity { pid: Pid::INIT, start_ticks: 1, inode: None },
+            bond: Bond::None,
+            clock: None,
+            account: None,
+            shell: None,
+            activity: None,
+            session: None,
+        }
+    }
+
     fn with_grace(memory: &mut GatewayMemory) {
         let since = Awake::from_nanos(0);
         let clock = session_clock(since, 0);
@@ -431,6 +443,12 @@ mod tests {
                     Some(ProcessIdentity { pid: Pid::new(7).unwrap(), start_ticks: 70, inode: None });
             },
         ];
+        let worker_of = |session| {
+            memory_at(100, |memory| memory.workers = vec![WorkerMemory { session, ..worker_memory() }])
+        };
+        let session = || Some(SessionOf { gateway: "desk".into(), id: "a".into() });
+        assert!(worker_of(session()).is_told_by(&worker_of(session())));
+        assert!(!worker_of(session()).is_told_by(&worker_of(None)));
         for (index, change) in changes.into_iter().enumerate() {
             assert!(!memory_at(100, change).is_told_by(&empty()), "{index}");
             assert!(!empty().is_told_by(&memory_at(100, change)), "{index}");
@@ -466,14 +484,7 @@ mod tests {
                 memory.restart = session.is_none().then(|| "a".into()).into_iter().collect();
                 memory.restart.insert("b".into());
                 memory.sessions = session.map(|session| ("a".into(), session)).into_iter().collect();
-                memory.workers = vec![WorkerMemory {
-                    identity,
-                    bond: Bond::None,
-                    clock,
-                    account: None,
-                    shell: None,
-                    activity: None,
-                }];
+                memory.workers = vec![WorkerMemory { clock, ..worker_memory() }];
                 memory.families = vec![FamilyMemory {
                     worker: identity,
                     sessions: vec!["a".into()],

@@ -27,6 +27,18 @@ pub struct WorkerMemory {
     /// The activity of its session, while it is an idle worker's clock that runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub activity: Option<Box<str>>,
+    /// The session that it was the worker of when that was last to be told: its row's key may be another by now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionOf>,
+}
+
+/// A session of a gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionOf {
+    /// Which gateway.
+    pub gateway: GatewayName,
+    /// Which of its sessions.
+    pub id: SessionId,
 }
 
 impl WorkerMemory {
@@ -37,7 +49,7 @@ impl WorkerMemory {
             (now, before) => now.is_none() && before.is_none(),
         };
         account
-            && (self.shell, &self.activity) == (other.shell, &other.activity)
+            && (self.shell, &self.activity, &self.session) == (other.shell, &other.activity, &other.session)
             && (self.identity, self.bond, self.clock) == (other.identity, other.bond, other.clock)
     }
 }

@@ -149,6 +149,7 @@ impl<'a> Oracle<'a> {
         if !rows.is_empty() {
             rows.retain(|row| !self.names_a_younger_one(*row, process));
             rows.extend(self.rows_naming_what_it_is_a_copy_of(process));
+            rows.extend(self.row_that_had(process));
             rows.sort_unstable();
             rows.dedup();
         }
@@ -187,6 +188,16 @@ impl<'a> Oracle<'a> {
         !rows.is_empty()
             && rows.iter().all(|row| self.names_a_younger_one(*row, process))
             && self.rows_naming_what_it_is_a_copy_of(process).is_empty()
+            && self.row_that_had(process).is_none()
+    }
+
+    /// The row of the session whose worker it was, of which no worker is known now.
+    fn row_that_had(&self, process: &Process) -> Option<RowId> {
+        let session = self.remembered(process)?.1.session.as_ref()?;
+        let gateway =
+            self.count().find(|gateway| self.0.world.seen.gateways[*gateway].name == session.gateway)?;
+        let row = self.rows(gateway).iter().position(|row| row.id == session.id)?;
+        self.lacks_worker(gateway, &self.rows(gateway)[row]).then_some((gateway, row))
     }
 
     fn names_a_younger_one(&self, row: RowId, process: &Process) -> bool {
@@ -355,6 +366,10 @@ impl<'a> Oracle<'a> {
 
     /// A row neither names what can be its worker, nor says that it has none, nor is one found by its key.
     pub(super) fn has_row_without_worker(&self, gateway: usize) -> bool {
+        self.rows(gateway).iter().any(|row| self.lacks_worker(gateway, row))
+    }
+
+    fn lacks_worker(&self, gateway: usize, row: &Session) -> bool {
         let rows = self.rows(gateway).iter();
         let is_asked_for =
             |row: &&Session, key: &str| row.worker == Told::Absent && row.worker_key() == Some(key);
@@ -367,7 +382,7 @@ impl<'a> Oracle<'a> {
             };
             self.0.world.seen.processes.processes.values().filter(is_found).count()
         };
-        rows.clone().any(|row| match (&row.worker, row.worker_key()) {
+        match (&row.worker, row.worker_key()) {
             (Told::Known(None), _) => false,
             (Told::Known(Some(pid)), key) => {
                 // Where two rows name one worker, it says itself whose it is.
@@ -378,7 +393,7 @@ impl<'a> Oracle<'a> {
             }
             (Told::NotUnderstood(_), _) | (Told::Absent, None) => true,
             (Told::Absent, Some(key)) => found(key) < asked_for(key),
-        })
+        }
     }
 
     /// A row of this gateway names a process that is there and can't be its worker, nor the shell around that.

@@ -2,7 +2,7 @@
 
 use gateway_reaper::domain::ids::BootId;
 use gateway_reaper::domain::ledger::{
-    Bond, GatewayMemory, GatewayRun, Ledger, SessionClock, WorkerClock, WorkerMemory,
+    Bond, GatewayMemory, GatewayRun, Ledger, SessionClock, SessionOf, WorkerClock, WorkerMemory,
 };
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::{PidfdInode, ProcessIdentity};
@@ -40,8 +40,8 @@ fn session_clock() -> impl Strategy<Value = SessionClock> {
     )
 }
 
-/// What ties a worker to its gateway, its clock, and whether it's this very process.
-type RandomWorker = (Bond, Option<WorkerClock>, bool);
+/// What ties a worker to its gateway, its clock, whether it's this very process, and whose worker it was.
+type RandomWorker = (Bond, Option<WorkerClock>, bool, Option<(&'static str, &'static str)>);
 
 fn worker_memory() -> impl Strategy<Value = RandomWorker> {
     let bond = prop_oneof![
@@ -51,7 +51,8 @@ fn worker_memory() -> impl Strategy<Value = RandomWorker> {
     let kinds = [OrphanKind::OwnerlessWorker, OrphanKind::SupersededWorker, OrphanKind::ParentlessWorker];
     let clock = (select(kinds.to_vec()), moment(), 0..2u32);
     let clock = clock.prop_map(|(kind, since, failures)| WorkerClock { kind, since, failures });
-    (bond, option::of(clock), proptest::bool::weighted(0.9))
+    let session = option::weighted(0.5, (select(vec!["gw", "other"]), select(IDS.to_vec())));
+    (bond, option::of(clock), proptest::bool::weighted(0.9), session)
 }
 
 /// What is remembered of one gateway.
@@ -121,7 +122,7 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
             }
         }
         for (raw, worker) in WORKERS.zip(memory.workers) {
-            let Some((bond, clock, is_this)) = worker else { continue };
+            let Some((bond, clock, is_this, session)) = worker else { continue };
             let seen = world.seen.processes.get(pid(raw)).map(|process| process.identity);
             let other = ProcessIdentity { inode: PidfdInode::new(9), ..identity(raw) };
             let identity = seen.filter(|_| is_this).unwrap_or(other);
@@ -134,6 +135,8 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
                     account: None,
                     shell: None,
                     activity: None,
+                    session: session
+                        .map(|(gateway, session)| SessionOf { gateway: gateway.into(), id: id(session) }),
                 });
             }
         }

@@ -153,6 +153,7 @@ impl Scene {
                     account: None,
                     shell: None,
                     activity: None,
+                    session: None,
                 });
             }
         }
