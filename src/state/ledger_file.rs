@@ -153,7 +153,7 @@ pub fn judge(bytes: Option<&[u8]>, expected: Option<u64>, boot: &BootId, now: Aw
         return Remembered::StartedAgain("it is not the one that was written last".into());
     }
     match stored.ledger.check(boot, now) {
-        Ok(()) => Remembered::Kept(stored.ledger),
+        Ok(()) => Remembered::Kept(stored.ledger.as_read(now)),
         Err(why) => Remembered::StartedAgain(why.into()),
     }
 }

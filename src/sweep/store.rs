@@ -31,6 +31,8 @@ pub struct Store {
     journal: Journal,
     ledger: Ledger,
     rotation: Rotation,
+    /// Another process takes the next look.
+    is_read_again: bool,
     notes: Notebook,
     /// What was held by hand at the last look.
     held: holds::Remembered,
@@ -56,7 +58,7 @@ impl Store {
         }
         let ledger = with_unfinished(tell(dir, remembered), &journal);
         let (dir, rotation, held) = (dir.to_owned(), Rotation::default(), holds::Remembered::default());
-        Ok(Self { dir, lock, file, journal, ledger, rotation, notes, held })
+        Ok(Self { dir, lock, file, journal, ledger, rotation, is_read_again: false, notes, held })
     }
 
     /// Reads what is remembered without touching anything.
@@ -68,6 +70,7 @@ impl Store {
     /// Says who makes the runs from now on, and how large their audit log may grow.
     pub fn run_by(&mut self, runner: &Runner, rotation: Rotation) {
         self.rotation = rotation;
+        self.is_read_again = runner.interval.is_none();
         self.notes.run_by(runner, rotation);
     }
 
@@ -125,7 +128,7 @@ impl Store {
     /// It could not be written.
     pub fn remember(&mut self, ledger: Ledger) -> io::Result<()> {
         // Whether it can be written or not: what a look saw starts graces again.
-        self.ledger = ledger;
+        self.ledger = Ledger { has_each_look: self.is_read_again, ..ledger };
         if !self.lock.is_in_place(&self.dir) {
             self.make_again().map_err(io::Error::other)?;
         }

@@ -25,6 +25,9 @@ pub struct Ledger {
     /// When the last look ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Awake>,
+    /// Each look at a session in use is written down. Else a later one may not be: they come often, and the process that takes them goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_each_look: bool,
     /// When every process of the machine was last looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whole_look: Option<Awake>,
@@ -86,8 +89,9 @@ pub struct GatewayMemory {
 }
 
 impl GatewayMemory {
-    fn is_told_by(&self, other: &Self) -> bool {
-        let apart = are_apart(self.looked, other.looked);
+    fn is_told_by(&self, other: &Self, has_each_look: bool) -> bool {
+        let apart =
+            if has_each_look { self.looked != other.looked } else { are_apart(self.looked, other.looked) };
         (self.in_use.is_empty() || !apart)
             && (&self.process, &self.former) == (&other.process, &other.former)
             && (&self.run, &self.sessions, self.gone) == (&other.run, &other.sessions, other.gone)
@@ -203,9 +207,20 @@ impl Ledger {
         let gateways = self.gateways.iter().zip(&other.gateways);
         same && !(apart && has_clocks)
             && self.gateways.len() == other.gateways.len()
-            && gateways
-                .into_iter()
-                .all(|((name, now), (before, then))| name == before && now.is_told_by(then))
+            && gateways.into_iter().all(|((name, now), (before, then))| {
+                name == before && now.is_told_by(then, self.has_each_look)
+            })
+    }
+
+    /// The same memory as it is read from a file: a session in use may have been seen so after that was written, and its gateway's clocks reach
+    /// back to no look before the last.
+    #[must_use]
+    pub fn as_read(mut self, now: Awake) -> Self {
+        let in_use = self.gateways.values_mut().filter(|gateway| !gateway.in_use.is_empty());
+        for gateway in in_use.filter(|_| !self.has_each_look) {
+            gateway.looked = gateway.looked.map(|at| (at + LOOKS_APART).min(at.max(now)));
+        }
+        self
     }
 
     /// The same memory, with every clock put forward by time in which nothing was observed, so that it doesn't count.
@@ -414,6 +429,28 @@ mod tests {
         assert!(!memory_at(100, with_grace).is_told_by(&never(&with_grace)));
         assert!(!never(&with_grace).is_told_by(&memory_at(100, with_grace)));
         assert!(never(&with_grace).is_told_by(&never(&with_grace)));
+    }
+
+    #[test]
+    fn each_look_at_a_session_in_use_is_written_where_another_process_takes_the_next_one() {
+        let at = |seconds, has_each_look| {
+            let in_use = |memory: &mut GatewayMemory| {
+                memory.in_use.insert("a".into());
+            };
+            Ledger { has_each_look, ..memory_at(seconds, in_use) }
+        };
+        assert!(!at(101, true).is_told_by(&at(100, true)) && at(100, true).is_told_by(&at(100, true)));
+        let none = |seconds| Ledger { has_each_look: true, ..memory_at(seconds, |_| {}) };
+        assert!(none(3_700).is_told_by(&none(100)), "nothing rests on it");
+        // Where not each is written, the last look may have been a minute after the one that was.
+        let looked = |ledger: Ledger, now: u64| {
+            let read = ledger.as_read(Awake::from_nanos(0) + Duration::from_secs(now));
+            let looked = read.gateways.into_values().find_map(|gateway| gateway.looked);
+            looked.map(|at| at.since(Awake::from_nanos(0)).as_secs())
+        };
+        assert_eq!([looked(at(100, true), 130), looked(none(100), 130)], [Some(100), Some(100)]);
+        assert_eq!([30, 90].map(|later| looked(at(100, false), 100 + later)), [Some(130), Some(160)]);
+        assert_eq!(looked(at(100, false), 50), Some(100), "what is of the future stays so");
     }
 
     #[test]
