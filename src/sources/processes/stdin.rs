@@ -19,8 +19,9 @@ use crate::sources::sockets::{Filter, Socket, Sockets, State, unix};
 
 /// Words by which a server is told to serve at a port instead of over stdin. Such a one needs no host: started by `ssh HOST 'nohup SERVER &'`
 /// it has a stdin without another end, and init above it, for as long as it serves.
-const AT_A_PORT: [&str; 11] = [
+const AT_A_PORT: [&str; 12] = [
     "http",
+    "http-stream",
     "listen",
     "port",
     "serve",
@@ -183,19 +184,18 @@ fn sockets_of(proc: &mut Proc, tree: &[Pid], own_network: Option<&str>) -> Resul
     Ok(inodes)
 }
 
-/// Whether its argv tells it to serve at one of these ports: by the number, by a word of its own (`serve`), or by a part of an option or of
-/// what follows one (`--transport=http-stream`).
+/// Whether its argv tells it to serve at one of these ports: by the number, by a word or an option's value of its own (`serve`,
+/// `--transport=sse`), or by an option that is named so (`--sse-port`).
 fn is_told_to_serve(argv: &str, ports: &HashSet<u16>) -> bool {
-    let is_known = |part: &str| AT_A_PORT.iter().any(|known| known.eq_ignore_ascii_case(part));
+    let is_one_of = |known: &[&str], word: &str| known.iter().any(|known| known.eq_ignore_ascii_case(word));
     let is_port = |number: &str| number.parse().is_ok_and(|number| ports.contains(&number));
-    let mut follows_option = false;
     argv.split(' ').skip(1).any(|word| {
-        let is_option = word.starts_with('-');
-        let is_of_option = std::mem::replace(&mut follows_option, is_option) || is_option;
-        let mut parts = word.split(|letter: char| !letter.is_ascii_alphanumeric());
-        is_known(word)
+        let is_named_so = |part: &str| is_one_of(&["listen", "port", "serve"], part);
+        let mut words = word.trim_start_matches('-').split('=');
+        let name = word.split('=').next().filter(|name| name.starts_with('-')).unwrap_or_default();
+        words.any(|word| is_one_of(&AT_A_PORT, word))
             || word.split(|letter: char| !letter.is_ascii_digit()).any(is_port)
-            || (is_of_option && parts.any(is_known))
+            || name.split(|letter: char| !letter.is_ascii_alphanumeric()).any(is_named_so)
     })
 }
 
