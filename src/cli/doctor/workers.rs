@@ -49,13 +49,13 @@ pub(super) fn workers(gateway: &Gateway<'_>, found: &[&Process], checks: &mut Ve
     let name = plain(gateway.name, 64);
     if found.is_empty() {
         let sessions = gateway.subjects.iter().any(|entry| entry.kind == "session");
-        let detail = format!("{name}: no process matches worker.match");
+        let detail = format!("{name}: no process of its workers' user matches worker.match");
         checks.push(match sessions {
             false => Check::ok("workers", format!("{detail}; there is no session either")),
             true => Check::warning(
                 "workers",
                 detail,
-                "compare worker.match with the argv of a worker (`ps -eo args`); it is tried from the first character on",
+                "compare worker.match with the argv of a worker (`ps -eo user,args`), it is tried from the first character on; and `[gateway.worker] user` with whose it is: yours, unless that says another",
             ),
         });
         return;
