@@ -290,3 +290,20 @@ fn what_a_row_names_and_nothing_proves_is_left_to_its_gateway_with_the_reason() 
     let looked = proven.look_after(3_600);
     assert_eq!((looked.goes_along("a"), looked.warrant("a").left_to_gateway()), (Some(200), None));
 }
+
+#[test]
+fn a_worker_that_was_found_by_its_key_and_looks_like_none_any_more_is_left_to_its_gateway_and_named() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([detached("a")]).look();
+    world.process(200, 100, "idle");
+    let looked = world.look_after(3_600);
+    let said = looked.warrant("a").left_to_gateway().unwrap_or_default().to_owned();
+    assert_eq!(
+        said,
+        "process 200, which was its worker, is left to its gateway: it doesn't look like one any more"
+    );
+    assert_eq!(looked.fate_of_worker(200), "keep: unknown-state");
+    world.end(200);
+    assert_eq!(world.look().warrant("a").left_to_gateway(), None);
+}

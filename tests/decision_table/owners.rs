@@ -193,7 +193,12 @@ fn what_carries_the_key_of_a_session_that_says_which_worker_it_has_may_be_anothe
     let known = || without_worker(attached("b"));
     assert_eq!(goes(with_worker(detached("a"), 200), known()), [200, 201, 202]);
     assert_eq!(goes(with_worker(detached("a"), 200), missing()), [200, 202], "what is below it is its own");
-    assert_eq!(goes(with_worker(detached("a"), 209), missing()), [0; 0], "the one that it names is gone");
+    assert_eq!(
+        goes(with_worker(detached("a"), 209), known()),
+        [200, 201, 202],
+        "the one that it names is gone"
+    );
+    assert_eq!(goes(with_worker(detached("a"), 209), missing()), [0; 0], "two that may be it");
     assert_eq!(goes(without_worker(detached("a")), known()), [200, 201, 202]);
     assert_eq!(goes(without_worker(detached("a")), missing()), [0; 0], "it says that it has none");
 }
@@ -230,6 +235,34 @@ fn the_worker_of_a_session_stays_its_own_when_another_session_gets_the_key_that_
     assert_eq!(younger.fate_of_worker(200), "wait: superseded-worker, 0s of 60s", "nothing is remembered");
 }
 
+/// A client in session `a` goes on with the conversation of a session that is closed, and whose worker was left.
+#[test]
+fn the_worker_of_a_session_stays_its_own_when_the_session_gets_the_key_that_anothers_worker_carries() {
+    let mut world = World::new();
+    world.worker(200, "first", 100);
+    world.worker(201, "second", 100);
+    let gone_on = || with_key(attached("a"), "second");
+    world.rows([with_key(attached("a"), "first"), with_key(attached("b"), "second")]).look();
+    let mut closed = world.clone();
+    for _ in 0..3 {
+        let looked = closed.rows([gone_on()]).look_after(3_600);
+        assert_eq!(looked.fate_of_worker(200), UNKNOWN);
+        assert!(looked.is_of_a_session(201));
+    }
+    let why = closed.look().why_worker(200);
+    assert!(why.contains("it was the worker of session \"a\", which has another key now"), "{why}");
+    assert_eq!(
+        closed.rows([with_worker(gone_on(), 201)]).fate_of_worker(200),
+        OWNERLESS,
+        "that is its worker"
+    );
+
+    // Another run of the gateway may give an id to another session.
+    world.table("gw").instance = Some("another run".into());
+    assert_eq!(world.rows([gone_on()]).fate_of_worker(200), OWNERLESS);
+    assert_eq!(world.fate_of_worker(200), OWNERLESS, "nor is it remembered after that");
+}
+
 #[test]
 fn what_a_daemonised_worker_carries_may_be_the_key_of_another_gateways_session_by_now() {
     let goes = |other: Session| {
@@ -241,6 +274,42 @@ fn what_a_daemonised_worker_carries_may_be_the_key_of_another_gateways_session_b
     };
     assert_eq!(goes(attached("b")), [0; 0]);
     assert_eq!(goes(without_worker(attached("b"))), [200]);
+}
+
+/// Workers fork, and another session's hasn't begun yet.
+#[test]
+fn what_is_below_the_one_worker_that_carries_a_key_makes_nothing_doubtful() {
+    for row in [detached("a"), with_worker(detached("a"), 209)] {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(201, "a", 200);
+        world.rows([row, attached("b")]).look();
+        let looked = world.look_after(3_600);
+        assert_eq!(looked.warrant("a").worker(), Some(identity(200)));
+        assert_eq!(looked.warrant("a").remnants(), [identity(201)]);
+    }
+}
+
+#[test]
+fn what_was_known_to_be_a_sessions_goes_with_it_also_where_anothers_worker_is_not_known() {
+    let goes = |mut world: World, copy: u32| {
+        world.worker(copy, "a", 1);
+        world.rows([with_worker(detached("a"), 200), without_worker(attached("b"))]).look();
+        world.rows([with_worker(detached("a"), 200), attached("b")]).look();
+        let looked = world.look_after(3_600);
+        looked.warrant("a").remnants().to_vec()
+    };
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    assert_eq!(goes(world, 201), [identity(201)]);
+
+    let mut two = World::new();
+    two.gateway("other", 110);
+    two.worker(200, "a", 1);
+    two.table("other").sessions = vec![without_worker(attached("b"))];
+    two.rows([detached("a")]).look();
+    two.table("other").sessions = vec![attached("b")];
+    assert_eq!(two.look_after(3_600).warrant("a").worker(), Some(identity(200)));
 }
 
 #[test]
@@ -557,6 +626,21 @@ fn without_keys_what_looks_like_the_worker_that_a_row_names_may_be_a_copy_of_tha
         (process.session, process.group) = (session, group);
         assert_eq!(adopted.fate_of_worker(201), fate, "of session {session} and group {group}");
     }
+    // What was a session's own is no copy of another's.
+    let mut two = among(200, 201, 100);
+    two.rows([with_worker(attached("a"), 200), with_worker(attached("b"), 201)]).look();
+    two.process(201, 1, "python3 -m worker");
+    two.ledger.gateways.values_mut().flat_map(|memory| &mut memory.workers).for_each(|worker| {
+        worker.bond = gateway_reaper::domain::ledger::Bond::None;
+    });
+    assert_eq!(two.clone().rows([with_worker(attached("a"), 200)]).fate_of_worker(201), PARENTLESS);
+    assert!(two.is_of_a_session(201));
+    // A worker below the one that the row names is copied like that.
+    let mut nested = World::new();
+    nested.process(200, 100, "supervisor");
+    nested.process(201, 200, "python3 -m worker");
+    nested.process(202, 1, "python3 -m worker");
+    assert_eq!(nested.rows([with_worker(attached("a"), 200)]).fate_of_worker(202), UNKNOWN);
     let mut another = among(200, 201, 1);
     another.worker(201, "b", 1);
     assert_eq!(another.fate_of_worker(201), "wait: parentless-worker, 0s of 60s", "it looks different");

@@ -132,7 +132,7 @@ fn name(world: &World<'_>, row: RowId) -> String {
 }
 
 /// Why nothing that a row doesn't name is taken for its own.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Distrust {
     /// Its gateway runs in another PID namespace.
     Elsewhere,
@@ -193,7 +193,9 @@ fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Opt
         let pid = Some(process.identity.pid);
         pid != named
             && pid != worker.map(|worker| worker.identity.pid)
-            && (distrust.is_none() || worker.is_some_and(|worker| is_of(worker, process)))
+            && (distrust.is_none()
+                || (distrust == Some(Distrust::MayBeAnothers)
+                    && (worker.is_some_and(|worker| is_of(worker, process)) || is_sure(world, row, process))))
             && why_not_along(world, owners, row, process).is_none()
     };
     let others: Vec<&Process> = owners.processes_of(row).filter(by_key).collect();
@@ -225,13 +227,32 @@ fn distrust_of_keys(
         // One of the two is not its own.
         (Some(named), None) if world.alive(named).is_some() => Some(Distrust::NamesAnother(named)),
         // Where another row's worker isn't known, what carries this row's key may be that one's, which had the key before: besides the worker
-        // that the row names; where the row says that it has none; and one of several, where it says nothing.
+        // that the row names; where the row says that it has none; and one of several, where it says nothing of one that is there.
         _ => {
-            let says_nothing = world.session(row).worker == Told::Absent;
-            let is_alone = owners.processes_of(row).nth(1).is_none();
-            (is_one_missing && !(says_nothing && is_alone)).then_some(Distrust::MayBeAnothers)
+            let says_it = worker.is_some() || world.session(row).worker == Told::Known(None);
+            (is_one_missing && (says_it || has_several(world, owners, row)))
+                .then_some(Distrust::MayBeAnothers)
         }
     }
+}
+
+/// Whether several carry the key of this row. What is, or was, below one of them is of its tree.
+fn has_several(world: &World<'_>, owners: &Owners<'_>, row: RowId) -> bool {
+    let key = world.session(row).worker_key();
+    let carries =
+        |process: &Process| key.is_some() && world.gateways[row.gateway].key_of(process.identity.pid) == key;
+    let carriers: Vec<&Process> = owners.processes_of(row).filter(|it| carries(it)).collect();
+    let is_of_another = |process: &Process| {
+        let is_carrier = |worker: ProcessIdentity| carriers.iter().any(|carrier| carrier.identity == worker);
+        world.family_of(process).is_some_and(|(_, family)| is_carrier(family.worker))
+            || world.ancestors(process).any(|above| is_carrier(above.identity))
+    };
+    carriers.len() > 1 && carriers.iter().filter(|it| !is_of_another(it)).nth(1).is_some()
+}
+
+/// Whether a mark says that a process is this row's session's alone, or it was that one's when that was last to be told.
+fn is_sure(world: &World<'_>, row: RowId, process: &Process) -> bool {
+    world.rows_marked(process.identity.pid) == [row] || world.was_of_row(process, row)
 }
 
 /// Why a process that carries the row's key isn't ended with its session. The same key twice is no proof of anything (Hermes 0.13: two live
@@ -272,8 +293,11 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
         Position::Lost if doubts::may_be_of_another(world, row.gateway, process) => {
             Some("it may be of a gateway that gives no table".into())
         }
-        Position::Lost => doubts::may_be_of_anothers_row(world, row.gateway, process)
-            .then(|| "it may be of a session of another gateway, whose worker isn't known".into()),
+        Position::Lost => {
+            let may_be = || doubts::may_be_of_anothers_row(world, row.gateway, process);
+            (!is_sure(world, row, process) && may_be())
+                .then(|| "it may be of a session of another gateway, whose worker isn't known".into())
+        }
         Position::BelowFormer(former) => {
             Some(format!("it is below process {}, which a gateway had before", former.pid))
         }

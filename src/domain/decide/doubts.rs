@@ -20,7 +20,17 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
     }
     let mut gateways = may_have_started(world, process, position).into_iter();
     let of_table = gateways.find_map(|gateway| of(world, gateway, process));
-    of_table.or_else(|| former(world, process, position)).or_else(|| copied(world, process, position))
+    let doubt = of_table.or_else(|| former(world, process, position)).or_else(|| had(world, process));
+    doubt.or_else(|| copied(world, process, position))
+}
+
+/// Why the session that had this worker may have it still, whatever key it has by now.
+fn had(world: &World<'_>, process: &Process) -> Option<Keep> {
+    let id = world.session(world.row_that_had(process)?).id.as_str();
+    let why = format!(
+        "it was the worker of session {id:?}, which has another key now: nothing tells that it has another worker"
+    );
+    Some(Keep::UnknownState(why.into()))
 }
 
 /// Why the session of another worker may want this one, which no gateway was seen to have started: a worker that forks twice without `exec`
@@ -30,7 +40,9 @@ fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<K
         Position::Child(gateway) => may_be_adopted_by(world, *gateway, process),
         _ => position.gateway().is_none() && world.seen_below(process).is_none(),
     };
-    if !may_be_adopted || world.view().bereft.contains(&process.identity.pid) {
+    let is_bereft = world.view().bereft.contains(&process.identity.pid);
+    // What was a session's own is no copy of another's.
+    if !may_be_adopted || is_bereft || world.was_of_one_gone(process) {
         return None;
     }
     let id = world.row_of_look_alike(process)?.id.as_str();

@@ -106,8 +106,14 @@ fn judge_one(
 
 /// That its close is all that is done about the process which its row names, and why.
 fn left_to_gateway(world: &World<'_>, row: RowId, claim: &Claim<'_>) -> Option<Box<str>> {
-    let is_here = matches!(claim, Claim::CloseOnly) && !world.gateways[row.gateway].is_elsewhere;
-    let named = world.session(row).named_worker().filter(|_| is_here)?;
+    if !matches!(claim, Claim::CloseOnly) || world.gateways[row.gateway].is_elsewhere {
+        return None;
+    }
+    let Some(named) = world.session(row).named_worker() else {
+        let pid = world.changed_worker_of(row)?.identity.pid;
+        let note = "which was its worker, is left to its gateway: it doesn't look like one any more";
+        return Some(format!("process {pid}, {note}").into());
+    };
     let named = world.alive(named)?.identity.pid;
     let why = named::why_unproven(world, row, named);
     Some(format!("process {named}, which its row names as its worker, is left to its gateway: {why}").into())

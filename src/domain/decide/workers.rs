@@ -12,7 +12,7 @@ use super::idle;
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::quota;
-use super::world::World;
+use super::world::{RowId, World};
 use crate::domain::ids::Pid;
 use crate::domain::ledger::{Bond, GatewayMemory, SessionOf, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
@@ -76,15 +76,35 @@ fn changed(
     changed.collect()
 }
 
-/// The session that this is the worker of; where that can't be told, the one that it was the worker of before.
-fn session_of(world: &World<'_>, worker: ProcessIdentity, owner: &Owner) -> Option<SessionOf> {
+/// The session that this is judged with; where it is judged apart, or that can't be told, the one that it was of before.
+fn session_of(
+    world: &World<'_>,
+    worker: ProcessIdentity,
+    owner: &Owner,
+    apart: Option<&str>,
+) -> Option<SessionOf> {
     if let Owner::Sessions(rows) = owner
-        && let [row] = rows.as_slice()
+        && let ([row], None) = (rows.as_slice(), apart)
+        && !is_taken_from_another(world, *row, worker)
     {
         let gateway = world.gateways[row.gateway].seen.name.clone();
         return Some(SessionOf { gateway, id: world.session(*row).id.clone() });
     }
-    world.known.get(&worker)?.1.session.clone()
+    world.session_before(worker).cloned()
+}
+
+/// Whether this worker was another session's before, and the row, which doesn't name it, has got its key since: that row's own worker, which
+/// carries an older key, is still there.
+fn is_taken_from_another(world: &World<'_>, row: RowId, worker: ProcessIdentity) -> bool {
+    let (gateway, id) = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
+    let is_the_rows = |session: &SessionOf| session.gateway == *gateway && session.id == *id;
+    let was_anothers = world.session_before(worker).is_some_and(|before| !is_the_rows(before));
+    let has_one = |known: &ProcessIdentity| {
+        *known != worker
+            && world.session_before(*known).is_some_and(is_the_rows)
+            && world.view().alive(known).is_some()
+    };
+    was_anothers && world.session(row).named_worker() != Some(worker.pid) && world.known.keys().any(has_one)
 }
 
 fn judge_one(
@@ -104,7 +124,7 @@ fn judge_one(
     let shell = world.shell_of(process);
     let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
     let (owner, apart) = (owners.of(identity.pid)?, claims.apart(identity.pid));
-    let session = session_of(world, identity, owner);
+    let session = session_of(world, identity, owner, apart);
     let mut remember = |clock| {
         let session = session.clone();
         remembered.workers.push(WorkerMemory {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::by_hand::ByHand;
 use super::gateway::may_be_gateways;
 pub(super) use super::gateway::{Gateway, Standing};
-use crate::domain::ids::{GatewayName, Pid};
-use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, WorkerMemory};
+use crate::domain::ids::{GatewayName, Pid, SessionId};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, SessionOf, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
@@ -29,7 +29,7 @@ pub(super) struct World<'a> {
     named: HashMap<Pid, Vec<RowId>>,
     /// The rows that name a worker with this key in its argv, or the shell around it, each with the start of that worker.
     named_keys: HashMap<&'a str, Vec<(RowId, u64)>>,
-    /// When the oldest worker started that carries no key, has this argv, and is named by a row; and that row.
+    /// When the oldest worker started that carries no key, has this argv, and is, or is below, what a row names; and that row.
     named_argvs: HashMap<&'a str, (u64, RowId)>,
     /// The workers that run in each shell that a row names.
     wrapped: HashMap<Pid, Vec<&'a Process>>,
@@ -41,6 +41,8 @@ pub(super) struct World<'a> {
     rows_without_worker: Vec<Option<&'a Session>>,
     /// The workers that were seen below another one, each with the gateway that tells of that one's family.
     helpers: HashMap<ProcessIdentity, (usize, &'a FamilyMemory)>,
+    /// What was a worker and doesn't look like one any more.
+    changed: Vec<&'a Process>,
     /// What an operator forbids.
     pub(super) by_hand: ByHand<'a>,
 }
@@ -104,9 +106,8 @@ impl<'a> World<'a> {
         }
         let known = if same_boot { memory.workers() } else { HashMap::new() };
         let wrapped = wrapped(seen, &gateways, &named);
-        let named_workers = named_workers(seen, &named, &wrapped);
-        let named_keys = named_keys(&gateways, &named_workers);
-        let named_argvs = named_argvs(&gateways, &named_workers);
+        let named_keys = named_keys(seen, &gateways, &named, &wrapped);
+        let named_argvs = named_argvs(seen, &gateways, &named);
         let rows_without_worker = vec![None; gateways.len()];
         let marked = marked(seen, &gateways);
         let of_workers = marked.iter().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, row)));
@@ -126,11 +127,15 @@ impl<'a> World<'a> {
             marked_rows,
             rows_without_worker,
             helpers: HashMap::new(),
+            changed: Vec::new(),
             by_hand: ByHand::new(&seen.forbidden, memory),
         };
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
         world.helpers = helpers(&world);
+        let known = world.known.keys().filter_map(|known| seen.processes.alive(known));
+        world.changed = known.filter(|known| world.matching(known.identity.pid).next().is_none()).collect();
+        world.changed.sort_unstable_by_key(|process| process.identity.pid);
         world
     }
 
@@ -160,13 +165,61 @@ impl<'a> World<'a> {
         rows.into_iter().find(|row| self.lacks_worker(*row)).map(|row| self.session(row))
     }
 
-    /// The row of a session that this was the worker of when that was last to be told, and of which nothing tells now which worker it has.
+    /// The session whose worker this was when that was last to be told; unless its gateway is in another run by now, which may give that id
+    /// to another session.
+    pub(super) fn session_before(&self, worker: ProcessIdentity) -> Option<&'a SessionOf> {
+        let session = self.known.get(&worker)?.1.session.as_ref()?;
+        let is_another_run = |gateway: &Gateway<'_>| {
+            gateway.standing == Standing::Current && gateway.remembered_run() != gateway.run().as_ref()
+        };
+        let mut gateways = self.gateways.iter().filter(|gateway| gateway.seen.name == session.gateway);
+        (!gateways.any(is_another_run)).then_some(session)
+    }
+
+    /// The same, with its gateway, where the table of that tells of it.
+    fn was_of(&self, worker: ProcessIdentity) -> Option<(usize, &'a SessionId)> {
+        let session = self.session_before(worker)?;
+        let is_its = |gateway: &Gateway<'_>| {
+            gateway.seen.name == session.gateway && gateway.standing == Standing::Current
+        };
+        Some((self.gateways.iter().position(is_its)?, &session.id))
+    }
+
+    /// Whether this was the worker of that row's session when that was last to be told.
+    pub(super) fn was_of_row(&self, process: &Process, row: RowId) -> bool {
+        self.was_of(process.identity) == Some((row.gateway, &self.session(row).id))
+    }
+
+    /// What was the worker of that row's session, and doesn't look like one any more.
+    pub(super) fn changed_worker_of(&self, row: RowId) -> Option<&'a Process> {
+        self.changed.iter().copied().find(|process| self.was_of_row(process, row))
+    }
+
+    /// Whether this was the worker of a session that isn't listed any more.
+    pub(super) fn was_of_one_gone(&self, process: &Process) -> bool {
+        self.was_of(process.identity).is_some_and(|(gateway, id)| !self.gateways[gateway].lists(id))
+    }
+
+    /// The row of a session that this was the worker of when that was last to be told, and that has another key since: where nothing tells
+    /// which worker it has now, or only what was another session's carries its key.
     pub(super) fn row_that_had(&self, process: &Process) -> Option<RowId> {
-        let (_, known) = self.known.get(&process.identity)?;
-        let session = known.session.as_ref()?;
-        let gateway = self.gateways.iter().position(|gateway| gateway.seen.name == session.gateway)?;
-        let row = self.gateways[gateway].rows.iter().position(|row| row.id == session.id)?;
-        Some(RowId { gateway, row }).filter(|row| self.lacks_worker(*row))
+        let was_of = self.was_of(process.identity)?;
+        if self.rows_with_key_of(process.identity.pid).any(|row| self.was_of_row(process, row)) {
+            return None;
+        }
+        let (index, id) = was_of;
+        let gateway = &self.gateways[index];
+        let row = RowId { gateway: index, row: gateway.rows.iter().position(|row| row.id == *id)? };
+        let key = self.session(row).worker_key().filter(|_| self.session(row).worker == Told::Absent);
+        let is_only_anothers = |key: &str| {
+            let mut carriers = gateway.workers.iter().filter(|(_, carried)| **carried == Some(key));
+            carriers.all(|(pid, _)| {
+                let was_of_other =
+                    |carrier: &Process| self.was_of(carrier.identity).is_some_and(|other| other != was_of);
+                self.alive(*pid).is_some_and(was_of_other)
+            })
+        };
+        (self.lacks_worker(row) || key.is_some_and(is_only_anothers)).then_some(row)
     }
 
     /// Whether nothing tells which worker this row has.
@@ -346,20 +399,6 @@ impl<'a> World<'a> {
     }
 }
 
-/// What rows name as their workers, and the workers that run in the shells they name, each with those rows.
-fn named_workers<'a, 'b>(
-    seen: &'a Observation,
-    named: &'b HashMap<Pid, Vec<RowId>>,
-    wrapped: &HashMap<Pid, Vec<&'a Process>>,
-) -> Vec<(&'a Process, &'b [RowId])> {
-    let of_rows = |(pid, rows): (&Pid, &'b Vec<RowId>)| {
-        let inside = wrapped.get(pid).into_iter().flatten().copied();
-        let workers = seen.processes.get(*pid).into_iter().chain(inside);
-        workers.map(|process| (process, rows.as_slice()))
-    };
-    named.iter().flat_map(of_rows).collect()
-}
-
 /// The workers below each process that a row names and that was started to run such a worker and nothing else.
 fn wrapped<'a>(
     seen: &'a Observation,
@@ -377,31 +416,43 @@ fn wrapped<'a>(
     wrapped
 }
 
-/// For each key the rows that name a worker which carries it, each with the start of that worker.
+/// For each key the rows that name a worker which carries it, or the shell around that, each with the start of that worker.
 fn named_keys<'a>(
+    seen: &'a Observation,
     gateways: &[Gateway<'a>],
-    named: &[(&'a Process, &[RowId])],
+    named: &HashMap<Pid, Vec<RowId>>,
+    wrapped: &HashMap<Pid, Vec<&'a Process>>,
 ) -> HashMap<&'a str, Vec<(RowId, u64)>> {
     let mut keys: HashMap<&str, Vec<(RowId, u64)>> = HashMap::new();
-    for (process, rows) in named {
-        for key in gateways.iter().filter_map(|gateway| gateway.key_of(process.identity.pid)) {
-            let started = process.identity.start_ticks;
-            keys.entry(key).or_default().extend(rows.iter().map(|row| (*row, started)));
+    for (pid, rows) in named {
+        let workers =
+            seen.processes.get(*pid).into_iter().chain(wrapped.get(pid).into_iter().flatten().copied());
+        for process in workers {
+            let carried = gateways.iter().filter_map(|gateway| gateway.key_of(process.identity.pid));
+            for key in carried {
+                let started = process.identity.start_ticks;
+                keys.entry(key).or_default().extend(rows.iter().map(|row| (*row, started)));
+            }
         }
     }
     keys
 }
 
-/// For each argv the oldest worker that a row names and that carries no key: when it started, and its row.
+/// For each argv the oldest worker that carries no key and is, or is below, what a row names: when it started, and that row.
 fn named_argvs<'a>(
+    seen: &'a Observation,
     gateways: &[Gateway<'a>],
-    named: &[(&'a Process, &[RowId])],
+    named: &HashMap<Pid, Vec<RowId>>,
 ) -> HashMap<&'a str, (u64, RowId)> {
     let mut argvs: HashMap<&str, (u64, RowId)> = HashMap::new();
-    for (process, rows) in named {
-        let (pid, started) = (process.identity.pid, process.identity.start_ticks);
-        let has_no_key = gateways.iter().any(|gateway| gateway.takes(pid) && gateway.key_of(pid).is_none());
-        if let (true, Some(argv), Some(row)) = (has_no_key, process.argv.as_deref(), rows.first()) {
+    let is_gateway = |pid: Pid| gateways.iter().any(|it| it.process.is_some_and(|it| it.pid == pid));
+    let keyless = gateways.iter().flat_map(|gateway| gateway.workers.iter().filter(|(_, key)| key.is_none()));
+    for process in keyless.filter_map(|(pid, _)| seen.processes.get(*pid)) {
+        let above = seen.processes.ancestors(process).take_while(|above| !is_gateway(above.identity.pid));
+        let mut line = std::iter::once(process).chain(above);
+        let row = line.find_map(|process| named.get(&process.identity.pid)?.first());
+        if let (Some(row), Some(argv)) = (row, process.argv.as_deref()) {
+            let started = process.identity.start_ticks;
             let oldest = argvs.entry(argv).or_insert((started, *row));
             *oldest = (*oldest).min((started, *row));
         }

@@ -1,7 +1,7 @@
 //! Who owns a worker: the table of the contract, line by line, the first that holds.
 
 use gateway_reaper::domain::adoption::{AdoptionSign, sign};
-use gateway_reaper::domain::ids::Pid;
+use gateway_reaper::domain::ids::{Pid, SessionId};
 use gateway_reaper::domain::ledger::Bond;
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::process::{Process, ProcessIdentity};
@@ -191,13 +191,35 @@ impl<'a> Oracle<'a> {
             && self.row_that_had(process).is_none()
     }
 
-    /// The row of the session whose worker it was, of which no worker is known now.
+    /// The row of the session whose worker it was, which has another key since, and of which no worker is known now but what was another's.
     fn row_that_had(&self, process: &Process) -> Option<RowId> {
+        let was_of = self.was_of(process)?;
+        if self.rows_with_key_of(process).into_iter().any(|row| self.was_of_row(process, row)) {
+            return None;
+        }
+        let (gateway, id) = was_of;
+        let row = self.rows(gateway).iter().position(|row| row.id == *id)?;
+        let session = &self.rows(gateway)[row];
+        let processes = self.0.world.seen.processes.processes.values();
+        let key = session.worker_key().filter(|_| session.worker == Told::Absent);
+        let is_only_anothers = |key: &str| {
+            let mut carriers = processes
+                .filter(|it| self.is_worker(gateway, it) && self.key(gateway, it) == Some(Some(key)));
+            carriers.all(|carrier| self.was_of(carrier).is_some_and(|other| other != was_of))
+        };
+        (self.lacks_worker(gateway, session) || key.is_some_and(is_only_anothers)).then_some((gateway, row))
+    }
+
+    /// The session whose worker it was, of a gateway that is current and in the same run.
+    fn was_of(&self, process: &Process) -> Option<(usize, &'a SessionId)> {
         let session = self.remembered(process)?.1.session.as_ref()?;
         let gateway =
             self.count().find(|gateway| self.0.world.seen.gateways[*gateway].name == session.gateway)?;
-        let row = self.rows(gateway).iter().position(|row| row.id == session.id)?;
-        self.lacks_worker(gateway, &self.rows(gateway)[row]).then_some((gateway, row))
+        (self.table(gateway).is_some() && self.is_same_run(gateway)).then_some((gateway, &session.id))
+    }
+
+    pub(super) fn was_of_row(&self, process: &Process, row: RowId) -> bool {
+        self.was_of(process) == Some((row.0, &self.row(row).id))
     }
 
     fn names_a_younger_one(&self, row: RowId, process: &Process) -> bool {
@@ -273,7 +295,10 @@ impl<'a> Oracle<'a> {
                 return UNKNOWN;
             }
         }
-        if self.is_of_a_former_gateway(process, place) || self.may_be_a_copy(process, place) {
+        if self.is_of_a_former_gateway(process, place)
+            || self.row_that_had(process).is_some()
+            || self.may_be_a_copy(process, place)
+        {
             return UNKNOWN;
         }
         match place {
@@ -292,12 +317,14 @@ impl<'a> Oracle<'a> {
             self.count()
                 .any(|gateway| self.is_worker(gateway, process) && self.key(gateway, process) == Some(None))
         };
-        let is_named = |other: &&Process| {
-            !self.rows_naming(other).is_empty()
-                || self
-                    .wrapper_of(other)
-                    .and_then(|pid| self.find(pid))
-                    .is_some_and(|it| !self.rows_naming(it).is_empty())
+        let was_of_one_gone = self
+            .was_of(process)
+            .is_some_and(|(gateway, id)| self.rows(gateway).iter().all(|row| row.id != *id));
+        let is_named = |other: &Process| {
+            let line = self.line(other).into_iter().take_while(|pid| self.gateways_at(*pid).is_empty());
+            let above = line.filter_map(|pid| self.0.world.seen.processes.get(pid));
+            let mut line = std::iter::once(other).chain(above);
+            line.any(|it| !self.rows_naming(it).is_empty())
         };
         let is_copied = |other: &&'a Process| {
             other.argv == process.argv
@@ -322,8 +349,9 @@ impl<'a> Oracle<'a> {
         };
         let view = &self.0.world.seen.processes;
         is_apart
+            && !was_of_one_gone
             && has_no_key(process)
-            && view.processes.values().filter(is_copied).any(|other| is_named(&other))
+            && view.processes.values().filter(is_copied).any(is_named)
     }
 
     /// The gateways that may have started it: the one that it is or was seen below, and the one that told of it at the last look; else any.

@@ -117,11 +117,26 @@ impl<'a> Oracle<'a> {
     fn by_key(&self, row: RowId) -> Vec<&'a Process> {
         let (gateway, named) = (row.0, self.row(row).named_worker());
         // It says itself which worker it has: what carries its key besides may be the worker of the row of which none is known.
-        let says_itself = matches!(self.row(row).worker, Told::Known(_));
-        let is_one_missing = self.has_row_without_worker(gateway);
         let worker = self.named_and_its_own(row).ok().flatten();
+        let says_itself = worker.is_some() || self.row(row).worker == Told::Known(None);
+        let is_one_missing = self.has_row_without_worker(gateway);
+        let was_its = |process: &Process| self.was_of_row(process, row);
         let is_below_its_worker =
             |process: &Process| worker.is_some_and(|worker| self.line(process).contains(&worker));
+        // Several carry its key, none of them below another: one of them may be the worker of the row of which it isn't known.
+        let carries = |process: &&'a Process| {
+            let is_owned = matches!(self.owner(process), Some(Owner::Rows(rows)) if rows.contains(&row));
+            let key = self.key(gateway, process).flatten();
+            is_owned && self.is_worker(gateway, process) && key.is_some() && key == self.row(row).worker_key()
+        };
+        let carriers: Vec<&Process> =
+            self.0.world.seen.processes.processes.values().filter(carries).collect();
+        let is_below = |process: &Process| {
+            let line = self.line(process);
+            carriers.iter().any(|carrier| line.contains(&carrier.identity.pid))
+        };
+        let are_several = carriers.iter().filter(|process| !is_below(process)).count() > 1;
+        let may_be_anothers = is_one_missing && (says_itself || are_several);
         let may_go = |process: &&'a Process| {
             let key = self.key(gateway, process).flatten();
             let place = self.place(process);
@@ -129,7 +144,7 @@ impl<'a> Oracle<'a> {
                 Place::Child(at) | Place::Below(at) => at == gateway,
                 Place::Lost => {
                     !self.may_be_of_another(gateway, process)
-                        && !self.may_be_of_anothers_row(gateway, process)
+                        && (was_its(process) || !self.may_be_of_anothers_row(gateway, process))
                 }
                 Place::BelowFormer(_) | Place::Unclear => false,
             };
@@ -142,7 +157,7 @@ impl<'a> Oracle<'a> {
                 && is_here
                 && !self.is_protected(gateway, process)
                 && !self.is_below_a_worker_of_others(row, process)
-                && !(says_itself && is_one_missing && !is_below_its_worker(process))
+                && (!may_be_anothers || is_below_its_worker(process) || was_its(process))
         };
         let is_clear = self.can_check(gateway)
             && !self.shares_process(gateway)
@@ -156,16 +171,7 @@ impl<'a> Oracle<'a> {
         if !is_clear || !is_named_one_trusted || matches!(self.row(row).worker, Told::NotUnderstood(_)) {
             return Vec::new();
         }
-        // Several carry its key, and it names none: one of them may be the worker of the row of which it isn't known.
-        let processes = self.0.world.seen.processes.processes.values();
-        let owned = processes
-            .clone()
-            .filter(|process| matches!(self.owner(process), Some(Owner::Rows(rows)) if rows.contains(&row)));
-        let owned = owned.count();
-        if !says_itself && owned > 1 && is_one_missing {
-            return Vec::new();
-        }
-        processes.filter(may_go).collect()
+        self.0.world.seen.processes.processes.values().filter(may_go).collect()
     }
 
     /// Another gateway gives no table, and may serve a session of the same key; or is gone, and takes back what was seen below it. But for
