@@ -140,7 +140,8 @@ fn a_watch_of_a_world_that_stays_the_same_writes_the_ledger_no_more() {
         trace.polls().windows(6).any(|six| six.iter().all(rests))
     });
     assert!(trace.count(is_ledger_write) >= 1, "it was never written");
-    assert_eq!(Trace::of(&scene, &["once"]).count(is_ledger_write), 0);
+    // The next run is another process: when a session in use was last seen so is written for it, and nothing else.
+    assert_eq!(Trace::of(&scene, &["once"]).count(is_ledger_write), 1);
 }
 
 #[test]
