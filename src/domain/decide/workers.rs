@@ -79,32 +79,46 @@ fn changed(
 /// The session that this is judged with; where it is judged apart, or that can't be told, the one that it was of before.
 fn session_of(
     world: &World<'_>,
+    owners: &Owners<'_>,
+    claims: &Claims<'_>,
+    index: usize,
     worker: ProcessIdentity,
-    owner: &Owner,
-    apart: Option<&str>,
 ) -> Option<SessionOf> {
-    if let Owner::Sessions(rows) = owner
-        && let ([row], None) = (rows.as_slice(), apart)
-        && !is_taken_from_another(world, *row, worker)
-    {
-        let gateway = world.gateways[row.gateway].seen.name.clone();
-        return Some(SessionOf { gateway, id: world.session(*row).id.clone() });
-    }
-    world.session_before(worker).cloned()
+    let (name, id) = match owners.of(worker.pid) {
+        Some(Owner::Sessions(rows))
+            if let [row] = rows.as_slice()
+                && claims.apart(worker.pid).is_none()
+                && !is_taken_from_another(world, owners, *row, worker) =>
+        {
+            (&world.gateways[row.gateway].seen.name, &world.session(*row).id)
+        }
+        _ => world.session_before(worker)?,
+    };
+    let is_own = world.gateways[index].seen.name == *name;
+    Some(SessionOf { gateway: (!is_own).then(|| name.clone()), id: id.clone() })
 }
 
-/// Whether this worker was another session's before, and the row, which doesn't name it, has got its key since: that row's own worker, which
-/// carries an older key, is still there.
-fn is_taken_from_another(world: &World<'_>, row: RowId, worker: ProcessIdentity) -> bool {
-    let (gateway, id) = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
-    let is_the_rows = |session: &SessionOf| session.gateway == *gateway && session.id == *id;
-    let was_anothers = world.session_before(worker).is_some_and(|before| !is_the_rows(before));
-    let has_one = |known: &ProcessIdentity| {
+/// Whether this worker was another session's before, and the row, which doesn't name it, has got its key since: what was that row's own worker,
+/// and carries an older key, is there and no other's.
+fn is_taken_from_another(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    row: RowId,
+    worker: ProcessIdentity,
+) -> bool {
+    let own = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
+    let is_anothers =
+        |pid| matches!(owners.of(pid), Some(Owner::Sessions(rows)) if !rows.as_slice().contains(&row));
+    let was_its = |known: &ProcessIdentity| {
         *known != worker
-            && world.session_before(*known).is_some_and(is_the_rows)
+            && world.session_before(*known) == Some(own)
             && world.view().alive(known).is_some()
+            && owners.of(known.pid).is_some()
+            && !is_anothers(known.pid)
     };
-    was_anothers && world.session(row).named_worker() != Some(worker.pid) && world.known.keys().any(has_one)
+    world.session_before(worker).is_some_and(|before| before != own)
+        && world.session(row).named_worker() != Some(worker.pid)
+        && world.known.keys().any(was_its)
 }
 
 fn judge_one(
@@ -124,7 +138,7 @@ fn judge_one(
     let shell = world.shell_of(process);
     let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
     let (owner, apart) = (owners.of(identity.pid)?, claims.apart(identity.pid));
-    let session = session_of(world, identity, owner, apart);
+    let session = session_of(world, owners, claims, index, identity);
     let mut remember = |clock| {
         let session = session.clone();
         remembered.workers.push(WorkerMemory {

@@ -7,7 +7,7 @@ use super::by_hand::ByHand;
 use super::gateway::may_be_gateways;
 pub(super) use super::gateway::{Gateway, Standing};
 use crate::domain::ids::{GatewayName, Pid, SessionId};
-use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, SessionOf, WorkerMemory};
+use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
 use crate::domain::process::{Mark, Process, ProcessIdentity, ProcessView};
@@ -167,22 +167,23 @@ impl<'a> World<'a> {
 
     /// The session whose worker this was when that was last to be told; unless its gateway is in another run by now, which may give that id
     /// to another session.
-    pub(super) fn session_before(&self, worker: ProcessIdentity) -> Option<&'a SessionOf> {
-        let session = self.known.get(&worker)?.1.session.as_ref()?;
+    pub(super) fn session_before(&self, worker: ProcessIdentity) -> Option<(&'a GatewayName, &'a SessionId)> {
+        let (rememberer, known) = *self.known.get(&worker)?;
+        let session = known.session.as_ref()?;
+        let name = session.gateway.as_ref().unwrap_or(rememberer);
         let is_another_run = |gateway: &Gateway<'_>| {
             gateway.standing == Standing::Current && gateway.remembered_run() != gateway.run().as_ref()
         };
-        let mut gateways = self.gateways.iter().filter(|gateway| gateway.seen.name == session.gateway);
-        (!gateways.any(is_another_run)).then_some(session)
+        let mut gateways = self.gateways.iter().filter(|gateway| gateway.seen.name == *name);
+        (!gateways.any(is_another_run)).then_some((name, &session.id))
     }
 
     /// The same, with its gateway, where the table of that tells of it.
     fn was_of(&self, worker: ProcessIdentity) -> Option<(usize, &'a SessionId)> {
-        let session = self.session_before(worker)?;
-        let is_its = |gateway: &Gateway<'_>| {
-            gateway.seen.name == session.gateway && gateway.standing == Standing::Current
-        };
-        Some((self.gateways.iter().position(is_its)?, &session.id))
+        let (name, id) = self.session_before(worker)?;
+        let is_its =
+            |gateway: &Gateway<'_>| gateway.seen.name == *name && gateway.standing == Standing::Current;
+        Some((self.gateways.iter().position(is_its)?, id))
     }
 
     /// Whether this was the worker of that row's session when that was last to be told.

@@ -483,7 +483,7 @@ mod tests {
         let worker_of = |session| {
             memory_at(100, |memory| memory.workers = vec![WorkerMemory { session, ..worker_memory() }])
         };
-        let session = || Some(SessionOf { gateway: "desk".into(), id: "a".into() });
+        let session = || Some(SessionOf { gateway: None, id: "a".into() });
         assert!(worker_of(session()).is_told_by(&worker_of(session())));
         assert!(!worker_of(session()).is_told_by(&worker_of(None)));
         for (index, change) in changes.into_iter().enumerate() {

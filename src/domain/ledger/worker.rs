@@ -35,8 +35,9 @@ pub struct WorkerMemory {
 /// A session of a gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOf {
-    /// Which gateway.
-    pub gateway: GatewayName,
+    /// Which gateway; `None`: the one that remembers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<GatewayName>,
     /// Which of its sessions.
     pub id: SessionId,
 }

@@ -174,7 +174,7 @@ impl<'a> Oracle<'a> {
         looks_like_one || !is_never
     }
 
-    fn rows_with_key_of(&self, process: &'a Process) -> Vec<RowId> {
+    pub(super) fn rows_with_key_of(&self, process: &'a Process) -> Vec<RowId> {
         let carries = |row: &RowId| {
             let key = self.key(row.0, process).flatten();
             self.is_worker(row.0, process) && key.is_some() && key == self.row(*row).worker_key()
@@ -212,9 +212,13 @@ impl<'a> Oracle<'a> {
 
     /// The session whose worker it was, of a gateway that is current and in the same run.
     fn was_of(&self, process: &Process) -> Option<(usize, &'a SessionId)> {
-        let session = self.remembered(process)?.1.session.as_ref()?;
-        let gateway =
-            self.count().find(|gateway| self.0.world.seen.gateways[*gateway].name == session.gateway)?;
+        let (rememberer, known) = self.remembered(process)?;
+        let session = known.session.as_ref()?;
+        let is_its = |gateway: &usize| match &session.gateway {
+            Some(name) => self.0.world.seen.gateways[*gateway].name == *name,
+            None => *gateway == rememberer,
+        };
+        let gateway = self.count().find(is_its)?;
         (self.table(gateway).is_some() && self.is_same_run(gateway)).then_some((gateway, &session.id))
     }
 

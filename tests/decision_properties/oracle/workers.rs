@@ -46,16 +46,28 @@ impl<'a> Oracle<'a> {
     /// It is remembered as a worker, and no gateway takes it for one by what it is now.
     fn former_worker(&self, process: &'a Process) -> Option<(usize, Fate)> {
         let (gateway, _) = self.remembered(process).filter(|(gateway, _)| self.count().contains(gateway))?;
-        let looks_like_one = self.key(gateway, process).is_some();
+        let fits = self.key(gateway, process).is_some();
         let fate = if self.is_protected(gateway, process) { "protected" } else { "unknown-state" };
         // What a row names is told of with that row.
         let is_named = self.times_named(process.identity.pid) > 0;
         // A worker's helper, that was seen between its fork and its exec.
-        let is_worker = |above: &&Process| self.count().any(|gateway| self.is_worker(gateway, above));
+        let looks_like_one = |above: &'a Process| self.count().any(|gateway| self.is_worker(gateway, above));
+        let is_worker = |above: &&'a Process| {
+            let is_claimed = |row: &RowId| {
+                self.rows_naming(above).contains(row) || self.rows_with_key_of(above).contains(row)
+            };
+            let is_nested = self.line_below_the_gateway(above).into_iter().any(|it| {
+                looks_like_one(it) || (self.may_be_a_worker(it) && !self.rows_of_its_own(it).is_empty())
+            });
+            // One that is a session's only because of what it is below has no helpers of its own.
+            let is_helper =
+                matches!(self.owner(above), Some(Owner::Rows(rows)) if !rows.iter().any(is_claimed));
+            looks_like_one(above) && !(is_helper && is_nested)
+        };
         let is_helper = self.line_below_the_gateway(process).iter().any(is_worker)
             && !process.kernel
             && !self.is_protected_pid(process.identity.pid);
-        let is_told = !process.zombie && !looks_like_one && !is_named && !is_helper;
+        let is_told = !process.zombie && !fits && !is_named && !is_helper;
         is_told.then_some((gateway, Fate::Keep(fate)))
     }
 

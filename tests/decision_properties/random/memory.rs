@@ -1,6 +1,6 @@
 //! Random memory of a world: of this boot or another, of the past and seldom of the future.
 
-use gateway_reaper::domain::ids::BootId;
+use gateway_reaper::domain::ids::{BootId, GatewayName};
 use gateway_reaper::domain::ledger::{
     Bond, GatewayMemory, GatewayRun, Ledger, SessionClock, SessionOf, WorkerClock, WorkerMemory,
 };
@@ -135,8 +135,11 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
                     account: None,
                     shell: None,
                     activity: None,
-                    session: session
-                        .map(|(gateway, session)| SessionOf { gateway: gateway.into(), id: id(session) }),
+                    session: session.map(|(gateway, session)| SessionOf {
+                        gateway: Some(gateway.into())
+                            .filter(|gateway: &GatewayName| gateway.as_str() != name),
+                        id: id(session),
+                    }),
                 });
             }
         }
