@@ -113,7 +113,7 @@ fn is_taken_from_another(
         *known != worker
             && world.session_before(*known) == Some(own)
             && world.view().alive(known).is_some()
-            && owners.of(known.pid).is_some()
+            && world.matching(known.pid).next().is_some()
             && !is_anothers(known.pid)
     };
     world.session_before(worker).is_some_and(|before| before != own)
