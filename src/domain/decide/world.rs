@@ -213,7 +213,9 @@ impl<'a> World<'a> {
         let row = RowId { gateway: index, row: gateway.rows.iter().position(|row| row.id == *id)? };
         let key = self.session(row).worker_key().filter(|_| self.session(row).worker == Told::Absent);
         let is_only_anothers = |key: &str| {
-            let mut carriers = gateway.workers.iter().filter(|(_, carried)| **carried == Some(key));
+            // What a row names is that row's.
+            let carriers = gateway.workers.iter().filter(|(_, carried)| **carried == Some(key));
+            let mut carriers = carriers.filter(|(pid, _)| self.rows_naming(**pid).is_empty());
             carriers.all(|(pid, _)| {
                 let was_of_other =
                     |carrier: &Process| self.was_of(carrier.identity).is_some_and(|other| other != was_of);

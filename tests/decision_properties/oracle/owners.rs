@@ -203,8 +203,11 @@ impl<'a> Oracle<'a> {
         let processes = self.0.world.seen.processes.processes.values();
         let key = session.worker_key().filter(|_| session.worker == Told::Absent);
         let is_only_anothers = |key: &str| {
-            let mut carriers = processes
-                .filter(|it| self.is_worker(gateway, it) && self.key(gateway, it) == Some(Some(key)));
+            let mut carriers = processes.filter(|it| {
+                self.is_worker(gateway, it)
+                    && self.key(gateway, it) == Some(Some(key))
+                    && self.rows_naming(it).is_empty()
+            });
             carriers.all(|carrier| self.was_of(carrier).is_some_and(|other| other != was_of))
         };
         (self.lacks_worker(gateway, session) || key.is_some_and(is_only_anothers)).then_some((gateway, row))
