@@ -139,8 +139,7 @@ fn judge_one(
     let protection = || gateway.limits.protects(process).or_else(|| owners.foreign_below(identity.pid));
     let (owner, apart) = (owners.of(identity.pid)?, claims.apart(identity.pid));
     let session = session_of(world, owners, claims, index, identity);
-    let mut remember = |clock| {
-        let session = session.clone();
+    let remember = |clock| {
         remembered.workers.push(WorkerMemory {
             identity,
             bond,
