@@ -185,17 +185,15 @@ fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Opt
     let worker = worker.filter(|worker| is_of_row_alone(owners, row, worker.identity.pid));
     let foreign = |process: &&Process| owners.foreign_below(process.identity.pid);
     let distrust = distrust_of_keys(world, owners, row, named, worker);
-    let is_of = |worker: &Process, process: &Process| {
-        let was_below = world.family_of(process).is_some_and(|(_, family)| family.worker == worker.identity);
-        was_below || world.ancestors(process).any(|above| above.identity == worker.identity)
+    let is_its_own = |process: &Process| {
+        let is_of = |worker: &Process| lineage::is_or_was_below(world, process, worker.identity);
+        worker.is_some_and(is_of) || is_sure(world, row, process)
     };
     let by_key = |process: &&Process| {
         let pid = Some(process.identity.pid);
         pid != named
             && pid != worker.map(|worker| worker.identity.pid)
-            && (distrust.is_none()
-                || (distrust == Some(Distrust::MayBeAnothers)
-                    && (worker.is_some_and(|worker| is_of(worker, process)) || is_sure(world, row, process))))
+            && (distrust.is_none() || (distrust == Some(Distrust::MayBeAnothers) && is_its_own(process)))
             && why_not_along(world, owners, row, process).is_none()
     };
     let others: Vec<&Process> = owners.processes_of(row).filter(by_key).collect();
@@ -243,9 +241,7 @@ fn has_several(world: &World<'_>, owners: &Owners<'_>, row: RowId) -> bool {
         |process: &Process| key.is_some() && world.gateways[row.gateway].key_of(process.identity.pid) == key;
     let carriers: Vec<&Process> = owners.processes_of(row).filter(|it| carries(it)).collect();
     let is_of_another = |process: &Process| {
-        let is_carrier = |worker: ProcessIdentity| carriers.iter().any(|carrier| carrier.identity == worker);
-        world.family_of(process).is_some_and(|(_, family)| is_carrier(family.worker))
-            || world.ancestors(process).any(|above| is_carrier(above.identity))
+        carriers.iter().any(|carrier| lineage::is_or_was_below(world, process, carrier.identity))
     };
     carriers.len() > 1 && carriers.iter().filter(|it| !is_of_another(it)).nth(1).is_some()
 }

@@ -132,10 +132,10 @@ fn may_be_unread(world: &World<'_>, index: usize, process: &Process) -> bool {
 /// Whether this worker, which has lost its gateway, may be of another one than `own`, of which no table tells now: it may serve a session of
 /// the same key. One that is gone may take back what was its own. What was seen below `own` as it runs is no other's.
 pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process) -> bool {
-    let seen_below = world.seen_below(process);
-    if seen_below.is_some() && seen_below == world.gateways[own].process {
+    if is_seen_below(world, own, process) {
         return false;
     }
+    let seen_below = world.seen_below(process);
     let was_its = |gateway: &Gateway<'_>| {
         seen_below.is_some() && gateway.memory.is_some_and(|memory| memory.process == seen_below)
     };
@@ -149,11 +149,16 @@ pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process
     })
 }
 
+/// Whether it was seen below this gateway as that runs.
+fn is_seen_below(world: &World<'_>, gateway: usize, process: &Process) -> bool {
+    let seen_below = world.seen_below(process);
+    seen_below.is_some() && seen_below == world.gateways[gateway].process
+}
+
 /// Whether this worker, which has lost its gateway, may be that of a row of another gateway than `own` of which it isn't known, whatever key
 /// that row has by now.
 pub(super) fn may_be_of_anothers_row(world: &World<'_>, own: usize, process: &Process) -> bool {
-    let seen_below = world.seen_below(process);
-    if seen_below.is_some() && seen_below == world.gateways[own].process {
+    if is_seen_below(world, own, process) {
         return false;
     }
     let mut others = world.matching(process.identity.pid).filter(|index| *index != own);

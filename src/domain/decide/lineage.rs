@@ -6,7 +6,7 @@ use super::doubts;
 use super::owners::{Owner, Positions, Rows, answer};
 use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::Pid;
-use crate::domain::process::Process;
+use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Keep;
 
 /// What is below a worker is of its tree: a helper, a copy, a nested session that no table lists; unless it may be of a session that is
@@ -86,6 +86,12 @@ fn by_family(
 fn worker_above<'a>(world: &World<'a>, process: &Process) -> Option<&'a Process> {
     let mut above = world.ancestors_below_gateway(process);
     above.find(|above| !above.zombie && is_worker(world, above.identity.pid))
+}
+
+/// Whether it is, or was seen, below this worker.
+pub(super) fn is_or_was_below(world: &World<'_>, process: &Process, worker: ProcessIdentity) -> bool {
+    world.family_of(process).is_some_and(|(_, family)| family.worker == worker)
+        || world.ancestors(process).any(|above| above.identity == worker)
 }
 
 /// Whether it is below another worker.
