@@ -11,6 +11,7 @@
 //! may be a gateway each keep what depends on them.
 
 mod along;
+mod before;
 mod by_hand;
 mod claims;
 mod clock;

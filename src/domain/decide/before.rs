@@ -1,0 +1,68 @@
+//! Whose a worker was before, as the ledger remembers it: a session's key may change while its worker's argv stays.
+
+use super::world::{Gateway, RowId, Standing, World};
+use crate::domain::ids::{GatewayName, SessionId};
+use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::table::Told;
+
+impl<'a> World<'a> {
+    /// The session whose worker this was when that was last to be told; unless its gateway is in another run by now, which may give that id
+    /// to another session.
+    pub(super) fn session_before(&self, worker: ProcessIdentity) -> Option<(&'a GatewayName, &'a SessionId)> {
+        let (rememberer, known) = *self.known.get(&worker)?;
+        let session = known.session.as_ref()?;
+        let name = session.gateway.as_ref().unwrap_or(rememberer);
+        let is_another_run = |gateway: &Gateway<'_>| {
+            gateway.standing == Standing::Current && gateway.remembered_run() != gateway.run().as_ref()
+        };
+        let mut gateways = self.gateways.iter().filter(|gateway| gateway.seen.name == *name);
+        (!gateways.any(is_another_run)).then_some((name, &session.id))
+    }
+
+    /// The same, with its gateway, where the table of that tells of it.
+    fn was_of(&self, worker: ProcessIdentity) -> Option<(usize, &'a SessionId)> {
+        let (name, id) = self.session_before(worker)?;
+        let is_its =
+            |gateway: &Gateway<'_>| gateway.seen.name == *name && gateway.standing == Standing::Current;
+        Some((self.gateways.iter().position(is_its)?, id))
+    }
+
+    /// Whether this was the worker of that row's session when that was last to be told.
+    pub(super) fn was_of_row(&self, process: &Process, row: RowId) -> bool {
+        self.was_of(process.identity) == Some((row.gateway, &self.session(row).id))
+    }
+
+    /// What was the worker of that row's session, and doesn't look like one any more.
+    pub(super) fn changed_worker_of(&self, row: RowId) -> Option<&'a Process> {
+        self.changed.iter().copied().find(|process| self.was_of_row(process, row))
+    }
+
+    /// Whether this was the worker of a session that isn't listed any more.
+    pub(super) fn was_of_one_gone(&self, process: &Process) -> bool {
+        self.was_of(process.identity).is_some_and(|(gateway, id)| !self.gateways[gateway].lists(id))
+    }
+
+    /// The row of a session that this was the worker of when that was last to be told, and that has another key since: where nothing tells
+    /// which worker it has now, or only what was another session's carries its key.
+    pub(super) fn row_that_had(&self, process: &Process) -> Option<RowId> {
+        let was_of = self.was_of(process.identity)?;
+        if self.rows_with_key_of(process.identity.pid).any(|row| self.was_of_row(process, row)) {
+            return None;
+        }
+        let (index, id) = was_of;
+        let gateway = &self.gateways[index];
+        let row = RowId { gateway: index, row: gateway.rows.iter().position(|row| row.id == *id)? };
+        let key = self.session(row).worker_key().filter(|_| self.session(row).worker == Told::Absent);
+        let is_only_anothers = |key: &str| {
+            // What a row names is that row's.
+            let carriers = gateway.workers.iter().filter(|(_, carried)| **carried == Some(key));
+            let mut carriers = carriers.filter(|(pid, _)| self.rows_naming(**pid).is_empty());
+            carriers.all(|(pid, _)| {
+                let was_of_other =
+                    |carrier: &Process| self.was_of(carrier.identity).is_some_and(|other| other != was_of);
+                self.alive(*pid).is_some_and(was_of_other)
+            })
+        };
+        (self.lacks_worker(row) || key.is_some_and(is_only_anothers)).then_some(row)
+    }
+}
