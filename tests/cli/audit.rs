@@ -214,7 +214,7 @@ fn a_named_process_that_is_left_to_its_gateway_is_named_in_the_report_and_in_the
         let told = place.reaper(["explain", "s1"]).run();
         assert!(told.out.contains(&says), "{told:?}");
         // Another session of that id.
-        std::fs::remove_dir_all(place.path("state")).unwrap();
+        place.forget();
     }
     assert!(!family.has_ended("other"));
 }

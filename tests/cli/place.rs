@@ -105,6 +105,13 @@ impl Place {
         self.path("state").join(name)
     }
 
+    /// Removes the memory, also under a `watch`: what that writes meanwhile isn't put into what is removed, by its path.
+    pub(crate) fn forget(&self) {
+        let aside = self.path("forgotten");
+        fs::rename(self.path("state"), &aside).unwrap();
+        fs::remove_dir_all(aside).unwrap();
+    }
+
     /// The lines of the audit log.
     pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
         let text = self.read("state/audit.jsonl");

@@ -50,7 +50,7 @@ fn every_verdict_and_outcome_of_a_session() {
     assert_eq!(gateway.reaps().len(), 0);
     insta::assert_snapshot!("sessions_once", names.all(&place.once([])));
     // Without the memory that its gateway said before that it closed a session, and lists it again.
-    std::fs::remove_dir_all(place.path("state")).unwrap();
+    place.forget();
     insta::assert_snapshot!("sessions_once_quiet", names.all(&place.once(["-q"])));
 }
 

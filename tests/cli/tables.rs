@@ -241,7 +241,7 @@ fn the_first_run_lists_the_workers_of_a_gateway_whose_process_nothing_names() {
         let ran = place.once(["--json"]);
         assert_eq!((ran.code, &ran.subject("w")["reason"]), (Some(0), &json!("unknown-state")), "{ran:?}");
     }
-    std::fs::remove_dir_all(place.path("state")).unwrap();
+    place.forget();
     let watch = place.reaper(["watch", "--interval", "100ms"]).start();
     watch.eventually("it is listed", || watch.out().contains("worker  w "));
     watch.signal(rustix::process::Signal::TERM);

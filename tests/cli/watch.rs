@@ -310,7 +310,7 @@ fn what_is_held_is_held_also_where_the_state_directory_is_removed_under_a_watch(
     };
     passes(2);
     let before = gateway.reaps().len();
-    std::fs::remove_dir_all(place.path("state")).unwrap();
+    place.forget();
     passes(5);
     assert_eq!(gateway.reaps().len(), before, "{}", running.err());
     assert!(place.state("holds.json").exists());
@@ -325,7 +325,7 @@ fn a_state_directory_that_is_removed_under_a_watch_is_made_again_and_keeps_other
     gateway.publish(&table(None, &[orphan("a")]));
     let running = place.reaper(["watch", "--interval", "100ms"]).start();
     running.eventually("it has tried", || gateway.reaps().len() > 1);
-    std::fs::remove_dir_all(place.path("state")).unwrap();
+    place.forget();
     running.eventually("it remembers again", || place.state("ledger.json").exists());
     // What it says is read beside the test, and may come later than the file.
     let says = "was removed and is made again";
