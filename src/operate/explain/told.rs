@@ -88,14 +88,11 @@ impl Story<'_> {
         parts.extend(entry.last_active_ago_s.map(|seconds| last_active(seconds_of(seconds))));
         let is_detached = entry.clients == Some(0) && entry.verdict == "keep";
         parts.extend(is_detached.then(|| "no client is attached".to_owned()));
-        parts.extend(entry.held_back.map(|remaining| match remaining.is_zero() {
-            true => "due as soon as that ends".to_owned(),
-            false => format!("due in {}, if that has ended by then", span(remaining)),
-        }));
-        let grace = entry.grace.filter(|_| ENDS.contains(&entry.reason) && entry.held_back.is_none());
-        parts.extend(grace.map(|grace| match grace.is_zero() {
-            true => "due as soon as that ends".to_owned(),
-            false => format!("due {} after that ends", span(grace)),
+        let grace = entry.grace.filter(|_| ENDS.contains(&entry.reason));
+        parts.extend(entry.held_back.or(grace).map(|left| match entry.held_back {
+            _ if left.is_zero() => "due as soon as that ends".to_owned(),
+            Some(_) => format!("due in {}, if that has ended by then", span(left)),
+            None => format!("due {} after that ends", span(left)),
         }));
         parts.extend(entry.remaining_s.map(|seconds| format!("due in {}", span(seconds_of(seconds)))));
         parts.extend(entry.rss_bytes.map(|memory| format!("{} of memory", bytes(memory))));
