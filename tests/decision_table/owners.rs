@@ -264,6 +264,19 @@ fn the_worker_of_a_session_stays_its_own_when_the_session_gets_the_key_that_anot
 }
 
 #[test]
+fn the_worker_of_another_gateways_session_stays_its_own_when_the_session_gets_another_key() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "first", 110);
+    world.worker(201, "second", 110);
+    world.table("other").sessions = vec![with_key(attached("a"), "first"), with_key(attached("b"), "second")];
+    world.look();
+    world.table("other").sessions = vec![with_key(attached("a"), "second")];
+    let why = world.look_after(3_600).why_worker(200);
+    assert!(why.contains("it was the worker of session \"a\", which has another key now"), "{why}");
+}
+
+#[test]
 fn what_a_daemonised_worker_carries_may_be_the_key_of_another_gateways_session_by_now() {
     let goes = |other: Session| {
         let mut world = World::new();
