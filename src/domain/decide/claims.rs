@@ -243,7 +243,7 @@ fn has_several(world: &World<'_>, owners: &Owners<'_>, row: RowId) -> bool {
     let is_of_another = |process: &Process| {
         carriers.iter().any(|carrier| lineage::is_or_was_below(world, process, carrier.identity))
     };
-    carriers.len() > 1 && carriers.iter().filter(|it| !is_of_another(it)).nth(1).is_some()
+    carriers.iter().filter(|it| !is_of_another(it)).nth(1).is_some()
 }
 
 /// Whether a mark says that a process is this row's session's alone, or it was that one's when that was last to be told.

@@ -110,8 +110,7 @@ fn is_taken_from_another(
     let is_anothers =
         |pid| matches!(owners.of(pid), Some(Owner::Sessions(rows)) if !rows.as_slice().contains(&row));
     let was_its = |known: &ProcessIdentity| {
-        *known != worker
-            && world.session_before(*known) == Some(own)
+        world.session_before(*known) == Some(own)
             && world.view().alive(known).is_some()
             && world.matching(known.pid).next().is_some()
             && !is_anothers(known.pid)
