@@ -34,6 +34,23 @@ fn it_is_kept_with_its_session_and_goes_with_it() {
 }
 
 #[test]
+fn it_goes_with_its_session_also_beside_a_gateway_that_gives_no_table() {
+    let mut world = marked(detached("a"));
+    world.gateway("other", 110);
+    world.refused("other").look();
+    assert_eq!(world.look_after(20).goes_along("a"), Some(200));
+}
+
+#[test]
+fn what_is_a_sessions_by_its_mark_is_no_second_worker_that_carries_its_key() {
+    let mut world = marked(detached("a"));
+    world.worker(201, "a", 100);
+    world.rows([detached("a"), attached("b")]).look();
+    assert_eq!(world.look_after(20).warrant("a").worker(), Some(identity(200)));
+    assert_eq!(world.look().warrant("a").remnants(), [identity(201)]);
+}
+
+#[test]
 fn the_key_of_a_session_counts_as_well_as_its_id() {
     for name in ["a", "its-key"] {
         let mut world = marked(with_key(attached("a"), "its-key"));

@@ -1,7 +1,7 @@
 //! The reaper's memory: losing it only ever lengthens a grace, and what is of another boot or of the future is no memory.
 
 use gateway_reaper::domain::ids::BootId;
-use gateway_reaper::domain::ledger::Ledger;
+use gateway_reaper::domain::ledger::{Ledger, SessionOf};
 use gateway_reaper::domain::table::Session;
 use gateway_reaper::domain::time::Awake;
 
@@ -103,4 +103,64 @@ fn when_every_process_was_last_looked_at_is_remembered() {
     world.look_after(15);
     world.look_after(15);
     assert_eq!(world.ledger.whole_look, Some(at));
+}
+
+/// The session that a worker is remembered with by this gateway.
+fn session_of(world: &World, gateway: &str, raw: u32) -> Option<SessionOf> {
+    let memory = &world.ledger.gateways[&gateway.into()];
+    memory.workers.iter().find(|worker| worker.identity == identity(raw)).expect("a worker").session.clone()
+}
+
+#[test]
+fn a_worker_is_remembered_with_its_session_and_with_the_gateway_of_that_if_it_is_another() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.process(200, 100, "python3 -m worker");
+    world.rules[0].worker_match = None;
+    world.rows([with_worker(attached("a"), 200)]).look();
+    assert_eq!(session_of(&world, "other", 200), Some(SessionOf { gateway: Some("gw".into()), id: id("a") }));
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 100);
+    world.rows([attached("a")]).look();
+    assert_eq!(session_of(&world, "gw", 200), Some(SessionOf { gateway: None, id: id("a") }));
+}
+
+#[test]
+fn a_second_worker_of_a_session_is_remembered_with_it_as_well_as_the_first() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([attached("a")]).look();
+    world.worker(201, "a", 1);
+    world.look();
+    for raw in [200, 201] {
+        assert_eq!(session_of(&world, "gw", raw).expect("a session").id, id("a"), "{raw}");
+    }
+}
+
+#[test]
+fn another_sessions_worker_is_remembered_with_the_session_whose_row_names_it_by_now() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "b", 100);
+    world.rows([attached("a"), attached("b")]).look();
+    assert_eq!(session_of(&world, "gw", 201).expect("a session").id, id("b"));
+    world.rows([with_worker(attached("a"), 201)]).look();
+    assert_eq!(session_of(&world, "gw", 201).expect("a session").id, id("a"));
+}
+
+#[test]
+fn another_sessions_worker_is_remembered_with_the_session_that_has_its_key_by_now_and_no_worker_of_its_own() {
+    for own_worker_lives in [true, false] {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.worker(201, "b", 100);
+        world.rows([attached("a"), attached("b")]).look();
+        if !own_worker_lives {
+            world.end(200);
+        }
+        world.rows([with_key(attached("a"), "b")]).look();
+        let session = if own_worker_lives { "b" } else { "a" };
+        assert_eq!(session_of(&world, "gw", 201).expect("a session").id, id(session));
+    }
 }

@@ -289,6 +289,48 @@ fn what_a_daemonised_worker_carries_may_be_the_key_of_another_gateways_session_b
     assert_eq!(goes(without_worker(attached("b"))), [200]);
 }
 
+#[test]
+fn what_carries_the_key_of_a_row_that_says_it_has_no_worker_may_be_that_of_a_row_of_which_none_is_known() {
+    let goes = |other: Session| {
+        let mut world = World::new();
+        world.worker(200, "a", 100);
+        world.rows([without_worker(detached("a")), other]).look();
+        let looked = world.look_after(3_600);
+        (looked.warrant("a").worker(), looked.fate_of_worker(200))
+    };
+    assert_eq!(goes(without_worker(attached("b"))), (Some(identity(200)), OWNED.into()));
+    assert_eq!(goes(attached("b")), (None, UNKNOWN.into()));
+}
+
+/// Workers fork, one of the forks is daemonised, and another session's worker hasn't begun yet.
+#[test]
+fn what_was_seen_below_the_one_worker_that_carries_a_key_makes_nothing_doubtful() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "a", 200);
+    world.rows([detached("a"), attached("b")]).look();
+    world.worker(201, "a", 1);
+    let looked = world.look_after(3_600);
+    assert_eq!(looked.warrant("a").worker(), Some(identity(200)));
+    assert_eq!(looked.warrant("a").remnants(), [identity(201)]);
+}
+
+/// It was seen below its own gateway: the other one, which gives no table, has not started it.
+#[test]
+fn what_was_seen_below_a_gateway_is_of_no_other_without_a_table() {
+    let goes = |parent: u32| {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "a", parent);
+        world.rows([detached("a")]).look();
+        world.worker(200, "a", 1);
+        world.refused("other");
+        world.look_after(3_600).goes_along("a")
+    };
+    assert_eq!(goes(100), Some(200));
+    assert_eq!(goes(1), None);
+}
+
 /// Workers fork, and another session's hasn't begun yet.
 #[test]
 fn what_is_below_the_one_worker_that_carries_a_key_makes_nothing_doubtful() {
@@ -632,6 +674,7 @@ fn without_keys_what_looks_like_the_worker_that_a_row_names_may_be_a_copy_of_tha
         (100, 100, OWNERLESS),
         (201, 100, OWNERLESS),
         (199, 199, UNKNOWN),
+        (199, 201, UNKNOWN),
         (100, 200, UNKNOWN),
     ] {
         let mut adopted = among(200, 201, 100);
