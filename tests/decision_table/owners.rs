@@ -315,6 +315,33 @@ fn what_was_seen_below_the_one_worker_that_carries_a_key_makes_nothing_doubtful(
     assert_eq!(looked.warrant("a").remnants(), [identity(201)]);
 }
 
+/// Tables of two tenants, say, that one process serves, and one of them wants another token.
+#[test]
+fn what_is_below_a_gateway_may_be_of_another_one_of_the_same_process_that_gives_no_table() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.end(110);
+    world.of("other").process = None;
+    world.worker(200, "a", 100);
+    world.worker(201, "x", 100);
+    let fates = |world: &mut World| {
+        world.rows([detached("a")]).look();
+        let looked = world.look_after(3_600);
+        (looked.goes_along("a"), looked.fate_of_worker(201))
+    };
+    let mut refused = world.clone();
+    assert_eq!(fates(refused.refused("other")), (None, NOT_TRUSTED.into()));
+    let mut marked = refused.clone();
+    let mark = gateway_reaper::domain::process::Mark::Session { gateway: "gw".into(), key: "a".into() };
+    marked.seen.processes.marks.insert(pid(200), vec![mark]);
+    assert_eq!(fates(&mut marked).0, Some(200), "its mark says whose it is");
+    assert_eq!(
+        fates(world.unreachable("other")),
+        (Some(200), "reap: ownerless-worker, after 3600s".into()),
+        "nothing listens at its address"
+    );
+}
+
 /// It was seen below its own gateway: the other one, which gives no table, has not started it.
 #[test]
 fn what_was_seen_below_a_gateway_is_of_no_other_without_a_table() {

@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::reapers::{By, POLICY, Reaper, at_once, by_pid_and_by_key, row};
+use crate::reapers::{By, OTHER_PORT, POLICY, Reaper, at_once, by_pid_and_by_key, row};
 use crate::stage::{Fork, Stage, is_possible};
 
 /// A gateway with a live worker below it, and one that made itself a daemon.
@@ -163,4 +163,28 @@ fn a_gateway_that_comes_back_within_the_grace_finds_its_workers() {
         assert!(stage.lives("worker") && stage.lives("daemon"), "{:#?}", watching.acts());
         assert_eq!(watching.stop().code, Some(0));
     });
+}
+
+/// Tables of two tenants, say: the process of the second is the first one's, which nothing says as long as its table can't be read.
+#[test]
+fn the_live_workers_of_a_second_table_of_one_process_are_kept_while_that_cannot_be_read() {
+    let test = "the_live_workers_of_a_second_table_of_one_process_are_kept_while_that_cannot_be_read";
+    if !is_possible(test) {
+        return;
+    }
+    at_once(["refuses", "hangs"].map(|manner| {
+        move || {
+            let stage = Stage::start();
+            stage.configure_two(POLICY);
+            stage.gateway("gateway");
+            stage.worker("gateway", "of-the-first", "a");
+            stage.worker("gateway", "of-the-second", "b");
+            let running = json!({ "transport": "attached", "turn": "running" });
+            stage.publish("gateway", &[row("a", &running)]);
+            stage.tell("gateway", &json!(["serve", OTHER_PORT]));
+            stage.manner("gateway", manner);
+            let told = stage.is_spared(&["of-the-first", "of-the-second"], 3);
+            assert_eq!(told.worker(stage.pid("of-the-second"))["reason"], "table-not-trusted", "{manner}");
+        }
+    }));
 }

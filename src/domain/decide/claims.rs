@@ -282,13 +282,16 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
         return Some(protection.to_string());
     }
     match owners.position_of(pid) {
-        Position::Child(at) | Position::Below(at) => {
-            (*at != row.gateway).then(|| format!("it is below gateway {}", world.gateways[*at].seen.name))
+        Position::Child(at) | Position::Below(at) if *at != row.gateway => {
+            Some(format!("it is below gateway {}", world.gateways[*at].seen.name))
         }
-        Position::Lost if is_marked => None,
-        Position::Lost if doubts::may_be_of_another(world, row.gateway, process) => {
+        Position::Child(_) | Position::Below(_) | Position::Lost if is_marked => None,
+        Position::Child(_) | Position::Below(_) | Position::Lost
+            if doubts::may_be_of_another(world, row.gateway, process) =>
+        {
             Some("it may be of a gateway that gives no table".into())
         }
+        Position::Child(_) | Position::Below(_) => None,
         Position::Lost => {
             let may_be = || doubts::may_be_of_anothers_row(world, row.gateway, process);
             (!is_sure(world, row, process) && may_be())

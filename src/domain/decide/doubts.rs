@@ -129,12 +129,10 @@ fn may_be_unread(world: &World<'_>, index: usize, process: &Process) -> bool {
     matches!(world.gateways[index].standing, Standing::NotTrusted(_)) && of(world, index, process).is_some()
 }
 
-/// Whether this worker, which has lost its gateway, may be of another one than `own`, of which no table tells now: it may serve a session of
-/// the same key. One that is gone may take back what was its own. What was seen below `own` as it runs is no other's.
+/// Whether this worker may be of another gateway than `own`, of which no table tells now: it may serve a session of the same key. One that is
+/// gone may take back what was its own. What is, or was seen, below `own` as it runs is no other's, unless that may be the same process.
 pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process) -> bool {
-    if is_seen_below(world, own, process) {
-        return false;
-    }
+    let is_its_own = is_or_was_below(world, own, process);
     let seen_below = world.seen_below(process);
     let was_its = |gateway: &Gateway<'_>| {
         seen_below.is_some() && gateway.memory.is_some_and(|memory| memory.process == seen_below)
@@ -143,22 +141,24 @@ pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process
         let gateway = &world.gateways[index];
         match gateway.standing {
             Standing::Current => false,
+            Standing::NotTrusted(_) if is_its_own && !gateway.may_be_any_process() => false,
             Standing::NotTrusted(_) => may_be_unread(world, index, process),
-            Standing::Gone => gateway.rules.takes_workers_back && was_its(gateway),
+            Standing::Gone => !is_its_own && gateway.rules.takes_workers_back && was_its(gateway),
         }
     })
 }
 
-/// Whether it was seen below this gateway as that runs.
-fn is_seen_below(world: &World<'_>, gateway: usize, process: &Process) -> bool {
-    let seen_below = world.seen_below(process);
-    seen_below.is_some() && seen_below == world.gateways[gateway].process
+/// Whether it is, or was seen, below this gateway as that runs.
+fn is_or_was_below(world: &World<'_>, gateway: usize, process: &Process) -> bool {
+    let Some(gateway) = world.gateways[gateway].process else { return false };
+    world.seen_below(process) == Some(gateway)
+        || world.ancestors(process).any(|above| above.identity == gateway)
 }
 
 /// Whether this worker, which has lost its gateway, may be that of a row of another gateway than `own` of which it isn't known, whatever key
 /// that row has by now.
 pub(super) fn may_be_of_anothers_row(world: &World<'_>, own: usize, process: &Process) -> bool {
-    if is_seen_below(world, own, process) {
+    if is_or_was_below(world, own, process) {
         return false;
     }
     let mut others = world.matching(process.identity.pid).filter(|index| *index != own);
@@ -203,7 +203,8 @@ pub(super) fn no_process() -> Keep {
     Keep::UnknownState("its gateway's process isn't known in this run".into())
 }
 
-/// The gateways that may have started this worker: the one that it is or was below, and the one that told of it at the last look; else any.
+/// The gateways that may have started this worker: the one that it is or was below, and that may be another one's process too, and the one
+/// that told of it at the last look; else any.
 pub(super) fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {
     let (own, pid) = (position.gateway(), process.identity.pid);
     let seen_below = world.seen_below(process);
@@ -212,14 +213,15 @@ pub(super) fn may_have_started(world: &World<'_>, process: &Process, position: &
         let gateway = &world.gateways[*index];
         // The one that told of it at the last look may have listed it, wherever it stands.
         let told = remembered == Some(&gateway.seen.name);
-        match (own, seen_below) {
-            (Some(own), _) => told || *index == own,
-            (None, Some(_)) => {
-                let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
-                told || had_it || gateway.process == seen_below
+        told || gateway.may_be_any_process()
+            || match (own, seen_below) {
+                (Some(own), _) => *index == own,
+                (None, Some(_)) => {
+                    let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
+                    had_it || gateway.process == seen_below
+                }
+                (None, None) => true,
             }
-            (None, None) => true,
-        }
     };
     let gateways: Vec<usize> = world.matching(pid).filter(may_have_started).collect();
     // One that is remembered as another's, and which that one doesn't take any more, may belong to any.

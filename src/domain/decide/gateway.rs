@@ -101,6 +101,11 @@ impl<'a> Gateway<'a> {
         }
     }
 
+    /// Whether it is there, and nothing tells which process it has: it may be any, also that of another gateway of the configuration.
+    pub(super) fn may_be_any_process(&self) -> bool {
+        self.standing != Standing::Gone && self.process.is_none() && self.lost.is_none()
+    }
+
     /// Whether its `worker.match` takes this process for a worker.
     pub(super) fn takes(&self, pid: Pid) -> bool {
         self.workers.contains_key(&pid)

@@ -361,7 +361,8 @@ impl<'a> Oracle<'a> {
             && view.processes.values().filter(is_copied).any(is_named)
     }
 
-    /// The gateways that may have started it: the one that it is or was seen below, and the one that told of it at the last look; else any.
+    /// The gateways that may have started it: the one that it is or was seen below, and that may be another one's process too, and the one
+    /// that told of it at the last look; else any.
     pub(super) fn may_have_started(&self, process: &'a Process, place: Place) -> Vec<usize> {
         let remembers = |gateway: usize| self.remembered(process).is_some_and(|(by, _)| by == gateway);
         let is_above = |gateway: usize| match (place, self.seen_below(process)) {
@@ -373,9 +374,16 @@ impl<'a> Oracle<'a> {
             (_, None) => true,
         };
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
-        let starters: Vec<usize> =
-            self.count().filter(takes).filter(|gateway| is_above(*gateway) || remembers(*gateway)).collect();
+        let may_be_it =
+            |gateway: &usize| is_above(*gateway) || remembers(*gateway) || self.may_be_any_process(*gateway);
+        let starters: Vec<usize> = self.count().filter(takes).filter(may_be_it).collect();
         if starters.is_empty() { self.count().filter(takes).collect() } else { starters }
+    }
+
+    /// It is there, and its process isn't known.
+    pub(super) fn may_be_any_process(&self, gateway: usize) -> bool {
+        let is_gone = self.table(gateway).is_none() && self.is_to_be_trusted(gateway);
+        !is_gone && self.gateway(gateway).is_none() && self.lost(gateway).is_none()
     }
 
     pub(super) fn is_of_an_earlier_run(&self, gateway: usize, process: &Process) -> bool {

@@ -141,7 +141,9 @@ impl<'a> Oracle<'a> {
             let key = self.key(gateway, process).flatten();
             let place = self.place(process);
             let is_here = match place {
-                Place::Child(at) | Place::Below(at) => at == gateway,
+                Place::Child(at) | Place::Below(at) => {
+                    at == gateway && !self.may_be_of_another(gateway, process)
+                }
                 Place::Lost => {
                     !self.may_be_of_another(gateway, process)
                         && (was_its(process) || !self.may_be_of_anothers_row(gateway, process))
@@ -174,27 +176,33 @@ impl<'a> Oracle<'a> {
         self.0.world.seen.processes.processes.values().filter(may_go).collect()
     }
 
-    /// Another gateway gives no table, and may serve a session of the same key; or is gone, and takes back what was seen below it. But for
-    /// what was seen below its own gateway as that runs.
+    /// Another gateway gives no table, and may serve a session of the same key; or is gone, and takes back what was seen below it. What is, or
+    /// was seen, below its own gateway as that runs may only be of one whose process isn't known, and may be that.
     fn may_be_of_another(&self, own: usize, process: &'a Process) -> bool {
         let seen_below = self.seen_below(process);
-        if seen_below.is_some() && seen_below == self.gateway(own) {
-            return false;
-        }
+        let is_its_own = self.is_or_was_below(own, process);
         let others = self.count().filter(|other| *other != own && self.is_worker(*other, process));
         others.filter(|other| self.table(*other).is_none()).any(|other| {
             let was_above = |memory: &GatewayMemory| memory.process.is_some() && memory.process == seen_below;
             let had_it = self.memory(other).is_some_and(was_above);
             let takes_back = self.0.world.rules[other].takes_workers_back;
             let is_gone = self.is_to_be_trusted(other);
-            if is_gone { takes_back && had_it } else { !self.is_excused(other, process) }
+            if is_gone {
+                !is_its_own && takes_back && had_it
+            } else {
+                (!is_its_own || self.may_be_any_process(other)) && !self.is_excused(other, process)
+            }
         })
+    }
+
+    fn is_or_was_below(&self, gateway: usize, process: &'a Process) -> bool {
+        let run = self.gateway(gateway);
+        run.is_some_and(|run| self.seen_below(process) == Some(run) || self.line(process).contains(&run.pid))
     }
 
     /// A row of another gateway's current table has a worker that isn't known; unless this one was seen below its own as that runs.
     fn may_be_of_anothers_row(&self, own: usize, process: &'a Process) -> bool {
-        let seen_below = self.seen_below(process);
-        let is_its_own = seen_below.is_some() && seen_below == self.gateway(own);
+        let is_its_own = self.is_or_was_below(own, process);
         let mut others = self.count().filter(|other| *other != own && self.is_worker(*other, process));
         !is_its_own
             && others.any(|other| {
