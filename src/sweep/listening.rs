@@ -1,20 +1,38 @@
-//! A gateway whose process neither its table nor `[gateway.process]` names, and that may have come from a tree that is due: started in a
-//! terminal of an agent, say. What listens at its address is a gateway's, and is never ended.
+//! What listens at a gateway's address is a gateway's, and is never ended: the gateway itself, whose process neither its table nor
+//! `[gateway.process]` names, and that may have come from a tree that is due (started in a terminal of an agent, say); and of one whose process
+//! is known what it forked to serve, and looks like a worker.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::unix::ffi::OsStrExt;
 
 use super::watched::Watched;
 use crate::config::address::{Address, Host, Place};
+use crate::domain::ids::Pid;
 use crate::domain::observation::GatewayObservation;
 use crate::domain::process::ProcessView;
+use crate::domain::warrant::Warrant;
 use crate::sources::sockets::{Sockets, holder, unix};
 
-/// Adds to a view what listens at the address of such a gateway, wherever it is: where something is due.
-pub(super) fn look(view: &mut ProcessView, gateways: &[GatewayObservation], watched: &[Watched]) {
-    let unknown = gateways.iter().zip(watched).filter(|(gateway, _)| gateway.process.is_none());
-    let sockets = unknown.filter_map(|(_, watched)| watched.address.as_ref()).flat_map(listening);
-    view.serving.extend(sockets.flat_map(holder::holders));
+/// Adds to a view what listens at the address of a gateway whose process isn't known, wherever it is; and of the others what is due without a
+/// session. The worker of a session may have inherited the socket, and is that session's.
+pub(super) fn look(
+    view: &mut ProcessView,
+    gateways: &[GatewayObservation],
+    watched: &[Watched],
+    due: &[&Warrant],
+) {
+    let without_session = due.iter().filter(|warrant| warrant.session().is_none());
+    let workers: Vec<Pid> = without_session.filter_map(|warrant| Some(warrant.worker()?.pid)).collect();
+    for (gateway, watched) in gateways.iter().zip(watched) {
+        let Some(address) = watched.address.as_ref() else { continue };
+        if gateway.process.is_none() {
+            view.serving.extend(listening(address).into_iter().flat_map(holder::holders));
+        } else if !workers.is_empty() {
+            let sockets = listening(address);
+            let serves = |pid: &&Pid| sockets.iter().any(|inode| holder::has(**pid, *inode));
+            view.serving.extend(workers.iter().filter(serves));
+        }
+    }
 }
 
 /// The sockets of this machine that listen at an address.

@@ -327,11 +327,11 @@ impl Sweep {
         decide_closely(seen, memory, rules, now, |seen, decision, roots| {
             let left = left_of_the_dead(rules, decision);
             processes.look_closely(&mut seen.processes, rules, roots, &left)?;
+            let due: Vec<&Warrant> = decision.warrants().map(|(_, warrant, _)| warrant).collect();
             // Where nothing that is due has a process, none of them can be in its tree.
             if !roots.is_empty() {
-                listening::look(&mut seen.processes, &seen.gateways, watched);
+                listening::look(&mut seen.processes, &seen.gateways, watched, &due);
             }
-            let due: Vec<&Warrant> = decision.warrants().map(|(_, warrant, _)| warrant).collect();
             let measured = observe::measured(&mut seen.gateways, rules, watched);
             busy.look_again(measured, &mut seen.processes, memory, &due, clock::awake_now());
             Ok(())

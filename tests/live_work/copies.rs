@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::reapers::{By, POLICY, by_pid_and_by_key};
-use crate::stage::{Fork, Stage, is_possible};
+use crate::stage::{Fork, PORT, Stage, is_possible};
 
 #[test]
 fn a_forked_copy_of_a_live_worker_is_kept() {
@@ -169,4 +169,22 @@ fn a_copy_of_an_ownerless_worker_goes_too() {
         assert_eq!(ran.code, Some(0), "{ran:#?}");
         assert!(stage.lives("bystander") && stage.lives("gateway"));
     });
+}
+
+/// All that it starts are forks of it, those that answer its clients as well: nothing in an argv tells them from its workers.
+#[test]
+fn what_a_gateway_forked_to_serve_its_clients_is_kept() {
+    if !is_possible("what_a_gateway_forked_to_serve_its_clients_is_kept") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.worker_without_key("init", "gateway");
+    stage.tell("gateway", &json!(["serve", PORT]));
+    stage.copy("gateway", "serves", Fork::Child);
+    stage.publish("gateway", &[]);
+    stage.is_spared(&["gateway", "serves"], 0);
+    stage.worker_without_key("gateway", "left");
+    stage.once_until_ended("state", &["left"]);
+    assert!(stage.lives("serves"));
 }
