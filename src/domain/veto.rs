@@ -56,10 +56,10 @@ impl Vetoes {
         self
     }
 
-    /// Why nothing may be done to this subject. `names`: a session's conversation key, where it isn't its id; of a worker also the sessions
-    /// that it is known to have been of.
+    /// Why nothing may be done to this subject: of several vetoes the one that ends last. `names`: a session's conversation key, where it isn't
+    /// its id; of a worker also the sessions that it is known to have been of.
     pub fn forbid(&self, gateway: &GatewayName, subject: &Subject, names: &[&str]) -> Option<&Veto> {
-        self.0.iter().find(|veto| veto.scope.covers(gateway, subject, names))
+        Veto::last(self.0.iter().filter(|veto| veto.scope.covers(gateway, subject, names)))
     }
 
     /// Why nothing may be done to any subject.
@@ -69,6 +69,14 @@ impl Vetoes {
 }
 
 impl Veto {
+    /// The one that ends last; of those that end together the first.
+    pub fn last<'v>(vetoes: impl Iterator<Item = &'v Self>) -> Option<&'v Self> {
+        let ends_after = |veto: &Self, end: Option<SystemTime>| {
+            end.is_some_and(|end| veto.until.is_none_or(|it| it > end))
+        };
+        vetoes.reduce(|last, veto| if ends_after(veto, last.until) { veto } else { last })
+    }
+
     /// Whether its time is over.
     pub fn is_over(&self, now: SystemTime) -> bool {
         self.until.is_some_and(|until| until <= now)
@@ -134,6 +142,23 @@ mod tests {
         let all = Vetoes(vec![Veto { scope: Scope::All, until: Some(at(10)), words: "paused".into() }]);
         assert_eq!(all.forbid(&other, &b, &[]), Some(&all.0[0]));
         assert_eq!(Vetoes::default().forbid(&desk, &subject, &[]), None);
+    }
+
+    #[test]
+    fn of_several_the_one_that_ends_last_tells_why() {
+        let subject = Subject::Session { id: "a".into(), worker: None };
+        let veto = |until, words: &str| Veto { scope: Scope::All, until, words: words.into() };
+        let (short, long, for_good) =
+            (veto(Some(at(3)), "3"), veto(Some(at(9)), "9"), veto(None, "for good"));
+        let told = |vetoes: &[&Veto]| {
+            let vetoes = Vetoes(vetoes.iter().map(|veto| (*veto).clone()).collect());
+            vetoes.forbid(&"desk".into(), &subject, &[]).map(|veto| veto.words.to_string())
+        };
+        assert_eq!(told(&[&short, &long]).as_deref(), Some("9"));
+        assert_eq!(told(&[&long, &short]).as_deref(), Some("9"));
+        assert_eq!(told(&[&long, &for_good, &short]).as_deref(), Some("for good"));
+        let other = veto(Some(at(3)), "other");
+        assert_eq!(told(&[&short, &other]).as_deref(), Some("3"), "they end together");
     }
 
     #[test]

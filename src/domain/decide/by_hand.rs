@@ -74,11 +74,8 @@ impl<'a> ByHand<'a> {
         names.extend(called.into_iter().flat_map(|called| &called.names));
         let may_be_of = world.gateways.iter().map(|gateway| &gateway.seen.name);
         let may_be_of = may_be_of.filter(|gateway| called.is_some_and(|called| called.may_be_of(gateway)));
-        gateways
-            .iter()
-            .copied()
-            .chain(may_be_of)
-            .find_map(|gateway| self.forbidden.forbid(gateway, subject, &names))
+        let gateways = gateways.iter().copied().chain(may_be_of);
+        Veto::last(gateways.filter_map(|gateway| self.forbidden.forbid(gateway, subject, &names)))
     }
 
     /// Whether anything is forbidden of a worker whose session has these names.
