@@ -26,6 +26,7 @@ pub struct Ledger {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub looked: Option<Awake>,
     /// Each look at a session in use is written down. Else a later one may not be: they come often, and the process that takes them goes on.
+    /// Of looks at none in use only those are that are more than a minute after the last one that was.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_each_look: bool,
     /// When every process of the machine was last looked at.
@@ -90,9 +91,12 @@ pub struct GatewayMemory {
 
 impl GatewayMemory {
     fn is_told_by(&self, other: &Self, has_each_look: bool) -> bool {
-        let apart =
-            if has_each_look { self.looked != other.looked } else { are_apart(self.looked, other.looked) };
-        (self.in_use.is_empty() || !apart)
+        let apart = if has_each_look && !self.in_use.is_empty() {
+            self.looked != other.looked
+        } else {
+            are_apart(self.looked, other.looked)
+        };
+        !apart
             && (&self.process, &self.former) == (&other.process, &other.former)
             && (&self.run, &self.sessions, self.gone) == (&other.run, &other.sessions, other.gone)
             && (&self.restart, &self.in_use) == (&other.restart, &other.in_use)
@@ -216,8 +220,8 @@ impl Ledger {
     /// back to no look before the last.
     #[must_use]
     pub fn as_read(mut self, now: Awake) -> Self {
-        let in_use = self.gateways.values_mut().filter(|gateway| !gateway.in_use.is_empty());
-        for gateway in in_use.filter(|_| !self.has_each_look) {
+        let has_each_look = |gateway: &GatewayMemory| self.has_each_look && !gateway.in_use.is_empty();
+        for gateway in self.gateways.values_mut().filter(|gateway| !has_each_look(gateway)) {
             gateway.looked = gateway.looked.map(|at| (at + LOOKS_APART).min(at.max(now)));
         }
         self
