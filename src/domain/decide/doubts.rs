@@ -207,18 +207,18 @@ pub(super) fn no_process() -> Keep {
 /// that told of it at the last look; else any.
 pub(super) fn may_have_started(world: &World<'_>, process: &Process, position: &Position) -> Vec<usize> {
     let (own, pid) = (position.gateway(), process.identity.pid);
-    let seen_below = world.seen_below(process);
+    let below = world.below(process, position);
     let remembered = world.known.get(&process.identity).map(|(name, _)| *name);
     let may_have_started = |index: &usize| {
         let gateway = &world.gateways[*index];
         // The one that told of it at the last look may have listed it, wherever it stands.
         let told = remembered == Some(&gateway.seen.name);
         told || gateway.may_be_any_process()
-            || match (own, seen_below) {
+            || match (own, below) {
                 (Some(own), _) => *index == own,
                 (None, Some(_)) => {
-                    let had_it = gateway.memory.is_some_and(|memory| memory.process == seen_below);
-                    had_it || gateway.process == seen_below
+                    let had_it = gateway.memory.is_some_and(|memory| memory.process == below);
+                    had_it || gateway.process == below
                 }
                 (None, None) => true,
             }

@@ -84,6 +84,19 @@ impl World<'_> {
         }
     }
 
+    /// The gateway process that this worker, which stands there, is below, or was when that was last to be seen.
+    pub(super) fn below(&self, worker: &Process, position: &Position) -> Option<ProcessIdentity> {
+        let seen_below = self.seen_below(worker);
+        let is_known = |below: &ProcessIdentity| self.gateways.iter().any(|it| it.process == Some(*below));
+        let now = match position {
+            Position::Child(gateway) | Position::Below(gateway) => self.gateways[*gateway].process,
+            // What adopted it has not started it.
+            Position::BelowFormer(former) => seen_below.filter(is_known).or(Some(*former)),
+            Position::Lost | Position::Unclear(_) => None,
+        };
+        now.or(seen_below)
+    }
+
     /// The process that this worker was seen below, where it is there and is that of no gateway which is known: one that was forgotten may
     /// still want it.
     pub(super) fn forgotten_gateway_of(&self, worker: &Process) -> Option<ProcessIdentity> {

@@ -192,15 +192,8 @@ fn judge_one(
 
 /// Below which gateway process it stands, or stood when that was last to be seen.
 fn bond(world: &World<'_>, position: &Position, process: &Process) -> Bond {
-    let is_known = |below: &ProcessIdentity| world.gateways.iter().any(|it| it.process == Some(*below));
-    let now: Option<ProcessIdentity> = match position {
-        Position::Child(gateway) | Position::Below(gateway) => world.gateways[*gateway].process,
-        // What adopted it has not started it.
-        Position::BelowFormer(gateway) => world.seen_below(process).filter(is_known).or(Some(*gateway)),
-        Position::Lost | Position::Unclear(_) => None,
-    };
     let forgotten = world.forgotten_gateway_of(process);
-    forgotten.or(now).or_else(|| world.seen_below(process)).map_or(Bond::None, Bond::Child)
+    forgotten.or_else(|| world.below(process, position)).map_or(Bond::None, Bond::Child)
 }
 
 /// Whose a parentless worker was may be unknown, or forgotten: then the longest grace of those it may have been of.

@@ -365,7 +365,13 @@ impl<'a> Oracle<'a> {
     /// that told of it at the last look; else any.
     pub(super) fn may_have_started(&self, process: &'a Process, place: Place) -> Vec<usize> {
         let remembers = |gateway: usize| self.remembered(process).is_some_and(|(by, _)| by == gateway);
-        let is_above = |gateway: usize| match (place, self.seen_below(process)) {
+        let is_known =
+            |was: &ProcessIdentity| self.count().any(|gateway| self.gateway(gateway) == Some(*was));
+        let was = match place {
+            Place::BelowFormer(former) => self.seen_below(process).filter(is_known).or(Some(former)),
+            _ => self.seen_below(process),
+        };
+        let is_above = |gateway: usize| match (place, was) {
             (Place::Child(above) | Place::Below(above), _) => above == gateway,
             (_, Some(was)) => {
                 self.gateway(gateway) == Some(was)
