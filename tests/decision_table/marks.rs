@@ -50,6 +50,51 @@ fn what_is_a_sessions_by_its_mark_is_no_second_worker_that_carries_its_key() {
     assert_eq!(world.look().warrant("a").remnants(), [identity(201)]);
 }
 
+/// One `marker` for two gateways.
+#[test]
+fn what_is_marked_for_two_gateways_may_be_of_either() {
+    let worker = |parent: u32, other: fn(&mut World)| {
+        let mut world = marked(detached("a"));
+        world.process(200, parent, BARE);
+        world.gateway("other", 110);
+        let marks = ["gw", "other"].map(|name| Mark::Session { gateway: name.into(), key: "a".into() });
+        world.seen.processes.marks.insert(pid(200), marks.into());
+        other(&mut world);
+        world.look();
+        world.look_after(20).warrant("a").worker()
+    };
+    assert_eq!(worker(1, |_| ()), Some(identity(200)), "the other has no session");
+    assert_eq!(worker(1, |world| _ = world.refused("other")), None);
+    assert_eq!(worker(1, |world| world.table("other").sessions = vec![attached("b")]), None);
+    assert_eq!(worker(100, |world| _ = world.refused("other")), Some(identity(200)), "below its gateway");
+    let any_process = |world: &mut World| {
+        world.refused("other").of("other").process = None;
+    };
+    assert_eq!(worker(100, any_process), None, "the other may be the same process");
+}
+
+#[test]
+fn a_worker_that_was_anothers_is_kept_with_that_one_also_where_its_mark_names_a_session() {
+    let mut world = marked(detached("a"));
+    world.process(200, 100, "python3 -m worker --session-key old");
+    world.seen.processes.marks.clear();
+    world.rows([with_worker(attached("b"), 200), detached("a")]).look();
+    mark(&mut world, 200, "a");
+    world.rows([with_key(attached("b"), "new"), detached("a")]).look();
+    let looked = world.look_after(20);
+    assert_eq!(looked.fate_of_worker(200), "keep: unknown-state");
+    assert_eq!(looked.warrant("a").worker(), None);
+}
+
+#[test]
+fn a_worker_below_another_gateway_is_not_known_to_be_of_the_row_whose_mark_it_bears() {
+    let mut world = marked(attached("a"));
+    world.gateway("other", 110);
+    world.process(200, 110, BARE);
+    world.worker(400, "lost", 100);
+    assert_eq!(world.fate_of_worker(400), "keep: unknown-state");
+}
+
 #[test]
 fn the_key_of_a_session_counts_as_well_as_its_id() {
     for name in ["a", "its-key"] {

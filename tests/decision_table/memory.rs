@@ -138,6 +138,23 @@ fn a_second_worker_of_a_session_is_remembered_with_it_as_well_as_the_first() {
     }
 }
 
+/// What has carried the session's new key for longer than its own worker runs was left of another one.
+#[test]
+fn an_older_worker_is_not_remembered_with_the_session_that_has_its_key_only_by_now() {
+    let mut world = World::new();
+    world.worker(200, "new", 100);
+    world.worker(201, "a", 100);
+    world.rows([attached("a")]).look();
+    world.rows([with_key(attached("a"), "new")]).look();
+    assert_eq!(session_of(&world, "gw", 200), None);
+    world.rows([attached("a"), with_key(attached("b"), "new")]).look();
+    assert_eq!(session_of(&world, "gw", 200).expect("a session").id, id("b"));
+    world.worker(202, "a", 100);
+    world.worker(199, "a", 100);
+    world.look();
+    assert_eq!(session_of(&world, "gw", 199).expect("a session").id, id("a"), "a copy, as old as it may be");
+}
+
 #[test]
 fn another_sessions_worker_is_remembered_with_the_session_whose_row_names_it_by_now() {
     let mut world = World::new();

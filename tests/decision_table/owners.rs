@@ -263,6 +263,83 @@ fn the_worker_of_a_session_stays_its_own_when_the_session_gets_the_key_that_anot
     assert_eq!(world.fate_of_worker(200), OWNERLESS, "nor is it remembered after that");
 }
 
+/// Session `a` has worker 205, and gets the key `new`. What else carries that is no proof that 205 isn't its worker any more.
+#[test]
+fn the_worker_of_a_session_stays_its_own_when_what_carries_the_new_key_cannot_be_its_new_worker() {
+    const REAPED: &str = "reap: ownerless-worker, after 7200s";
+    let fate = |prepare: fn(&mut World)| {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(205, "old", 100);
+        prepare(&mut world);
+        world.rows([with_key(attached("a"), "old")]).look();
+        world.rows([with_key(attached("a"), "new")]);
+        for _ in 0..3 {
+            world.look_after(3_600);
+        }
+        world.fate_of_worker(205)
+    };
+    assert_eq!(fate(|world| _ = world.worker(210, "new", 100)), REAPED, "its new worker");
+    assert_eq!(fate(|world| _ = world.worker(210, "new", 1)), REAPED, "its new worker, daemonised");
+    assert_eq!(fate(|world| _ = world.worker(200, "new", 100)), UNKNOWN, "a leftover of that conversation");
+    assert_eq!(fate(|world| _ = world.worker(210, "new", 110)), UNKNOWN, "another gateway's worker");
+    assert_eq!(
+        fate(|world| {
+            world.worker(210, "new", 110);
+            world.look();
+            world.worker(210, "new", 1);
+        }),
+        UNKNOWN,
+        "another gateway's worker, daemonised"
+    );
+    assert_eq!(
+        fate(|world| {
+            world.look();
+            world.worker(210, "new", 110);
+            world.refused("other").of("other").process = None;
+        }),
+        UNKNOWN,
+        "a worker of another gateway, whose process isn't known just now"
+    );
+}
+
+/// Conversations `one` and `two` are open in two tabs of session `a`, and each has a worker.
+#[test]
+fn a_session_that_goes_back_to_a_conversation_has_the_worker_of_that_and_not_the_other() {
+    let mut world = World::new();
+    world.worker(200, "one", 100);
+    world.rows([with_key(attached("a"), "one")]).look();
+    world.worker(201, "two", 100);
+    assert_eq!(world.rows([with_key(attached("a"), "two")]).fate_of_worker(200), OWNERLESS);
+    let looked = world.rows([with_key(attached("a"), "one")]).look();
+    assert!(looked.is_of_a_session(200));
+    assert_eq!(looked.fate_of_worker(201), OWNERLESS);
+}
+
+#[test]
+fn what_carries_the_key_of_one_session_and_was_anothers_is_not_ended_below_what_it_runs_in() {
+    let mut world = World::new();
+    world.worker(200, "outer", 100);
+    world.worker(201, "old", 200);
+    let outer = |row: Session| with_worker(with_key(row, "outer"), 200);
+    let rotated = || with_key(attached("a"), "new");
+    world.worker(199, "new", 100);
+    world.rows([outer(attached("outer")), with_worker(with_key(attached("a"), "old"), 201)]).look();
+    let mut nobodys = world.clone();
+    world.rows([outer(detached("outer")), rotated()]).look();
+    assert_eq!(world.look_after(3_600).fate("outer"), "keep: protected");
+    assert_eq!(world.fate_of_worker(201), UNKNOWN);
+    let mut gone = world.clone();
+    gone.rows([outer(detached("outer"))]).look();
+    assert_eq!(goes_along_both(&gone.look_after(3_600)), [200], "its session is gone");
+    nobodys.rows([rotated()]).look();
+    assert_eq!(nobodys.look_after(3_600).fate_of_worker(200), "keep: protected");
+}
+
+fn goes_along_both(looked: &Looked) -> Vec<u32> {
+    looked.goes_along("outer").into_iter().collect()
+}
+
 #[test]
 fn the_worker_of_another_gateways_session_stays_its_own_when_the_session_gets_another_key() {
     let mut world = World::new();
@@ -313,6 +390,20 @@ fn what_was_seen_below_the_one_worker_that_carries_a_key_makes_nothing_doubtful(
     let looked = world.look_after(3_600);
     assert_eq!(looked.warrant("a").worker(), Some(identity(200)));
     assert_eq!(looked.warrant("a").remnants(), [identity(201)]);
+}
+
+/// It forked, and one of the forks is daemonised: what it started is no other session's.
+#[test]
+fn what_was_seen_below_another_worker_than_the_one_that_carries_a_key_leaves_it_doubtful() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(201, "x", 100);
+    world.worker(202, "a", 201);
+    let rows = || [without_worker(with_key(attached("x"), "x")), attached("b")];
+    world.rows(rows()).look();
+    world.worker(202, "a", 1);
+    world.rows(rows().into_iter().chain([detached("a")])).look();
+    assert_eq!(world.look_after(3_600).warrant("a").worker(), None);
 }
 
 /// Tables of two tenants, say, that one process serves, and one of them wants another token.

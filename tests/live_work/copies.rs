@@ -1,8 +1,10 @@
 //! A worker forks without exec: the copy carries its argv, and by a second fork init adopts it.
 
+use std::time::Duration;
+
 use serde_json::json;
 
-use crate::reapers::{By, POLICY, by_pid_and_by_key};
+use crate::reapers::{BEYOND_THE_GRACE, By, OTHER_PORT, POLICY, Told, by_pid_and_by_key};
 use crate::stage::{Fork, PORT, Stage, is_possible};
 
 #[test]
@@ -74,6 +76,69 @@ fn the_worker_of_a_live_session_that_carries_the_key_of_another_is_not_ended_wit
     stage.once_until_ended("state", &["resumed"]);
     stage.publish("gateway", &[live]);
     stage.is_spared(&["live"], 0);
+}
+
+/// Its user goes on with a conversation of before, whose worker was left; or another gateway serves a session of the same key.
+#[test]
+fn the_worker_of_a_live_session_is_kept_where_its_new_key_is_carried_by_what_cannot_be_its_new_worker() {
+    let test =
+        "the_worker_of_a_live_session_is_kept_where_its_new_key_is_carried_by_what_cannot_be_its_new_worker";
+    if !is_possible(test) {
+        return;
+    }
+    for is_of_another in [false, true] {
+        let stage = Stage::start();
+        stage.configure_two(POLICY);
+        stage.gateway("gateway");
+        stage.gateway_at("other", OTHER_PORT);
+        let starts = if is_of_another { "other" } else { "gateway" };
+        stage.worker(starts, "carrier", "new");
+        // Started in a later tick of the kernel's clock.
+        std::thread::sleep(Duration::from_millis(50));
+        stage.worker("gateway", "live", "old");
+        let row =
+            |key: &str| By::Key.row(&stage, "s", "live", &json!({ "transport": "attached", "key": key }));
+        let others = By::Key.row(&stage, "t", "carrier", &json!({ "transport": "attached", "key": "new" }));
+        stage.publish("other", if is_of_another { std::slice::from_ref(&others) } else { &[] });
+        stage.publish("gateway", &[row("old")]);
+        stage.once("state");
+        stage.publish("gateway", &[row("new")]);
+        for _ in 0..3 {
+            stage.once("state");
+            std::thread::sleep(BEYOND_THE_GRACE);
+        }
+        assert!(stage.lives("live") && stage.lives("carrier"), "{:#?}", stage.acts("state"));
+        let told = Told(stage.status("state").json());
+        assert_eq!(told.worker(stage.pid("live"))["verdict"], "keep", "{told:#?}");
+    }
+}
+
+/// One `marker` for two gateways, one of which gives no table just now.
+#[test]
+fn a_daemonised_worker_that_is_marked_for_two_gateways_is_kept_while_one_gives_no_table() {
+    if !is_possible("a_daemonised_worker_that_is_marked_for_two_gateways_is_kept_while_one_gives_no_table") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure_two_with(POLICY, "marker = \"ACTOR_SESSION\"\n");
+    stage.gateway("gateway");
+    stage.gateway_at("other", OTHER_PORT);
+    stage.worker_with("other", "starts", "t", &json!({ "environment": { "ACTOR_SESSION": "s" } }));
+    stage.copy("starts", "live", Fork::Daemon);
+    stage.kill("starts");
+    stage.manner("other", "hangs");
+    stage.when_reaping("gateway", "s", &json!({ "outcome": "reaped" }), &[]);
+    stage.publish("gateway", &[By::Key.row(&stage, "s", "live", &json!({}))]);
+    stage.eventually("the other session is closed", || {
+        stage.once("state");
+        !stage.asked("gateway").is_empty()
+    });
+    stage.publish("gateway", &[]);
+    for _ in 0..2 {
+        stage.once("state");
+        std::thread::sleep(BEYOND_THE_GRACE);
+    }
+    assert!(stage.lives("live"), "{:#?}", stage.acts("state"));
 }
 
 #[test]

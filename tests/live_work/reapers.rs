@@ -55,7 +55,14 @@ impl Stage {
 
     /// One with two gateways, whose workers look the same.
     pub(crate) fn configure_two(&self, policy: &str) {
-        let text = section("desk", PORT, "") + &section("other", OTHER_PORT, "");
+        self.configure_two_with(policy, "");
+    }
+
+    /// The same, with more of the section of their workers.
+    pub(crate) fn configure_two_with(&self, policy: &str, workers: &str) {
+        let text =
+            [("desk", PORT), ("other", OTHER_PORT)].map(|(name, port)| section(name, port, "") + workers);
+        let text = text.concat();
         self.place().write("reaper.toml", format!("[policy]\n{policy}\n{text}"));
     }
 

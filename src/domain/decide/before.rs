@@ -43,26 +43,38 @@ impl<'a> World<'a> {
     }
 
     /// The row of a session that this was the worker of when that was last to be told, and that has another key since: where nothing tells
-    /// which worker it has now, or only what was another session's carries its key.
+    /// that it has another worker now.
     pub(super) fn row_that_had(&self, process: &Process) -> Option<RowId> {
         let was_of = self.was_of(process.identity)?;
         if self.rows_with_key_of(process.identity.pid).any(|row| self.was_of_row(process, row)) {
             return None;
         }
-        let (index, id) = was_of;
-        let gateway = &self.gateways[index];
-        let row = RowId { gateway: index, row: gateway.rows.iter().position(|row| row.id == *id)? };
-        let key = self.session(row).worker_key().filter(|_| self.session(row).worker == Told::Absent);
-        let is_only_anothers = |key: &str| {
-            // What a row names is that row's.
-            let carriers = gateway.workers.iter().filter(|(_, carried)| **carried == Some(key));
-            let mut carriers = carriers.filter(|(pid, _)| self.rows_naming(**pid).is_empty());
-            carriers.all(|(pid, _)| {
-                let was_of_other =
-                    |carrier: &Process| self.was_of(carrier.identity).is_some_and(|other| other != was_of);
-                self.alive(*pid).is_some_and(was_of_other)
-            })
+        let row = self.row_of(was_of)?;
+        (self.lacks_worker(row) || !self.has_another_worker(row, process)).then_some(row)
+    }
+
+    fn row_of(&self, (gateway, id): (usize, &SessionId)) -> Option<RowId> {
+        let row = self.gateways[gateway].rows.iter().position(|row| row.id == *id)?;
+        Some(RowId { gateway, row })
+    }
+
+    /// Whether this row says itself which worker it has, or one that carries its key is to be taken for its worker instead of this one.
+    fn has_another_worker(&self, row: RowId, had: &Process) -> bool {
+        let (gateway, session) = (&self.gateways[row.gateway], self.session(row));
+        let (Told::Absent, Some(key)) = (&session.worker, session.worker_key()) else { return true };
+        let carriers = gateway.workers.iter().filter(|(_, carried)| **carried == Some(key));
+        let mut carriers = carriers.filter_map(|(pid, _)| self.alive(*pid));
+        carriers.any(|carrier| self.is_new_worker_of(row, carrier, had))
+    }
+
+    /// Whether what carries the key of this row may be what it has instead of the worker that it had: it was the row's own before, or it was
+    /// nobody's and is no older.
+    fn is_new_worker_of(&self, row: RowId, carrier: &Process, had: &Process) -> bool {
+        let own = (&self.gateways[row.gateway].seen.name, &self.session(row).id);
+        let is_new = match self.session_before(carrier.identity) {
+            Some(before) => before == own,
+            None => carrier.identity.start_ticks >= had.identity.start_ticks,
         };
-        (self.lacks_worker(row) || key.is_some_and(is_only_anothers)).then_some(row)
+        is_new && self.may_be_of_rows(row.gateway, carrier)
     }
 }

@@ -285,7 +285,10 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
         Position::Child(at) | Position::Below(at) if *at != row.gateway => {
             Some(format!("it is below gateway {}", world.gateways[*at].seen.name))
         }
-        Position::Child(_) | Position::Below(_) | Position::Lost if is_marked => None,
+        Position::Child(_) | Position::Below(_) | Position::Lost if is_marked => {
+            doubts::may_be_marked_by_another(world, row.gateway, process)
+                .then(|| "its mark may name a session of another gateway".into())
+        }
         Position::Child(_) | Position::Below(_) | Position::Lost
             if doubts::may_be_of_another(world, row.gateway, process) =>
         {

@@ -5,7 +5,7 @@ use super::position::Position;
 use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::Pid;
 use crate::domain::policy::Workers;
-use crate::domain::process::{Process, ProcessIdentity};
+use crate::domain::process::{Mark, Process, ProcessIdentity};
 use crate::domain::verdict::Keep;
 
 /// Why one of the gateways that may have started this worker may still want it.
@@ -26,7 +26,13 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
 
 /// Why the session that had this worker may have it still, whatever key it has by now.
 fn had(world: &World<'_>, process: &Process) -> Option<Keep> {
-    let id = world.session(world.row_that_had(process)?).id.as_str();
+    had_by_another(world, process, &[])
+}
+
+/// The same, where that is none of these.
+fn had_by_another(world: &World<'_>, process: &Process, rows: &[RowId]) -> Option<Keep> {
+    let row = world.row_that_had(process).filter(|row| !rows.contains(row))?;
+    let id = world.session(row).id.as_str();
     let why = format!(
         "it was the worker of session {id:?}, which has another key now: nothing tells that it has another worker"
     );
@@ -52,17 +58,19 @@ fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<K
     Some(Keep::UnknownState(why.into()))
 }
 
-/// Why one of the gateways whose sessions a table tells of may want this worker, which is below one without an owner. One that carries the
-/// same key as that is a copy of it: also a process that it is just starting, until that calls `exec`.
+/// Why one of the gateways whose sessions a table tells of, or the session that had it, may want this worker, which is below one without an
+/// owner. One that carries the same key as that is a copy of it: also a process that it is just starting, until that calls `exec`.
 pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -> Option<Keep> {
     if is_copy(world, process, above) {
         return None;
     }
-    with_sessions(world, process).find_map(|gateway| of(world, gateway, process))
+    with_sessions(world, process)
+        .find_map(|gateway| of(world, gateway, process))
+        .or_else(|| had(world, process))
 }
 
 /// Why another session may want this worker, which is in the tree of a worker of these sessions: one of which it isn't known which worker it
-/// has, or one of another gateway without a current table. One that carries the same key as the worker of a session is a copy of that.
+/// has, one that had it, or one of another gateway without a current table. One that carries the same key as the worker of a session is a copy of that.
 pub(super) fn of_nested_in_session(
     world: &World<'_>,
     process: &Process,
@@ -75,7 +83,8 @@ pub(super) fn of_nested_in_session(
         // Its own gateway's table was read.
         (!is_own(gateway) || matches!(doubt, Keep::UnknownState(_))).then_some(doubt)
     };
-    let doubt = with_sessions(world, process).find_map(may_want)?;
+    let of_table = with_sessions(world, process).find_map(may_want);
+    let doubt = of_table.or_else(|| had_by_another(world, process, rows))?;
     (world.rows_of_copied(process).is_empty() && !is_copy(world, process, above)).then_some(doubt)
 }
 
@@ -146,6 +155,25 @@ pub(super) fn may_be_of_another(world: &World<'_>, own: usize, process: &Process
             Standing::Gone => !is_its_own && gateway.rules.takes_workers_back && was_its(gateway),
         }
     })
+}
+
+/// Whether a mark of this process names another gateway than `own` that may have it in a table that can't be read, or as the worker of a row
+/// of which none is known. What is, or was seen, below `own` as it runs is no other's, unless that may be the same process.
+pub(super) fn may_be_marked_by_another(world: &World<'_>, own: usize, process: &Process) -> bool {
+    let is_its_own = is_or_was_below(world, own, process);
+    let marks = world.view().marks.get(&process.identity.pid).map(Vec::as_slice).unwrap_or_default();
+    let is_marked = |gateway: &Gateway<'_>| {
+        marks
+            .iter()
+            .any(|mark| matches!(mark, Mark::Session { gateway: name, .. } if *name == gateway.seen.name))
+    };
+    let may_have_it = |index: &usize| {
+        let gateway = &world.gateways[*index];
+        (!is_its_own || gateway.may_be_any_process())
+            && is_marked(gateway)
+            && of(world, *index, process).is_some()
+    };
+    (0..world.gateways.len()).filter(|index| *index != own).any(|index| may_have_it(&index))
 }
 
 /// Whether it is, or was seen, below this gateway as that runs.

@@ -49,7 +49,7 @@ pub(super) struct Gateway<'a> {
     pub(super) workers: HashMap<Pid, Option<&'a str>>,
     /// The rows with this key.
     by_key: HashMap<&'a str, Vec<usize>>,
-    /// How many workers that no row names carry this key.
+    /// How many workers that may be of its rows, and that no row names, carry this key.
     pub(super) carried: HashMap<&'a str, usize>,
 }
 

@@ -261,7 +261,8 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
         ByKey::None => {}
     }
     if let Some(marked) = Rows::of(world.rows_marked(pid).iter().copied()) {
-        return Owner::Sessions(marked);
+        let had: Vec<RowId> = world.row_that_had(process).into_iter().collect();
+        return Owner::Sessions(marked.and(&had));
     }
     if let Some(owner) = lineage::by_ancestor(world, at, known, process) {
         return owner;

@@ -98,8 +98,8 @@ fn session_of(
     Some(SessionOf { gateway: (!is_own).then(|| name.clone()), id: id.clone() })
 }
 
-/// Whether this worker was another session's before, and the row, which doesn't name it, has got its key since: what was that row's own worker,
-/// and carries an older key, is there and no other's.
+/// Whether the row, which doesn't name this worker, has got its key only since: what was that row's own worker, and carries an older key, is
+/// there and no other's; and this one was another session's before, or is older than that.
 fn is_taken_from_another(
     world: &World<'_>,
     owners: &Owners<'_>,
@@ -107,17 +107,25 @@ fn is_taken_from_another(
     worker: ProcessIdentity,
 ) -> bool {
     let own = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
+    let before = world.session_before(worker);
+    if before == Some(own) || world.session(row).named_worker() == Some(worker.pid) {
+        return false;
+    }
     let is_anothers =
         |pid| matches!(owners.of(pid), Some(Owner::Sessions(rows)) if !rows.as_slice().contains(&row));
+    let carries_its_key = |pid| {
+        let key = world.gateways[row.gateway].key_of(pid);
+        key.is_some() && key == world.session(row).worker_key()
+    };
     let was_its = |known: &ProcessIdentity| {
         world.session_before(*known) == Some(own)
+            && (before.is_some() || worker.start_ticks < known.start_ticks)
             && world.view().alive(known).is_some()
             && world.matching(known.pid).next().is_some()
+            && !carries_its_key(known.pid)
             && !is_anothers(known.pid)
     };
-    world.session_before(worker).is_some_and(|before| before != own)
-        && world.session(row).named_worker() != Some(worker.pid)
-        && world.known.keys().any(was_its)
+    world.known.keys().any(was_its)
 }
 
 fn judge_one(

@@ -83,7 +83,7 @@ impl<'a> World<'a> {
             };
             Some(Gateway::new(seen, gateway, rules, remembered(&gateway.name), limits))
         };
-        let mut gateways: Vec<_> = seen.gateways.iter().filter_map(gateway).collect();
+        let gateways: Vec<_> = seen.gateways.iter().filter_map(gateway).collect();
         let mut by_process: HashMap<Pid, Vec<usize>> = HashMap::new();
         let mut named: HashMap<Pid, Vec<RowId>> = HashMap::new();
         for (index, gateway) in gateways.iter().enumerate() {
@@ -97,22 +97,12 @@ impl<'a> World<'a> {
                 }
             }
         }
-        for gateway in &mut gateways {
-            // What a row names is that row's, whatever key it carries.
-            let unnamed = gateway.workers.iter().filter(|(pid, _)| !named.contains_key(pid));
-            for key in unnamed.filter_map(|(_, key)| *key) {
-                *gateway.carried.entry(key).or_default() += 1;
-            }
-        }
         let known = if same_boot { memory.workers() } else { HashMap::new() };
         let wrapped = wrapped(seen, &gateways, &named);
         let named_keys = named_keys(seen, &gateways, &named, &wrapped);
         let named_argvs = named_argvs(seen, &gateways, &named);
         let rows_without_worker = vec![None; gateways.len()];
         let marked = marked(seen, &gateways);
-        let of_workers = marked.iter().flat_map(|(pid, rows)| rows.iter().map(move |row| (pid, row)));
-        let of_workers = of_workers.filter(|(pid, row)| gateways[row.gateway].takes(**pid));
-        let marked_rows = of_workers.map(|(_, row)| *row).collect();
         let mut world = Self {
             seen,
             now,
@@ -124,12 +114,16 @@ impl<'a> World<'a> {
             named_argvs,
             wrapped,
             marked,
-            marked_rows,
+            marked_rows: BTreeSet::new(),
             rows_without_worker,
             helpers: HashMap::new(),
             changed: Vec::new(),
             by_hand: ByHand::new(&seen.forbidden, memory),
         };
+        world.marked_rows = world.find_marked_rows();
+        for index in 0..world.gateways.len() {
+            world.gateways[index].carried = world.carried(index);
+        }
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
         world.helpers = helpers(&world);
@@ -137,6 +131,43 @@ impl<'a> World<'a> {
         world.changed = known.filter(|known| world.matching(known.identity.pid).next().is_none()).collect();
         world.changed.sort_unstable_by_key(|process| process.identity.pid);
         world
+    }
+
+    fn find_marked_rows(&self) -> BTreeSet<RowId> {
+        let marked = self.marked.iter().flat_map(|(pid, rows)| rows.iter().map(move |row| (*pid, *row)));
+        let of_workers = marked.filter(|(pid, row)| {
+            let is_below_another = |worker| self.is_below_another(row.gateway, worker);
+            self.gateways[row.gateway].takes(*pid) && !self.alive(*pid).is_some_and(is_below_another)
+        });
+        of_workers.map(|(_, row)| row).collect()
+    }
+
+    /// How many workers that may be of this gateway's rows carry each key.
+    fn carried(&self, gateway: usize) -> HashMap<&'a str, usize> {
+        let mut carried = HashMap::new();
+        for (pid, key) in &self.gateways[gateway].workers {
+            let Some((process, key)) = self.alive(*pid).zip(*key) else { continue };
+            if self.may_be_of_rows(gateway, process) {
+                *carried.entry(key).or_default() += 1;
+            }
+        }
+        carried
+    }
+
+    /// Whether a row of this gateway may have this worker without naming it. What a row names is that row's, whatever key it carries.
+    pub(super) fn may_be_of_rows(&self, gateway: usize, worker: &Process) -> bool {
+        self.rows_naming(worker.identity.pid).is_empty() && !self.is_below_another(gateway, worker)
+    }
+
+    /// Whether the gateway that this worker is below, or was when that was last to be seen, is another one than this.
+    fn is_below_another(&self, gateway: usize, worker: &Process) -> bool {
+        let own = &self.gateways[gateway];
+        if self.gateways.len() == 1 || own.may_be_any_process() {
+            return false;
+        }
+        let Some(below) = self.below(worker, &self.position(worker)) else { return false };
+        let is_its = |it: &Gateway<'_>| [it.process, it.lost].contains(&Some(below));
+        !is_its(own) && self.gateways.iter().any(is_its)
     }
 
     /// The rows of all current tables whose key this worker carries.

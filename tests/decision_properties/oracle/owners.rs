@@ -67,23 +67,25 @@ impl<'a> Oracle<'a> {
         inherited.or(superseded).or(copied).unwrap_or_else(|| self.unowned(process))
     }
 
-    /// Below a worker that nobody owns, it may be of a gateway's session of which the worker isn't known, or of a gateway whose table isn't;
+    /// Below a worker that nobody owns, it may be of a gateway's session of which the worker isn't known, or that had it, or of a gateway whose
+    /// table isn't known;
     /// unless it carries the key of that worker.
     fn nested(&self, process: &'a Process, above: &'a Process) -> Option<Owner> {
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
         if self.carries_the_key_of(process, above) {
             return None;
         }
-        self.count().filter(takes).find_map(|gateway| {
+        let doubt = self.count().filter(takes).find_map(|gateway| {
             if !self.is_to_be_trusted(gateway) {
                 return (!self.is_excused(gateway, process)).then_some(NOT_TRUSTED);
             }
             self.may_be_of_a_row(gateway, process).then_some(UNKNOWN)
-        })
+        });
+        doubt.or_else(|| self.row_that_had(process).map(|_| UNKNOWN))
     }
 
-    /// In the tree of a worker of these sessions, it may be of a session of which the worker isn't known, or of another gateway whose table isn't
-    /// known, unless it is a copy of a worker.
+    /// In the tree of a worker of these sessions, it may be of a session of which the worker isn't known, or that had it, or of another gateway
+    /// whose table isn't known, unless it is a copy of a worker.
     fn nested_in_session(&self, process: &'a Process, above: &'a Process, rows: &[RowId]) -> Option<Owner> {
         let takes = |gateway: &usize| self.is_worker(*gateway, process);
         let is_its = |gateway: usize| rows.iter().any(|row| row.0 == gateway);
@@ -95,7 +97,8 @@ impl<'a> Oracle<'a> {
         });
         let is_copy = !self.rows_naming_what_it_is_a_copy_of(process).is_empty()
             || self.carries_the_key_of(process, above);
-        doubt.filter(|_| !is_copy)
+        let had = self.row_that_had(process).filter(|row| !rows.contains(row)).map(|_| UNKNOWN);
+        doubt.or(had).filter(|_| !is_copy)
     }
 
     fn carries_the_key_of(&self, process: &'a Process, above: &'a Process) -> bool {
@@ -191,26 +194,71 @@ impl<'a> Oracle<'a> {
             && self.row_that_had(process).is_none()
     }
 
-    /// The row of the session whose worker it was, which has another key since, and of which no worker is known now but what was another's.
+    /// The row of the session whose worker it was, which has another key since, and of which no worker is known now but what was another's, is
+    /// another gateway's or older than this.
     fn row_that_had(&self, process: &Process) -> Option<RowId> {
         let was_of = self.was_of(process)?;
         if self.rows_with_key_of(process).into_iter().any(|row| self.was_of_row(process, row)) {
             return None;
         }
-        let (gateway, id) = was_of;
-        let row = self.rows(gateway).iter().position(|row| row.id == *id)?;
+        let (gateway, _) = was_of;
+        let row = self.row_of(was_of)?;
         let session = &self.rows(gateway)[row];
         let processes = self.0.world.seen.processes.processes.values();
         let key = session.worker_key().filter(|_| session.worker == Told::Absent);
-        let is_only_anothers = |key: &str| {
-            let mut carriers = processes.filter(|it| {
+        let is_new = |carrier: &Process| {
+            let is_younger = carrier.identity.start_ticks >= process.identity.start_ticks;
+            self.was_its(carrier, was_of).unwrap_or(is_younger)
+        };
+        let has_none = |key: &str| {
+            let carriers = processes.filter(|it| {
                 self.is_worker(gateway, it)
                     && self.key(gateway, it) == Some(Some(key))
-                    && self.rows_naming(it).is_empty()
+                    && self.may_be_of_rows(gateway, it)
             });
-            carriers.all(|carrier| self.was_of(carrier).is_some_and(|other| other != was_of))
+            !carriers.into_iter().any(is_new)
         };
-        (self.lacks_worker(gateway, session) || key.is_some_and(is_only_anothers)).then_some((gateway, row))
+        (self.lacks_worker(gateway, session) || key.is_some_and(has_none)).then_some((gateway, row))
+    }
+
+    fn row_of(&self, (gateway, id): (usize, &SessionId)) -> Option<usize> {
+        self.rows(gateway).iter().position(|row| row.id == *id)
+    }
+
+    /// Whether it was this session's worker; `None`: that of none, or of a run of its gateway that is over.
+    fn was_its(&self, process: &Process, (gateway, id): (usize, &SessionId)) -> Option<bool> {
+        let (rememberer, known) = self.remembered(process)?;
+        let session = known.session.as_ref()?;
+        let is_it = |it: &usize| match &session.gateway {
+            Some(name) => self.0.world.seen.gateways[*it].name == *name,
+            None => *it == rememberer,
+        };
+        let of = self.count().find(is_it);
+        let is_another_run = |it: usize| self.table(it).is_some() && !self.is_same_run(it);
+        (!of.is_some_and(is_another_run)).then_some(of == Some(gateway) && session.id == *id)
+    }
+
+    /// The gateway's process that it was seen below, or is, where that isn't known in this run.
+    fn was_below(&self, process: &Process, place: Place) -> Option<ProcessIdentity> {
+        let is_known =
+            |was: &ProcessIdentity| self.count().any(|gateway| self.gateway(gateway) == Some(*was));
+        match place {
+            Place::BelowFormer(former) => self.seen_below(process).filter(is_known).or(Some(former)),
+            _ => self.seen_below(process),
+        }
+    }
+
+    /// No row names it, and the gateway that it is below, or was, isn't known to be another than this.
+    fn may_be_of_rows(&self, gateway: usize, process: &Process) -> bool {
+        let is_unknown = self.gateway(gateway).is_none() && self.lost(gateway).is_none();
+        let is_its = |it: usize, was| self.gateway(it) == Some(was) || self.lost(it) == Some(was);
+        let above = match self.place(process) {
+            Place::Child(above) | Place::Below(above) => self.gateway(above),
+            place => self.was_below(process, place),
+        };
+        let is_anothers =
+            above.is_some_and(|was| !is_its(gateway, was) && self.count().any(|other| is_its(other, was)));
+        self.rows_naming(process).is_empty() && (is_unknown || !is_anothers)
     }
 
     /// The session whose worker it was, of a gateway that is current and in the same run.
@@ -365,13 +413,7 @@ impl<'a> Oracle<'a> {
     /// that told of it at the last look; else any.
     pub(super) fn may_have_started(&self, process: &'a Process, place: Place) -> Vec<usize> {
         let remembers = |gateway: usize| self.remembered(process).is_some_and(|(by, _)| by == gateway);
-        let is_known =
-            |was: &ProcessIdentity| self.count().any(|gateway| self.gateway(gateway) == Some(*was));
-        let was = match place {
-            Place::BelowFormer(former) => self.seen_below(process).filter(is_known).or(Some(former)),
-            _ => self.seen_below(process),
-        };
-        let is_above = |gateway: usize| match (place, was) {
+        let is_above = |gateway: usize| match (place, self.was_below(process, place)) {
             (Place::Child(above) | Place::Below(above), _) => above == gateway,
             (_, Some(was)) => {
                 self.gateway(gateway) == Some(was)
@@ -427,7 +469,7 @@ impl<'a> Oracle<'a> {
             let is_found = |process: &&Process| {
                 self.is_worker(gateway, process)
                     && self.key(gateway, process) == Some(Some(key))
-                    && self.rows_naming(process).is_empty()
+                    && self.may_be_of_rows(gateway, process)
             };
             self.0.world.seen.processes.processes.values().filter(is_found).count()
         };
