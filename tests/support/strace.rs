@@ -63,7 +63,7 @@ impl Trace {
     /// Of a command of the reaper's that ends by itself.
     pub(crate) fn of<S: Traceable>(scene: &S, args: &[&str]) -> Self {
         let file = scene.dir().join("trace");
-        let status = scene.under(&strace(&file), args).status().unwrap();
+        let status = traced(scene, &file, args).status().unwrap();
         assert!(status.success(), "{args:?} ended with {status}");
         Self::read(&file, S::REQUEST)
     }
@@ -81,7 +81,7 @@ impl Trace {
     ) -> Self {
         let file = scene.dir().join("trace");
         let _ = fs::remove_file(&file);
-        let traced = Traced::start(scene.under(&strace(&file), &["watch", "--interval", interval]), &file);
+        let traced = Traced::start(traced(scene, &file, &["watch", "--interval", interval]), &file);
         let mut waited = Duration::ZERO;
         while !enough(&Self::read(&file, S::REQUEST)) {
             assert!(waited < PATIENCE, "watch did too little: {:#?}", Self::read(&file, S::REQUEST));
@@ -129,8 +129,12 @@ impl Trace {
     }
 }
 
-fn strace(file: &Path) -> [&str; 6] {
-    ["strace", "-f", "-s", "64", "-o", file.to_str().unwrap_or("trace")]
+/// Without the path that cargo sets for a test's libraries: how often the loader looks there in vain depends on the processor.
+fn traced<S: Traceable>(scene: &S, file: &Path, args: &[&str]) -> Command {
+    let strace = ["strace", "-f", "-s", "64", "-o", file.to_str().unwrap_or("trace")];
+    let mut command = scene.under(&strace, args);
+    command.env_remove("LD_LIBRARY_PATH");
+    command
 }
 
 /// A traced process that doesn't end by itself; ends when dropped.
