@@ -220,8 +220,15 @@ proptest! {
     fn losing_memory_only_lengthens_a_grace(random in random(), lost in proptest::collection::vec(any::<bool>(), 29)) {
         let first = random.world.peek();
         let before = waited(&first);
-        // Memory may tell whose child a worker is, and so that a session's tree isn't to be touched; that has no grace.
-        let is_protected = |judged: &Judged| matches!(judged.verdict, Verdict::Keep(Keep::Protected(_)));
+        // Memory may tell whose child a worker is, and so that a session's tree isn't to be touched, or that it isn't what a row has. Such a one is
+        // kept, and of what is kept no clock is remembered.
+        let is_protected = |judged: &Judged| {
+            matches!(
+                (&judged.verdict, &judged.subject),
+                (Verdict::Keep(Keep::Protected(_)), _)
+                    | (Verdict::Keep(Keep::UnknownState(_)), Subject::Worker { .. })
+            )
+        };
         let protected = judged(&first).filter(|(_, _, judged)| is_protected(judged));
         let protected: BTreeSet<_> =
             protected.map(|(_, plan, judged)| (whose(plan, &judged.subject), name(&judged.subject))).collect();

@@ -622,6 +622,47 @@ fn a_worker_below_an_owned_one_is_of_that_owner() {
     assert_eq!([looked.fate_of_worker(202), looked.fate_of_worker(203)], [OWNED, OWNED]);
 }
 
+/// Its gateway ends the worker with whatever is below it.
+#[test]
+fn a_session_is_not_closed_either_that_may_have_a_tree_with_another_owners_worker_in_it() {
+    let fate = |outer: Session, prepare: fn(&mut World)| {
+        let mut world = World::new();
+        world.gateway("other", 110);
+        world.worker(200, "a", 100);
+        world.worker(202, "b", 200);
+        world.rows([outer, attached("b")]);
+        prepare(&mut world);
+        world.look();
+        world.look_after(3_600).fate("a")
+    };
+    let kept = "keep: protected";
+    let closed = "reap: detached-session, after 3600s";
+    let any_process = |world: &mut World| world.refused("other").of("other").process = None;
+    assert_eq!(fate(detached("a"), any_process), kept, "its worker may be of a table that can't be read");
+    let below_init = |world: &mut World| {
+        world.worker(200, "a", 1);
+        world.refused("other");
+    };
+    assert_eq!(fate(detached("a"), below_init), kept, "its gateway may have taken it back");
+    let below_another = |world: &mut World| _ = world.worker(200, "a", 110);
+    assert_eq!(fate(detached("a"), below_another), closed, "another gateway's");
+    let bystander = |world: &mut World| _ = world.process(300, 1, "vi notes");
+    assert_eq!(fate(with_worker(detached("a"), 300), bystander), kept, "what it names isn't its worker");
+    let rotated = || with_key(detached("a"), "newer");
+    assert_eq!(fate(rotated(), |_| ()), kept, "which worker it has isn't known");
+    let of_one_gone = |world: &mut World| {
+        let rows = world.table("gw").sessions.clone();
+        world.rows(rows.iter().cloned().chain([with_key(attached("gone"), "a")])).look();
+        world.rows(rows);
+    };
+    assert_eq!(fate(rotated(), of_one_gone), closed, "that was of a session which is gone");
+    assert_eq!(fate(without_worker(rotated()), |_| ()), closed, "it says that it has none");
+    assert_eq!(fate(rotated(), |world| _ = world.worker(200, "a", 110)), closed, "another gateway's");
+    assert_eq!(fate(rotated(), |world| world.end(202)), closed, "nothing is below it");
+    let twice = |world: &mut World| world.of("other").process = Some(identity(100));
+    assert_eq!(fate(detached("a"), twice), kept, "two tables of one process");
+}
+
 #[test]
 fn a_tree_with_another_owners_worker_in_it_is_never_ended() {
     let why = "protected: process 200 has process 202 under it, a gateway or a listed session's worker";

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::reapers::{BEYOND_THE_GRACE, OTHER_PORT, POLICY, by_pid_and_by_key, row};
+use crate::reapers::{BEYOND_THE_GRACE, By, OTHER_PORT, POLICY, by_pid_and_by_key, row};
+use crate::stage::{Stage, is_possible};
 
 #[test]
 fn a_session_that_runs_below_the_worker_of_a_due_one_is_kept_and_so_is_that() {
@@ -64,6 +65,35 @@ fn a_session_below_anothers_worker_is_kept_while_its_own_gateway_gives_no_table(
 
         stage.publish("gateway", &[]);
         stage.is_spared(&["outer", "inner"], 3);
+    });
+}
+
+/// The conversation of the outer session was compacted, and its worker carries the key that it had before: closing it would end both workers.
+#[test]
+fn a_session_below_the_worker_of_one_whose_key_has_changed_is_kept() {
+    if !is_possible("a_session_below_the_worker_of_one_whose_key_has_changed_is_kept") {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    stage.worker("gateway", "outer", "outer");
+    stage.worker("outer", "inner", "inner");
+    let running = json!({ "transport": "attached", "turn": "running" });
+    let rows = [
+        By::Key.row(&stage, "outer", "outer", &json!({ "key": "newer" })),
+        By::Key.row(&stage, "inner", "inner", &running),
+    ];
+    stage.publish("gateway", &rows);
+    let told = stage.is_spared(&["outer", "inner"], 0);
+    assert_eq!(told.session("outer")["reason"], "protected", "{told:#?}");
+    assert!(stage.asked("gateway").is_empty(), "a close would end them both");
+    stage.kill("inner");
+    stage.publish("gateway", &rows[..1]);
+    stage.when_reaping("gateway", "outer", &json!({ "outcome": "reaped" }), &[]);
+    stage.eventually("the session is closed", || {
+        stage.once("state");
+        !stage.asked("gateway").is_empty()
     });
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Not known, and so not asked for:
 //! - sessions whose row makes no sense, or names a process that can't be its worker, or whose worker has
-//!   under it whom another row names: they are kept, and that is said;
+//!   under it whom another row names, or of which it isn't known which worker they have, and that of another row is under one that may be it:
+//!   they are kept, and that is said;
 //! - workers that a row may own without saying so (a row without a worker's PID and with the same key, or with one that is not
 //!   understood, or one that names a process which can't be its worker), that a row names although they, or who is under them, aren't
 //!   its own, or whose gateway tells nobody its process;
@@ -81,6 +82,13 @@ impl World {
             && worker.is_none_or(checks)
             && !session.worker.is_some_and(|worker| self.is_above_named(worker))
             && !self.carriers(session).any(|carrier| self.is_above_others(session, carrier))
+            && !self.may_be_above_others(session)
+    }
+
+    /// Its row doesn't tell which worker it has, and may have one with another session's worker under it.
+    fn may_be_above_others(&self, session: &Sess) -> bool {
+        let mut workers = self.procs.iter().filter(|proc| proc.looks_like_worker());
+        workers.any(|worker| self.may_own(session, worker) && self.is_above_others(session, worker))
     }
 
     /// What carries the key that its row says, an earlier worker of it included.

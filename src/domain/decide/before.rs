@@ -32,6 +32,12 @@ impl<'a> World<'a> {
         self.was_of(process.identity) == Some((row.gateway, &self.session(row).id))
     }
 
+    /// Whether this was that row's session's, or nobody's as far as is remembered.
+    pub(super) fn may_have_had(&self, row: RowId, worker: ProcessIdentity) -> bool {
+        let own = (&self.gateways[row.gateway].seen.name, &self.session(row).id);
+        self.session_before(worker).is_none_or(|before| before == own)
+    }
+
     /// What was the worker of that row's session, and doesn't look like one any more.
     pub(super) fn changed_worker_of(&self, row: RowId) -> Option<&'a Process> {
         self.changed.iter().copied().find(|process| self.was_of_row(process, row))

@@ -54,6 +54,8 @@ pub(super) struct Claims<'a> {
     all: Vec<Vec<Claim<'a>>>,
     /// What sessions own and would be left behind by them, with the reason.
     apart: HashMap<Pid, String>,
+    /// Those of them that are left behind only because nothing of the session's may be touched.
+    untouchable: HashSet<Pid>,
 }
 
 impl<'a> Claims<'a> {
@@ -61,15 +63,22 @@ impl<'a> Claims<'a> {
         let mut all = Vec::with_capacity(world.gateways.len());
         let mut distrusted = HashMap::new();
         for (gateway, it) in world.gateways.iter().enumerate() {
+            let in_doubt = above_foreign_in_doubt(world, owners, gateway);
             let claims = (0..it.rows.len()).map(|row| {
                 let row = RowId { gateway, row };
-                let (claim, distrust) = of(world, owners, row);
+                let may_have = |above: &&(ProcessIdentity, Pid)| world.may_have_had(row, above.0);
+                let (claim, distrust) = match in_doubt.iter().find(may_have) {
+                    Some((above, other)) if world.lacks_worker(row) => {
+                        (Claim::Untouchable(Protection::Above { pid: above.pid, other: *other }), None)
+                    }
+                    _ => of(world, owners, row),
+                };
                 distrusted.extend(distrust.map(|why| (row, why)));
                 claim
             });
             all.push(claims.collect());
         }
-        let mut claims = Self { all, apart: HashMap::new() };
+        let mut claims = Self { all, apart: HashMap::new(), untouchable: HashSet::new() };
         let along = claims.all.iter().flatten();
         let along = along.flat_map(|claim| claim.worker().into_iter().chain(claim.others()));
         let along: HashSet<Pid> = along.map(|process| process.identity.pid).collect();
@@ -88,12 +97,28 @@ impl<'a> Claims<'a> {
             Some((pid, rows.iter().find_map(left_behind)?))
         });
         claims.apart = apart.collect();
+        let is_untouchable = |pid: &Pid| {
+            let (Some(Owner::Sessions(rows)), Some(process)) = (owners.of(*pid), world.alive(*pid)) else {
+                return false;
+            };
+            rows.as_slice().iter().all(|row| {
+                matches!(claims.of(*row), Claim::Untouchable(_))
+                    && !distrusted.contains_key(row)
+                    && why_not_along(world, owners, *row, process).is_none()
+            })
+        };
+        claims.untouchable = claims.apart.keys().copied().filter(is_untouchable).collect();
         claims
     }
 
     /// The claim of a row.
     pub(super) fn of(&self, row: RowId) -> &Claim<'a> {
         &self.all[row.gateway][row.row]
+    }
+
+    /// Whether this process, which sessions own, would be ended with them if everything of theirs might be touched.
+    pub(super) fn is_trusted(&self, pid: Pid) -> bool {
+        !self.apart.contains_key(&pid) || self.untouchable.contains(&pid)
     }
 
     /// Why this process, which sessions own, wouldn't be ended with any of them. `None`: it is judged with one.
@@ -165,6 +190,31 @@ fn is_of_row_alone(owners: &Owners<'_>, row: RowId, pid: Pid) -> bool {
     matches!(owners.of(pid), Some(Owner::Sessions(rows)) if rows.as_slice() == [row])
 }
 
+/// The workers that may be those of rows of this gateway of which none is known, and that have another owner's below them, each with that:
+/// closing the session of such a row may end them both.
+fn above_foreign_in_doubt(
+    world: &World<'_>,
+    owners: &Owners<'_>,
+    gateway: usize,
+) -> Vec<(ProcessIdentity, Pid)> {
+    if world.row_without_worker(gateway).is_none() {
+        return Vec::new();
+    }
+    let in_doubt = |pid: &Pid| {
+        matches!(owners.of(*pid), Some(Owner::Doubt(_))) && may_be_ended_by(world, owners, gateway, *pid)
+    };
+    let above = |pid: Pid| Some((world.alive(pid)?.identity, owners.listed_below(pid)?));
+    let mut above: Vec<_> = world.gateways[gateway].workers().filter(in_doubt).filter_map(above).collect();
+    above.sort_unstable_by_key(|(above, _)| above.pid);
+    above
+}
+
+/// Whether a close by this gateway may end this process: it is below no other.
+fn may_be_ended_by(world: &World<'_>, owners: &Owners<'_>, gateway: usize, pid: Pid) -> bool {
+    let process = |gateway: usize| world.gateways[gateway].process;
+    owners.position_of(pid).gateway().is_none_or(|at| process(at) == process(gateway))
+}
+
 /// What a row claims; and why none of what it doesn't name is taken for its own, if so.
 fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Option<Distrust>) {
     let gateway = &world.gateways[row.gateway];
@@ -198,10 +248,13 @@ fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Opt
     };
     let others: Vec<&Process> = owners.processes_of(row).filter(by_key).collect();
     // Also where it would only be closed: its gateway ends the worker with whatever is below it.
-    let below =
-        worker.into_iter().chain(named.and_then(|pid| world.alive(pid))).chain(others.iter().copied());
-    if let Some(protection) = below.collect::<Vec<_>>().iter().find_map(foreign) {
-        return (Claim::Untouchable(protection), None);
+    let named = named.and_then(|pid| world.alive(pid));
+    let by_gateway = owners
+        .processes_of(row)
+        .filter(|process| may_be_ended_by(world, owners, row.gateway, process.identity.pid));
+    let all = worker.into_iter().chain(named).chain(others.iter().copied()).chain(by_gateway);
+    if let Some(protection) = all.collect::<Vec<_>>().iter().find_map(foreign) {
+        return (Claim::Untouchable(protection), distrust);
     }
     let mut all: Vec<&Process> = worker.into_iter().chain(others).collect();
     if all.is_empty() {

@@ -76,7 +76,8 @@ fn changed(
     changed.collect()
 }
 
-/// The session that this is judged with; where it is judged apart, or that can't be told, the one that it was of before.
+/// The session that this is judged with, or would be if nothing of another's were below it; where it is judged apart, or that can't be told, the
+/// one that it was of before.
 fn session_of(
     world: &World<'_>,
     owners: &Owners<'_>,
@@ -87,7 +88,7 @@ fn session_of(
     let (name, id) = match owners.of(worker.pid) {
         Some(Owner::Sessions(rows))
             if let [row] = rows.as_slice()
-                && claims.apart(worker.pid).is_none()
+                && claims.is_trusted(worker.pid)
                 && !is_taken_from_another(world, owners, *row, worker) =>
         {
             (&world.gateways[row.gateway].seen.name, &world.session(*row).id)

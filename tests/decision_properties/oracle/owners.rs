@@ -226,7 +226,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// Whether it was this session's worker; `None`: that of none, or of a run of its gateway that is over.
-    fn was_its(&self, process: &Process, (gateway, id): (usize, &SessionId)) -> Option<bool> {
+    pub(super) fn was_its(&self, process: &Process, (gateway, id): (usize, &SessionId)) -> Option<bool> {
         let (rememberer, known) = self.remembered(process)?;
         let session = known.session.as_ref()?;
         let is_it = |it: &usize| match &session.gateway {
@@ -460,7 +460,7 @@ impl<'a> Oracle<'a> {
         self.rows(gateway).iter().any(|row| self.lacks_worker(gateway, row))
     }
 
-    fn lacks_worker(&self, gateway: usize, row: &Session) -> bool {
+    pub(super) fn lacks_worker(&self, gateway: usize, row: &Session) -> bool {
         let rows = self.rows(gateway).iter();
         let is_asked_for =
             |row: &&Session, key: &str| row.worker == Told::Absent && row.worker_key() == Some(key);

@@ -244,10 +244,33 @@ impl<'a> Oracle<'a> {
         let named = self.named_and_its_own(row)?;
         let mut goes: Vec<&Process> = named.and_then(|pid| self.find(pid)).into_iter().collect();
         goes.extend(self.by_key(row));
-        // Its gateway ends the one that it names whether that may be signalled or not.
+        // Its gateway ends the one that it names, and that is its own, whether that may be signalled or not; or, where none is known, any.
         let said = self.row(row).named_worker().and_then(|pid| self.find(pid));
-        if said.into_iter().chain(goes.iter().copied()).any(|process| self.is_above_anothers(process, &[row]))
-        {
+        let is_above = |process: &'a Process| self.is_above_anothers(process, &[row]);
+        if said.into_iter().chain(goes.iter().copied()).any(is_above) {
+            return Err(());
+        }
+        let lacks_worker = self.lacks_worker(row.0, self.row(row));
+        let is_above_anothers = |process: &'a Process| match self.owner_of(process) {
+            Owner::Rows(rows) => rows.contains(&row) && self.is_above_anothers(process, &rows),
+            Owner::Doubt(_) => {
+                let may_be_its = || self.was_its(process, (row.0, &self.row(row).id)).unwrap_or(true);
+                lacks_worker
+                    && self.is_worker(row.0, process)
+                    && may_be_its()
+                    && self.is_above_anothers(process, &[])
+            }
+            Owner::Above | Owner::Nobody(_) => false,
+        };
+        let is_considered = |process: &'a Process| {
+            self.owner(process).is_some() || self.times_named(process.identity.pid) > 0
+        };
+        let mut processes = self.0.world.seen.processes.processes.values().filter(|process| !process.zombie);
+        let is_ended = |process: &&'a Process| match self.place(process) {
+            Place::Child(at) | Place::Below(at) => self.gateway(at) == self.gateway(row.0),
+            Place::BelowFormer(_) | Place::Lost | Place::Unclear => true,
+        };
+        if processes.any(|it| is_considered(it) && is_ended(&it) && is_above_anothers(it)) {
             return Err(());
         }
         Ok(goes.into_iter().map(|process| process.identity.pid).collect())
