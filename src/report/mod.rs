@@ -369,10 +369,8 @@ impl Report {
                 (_, None) => false,
                 (_, Some(pid)) if line.is_listed_again => of_earlier_looks.insert(pid),
                 (_, Some(pid)) if of_earlier_looks.contains(&pid) => false,
-                (Subject::Session { .. }, Some(pid)) => {
-                    of_sessions.insert(pid);
-                    true
-                }
+                // Two rows may name one.
+                (Subject::Session { .. }, Some(pid)) => of_sessions.insert(pid),
                 (Subject::Worker { .. }, Some(pid)) => !of_sessions.contains(&pid),
             });
             let Some(ending) = line.ending() else { continue };

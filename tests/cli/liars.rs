@@ -104,6 +104,7 @@ fn two_rows_that_name_one_worker_are_both_kept() {
     let ran = place.once(["--json"]);
     assert_eq!(ran.subject("one")["reason"], "protected", "the other may be in the middle of a turn");
     assert_eq!(ran.subject("two")["reason"], "mid-turn");
+    assert_eq!(ran.json()["totals"]["workers"], 1);
     assert!(gateway.reaps().is_empty() && !family.has_ended("w"));
 }
 
