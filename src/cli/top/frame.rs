@@ -214,7 +214,8 @@ mod tests {
 
     fn line(id: &str, rss: u64, verdict: Verdict) -> Line {
         let judged = Judged {
-            subject: Subject::Session { id: id.into(), worker: Pid::new(7) },
+            // Each has one of its own.
+            subject: Subject::Session { id: id.into(), worker: Pid::new(rss) },
             key: None,
             rss_bytes: Some(rss << 20),
             closes_without_effect: 0,
