@@ -233,7 +233,6 @@ fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Opt
     };
     // The worker of a shell that the row names may carry the key of another gateway's row.
     let worker = worker.filter(|worker| is_of_row_alone(owners, row, worker.identity.pid));
-    let foreign = |process: &&Process| owners.foreign_below(process.identity.pid);
     let distrust = distrust_of_keys(world, owners, row, named, worker);
     let is_its_own = |process: &Process| {
         let is_of = |worker: &Process| lineage::is_or_was_below(world, process, worker.identity);
@@ -248,12 +247,11 @@ fn of<'a>(world: &World<'a>, owners: &Owners<'a>, row: RowId) -> (Claim<'a>, Opt
     };
     let others: Vec<&Process> = owners.processes_of(row).filter(by_key).collect();
     // Also where it would only be closed: its gateway ends the worker with whatever is below it.
-    let named = named.and_then(|pid| world.alive(pid));
-    let by_gateway = owners
-        .processes_of(row)
-        .filter(|process| may_be_ended_by(world, owners, row.gateway, process.identity.pid));
-    let all = worker.into_iter().chain(named).chain(others.iter().copied()).chain(by_gateway);
-    if let Some(protection) = all.collect::<Vec<_>>().iter().find_map(foreign) {
+    let ended = owners.processes_of(row).map(|process| process.identity.pid);
+    let named = named.filter(|pid| world.alive(*pid).is_some());
+    let mut ended =
+        named.into_iter().chain(ended.filter(|pid| may_be_ended_by(world, owners, row.gateway, *pid)));
+    if let Some(protection) = ended.find_map(|pid| owners.foreign_below(pid)) {
         return (Claim::Untouchable(protection), distrust);
     }
     let mut all: Vec<&Process> = worker.into_iter().chain(others).collect();
