@@ -147,6 +147,12 @@ fn an_older_worker_is_not_remembered_with_the_session_that_has_its_key_only_by_n
     world.rows([attached("a")]).look();
     world.rows([with_key(attached("a"), "new")]).look();
     assert_eq!(session_of(&world, "gw", 200), None);
+    let mut as_old = world.clone();
+    as_old.worker(200, "new", 100).identity.start_ticks = 2010;
+    as_old.look();
+    let of_it = &as_old.ledger.gateways[&"gw".into()].workers;
+    let of_it = of_it.iter().find(|worker| worker.identity.pid == pid(200)).expect("a worker");
+    assert_eq!(of_it.session.as_ref().expect("a session").id, id("a"), "it may have come after that");
     world.rows([attached("a"), with_key(attached("b"), "new")]).look();
     assert_eq!(session_of(&world, "gw", 200).expect("a session").id, id("b"));
     world.worker(202, "a", 100);
@@ -162,8 +168,11 @@ fn another_sessions_worker_is_remembered_with_the_session_whose_row_names_it_by_
     world.worker(201, "b", 100);
     world.rows([attached("a"), attached("b")]).look();
     assert_eq!(session_of(&world, "gw", 201).expect("a session").id, id("b"));
-    world.rows([with_worker(attached("a"), 201)]).look();
-    assert_eq!(session_of(&world, "gw", 201).expect("a session").id, id("a"));
+    let mut rotated = world.clone();
+    for (world, key) in [(&mut world, "a"), (&mut rotated, "new")] {
+        world.rows([with_worker(with_key(attached("a"), key), 201)]).look();
+        assert_eq!(session_of(world, "gw", 201).expect("a session").id, id("a"), "{key}");
+    }
 }
 
 #[test]

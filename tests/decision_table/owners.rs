@@ -406,6 +406,33 @@ fn what_was_seen_below_another_worker_than_the_one_that_carries_a_key_leaves_it_
     assert_eq!(world.look_after(3_600).warrant("a").worker(), None);
 }
 
+#[test]
+fn a_lost_worker_may_be_of_the_gateway_whose_process_it_was_below_and_of_the_one_that_had_it_in_its_table() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "x", 100);
+    world.table("other").sessions = vec![attached("x")];
+    world.look();
+    world.table("other").sessions.clear();
+    world.die(100, 1);
+    world.process(120, 1, "gatewayd");
+    world.refused("gw").of("gw").process = Some(identity(120));
+    assert_eq!(world.fate_of_worker(200), NOT_TRUSTED);
+    world.rows([]);
+    assert_eq!(world.fate_of_worker(200), PARENTLESS);
+}
+
+#[test]
+fn what_a_gateways_process_adopted_may_be_that_gateways_also_where_that_is_not_known_just_now() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "x", 100);
+    world.look();
+    world.die(100, 110);
+    world.unreachable("gw").refused("other").of("other").process = None;
+    assert_eq!(world.fate_of_worker(200), NOT_TRUSTED);
+}
+
 /// Tables of two tenants, say, that one process serves, and one of them wants another token.
 #[test]
 fn what_is_below_a_gateway_may_be_of_another_one_of_the_same_process_that_gives_no_table() {
@@ -659,6 +686,13 @@ fn a_session_is_not_closed_either_that_may_have_a_tree_with_another_owners_worke
     assert_eq!(fate(without_worker(rotated()), |_| ()), closed, "it says that it has none");
     assert_eq!(fate(rotated(), |world| _ = world.worker(200, "a", 110)), closed, "another gateway's");
     assert_eq!(fate(rotated(), |world| world.end(202)), closed, "nothing is below it");
+    let of_a_third = |world: &mut World| {
+        world.worker(300, "c", 100);
+        world.worker(202, "b", 300);
+        let rows = world.table("gw").sessions.clone();
+        world.rows(rows.into_iter().chain([attached("c")]));
+    };
+    assert_eq!(fate(rotated(), of_a_third), closed, "what has another's below it is a third session's");
     let twice = |world: &mut World| world.of("other").process = Some(identity(100));
     assert_eq!(fate(detached("a"), twice), kept, "two tables of one process");
 }
