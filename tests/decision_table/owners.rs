@@ -433,6 +433,22 @@ fn what_a_gateways_process_adopted_may_be_that_gateways_also_where_that_is_not_k
     assert_eq!(world.fate_of_worker(200), NOT_TRUSTED);
 }
 
+#[test]
+fn what_is_below_a_gateway_may_be_the_worker_of_a_row_of_another_one_whose_process_is_not_known() {
+    let mut world = World::new();
+    world.gateway("other", 110);
+    world.worker(200, "a", 110);
+    world.worker(201, "lost", 110);
+    world.rows([attached("a")]);
+    assert_eq!(world.fate_of_worker(201), OWNERLESS, "no doubt is left of a row of a gateway elsewhere");
+    world.of("gw").process = None;
+    world.end(100);
+    world.ledger = gateway_reaper::domain::ledger::Ledger::default();
+    assert_eq!(world.fate_of_worker(201), OWNERLESS, "its worker is found");
+    world.end(200);
+    assert_eq!(world.fate_of_worker(201), UNKNOWN, "and it isn't now");
+}
+
 /// Tables of two tenants, say, that one process serves, and one of them wants another token.
 #[test]
 fn what_is_below_a_gateway_may_be_of_another_one_of_the_same_process_that_gives_no_table() {
