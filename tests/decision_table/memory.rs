@@ -118,12 +118,18 @@ fn a_worker_is_remembered_with_its_session_and_with_the_gateway_of_that_if_it_is
     world.process(200, 100, "python3 -m worker");
     world.rules[0].worker_match = None;
     world.rows([with_worker(attached("a"), 200)]).look();
-    assert_eq!(session_of(&world, "other", 200), Some(SessionOf { gateway: Some("gw".into()), id: id("a") }));
+    assert_eq!(
+        session_of(&world, "other", 200),
+        Some(SessionOf { gateway: Some("gw".into()), id: id("a"), earlier_run: false })
+    );
     let mut world = World::new();
     world.gateway("other", 110);
     world.worker(200, "a", 100);
     world.rows([attached("a")]).look();
-    assert_eq!(session_of(&world, "gw", 200), Some(SessionOf { gateway: None, id: id("a") }));
+    assert_eq!(
+        session_of(&world, "gw", 200),
+        Some(SessionOf { gateway: None, id: id("a"), earlier_run: false })
+    );
 }
 
 #[test]

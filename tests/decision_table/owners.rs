@@ -259,8 +259,17 @@ fn the_worker_of_a_session_stays_its_own_when_the_session_gets_the_key_that_anot
 
     // Another run of the gateway may give an id to another session.
     world.table("gw").instance = Some("another run".into());
-    assert_eq!(world.rows([gone_on()]).fate_of_worker(200), OWNERLESS);
-    assert_eq!(world.fate_of_worker(200), OWNERLESS, "nor is it remembered after that");
+    let mut takes_none_back = world.clone();
+    takes_none_back.rules[0].takes_workers_back = false;
+    assert_eq!(takes_none_back.rows([gone_on()]).fate_of_worker(200), OWNERLESS);
+    takes_none_back.rules[0].takes_workers_back = true;
+    assert_eq!(takes_none_back.fate_of_worker(200), OWNERLESS, "nor is it remembered after that");
+
+    // Or goes on with that one.
+    for _ in 0..3 {
+        assert_eq!(world.rows([gone_on()]).look_after(3_600).fate_of_worker(200), UNKNOWN);
+    }
+    assert_eq!(world.rows([with_worker(gone_on(), 201)]).fate_of_worker(200), OWNERLESS);
 }
 
 /// Session `a` has worker 205, and gets the key `new`. What else carries that is no proof that 205 isn't its worker any more.
@@ -338,6 +347,32 @@ fn what_carries_the_key_of_one_session_and_was_anothers_is_not_ended_below_what_
 
 fn goes_along_both(looked: &Looked) -> Vec<u32> {
     looked.goes_along("outer").into_iter().collect()
+}
+
+/// Its conversation was compacted before the gateway was restarted, and that has taken it back.
+#[test]
+fn a_worker_that_is_older_than_its_gateway_stays_that_of_a_session_which_is_listed_again_with_another_key() {
+    let mut world = World::new();
+    world.worker(200, "old", 100);
+    world.rows([with_key(attached("a"), "old")]).look();
+    world.rows([with_key(attached("a"), "new")]).look();
+    world.die(100, 1);
+    world.process(300, 1, "gatewayd");
+    world.of("gw").process = Some(identity(300));
+    world.table("gw").instance = Some("another run".into());
+    for _ in 0..3 {
+        assert_eq!(world.look_after(3_600).fate_of_worker(200), UNKNOWN);
+    }
+    let mut gone = world.clone();
+    assert_eq!(gone.rows([attached("b")]).fate_of_worker(200), PARENTLESS, "its session is gone");
+    world.worker(301, "new", 300);
+    assert_eq!(world.fate_of_worker(200), PARENTLESS, "it has another worker");
+    // What another run told is no proof: its session may be another one.
+    let mut claimed = gone;
+    claimed.rows([with_key(attached("a"), "new")]).look();
+    claimed.worker(302, "old", 300);
+    claimed.rows([with_key(detached("a"), "old"), attached("b")]).look();
+    assert_eq!(claimed.look_after(3_600).warrant("a").worker(), None);
 }
 
 #[test]

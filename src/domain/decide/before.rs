@@ -5,18 +5,37 @@ use crate::domain::ids::{GatewayName, SessionId};
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::table::Told;
 
+/// A session that had a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Had<'a> {
+    pub(super) gateway: &'a GatewayName,
+    pub(super) id: &'a SessionId,
+    /// An earlier run of the gateway told so.
+    pub(super) earlier_run: bool,
+}
+
 impl<'a> World<'a> {
     /// The session whose worker this was when that was last to be told; unless its gateway is in another run by now, which may give that id
     /// to another session.
     pub(super) fn session_before(&self, worker: ProcessIdentity) -> Option<(&'a GatewayName, &'a SessionId)> {
+        let had = self.session_that_had(worker).filter(|had| !had.earlier_run)?;
+        Some((had.gateway, had.id))
+    }
+
+    /// The same; and where its gateway is in another run by now and takes workers back, the one of the earlier run. That keeps, and proves
+    /// nothing.
+    pub(super) fn session_that_had(&self, worker: ProcessIdentity) -> Option<Had<'a>> {
         let (rememberer, known) = *self.known.get(&worker)?;
         let session = known.session.as_ref()?;
         let name = session.gateway.as_ref().unwrap_or(rememberer);
+        let gateway = self.gateways.iter().find(|gateway| gateway.seen.name == *name);
         let is_another_run = |gateway: &Gateway<'_>| {
             gateway.standing == Standing::Current && gateway.remembered_run() != gateway.run().as_ref()
         };
-        let mut gateways = self.gateways.iter().filter(|gateway| gateway.seen.name == *name);
-        (!gateways.any(is_another_run)).then_some((name, &session.id))
+        let earlier_run = session.earlier_run || gateway.is_some_and(is_another_run);
+        let is_taken_back = gateway.is_some_and(|gateway| gateway.rules.takes_workers_back);
+        let had = Had { gateway: name, id: &session.id, earlier_run };
+        Some(had).filter(|had| !had.earlier_run || is_taken_back)
     }
 
     /// The same, with its gateway, where the table of that tells of it.
@@ -48,20 +67,17 @@ impl<'a> World<'a> {
         self.was_of(process.identity).is_some_and(|(gateway, id)| !self.gateways[gateway].lists(id))
     }
 
-    /// The row of a session that this was the worker of when that was last to be told, and that has another key since: where nothing tells
-    /// that it has another worker now.
+    /// The row of a session that this was the worker of when that was last to be told, in whatever run, and that has another key since: where
+    /// nothing tells that it has another worker now.
     pub(super) fn row_that_had(&self, process: &Process) -> Option<RowId> {
-        let was_of = self.was_of(process.identity)?;
-        if self.rows_with_key_of(process.identity.pid).any(|row| self.was_of_row(process, row)) {
+        let had = self.session_that_had(process.identity)?;
+        let gateway = self.gateways.iter().position(|gateway| gateway.seen.name == *had.gateway)?;
+        let row = self.gateways[gateway].rows.iter().position(|row| row.id == *had.id)?;
+        let row = RowId { gateway, row };
+        if self.rows_with_key_of(process.identity.pid).any(|it| it == row) {
             return None;
         }
-        let row = self.row_of(was_of)?;
         (self.lacks_worker(row) || !self.has_another_worker(row, process)).then_some(row)
-    }
-
-    fn row_of(&self, (gateway, id): (usize, &SessionId)) -> Option<RowId> {
-        let row = self.gateways[gateway].rows.iter().position(|row| row.id == *id)?;
-        Some(RowId { gateway, row })
     }
 
     /// Whether this row says itself which worker it has, or one that carries its key is to be taken for its worker instead of this one.
@@ -77,8 +93,8 @@ impl<'a> World<'a> {
     /// nobody's and is no older.
     fn is_new_worker_of(&self, row: RowId, carrier: &Process, had: &Process) -> bool {
         let own = (&self.gateways[row.gateway].seen.name, &self.session(row).id);
-        let is_new = match self.session_before(carrier.identity) {
-            Some(before) => before == own,
+        let is_new = match self.session_that_had(carrier.identity) {
+            Some(had) => (had.gateway, had.id) == own,
             None => carrier.identity.start_ticks >= had.identity.start_ticks,
         };
         is_new && self.may_be_of_rows(row.gateway, carrier)

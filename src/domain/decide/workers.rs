@@ -85,18 +85,21 @@ fn session_of(
     index: usize,
     worker: ProcessIdentity,
 ) -> Option<SessionOf> {
-    let (name, id) = match owners.of(worker.pid) {
+    let (name, id, earlier_run) = match owners.of(worker.pid) {
         Some(Owner::Sessions(rows))
             if let [row] = rows.as_slice()
                 && claims.is_trusted(worker.pid)
                 && !is_taken_from_another(world, owners, *row, worker) =>
         {
-            (&world.gateways[row.gateway].seen.name, &world.session(*row).id)
+            (&world.gateways[row.gateway].seen.name, &world.session(*row).id, false)
         }
-        _ => world.session_before(worker)?,
+        _ => {
+            let had = world.session_that_had(worker)?;
+            (had.gateway, had.id, had.earlier_run)
+        }
     };
     let is_own = world.gateways[index].seen.name == *name;
-    Some(SessionOf { gateway: (!is_own).then(|| name.clone()), id: id.clone() })
+    Some(SessionOf { gateway: (!is_own).then(|| name.clone()), id: id.clone(), earlier_run })
 }
 
 /// Whether the row, which doesn't name this worker, has got its key only since: what was that row's own worker, and carries an older key, is
@@ -108,7 +111,8 @@ fn is_taken_from_another(
     worker: ProcessIdentity,
 ) -> bool {
     let own = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
-    let before = world.session_before(worker);
+    let had_by = |worker| world.session_that_had(worker).map(|had| (had.gateway, had.id));
+    let before = had_by(worker);
     if before == Some(own) || world.session(row).named_worker() == Some(worker.pid) {
         return false;
     }
@@ -119,7 +123,7 @@ fn is_taken_from_another(
         key.is_some() && key == world.session(row).worker_key()
     };
     let was_its = |known: &ProcessIdentity| {
-        world.session_before(*known) == Some(own)
+        had_by(*known) == Some(own)
             && (before.is_some() || worker.start_ticks < known.start_ticks)
             && world.view().alive(known).is_some()
             && world.matching(known.pid).next().is_some()

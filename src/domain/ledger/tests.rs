@@ -116,7 +116,7 @@ fn what_changes_a_decision_is_written_at_once() {
     ];
     let worker_of =
         |session| memory_at(100, |memory| memory.workers = vec![WorkerMemory { session, ..worker_memory() }]);
-    let session = || Some(SessionOf { gateway: None, id: "a".into() });
+    let session = || Some(SessionOf { gateway: None, id: "a".into(), earlier_run: false });
     assert!(worker_of(session()).is_told_by(&worker_of(session())));
     assert!(!worker_of(session()).is_told_by(&worker_of(None)));
     for (index, change) in changes.into_iter().enumerate() {

@@ -40,6 +40,9 @@ pub struct SessionOf {
     pub gateway: Option<GatewayName>,
     /// Which of its sessions.
     pub id: SessionId,
+    /// An earlier run of that gateway told so. One that takes workers back may go on with it; or have given the id to another session.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub earlier_run: bool,
 }
 
 impl WorkerMemory {

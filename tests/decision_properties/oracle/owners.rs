@@ -197,18 +197,18 @@ impl<'a> Oracle<'a> {
     /// The row of the session whose worker it was, which has another key since, and of which no worker is known now but what was another's, is
     /// another gateway's or older than this.
     fn row_that_had(&self, process: &Process) -> Option<RowId> {
-        let was_of = self.was_of(process)?;
-        if self.rows_with_key_of(process).into_iter().any(|row| self.was_of_row(process, row)) {
-            return None;
-        }
+        let was_of = self.had_by(process)?;
         let (gateway, _) = was_of;
         let row = self.row_of(was_of)?;
+        if self.rows_with_key_of(process).contains(&(gateway, row)) {
+            return None;
+        }
         let session = &self.rows(gateway)[row];
         let processes = self.0.world.seen.processes.processes.values();
         let key = session.worker_key().filter(|_| session.worker == Told::Absent);
         let is_new = |carrier: &Process| {
             let is_younger = carrier.identity.start_ticks >= process.identity.start_ticks;
-            self.was_its(carrier, was_of).unwrap_or(is_younger)
+            self.was_its(carrier, was_of, true).unwrap_or(is_younger)
         };
         let has_none = |key: &str| {
             let carriers = processes.filter(|it| {
@@ -225,8 +225,28 @@ impl<'a> Oracle<'a> {
         self.rows(gateway).iter().position(|row| row.id == *id)
     }
 
-    /// Whether it was this session's worker; `None`: that of none, or of a run of its gateway that is over.
-    pub(super) fn was_its(&self, process: &Process, (gateway, id): (usize, &SessionId)) -> Option<bool> {
+    /// Whether it was this session's worker; `None`: that of none, or of a run of its gateway that is over, unless `or_earlier`: then of one that
+    /// takes no workers back.
+    pub(super) fn was_its(
+        &self,
+        process: &Process,
+        (gateway, id): (usize, &SessionId),
+        or_earlier: bool,
+    ) -> Option<bool> {
+        let (of, session, is_earlier) = self.known_session(process)?;
+        let takes_back = of.is_some_and(|of| self.0.world.rules[of].takes_workers_back);
+        (!is_earlier || (or_earlier && takes_back)).then_some(of == Some(gateway) && session == id)
+    }
+
+    /// The session that had it, of a gateway with a current table; of an earlier run, where that takes workers back.
+    fn had_by(&self, process: &Process) -> Option<(usize, &'a SessionId)> {
+        let (of, session, _) = self.known_session(process)?;
+        let of = of.filter(|of| self.table(*of).is_some())?;
+        self.was_its(process, (of, session), true).map(|_| (of, session))
+    }
+
+    /// The session that had it, its gateway, and whether an earlier run of that had it.
+    fn known_session(&self, process: &Process) -> Option<(Option<usize>, &'a SessionId, bool)> {
         let (rememberer, known) = self.remembered(process)?;
         let session = known.session.as_ref()?;
         let is_it = |it: &usize| match &session.gateway {
@@ -235,7 +255,7 @@ impl<'a> Oracle<'a> {
         };
         let of = self.count().find(is_it);
         let is_another_run = |it: usize| self.table(it).is_some() && !self.is_same_run(it);
-        (!of.is_some_and(is_another_run)).then_some(of == Some(gateway) && session.id == *id)
+        Some((of, &session.id, session.earlier_run || of.is_some_and(is_another_run)))
     }
 
     /// The gateway's process that it was seen below, or is, where that isn't known in this run.
@@ -263,14 +283,9 @@ impl<'a> Oracle<'a> {
 
     /// The session whose worker it was, of a gateway that is current and in the same run.
     fn was_of(&self, process: &Process) -> Option<(usize, &'a SessionId)> {
-        let (rememberer, known) = self.remembered(process)?;
-        let session = known.session.as_ref()?;
-        let is_its = |gateway: &usize| match &session.gateway {
-            Some(name) => self.0.world.seen.gateways[*gateway].name == *name,
-            None => *gateway == rememberer,
-        };
-        let gateway = self.count().find(is_its)?;
-        (self.table(gateway).is_some() && self.is_same_run(gateway)).then_some((gateway, &session.id))
+        let (of, session, is_earlier) = self.known_session(process)?;
+        let of = of.filter(|of| self.table(*of).is_some() && !is_earlier)?;
+        Some((of, session))
     }
 
     pub(super) fn was_of_row(&self, process: &Process, row: RowId) -> bool {

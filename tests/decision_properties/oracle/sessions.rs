@@ -254,7 +254,7 @@ impl<'a> Oracle<'a> {
         let is_above_anothers = |process: &'a Process| match self.owner_of(process) {
             Owner::Rows(rows) => rows.contains(&row) && self.is_above_anothers(process, &rows),
             Owner::Doubt(_) => {
-                let may_be_its = || self.was_its(process, (row.0, &self.row(row).id)).unwrap_or(true);
+                let may_be_its = || self.was_its(process, (row.0, &self.row(row).id), false).unwrap_or(true);
                 lacks_worker
                     && self.is_worker(row.0, process)
                     && may_be_its()

@@ -139,6 +139,7 @@ pub(super) fn remember(world: &World, memories: (RandomMemory, RandomMemory, boo
                         gateway: Some(gateway.into())
                             .filter(|gateway: &GatewayName| gateway.as_str() != name),
                         id: id(session),
+                        earlier_run: session == "c",
                     }),
                 });
             }
