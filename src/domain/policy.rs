@@ -145,8 +145,8 @@ pub struct MatchedWorker<'a> {
 }
 
 impl WorkerMatch {
-    /// Compiles a pattern. It is tried from argv's first character on, so that an editor or a `tail` that merely names a worker in an
-    /// argument is not one.
+    /// Compiles a pattern, in which `.` is any character, an end of line too. It is tried from argv's first character on, so that an editor or a
+    /// `tail` that merely names a worker in an argument is not one.
     ///
     /// # Errors
     /// The pattern is not a regular expression.
@@ -154,8 +154,11 @@ impl WorkerMatch {
         // The bare pattern first, so that a message points into what the user wrote.
         regex_lite::Regex::new(pattern).map_err(|error| error.to_string())?;
         // Limits a little above those that it was held to: what is put around it is no reason to refuse it.
-        let build =
-            |text: &str| regex_lite::RegexBuilder::new(text).nest_limit(52).size_limit(11 << 20).build();
+        let build = |text: &str| {
+            let mut builder = regex_lite::RegexBuilder::new(text);
+            // An argument may have several lines, a prompt say: what says `.*` means to pass over it.
+            builder.dot_matches_new_line(true).nest_limit(52).size_limit(11 << 20).build()
+        };
         let anchored = build(&format!("^(?:{pattern})"));
         // With `(?x)` a comment at its end goes to the end of the line.
         let anchored = anchored.or_else(|_| build(&format!("^(?:{pattern}\n)")));
@@ -207,6 +210,13 @@ mod tests {
 
     fn with<'a>(key: impl Into<Option<&'a str>>) -> Option<MatchedWorker<'a>> {
         Some(MatchedWorker { key: key.into() })
+    }
+
+    #[test]
+    fn a_pattern_passes_over_an_argument_of_several_lines() {
+        let pattern = r"worker .*?--session-key (?P<session>\S+)";
+        assert_eq!(matched(pattern, "worker --prompt You are\nan agent --session-key a"), with("a"));
+        assert_eq!(matched(r"worker (?-s:.*?)--session-key \S+", "worker a\nb --session-key a"), None);
     }
 
     #[test]
