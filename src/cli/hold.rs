@@ -1,5 +1,6 @@
 //! `hold`, `release`, `pause`, `resume`: by hand, nothing is done to one session or worker, or to any, for a while.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs::File;
 use std::path::Path;
@@ -13,8 +14,10 @@ use super::{environment, memory, output};
 use crate::config::Config;
 use crate::domain::ids::GatewayName;
 use crate::domain::veto::Veto;
+use crate::operate::events::{self, Event};
 use crate::operate::explain::{NotOne, is_called, is_of, is_with, named_with_key};
 use crate::operate::last_run::LastRun;
+use crate::operate::seen::Seen;
 use crate::operate::{acts, when};
 use crate::report::Report;
 use crate::report::json;
@@ -52,6 +55,10 @@ pub(super) async fn hold(args: &Args, wanted: &HoldArgs) -> Result<Exit, Failure
         // What isn't listed is known by its whole name alone.
         let besides = along(&report, &all, named).or_else(|| under_way(&dir, of.as_ref(), named));
         if let Some(subject) = besides {
+            return hold_subject(args, &config, &dir, (wanted, span), subject);
+        }
+        // Its beginning may be that of another one: the session that had this very name is meant.
+        if let Some(subject) = listed_before(&config, &dir, of.as_ref(), named)? {
             return hold_subject(args, &config, &dir, (wanted, span), subject);
         }
         found = all.iter().filter(|(_, entry)| begins(entry)).collect();
@@ -126,6 +133,44 @@ fn along(report: &Report, all: &[(&str, &json::Entry<'_>)], named: &str) -> Opti
             plain(&entry.id, 64)
         ),
     })
+}
+
+/// A session that an earlier run listed, by id or key: it may be gone, or its gateway's table can't be read just now.
+fn listed_before(
+    config: &Config,
+    dir: &Path,
+    of: Option<&GatewayName>,
+    named: &str,
+) -> Result<Option<Subject>, NotOne> {
+    let is_configured = |name: &str| config.gateways.iter().any(|gateway| gateway.name.as_str() == name);
+    let session = |gateway: &str, subject: &str, key: Option<&str>| {
+        let id = subject.strip_prefix("session ")?;
+        let is_it = (id == named || key == Some(named)) && is_configured(gateway) && is_of(of, gateway);
+        is_it.then(|| ((gateway.to_owned(), id.to_owned()), key.map(str::to_owned)))
+    };
+    let of_event = |event: &Event| session(&event.gateway, &event.subject, event.key.as_deref());
+    let events = events::read(dir, |event| of_event(event).is_some());
+    let mut found: BTreeMap<(String, String), Option<String>> =
+        events.lines.iter().filter_map(of_event).collect();
+    for (gateway, seen) in &Seen::load(dir).gateways {
+        let subjects = seen.subjects.iter();
+        found.extend(subjects.filter_map(|(subject, it)| session(gateway, subject, it.key.as_deref())));
+    }
+    let is_exact = found.keys().any(|(_, id)| id == named);
+    found.retain(|(_, id), _| id == named || !is_exact);
+    if found.len() > 1 {
+        let name = |id: &str, key: &Option<String>| named_with_key("session", id, key.as_deref());
+        let names = found.iter().map(|((gateway, id), key)| (gateway.as_str(), name(id, key)));
+        return Err(NotOne::several(named, names));
+    }
+    Ok(found.pop_first().map(|((gateway, id), key)| Subject {
+        gateway,
+        kind: "session".to_owned(),
+        id,
+        key,
+        pid: None,
+        besides: "; no table lists it now: it is kept if one does by then".to_owned(),
+    }))
 }
 
 /// What the run that acts now is about to end: a session of this name may be closed already, and listed no more.

@@ -482,6 +482,29 @@ fn what_can_t_be_read_for_lack_of_permission_is_said_as_that_with_its_remedy() {
 }
 
 #[test]
+fn a_session_that_no_table_lists_just_now_is_held_by_its_whole_name() {
+    let gateway = Gateway::start();
+    let place =
+        Place::with(&config(&gateway).replace("[policy]\ngrace = \"0s\"", "[policy]\ngrace = \"1h\""));
+    for id in ["1", "12"] {
+        gateway.publish(&table(None, &[with(orphan(id), "key", json!(format!("talk-{id}")))]));
+        place.once([]);
+    }
+    // Its name is the beginning of another one that is listed.
+    let gone = ask(&place, ["hold", "1", "--for", "1h"]);
+    assert!(gone.code == Some(0) && gone.out.starts_with("session 1 of desk is held"), "{gone:?}");
+    assert!(gone.out.contains("no table lists it now"), "{gone:?}");
+    gateway.answer(Answer::Says(503, "{}".into()));
+    let held = ask(&place, ["hold", "talk-12", "--for", "1h"]);
+    assert!(held.code == Some(0) && held.out.starts_with("session 12 of desk is held"), "{held:?}");
+    let unknown = ask(&place, ["hold", "123", "--for", "1h"]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("nothing is known of \"123\""), "{unknown:?}");
+    gateway.publish(&table(None, &[with(orphan("12"), "key", json!("talk-12"))]));
+    let listed = place.once(["--json"]);
+    assert!(listed.subject("12")["detail"].as_str().unwrap().starts_with("by hand: "), "{listed:?}");
+}
+
+#[test]
 fn of_two_gateways_with_one_session_id_the_one_that_is_meant_is_named_by_its_gateway() {
     let gateways = [Gateway::start(), Gateway::start()];
     for gateway in &gateways {
