@@ -197,7 +197,7 @@ fn above_foreign_in_doubt(
     owners: &Owners<'_>,
     gateway: usize,
 ) -> Vec<(ProcessIdentity, Pid)> {
-    if world.row_without_worker(gateway).is_none() {
+    if world.row_without_worker(gateway).is_none() || world.gateways[gateway].is_elsewhere {
         return Vec::new();
     }
     let in_doubt = |pid: &Pid| {
