@@ -57,7 +57,7 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
             // Gateways of one kind have one pattern, and what is said of all that fits it is said once.
             let pids: Vec<Pid> = found.iter().map(|process| process.identity.pid).collect();
             if known.insert(pids) {
-                strangers(&found, &gateways, checks);
+                strangers(&processes, &found, &gateways, checks);
                 signals(&found, checks);
                 users(settings, &found, checks);
             }

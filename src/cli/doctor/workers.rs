@@ -77,7 +77,11 @@ pub(super) fn workers(gateway: &Gateway<'_>, found: &[&Process], checks: &mut Ve
 }
 
 /// Those that are below a process that isn't known. `gateways`: the processes of gateways, and what listens where one isn't known.
-pub(super) fn strangers(found: &[&Process], gateways: &[u32], checks: &mut Vec<Check>) {
+pub(super) fn strangers(view: &ProcessView, found: &[&Process], gateways: &[u32], checks: &mut Vec<Check>) {
+    let is_below_gateway = |pid: Pid| {
+        let mut above = view.get(pid).into_iter().flat_map(|process| view.ancestors(process));
+        above.any(|above| gateways.contains(&above.identity.pid.get()))
+    };
     let pids: BTreeSet<Pid> = found.iter().map(|process| process.identity.pid).collect();
     let mut strangers: BTreeMap<Pid, Vec<&Process>> = BTreeMap::new();
     for process in found {
@@ -96,7 +100,10 @@ pub(super) fn strangers(found: &[&Process], gateways: &[u32], checks: &mut Vec<C
                 found.len(),
                 memory(&found)
             ),
-            "if that is a gateway, add a [[gateway]] for it; otherwise make worker.match narrower",
+            match is_below_gateway(parent) {
+                true => "it starts them in a PID namespace of their own, perhaps, where no worker is looked for: make worker.match wide enough for that process",
+                false => "if that is a gateway, add a [[gateway]] for it; otherwise make worker.match narrower",
+            },
         ));
     }
 }
