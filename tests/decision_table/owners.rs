@@ -748,6 +748,45 @@ fn a_session_is_not_closed_either_that_may_have_a_tree_with_another_owners_worke
     assert_eq!(fate(detached("a"), twice), kept, "two tables of one process");
 }
 
+/// Init adopted it before any look: a job of a shell that is gone.
+#[test]
+fn a_worker_in_the_process_session_that_another_ones_worker_leads_is_of_that_owner() {
+    let world = |prepare: fn(&mut World)| {
+        let mut world = World::new();
+        world.worker(200, "a", 100).session = 200;
+        world.worker(201, "x", 1).session = 200;
+        world.rows([attached("a")]);
+        prepare(&mut world);
+        world.look()
+    };
+    assert!(world(|_| ()).is_of_a_session(201));
+    let why = world(|_| ()).why_worker(201);
+    assert!(
+        why.ends_with(
+            "it is of session \"a\" of gateway gw, but isn't judged with it: it carries another key"
+        ),
+        "{why}"
+    );
+    let fate = |prepare| world(prepare).fate_of_worker(201);
+    assert_eq!(fate(|world| _ = world.rows([])), PARENTLESS, "nobody's");
+    let ended = |world: &mut World| {
+        world.end(200);
+        world.rows([without_worker(attached("a"))]);
+    };
+    assert_eq!(fate(ended), PARENTLESS, "it is gone");
+    assert_eq!(fate(|world| world.worker(200, "a", 100).session = 100), PARENTLESS, "it leads none");
+    let younger = |world: &mut World| world.worker(201, "x", 1).identity.start_ticks = 1999;
+    assert_eq!(fate(younger), PARENTLESS, "it is older than what leads");
+    let refused = |world: &mut World| _ = world.refused("gw");
+    assert_eq!(fate(refused), NOT_TRUSTED);
+    let gateway = |world: &mut World| {
+        world.worker(100, "g", 1).session = 100;
+        world.worker(201, "x", 1).session = 100;
+        world.rows([with_worker(attached("a"), 200), with_key(attached("g"), "g")]);
+    };
+    assert_eq!(fate(gateway), PARENTLESS, "a gateway's own process session is no worker's");
+}
+
 #[test]
 fn a_tree_with_another_owners_worker_in_it_is_never_ended() {
     let why = "protected: process 200 has process 202 under it, a gateway or a listed session's worker";

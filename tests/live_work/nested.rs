@@ -68,6 +68,26 @@ fn a_session_below_anothers_worker_is_kept_while_its_own_gateway_gives_no_table(
     });
 }
 
+/// An agent that another one started with `nohup … &`, as a job of a shell that is gone before any look: it is in the worker's process session.
+#[test]
+fn what_a_live_worker_started_is_kept_also_where_init_adopted_it_before_any_look() {
+    let test = "what_a_live_worker_started_is_kept_also_where_init_adopted_it_before_any_look";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker_with("gateway", "worker", "k", &json!({ "session": true }));
+        stage.worker_with("worker", "started", "another", &json!({ "orphan": true }));
+        let running = json!({ "transport": "attached", "turn": "running" });
+        stage.publish("gateway", &[by.row(stage, "k", "worker", &running)]);
+        let told = stage.is_spared(&["worker", "started"], 0);
+        assert_eq!(told.worker(stage.pid("started"))["verdict"], "keep", "{told:#?}");
+
+        stage.kill("worker");
+        stage.publish("gateway", &[]);
+        stage.once_until_ended("state", &["started"]);
+    });
+}
+
 /// The conversation of the outer session was compacted, and its worker carries the key that it had before: closing it would end both workers.
 #[test]
 fn a_session_below_the_worker_of_one_whose_key_has_changed_is_kept() {

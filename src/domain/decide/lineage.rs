@@ -1,4 +1,4 @@
-//! Whose a worker is by what it is below, or was seen below before another process adopted it.
+//! Whose a worker is by what it is below, or was before another process adopted it.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,29 @@ pub(super) fn by_ancestor(
     match worker_above(world, process) {
         Some(worker) => Some(owner_below(world, at, known, process, worker)),
         // The gateway itself may have adopted it.
-        None => by_family(world, at, known, process),
+        None => {
+            by_family(world, at, known, process).or_else(|| by_process_session(world, at, known, process))
+        }
     }
+}
+
+/// What is in the process session that a session's worker leads was started somewhere below that: there is no other way into one. It stays that
+/// session's also where another process has adopted it before any look (a job of a shell that is gone).
+fn by_process_session(
+    world: &World<'_>,
+    at: &Positions,
+    known: &mut BTreeMap<Pid, Owner>,
+    process: &Process,
+) -> Option<Owner> {
+    let leader = Pid::new(process.session.into()).filter(|leader| *leader != process.identity.pid)?;
+    let leader = world.alive(leader).filter(|it| it.session == process.session)?;
+    let pid = leader.identity.pid;
+    let is_older = leader.identity.start_ticks <= process.identity.start_ticks;
+    if !is_older || !is_worker(world, pid) || world.gateway_pids().any(|gateway| gateway == pid) {
+        return None;
+    }
+    let owner = owner_below(world, at, known, process, leader);
+    Some(owner).filter(|owner| matches!(owner, Owner::Sessions(_) | Owner::Doubt(_)))
 }
 
 /// The owner of what is, or was seen, below this worker.

@@ -62,9 +62,32 @@ impl<'a> Oracle<'a> {
             Owner::Rows(rows) => self.nested_in_session(process, above, &rows).unwrap_or(Owner::Rows(rows)),
             doubt @ Owner::Doubt(_) => doubt,
         });
+        let inherited = inherited.or_else(|| self.in_the_session_of_a_worker(process));
         let copied = Some(self.rows_naming_what_it_is_a_copy_of(process)).filter(|rows| !rows.is_empty());
         let copied = copied.map(Owner::Rows);
         inherited.or(superseded).or(copied).unwrap_or_else(|| self.unowned(process))
+    }
+
+    /// It is in the process session that a worker of sessions leads.
+    fn in_the_session_of_a_worker(&self, process: &'a Process) -> Option<Owner> {
+        let leader = Pid::new(process.session.into()).and_then(|leader| self.find(leader))?;
+        let is_leader = leader.session == process.session
+            && leader.identity.pid != process.identity.pid
+            && leader.identity.start_ticks <= process.identity.start_ticks;
+        let is_worker = self.count().any(|gateway| self.is_worker(gateway, leader))
+            || (self.may_be_a_worker(leader) && self.times_named(leader.identity.pid) > 0);
+        if !is_leader || !is_worker || !self.gateways_at(leader.identity.pid).is_empty() {
+            return None;
+        }
+        match self.owner_of(leader) {
+            Owner::Rows(rows) => {
+                Some(self.nested_in_session(process, leader, &rows).unwrap_or(Owner::Rows(rows)))
+            }
+            Owner::Nobody(_) | Owner::Above => {
+                self.nested(process, leader).filter(|owner| matches!(owner, Owner::Doubt(_)))
+            }
+            doubt @ Owner::Doubt(_) => Some(doubt),
+        }
     }
 
     /// Below a worker that nobody owns, it may be of a gateway's session of which the worker isn't known, or that had it, or of a gateway whose

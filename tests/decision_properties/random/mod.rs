@@ -337,6 +337,12 @@ fn build(
         process.identity.start_ticks = random.start_ticks;
         process.namespace = random.namespace;
         if let Some(session) = random.session {
+            // Some lead one, and others are in it.
+            let session = match (session, raw) {
+                (71, 200..=202) => raw,
+                (71, _) => 201,
+                (session, _) => session,
+            };
             (process.session, process.group) = (session, session);
         }
         match random.odd {
