@@ -1,5 +1,5 @@
-//! Workers influence each other only through what they share: a key, a line of parents, a copied argv, a row. One that shares nothing with any
-//! other, and that no row means, might as well not be there.
+//! Workers influence each other only through what they share: a key, a line of parents, a process session, a copied argv, a row. One that
+//! shares nothing with any other, and that no row means, might as well not be there.
 
 use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::ids::Pid;
@@ -24,7 +24,8 @@ fn workers(world: &World) -> impl Iterator<Item = &Process> {
     world.seen.processes.processes.values().filter(is_one)
 }
 
-/// It is below no worker and above nothing, no other worker has its key or is one without, and no row names it or has its key.
+/// It is below no worker and above nothing, leads no process session with another in it, no other worker has its key or is one without, and no
+/// row names it or has its key.
 fn is_apart(world: &World, worker: &Process) -> bool {
     let view = &world.seen.processes;
     let pid = worker.identity.pid;
@@ -45,8 +46,10 @@ fn is_apart(world: &World, worker: &Process) -> bool {
         let said = gateway.table.current().and_then(|table| table.gateway_pid);
         [said, gateway.process.map(|process| process.pid)].contains(&Some(pid))
     });
+    let leads_another = others().any(|other| other.session == pid.get());
     let shares_key = key(worker).is_some() && others().any(|other| key(other) == key(worker));
-    !(is_below_one || is_above_any || is_named_above || is_gateway || shares_key || rows().any(means_it))
+    let is_in_line = is_below_one || is_above_any || leads_another;
+    !(is_in_line || is_named_above || is_gateway || shares_key || rows().any(means_it))
 }
 
 /// The first worker that has nothing to do with the others and matters to them all the same; and what is decided without it.
