@@ -14,12 +14,18 @@ pub(super) struct Had<'a> {
     pub(super) earlier_run: bool,
 }
 
+impl<'a> Had<'a> {
+    /// Its gateway and its id, as [`World::name_of`] gives those of a row.
+    pub(super) fn name(&self) -> (&'a GatewayName, &'a SessionId) {
+        (self.gateway, self.id)
+    }
+}
+
 impl<'a> World<'a> {
     /// The session whose worker this was when that was last to be told; unless its gateway is in another run by now, which may give that id
     /// to another session.
     pub(super) fn session_before(&self, worker: ProcessIdentity) -> Option<(&'a GatewayName, &'a SessionId)> {
-        let had = self.session_that_had(worker).filter(|had| !had.earlier_run)?;
-        Some((had.gateway, had.id))
+        self.session_that_had(worker).filter(|had| !had.earlier_run).map(|had| had.name())
     }
 
     /// The same; and where its gateway is in another run by now and takes workers back, the one of the earlier run. That keeps, and proves
@@ -53,8 +59,7 @@ impl<'a> World<'a> {
 
     /// Whether this was that row's session's, or nobody's as far as is remembered.
     pub(super) fn may_have_had(&self, row: RowId, worker: ProcessIdentity) -> bool {
-        let own = (&self.gateways[row.gateway].seen.name, &self.session(row).id);
-        self.session_before(worker).is_none_or(|before| before == own)
+        self.session_before(worker).is_none_or(|before| before == self.name_of(row))
     }
 
     /// What was the worker of that row's session, and doesn't look like one any more.
@@ -72,11 +77,12 @@ impl<'a> World<'a> {
     pub(super) fn row_that_had(&self, process: &Process) -> Option<RowId> {
         let had = self.session_that_had(process.identity)?;
         let gateway = self.gateways.iter().position(|gateway| gateway.seen.name == *had.gateway)?;
-        let row = self.gateways[gateway].rows.iter().position(|row| row.id == *had.id)?;
-        let row = RowId { gateway, row };
-        if self.rows_with_key_of(process.identity.pid).any(|it| it == row) {
+        // Hardly any worker comes further, and a table may have very many rows.
+        if self.rows_with_key_of(process.identity.pid).any(|row| self.name_of(row) == had.name()) {
             return None;
         }
+        let row = self.gateways[gateway].rows.iter().position(|row| row.id == *had.id)?;
+        let row = RowId { gateway, row };
         (self.lacks_worker(row) || !self.has_another_worker(row, process)).then_some(row)
     }
 
@@ -92,9 +98,8 @@ impl<'a> World<'a> {
     /// Whether what carries the key of this row may be what it has instead of the worker that it had: it was the row's own before, or it was
     /// nobody's and is no older.
     fn is_new_worker_of(&self, row: RowId, carrier: &Process, had: &Process) -> bool {
-        let own = (&self.gateways[row.gateway].seen.name, &self.session(row).id);
         let is_new = match self.session_that_had(carrier.identity) {
-            Some(had) => (had.gateway, had.id) == own,
+            Some(had) => had.name() == self.name_of(row),
             None => carrier.identity.start_ticks >= had.identity.start_ticks,
         };
         is_new && self.may_be_of_rows(row.gateway, carrier)

@@ -70,7 +70,8 @@ pub(super) fn of_nested(world: &World<'_>, process: &Process, above: &Process) -
 }
 
 /// Why another session may want this worker, which is in the tree of a worker of these sessions: one of which it isn't known which worker it
-/// has, one that had it, or one of another gateway without a current table. One that carries the same key as the worker of a session is a copy of that.
+/// has, one that had it, or one of another gateway without a current table. One that carries the same key as the worker of a session is a copy
+/// of that.
 pub(super) fn of_nested_in_session(
     world: &World<'_>,
     process: &Process,
@@ -167,13 +168,12 @@ pub(super) fn may_be_marked_by_another(world: &World<'_>, own: usize, process: &
             .iter()
             .any(|mark| matches!(mark, Mark::Session { gateway: name, .. } if *name == gateway.seen.name))
     };
-    let may_have_it = |index: &usize| {
-        let gateway = &world.gateways[*index];
+    (0..world.gateways.len()).filter(|index| *index != own).any(|index| {
+        let gateway = &world.gateways[index];
         (!is_its_own || gateway.may_be_any_process())
             && is_marked(gateway)
-            && of(world, *index, process).is_some()
-    };
-    (0..world.gateways.len()).filter(|index| *index != own).any(|index| may_have_it(&index))
+            && of(world, index, process).is_some()
+    })
 }
 
 /// Whether it is, or was seen, below this gateway as that runs.

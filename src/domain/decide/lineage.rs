@@ -41,8 +41,7 @@ fn by_process_session(
     if !is_older || !is_worker(world, pid) || world.gateway_pids().any(|gateway| gateway == pid) {
         return None;
     }
-    let owner = owner_below(world, at, known, process, leader);
-    Some(owner).filter(|owner| matches!(owner, Owner::Sessions(_) | Owner::Doubt(_)))
+    kept_below(world, at, known, process, leader)
 }
 
 /// The owner of what is, or was seen, below this worker.
@@ -70,6 +69,18 @@ fn owner_below(
     }
 }
 
+/// The same of what isn't below it any more: `None` if that worker is nobody's, as what it left is judged by itself.
+fn kept_below(
+    world: &World<'_>,
+    at: &Positions,
+    known: &mut BTreeMap<Pid, Owner>,
+    process: &Process,
+    worker: &Process,
+) -> Option<Owner> {
+    let owner = owner_below(world, at, known, process, worker);
+    Some(owner).filter(|owner| matches!(owner, Owner::Sessions(_) | Owner::Doubt(_)))
+}
+
 /// What was seen below the worker of a session is that session's also once another process has adopted it. What is left of a worker of
 /// nobody is judged by itself; and so is what a gateway takes for a worker of its own that is none of its table's.
 fn by_family(
@@ -81,8 +92,7 @@ fn by_family(
     let (index, family) = world.family_of(process)?;
     let gateway = &world.gateways[index];
     if let Some(worker) = world.view().alive(&family.worker) {
-        let owner = owner_below(world, at, known, process, worker);
-        return Some(owner).filter(|owner| matches!(owner, Owner::Sessions(_) | Owner::Doubt(_)));
+        return kept_below(world, at, known, process, worker);
     }
     // A fork of a session's worker that is gone may have started it; one that took the place of what had it knows nothing of it.
     let has_older_worker = |row: &RowId| {

@@ -91,7 +91,8 @@ fn session_of(
                 && claims.is_trusted(worker.pid)
                 && !is_taken_from_another(world, owners, *row, worker) =>
         {
-            (&world.gateways[row.gateway].seen.name, &world.session(*row).id, false)
+            let (name, id) = world.name_of(*row);
+            (name, id, false)
         }
         _ => {
             let had = world.session_that_had(worker)?;
@@ -110,10 +111,8 @@ fn is_taken_from_another(
     row: RowId,
     worker: ProcessIdentity,
 ) -> bool {
-    let own = (&world.gateways[row.gateway].seen.name, &world.session(row).id);
-    let had_by = |worker| world.session_that_had(worker).map(|had| (had.gateway, had.id));
-    let before = had_by(worker);
-    if before == Some(own) || world.session(row).named_worker() == Some(worker.pid) {
+    let before = world.session_that_had(worker).map(|had| had.name());
+    if before == Some(world.name_of(row)) || world.session(row).named_worker() == Some(worker.pid) {
         return false;
     }
     let is_anothers =
@@ -123,14 +122,13 @@ fn is_taken_from_another(
         key.is_some() && key == world.session(row).worker_key()
     };
     let was_its = |known: &ProcessIdentity| {
-        had_by(*known) == Some(own)
-            && (before.is_some() || worker.start_ticks < known.start_ticks)
+        (before.is_some() || worker.start_ticks < known.start_ticks)
             && world.view().alive(known).is_some()
             && world.matching(known.pid).next().is_some()
             && !carries_its_key(known.pid)
             && !is_anothers(known.pid)
     };
-    world.known.keys().any(was_its)
+    world.had_by(row).iter().any(was_its)
 }
 
 fn judge_one(

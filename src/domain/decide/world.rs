@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::by_hand::ByHand;
 use super::gateway::may_be_gateways;
 pub(super) use super::gateway::{Gateway, Standing};
-use crate::domain::ids::{GatewayName, Pid};
+use crate::domain::ids::{GatewayName, Pid, SessionId};
 use crate::domain::ledger::{FamilyMemory, GatewayMemory, Ledger, WorkerMemory};
 use crate::domain::observation::{GatewayObservation, Observation};
 use crate::domain::policy::{Rules, Workers};
@@ -21,6 +21,8 @@ pub(super) struct World<'a> {
     pub(super) now: Awake,
     /// Remembered workers of all gateways, each with its gateway.
     pub(super) known: HashMap<ProcessIdentity, (&'a GatewayName, &'a WorkerMemory)>,
+    /// Those of them that each session had.
+    had: HashMap<(&'a GatewayName, &'a SessionId), Vec<ProcessIdentity>>,
     /// In the order of the configuration.
     pub(super) gateways: Vec<Gateway<'a>>,
     /// The gateways by their process.
@@ -107,6 +109,7 @@ impl<'a> World<'a> {
             seen,
             now,
             known,
+            had: HashMap::new(),
             gateways,
             by_process,
             named,
@@ -120,6 +123,11 @@ impl<'a> World<'a> {
             changed: Vec::new(),
             by_hand: ByHand::new(&seen.forbidden, memory),
         };
+        for worker in world.known.keys() {
+            if let Some(had) = world.session_that_had(*worker) {
+                world.had.entry(had.name()).or_default().push(*worker);
+            }
+        }
         world.marked_rows = world.find_marked_rows();
         for index in 0..world.gateways.len() {
             world.gateways[index].carried = world.carried(index);
@@ -131,6 +139,11 @@ impl<'a> World<'a> {
         world.changed = known.filter(|known| world.matching(known.identity.pid).next().is_none()).collect();
         world.changed.sort_unstable_by_key(|process| process.identity.pid);
         world
+    }
+
+    /// The remembered workers that the session of this row had.
+    pub(super) fn had_by(&self, row: RowId) -> &[ProcessIdentity] {
+        self.had.get(&self.name_of(row)).map(Vec::as_slice).unwrap_or_default()
     }
 
     fn find_marked_rows(&self) -> BTreeSet<RowId> {
@@ -305,6 +318,11 @@ impl<'a> World<'a> {
             carriers.find_map(|(pid, _)| self.alive(*pid))
         };
         session.named_worker().and_then(|pid| self.alive(pid)).or_else(by_key)
+    }
+
+    /// The gateway and the session of a row, by name.
+    pub(super) fn name_of(&self, row: RowId) -> (&'a GatewayName, &'a SessionId) {
+        (&self.gateways[row.gateway].seen.name, &self.session(row).id)
     }
 
     pub(super) fn session(&self, row: RowId) -> &'a Session {
