@@ -99,10 +99,10 @@ fn what_is_forbidden_by_hand() {
     let (gateway, place) = scene();
     let mut screen = Screen::of(&place, &[&gateway]);
     let why = "a demo for the people of the third floor";
-    for args in [&["hold"][..], &["hold", "patient-1", "--for", "9d", "--why", why], &["pause", "9d"]] {
+    for args in [&["hold"][..], &["hold", "patient-1", "--for", "9d", "--why", why], &["pause", "8d"]] {
         screen.show(args);
     }
-    // Now almost a whole day less is left. A run notes since when each verdict holds, so what is told of that comes first.
+    // The pause ends before the hold does, so that both are told of. Now almost a whole day less is left. A run notes since when each verdict holds, so what is told of that comes first.
     std::thread::sleep(Duration::from_millis(1100));
     for args in
         [&["hold"][..], &["status", "--gateway", "desk"], &["explain", "patient-1"], &["once", "--dry-run"]]
