@@ -8,6 +8,7 @@ use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::{GatewayMemory, Ledger};
 use gateway_reaper::domain::observation::GatewayObservation;
 use gateway_reaper::domain::orphan::OrphanKind;
+use gateway_reaper::domain::process::Process;
 use gateway_reaper::domain::table::{Session, Told, Transport, Turn};
 use gateway_reaper::domain::verdict::{Judged, Keep, Subject, Verdict};
 use gateway_reaper::domain::veto::{Scope, Veto, Vetoes};
@@ -386,7 +387,9 @@ proptest! {
             world.seen.forbidden = Vetoes(vec![Veto { scope, until: None, words: "for now".into() }]);
             let after = world.peek();
             let above: Vec<_> = world.seen.processes.ancestors(&held).cloned().collect();
-            if above.iter().any(|process| process.argv == held.argv) {
+            // Nothing in a PID namespace has a process of the one around it below it.
+            let is_impossible = |process: &Process| process.namespace != held.namespace;
+            if above.iter().any(|process| process.argv == held.argv || is_impossible(process)) {
                 continue;
             }
             let never: BTreeSet<Pid> = above.iter().map(|process| process.identity.pid).chain([pid]).collect();

@@ -640,3 +640,39 @@ fn a_helper_that_was_seen_between_its_fork_and_its_exec_is_no_worker_that_has_ch
     world.rows([with_worker(detached("a"), 200)]).look();
     assert_eq!(goes(&world.look_after(20), "a"), [pid(200), pid(300)]);
 }
+
+/// Worker 200 of session `a`, and below it 210 of session `b`, which is attached; both found by their keys, and seen once. Then 210 executes
+/// something else.
+fn changed_below_anothers() -> World {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(210, "b", 200);
+    world.rows([detached("a"), attached("b")]).look();
+    world.process(210, 200, "idle");
+    world
+}
+
+#[test]
+fn what_was_the_worker_of_a_session_and_looks_like_none_any_more_keeps_what_it_is_below() {
+    let mut world = changed_below_anothers();
+    let looked = world.look_after(3_600);
+    let why = "protected: process 200 has process 210 under it, a gateway or a listed session's worker";
+    assert_eq!(looked.why("a"), why);
+    assert_eq!(looked.fate_of_worker(210), "keep: unknown-state", "it is listed, too");
+    // Once its session is gone, it is of what it is below.
+    world.rows([detached("a")]).look();
+    assert_eq!(world.look_after(20).goes_along("a"), Some(200));
+}
+
+#[test]
+fn what_is_below_it_goes_with_its_own_session() {
+    let mut world = changed_below_anothers();
+    world.process(300, 210, "node mcp.js");
+    world.look();
+    world.die(210, 1);
+    world.look();
+    assert_eq!(goes(&world.look_after(20), "a"), [pid(200)]);
+    world.end(200);
+    world.rows([detached("b")]).look();
+    assert_eq!(goes(&world.look_after(20), "b"), [pid(300)]);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::reapers::{BEYOND_THE_GRACE, By, OTHER_PORT, POLICY, by_pid_and_by_key, row};
+use crate::reapers::{BEYOND_THE_GRACE, By, OTHER_PORT, POLICY, Told, by_pid_and_by_key, row};
 use crate::stage::{Stage, is_possible};
 
 #[test]
@@ -85,6 +85,36 @@ fn what_a_live_worker_started_is_kept_also_where_init_adopted_it_before_any_look
         stage.kill("worker");
         stage.publish("gateway", &[]);
         stage.once_until_ended("state", &["started"]);
+    });
+}
+
+/// The inner worker has written over its argv, or executed something else: nothing there tells any more whose it is.
+#[test]
+fn a_worker_that_doesn_t_look_like_one_any_more_is_kept_below_that_of_a_due_session() {
+    let test = "a_worker_that_doesn_t_look_like_one_any_more_is_kept_below_that_of_a_due_session";
+    by_pid_and_by_key(test, |stage, by| {
+        stage.configure(POLICY);
+        stage.gateway("gateway");
+        stage.worker("gateway", "outer", "outer");
+        stage.worker("outer", "inner", "inner");
+        let running = json!({ "transport": "attached", "turn": "running" });
+        let inner = by.row(stage, "inner", "inner", &running);
+        stage.publish("gateway", &[by.row(stage, "outer", "outer", &running), inner.clone()]);
+        assert_eq!(stage.once("state").code, Some(0), "it was seen as the worker that it is");
+
+        stage.tell("inner", &json!(["argv", "renamed"]));
+        stage.publish("gateway", &[by.row(stage, "outer", "outer", &json!({})), inner]);
+        stage.once("state");
+        std::thread::sleep(BEYOND_THE_GRACE);
+        let told = Told(stage.once("state").json());
+        assert_eq!(told.session("outer")["reason"], "protected", "{told:#?}");
+        assert!(stage.asked("gateway").is_empty(), "a close would end them both");
+        assert!(stage.lives("inner") && stage.lives("outer"), "{told:#?}");
+
+        // Once its session is gone, it goes with what it is below.
+        stage.publish("gateway", &[by.row(stage, "outer", "outer", &json!({}))]);
+        stage.when_reaping("gateway", "outer", &json!({ "outcome": "reaped" }), &[]);
+        stage.once_until_ended("state", &["outer", "inner"]);
     });
 }
 

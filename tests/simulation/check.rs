@@ -230,10 +230,14 @@ impl World {
         drop(held);
         let led = |number: u32| number == worker.pid.get();
         let mut left = self.procs.tree(root).filter(|proc| proc.uid == super::setup::USER);
-        // What a container's table says is its gateway, though that PID means another process there, is never signalled.
+        // What a container's table says is its gateway or a worker, though that PID means another process there, is never signalled.
         let is_said = |proc: &Proc| {
             let contained = (0..self.gateways.len()).filter(|index| self.setup.gateways[*index].contained);
-            let mut said = contained.filter_map(|index| self.table(index).current()?.gateway_pid);
+            let tables = contained.map(|index| self.table(index));
+            let tables: Vec<_> = tables.filter_map(|table| table.current().cloned()).collect();
+            let workers =
+                tables.iter().flat_map(|table| table.sessions.iter().filter_map(Session::named_worker));
+            let mut said = tables.iter().filter_map(|table| table.gateway_pid).chain(workers);
             said.any(|pid| pid.get() == proc.pid)
         };
         // Its worker became another user's before the first signal: what is below that is let be with it, and named. And so is what may be the

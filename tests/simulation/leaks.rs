@@ -218,8 +218,14 @@ impl World {
     }
 
     fn is_knowable_worker(&self, toil: &Toil, worker: &Proc) -> bool {
-        let is_hidden =
-            self.may_be_of_any(worker) || self.is_above_named(worker.serial) || self.is_among_workers(worker);
+        // A copy of a worker that a row claims by mistake is that row's as well, also once that worker is gone.
+        let is_claimed = worker.kind == Kind::Child
+            && toil.claimed
+            && self.sessions.iter().any(|row| row.life == Life::Live && row.misnamed.is_some());
+        let is_hidden = is_claimed
+            || self.may_be_of_any(worker)
+            || self.is_above_named(worker.serial)
+            || self.is_among_workers(worker);
         if is_hidden {
             return false;
         }

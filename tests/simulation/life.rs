@@ -19,7 +19,11 @@ impl World {
             Event::Gateway(..) => {}
             Event::Foreign(turn) => match (turn, self.foreign) {
                 (Turnabout::Crashes, Some(serial)) => self.die(serial),
-                (Turnabout::Starts, None) if self.container.is_none() || self.setup.container => {
+                // The number that a container's table gives as its gateway's may be this one's: then nothing tells the two apart.
+                (Turnabout::Starts, None)
+                    if (self.container.is_none() || self.setup.container)
+                        && !self.setup.gateways.iter().any(|gateway| gateway.contained) =>
+                {
                     self.start_foreign()
                 }
                 _ => {}

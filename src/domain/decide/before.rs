@@ -64,7 +64,7 @@ impl<'a> World<'a> {
 
     /// What was the worker of that row's session, and doesn't look like one any more.
     pub(super) fn changed_worker_of(&self, row: RowId) -> Option<&'a Process> {
-        self.changed.iter().copied().find(|process| self.was_of_row(process, row))
+        self.changed.iter().map(|changed| changed.process).find(|process| self.was_of_row(process, row))
     }
 
     /// Whether this was the worker of a session that isn't listed any more.

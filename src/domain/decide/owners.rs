@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::named::by_pid;
 use super::position::Position;
-use super::world::{Gateway, RowId, World};
+use super::world::{Gateway, RowId, Standing, World};
 use super::{doubts, lineage, unowned};
 use crate::domain::ids::Pid;
 use crate::domain::orphan::OrphanKind;
@@ -118,8 +118,9 @@ impl<'a> Owners<'a> {
             of_row.extend(rows.as_slice().iter().map(|row| (*row, process)));
         }
         of_row.sort_by_key(|(row, process)| (*row, process.identity.pid));
-        let below = below(world, &by_pid);
-        Self { by_pid, positions, told_by, of_row, below }
+        let mut owners = Self { by_pid, positions, told_by, of_row, below: HashMap::new() };
+        owners.below = below(world, &owners);
+        owners
     }
 
     /// The owner of this process; `None`: it is no worker.
@@ -159,6 +160,29 @@ impl<'a> Owners<'a> {
         };
         !rows.as_slice().iter().any(|row| is_claimed(world, *row, pid))
             && (lineage::is_nested(world, process) || world.family_of(process).is_some())
+    }
+
+    /// Whether this looks like a worker, and is no helper of another.
+    pub(super) fn is_no_helper(&self, world: &World<'_>, pid: Pid) -> bool {
+        world.matching(pid).next().is_some() && !self.is_helper(world, pid)
+    }
+
+    /// Whether this was the worker of a session and doesn't look like one any more (it became another user's, say), and the worker that it is
+    /// below isn't that session's: then it is that one's helper, seen between its fork and its exec.
+    pub(super) fn was_of_another(&self, world: &World<'_>, process: &Process) -> bool {
+        if !world.is_changed(process) {
+            return false;
+        }
+        let Some(had) = world.session_that_had(process.identity) else { return false };
+        let mut above = world.ancestors_below_gateway(process).filter(|above| !above.zombie);
+        let above = above.find(|above| self.is_no_helper(world, above.identity.pid));
+        let is_its = |above: &Process| match self.of(above.identity.pid) {
+            Some(Owner::Sessions(rows)) => {
+                rows.as_slice().iter().any(|row| world.name_of(*row) == had.name())
+            }
+            _ => false,
+        };
+        !above.is_some_and(is_its)
     }
 
     /// The processes of a session, by PID.
@@ -339,16 +363,35 @@ fn supersedes(world: &World<'_>, row: RowId, process: &Process) -> bool {
     named.is_some_and(|named| named.identity.start_ticks > process.identity.start_ticks)
 }
 
+/// Whose a worker is that doesn't look like one any more, or may be; `None`: nobody's, or that of what it is below.
+fn whose_changed(world: &World<'_>, owners: &Owners<'_>, changed: &Process) -> Option<Whose> {
+    if !owners.was_of_another(world, changed) {
+        return None;
+    }
+    let had = world.session_that_had(changed.identity)?;
+    let index = world.gateways.iter().position(|gateway| gateway.seen.name == *had.gateway);
+    match index.filter(|index| world.gateways[*index].standing == Standing::Current) {
+        Some(gateway) => {
+            let row = world.gateways[gateway].rows.iter().position(|row| row.id == *had.id)?;
+            Rows::of([RowId { gateway, row }].into_iter()).map(Whose::Sessions)
+        }
+        None => Some(Whose::Any),
+    }
+}
+
 /// What stands below each process: gateways, workers of sessions, and what may be one.
-fn below(world: &World<'_>, owners: &BTreeMap<Pid, Owner>) -> HashMap<Pid, Vec<(Whose, Pid)>> {
+fn below(world: &World<'_>, owners: &Owners<'_>) -> HashMap<Pid, Vec<(Whose, Pid)>> {
     let gateways = world.gateway_pids().map(|pid| (Whose::Gateway, pid));
-    let sessions = owners.iter().filter_map(|(pid, owner)| match owner {
+    let changed = world.changed.iter().filter_map(|changed| {
+        Some((whose_changed(world, owners, changed.process)?, changed.process.identity.pid))
+    });
+    let sessions = owners.by_pid.iter().filter_map(|(pid, owner)| match owner {
         Owner::Sessions(rows) => Some((Whose::Sessions(rows.clone()), *pid)),
         Owner::Doubt(_) => Some((Whose::Any, *pid)),
         Owner::Tree | Owner::Nobody(_) => None,
     });
     let mut below: HashMap<Pid, Vec<(Whose, Pid)>> = HashMap::new();
-    for (whose, pid) in gateways.chain(sessions) {
+    for (whose, pid) in gateways.chain(changed).chain(sessions) {
         let Some(process) = world.alive(pid) else { continue };
         for ancestor in world.ancestors(process) {
             let found = below.entry(ancestor.identity.pid).or_default();

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use super::before::Had;
 use super::claims::Claims;
 use super::clock;
 use super::doubts;
@@ -12,7 +13,7 @@ use super::idle;
 use super::owners::{Owner, Owners};
 use super::position::Position;
 use super::quota;
-use super::world::{RowId, World};
+use super::world::{Changed, RowId, World};
 use crate::domain::ids::Pid;
 use crate::domain::ledger::{Bond, GatewayMemory, SessionOf, WorkerMemory};
 use crate::domain::orphan::OrphanKind;
@@ -39,8 +40,8 @@ pub(super) fn judge(
     found
 }
 
-/// What was a worker and doesn't look like one any more: it executed something else, or wrote over its argv. It is kept, listed with the
-/// reason, and remembered. One that a row names is told of with that row.
+/// What was a worker and doesn't look like one any more is kept, listed with the reason, and remembered. One that a row names is told of with
+/// that row.
 fn changed(
     world: &World<'_>,
     owners: &Owners<'_>,
@@ -48,30 +49,18 @@ fn changed(
     index: usize,
     remembered: &mut GatewayMemory,
 ) -> Vec<Judged> {
-    let gateway = &world.gateways[index];
-    let known = gateway.memory.into_iter().flat_map(|memory| &memory.workers);
-    let pattern = gateway.rules.worker_match.as_ref();
-    // One that only isn't in the gateway's PID namespace is not considered.
-    let looks_like_one = |process: &Process| {
-        let argv = process.argv.as_deref();
-        argv.zip(pattern).is_some_and(|(argv, pattern)| pattern.matches(argv).is_some())
-    };
-    let changed = known.filter_map(|worker| {
-        let process = world.view().alive(&worker.identity)?;
-        if world.matching(process.identity.pid).next().is_some() || looks_like_one(process) {
-            return None;
-        }
-        // A helper that was seen between its fork and its exec.
-        if families.has(&worker.identity) {
-            return None;
-        }
-        remembered.workers.push(WorkerMemory { clock: None, activity: None, ..worker.clone() });
-        let keep = match gateway.limits.protects(process) {
+    // A helper that was seen between its fork and its exec.
+    let is_helper = |changed: &&Changed<'_>| families.has(&changed.process.identity);
+    let changed = world.changed_of(index).filter(|changed| !is_helper(changed)).filter_map(|changed| {
+        let Changed { memory, process, .. } = changed;
+        let session = session_before(world, index, process.identity);
+        remembered.workers.push(WorkerMemory { clock: None, activity: None, session, ..(*memory).clone() });
+        let keep = match world.gateways[index].limits.protects(process) {
             Some(protection) => Keep::Protected(protection),
             None => Keep::UnknownState("it was a worker, and doesn't look like one any more".into()),
         };
-        let subject = Subject::Worker { key: None, identity: worker.identity };
-        owners.of(worker.identity.pid).is_none().then(|| Judged::keep(subject, process.rss_bytes, keep))
+        let subject = Subject::Worker { key: None, identity: process.identity };
+        owners.of(process.identity.pid).is_none().then(|| Judged::keep(subject, process.rss_bytes, keep))
     });
     changed.collect()
 }
@@ -85,22 +74,29 @@ fn session_of(
     index: usize,
     worker: ProcessIdentity,
 ) -> Option<SessionOf> {
-    let (name, id, earlier_run) = match owners.of(worker.pid) {
+    match owners.of(worker.pid) {
         Some(Owner::Sessions(rows))
             if let [row] = rows.as_slice()
                 && claims.is_trusted(worker.pid)
                 && !is_taken_from_another(world, owners, *row, worker) =>
         {
-            let (name, id) = world.name_of(*row);
-            (name, id, false)
+            let (gateway, id) = world.name_of(*row);
+            Some(told_by(world, index, Had { gateway, id, earlier_run: false }))
         }
-        _ => {
-            let had = world.session_that_had(worker)?;
-            (had.gateway, had.id, had.earlier_run)
-        }
-    };
-    let is_own = world.gateways[index].seen.name == *name;
-    Some(SessionOf { gateway: (!is_own).then(|| name.clone()), id: id.clone(), earlier_run })
+        _ => session_before(world, index, worker),
+    }
+}
+
+/// The one that it was of before.
+fn session_before(world: &World<'_>, index: usize, worker: ProcessIdentity) -> Option<SessionOf> {
+    world.session_that_had(worker).map(|had| told_by(world, index, had))
+}
+
+/// A session as this gateway remembers it.
+fn told_by(world: &World<'_>, index: usize, session: Had<'_>) -> SessionOf {
+    let Had { gateway, id, earlier_run } = session;
+    let is_own = world.gateways[index].seen.name == *gateway;
+    SessionOf { gateway: (!is_own).then(|| gateway.clone()), id: id.clone(), earlier_run }
 }
 
 /// Whether the row, which doesn't name this worker, has got its key only since: what was that row's own worker, and carries an older key, is

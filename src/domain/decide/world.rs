@@ -43,10 +43,18 @@ pub(super) struct World<'a> {
     rows_without_worker: Vec<Option<&'a Session>>,
     /// The workers that were seen below another one, each with the gateway that tells of that one's family.
     helpers: HashMap<ProcessIdentity, (usize, &'a FamilyMemory)>,
-    /// What was a worker and doesn't look like one any more.
-    pub(super) changed: Vec<&'a Process>,
+    /// What was a worker and doesn't look like one any more, by PID.
+    pub(super) changed: Vec<Changed<'a>>,
     /// What an operator forbids.
     pub(super) by_hand: ByHand<'a>,
+}
+
+/// What was a worker and doesn't look like one any more: it executed something else, wrote over its argv, or became another user's.
+pub(super) struct Changed<'a> {
+    /// The gateway that remembers it.
+    pub(super) gateway: usize,
+    pub(super) memory: &'a WorkerMemory,
+    pub(super) process: &'a Process,
 }
 
 /// A row of a current table.
@@ -135,10 +143,37 @@ impl<'a> World<'a> {
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
         world.helpers = helpers(&world);
-        let known = world.known.keys().filter_map(|known| seen.processes.alive(known));
-        world.changed = known.filter(|known| world.matching(known.identity.pid).next().is_none()).collect();
-        world.changed.sort_unstable_by_key(|process| process.identity.pid);
+        world.changed = world.find_changed();
         world
+    }
+
+    fn find_changed(&self) -> Vec<Changed<'a>> {
+        let changed = self.known.values().filter_map(|(name, memory)| {
+            let process = self.view().alive(&memory.identity)?;
+            let gateway = self.gateways.iter().position(|gateway| gateway.seen.name == **name)?;
+            // One that only isn't in the gateway's PID namespace is not considered.
+            let looks_like_one = || {
+                let pattern = self.gateways[gateway].rules.worker_match.as_ref();
+                let argv = process.argv.as_deref();
+                argv.zip(pattern).is_some_and(|(argv, pattern)| pattern.matches(argv).is_some())
+            };
+            let is_one = self.matching(process.identity.pid).next().is_some() || looks_like_one();
+            (!is_one).then_some(Changed { gateway, memory, process })
+        });
+        let mut changed: Vec<Changed<'_>> = changed.collect();
+        changed.sort_unstable_by_key(|changed| changed.process.identity.pid);
+        changed
+    }
+
+    /// Whether this was a worker and doesn't look like one any more.
+    pub(super) fn is_changed(&self, process: &Process) -> bool {
+        let pid = process.identity.pid;
+        self.changed.binary_search_by_key(&pid, |changed| changed.process.identity.pid).is_ok()
+    }
+
+    /// What this gateway remembers as a worker, and doesn't look like one any more.
+    pub(super) fn changed_of(&self, gateway: usize) -> impl Iterator<Item = &Changed<'a>> {
+        self.changed.iter().filter(move |changed| changed.gateway == gateway)
     }
 
     /// The remembered workers that the session of this row had.

@@ -195,7 +195,13 @@ impl<'a> Oracle<'a> {
             let owners = self.rows_of_its_own(below);
             let may_be_anothers = || !is_in_doubt && matches!(self.owner(below), Some(Owner::Doubt(_)));
             let is_gateway = !self.gateways_at(below.identity.pid).is_empty();
-            is_gateway || (!owners.is_empty() && owners != own) || may_be_anothers()
+            // What was a worker and doesn't look like one any more.
+            let was_anothers = match self.session_of_a_former_worker(below) {
+                Some(None) => !is_in_doubt,
+                Some(Some(row)) => own != [row],
+                None => false,
+            };
+            is_gateway || (!owners.is_empty() && owners != own) || may_be_anothers() || was_anothers
         })
     }
 

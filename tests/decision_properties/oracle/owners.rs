@@ -244,7 +244,7 @@ impl<'a> Oracle<'a> {
         (self.lacks_worker(gateway, session) || key.is_some_and(has_none)).then_some((gateway, row))
     }
 
-    fn row_of(&self, (gateway, id): (usize, &SessionId)) -> Option<usize> {
+    pub(super) fn row_of(&self, (gateway, id): (usize, &SessionId)) -> Option<usize> {
         self.rows(gateway).iter().position(|row| row.id == *id)
     }
 
@@ -261,8 +261,14 @@ impl<'a> Oracle<'a> {
         (!is_earlier || (or_earlier && takes_back)).then_some(of == Some(gateway) && session == id)
     }
 
+    /// Whether a session had it; one of an earlier run, where its gateway takes workers back.
+    pub(super) fn was_a_sessions(&self, process: &Process) -> bool {
+        let takes_back = |of: Option<usize>| of.is_some_and(|of| self.0.world.rules[of].takes_workers_back);
+        self.known_session(process).is_some_and(|(of, _, is_earlier)| !is_earlier || takes_back(of))
+    }
+
     /// The session that had it, of a gateway with a current table; of an earlier run, where that takes workers back.
-    fn had_by(&self, process: &Process) -> Option<(usize, &'a SessionId)> {
+    pub(super) fn had_by(&self, process: &Process) -> Option<(usize, &'a SessionId)> {
         let (of, session, _) = self.known_session(process)?;
         let of = of.filter(|of| self.table(*of).is_some())?;
         self.was_its(process, (of, session), true).map(|_| (of, session))

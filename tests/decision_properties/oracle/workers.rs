@@ -51,6 +51,21 @@ impl<'a> Oracle<'a> {
         // What a row names is told of with that row.
         let is_named = self.times_named(process.identity.pid) > 0;
         // A worker's helper, that was seen between its fork and its exec.
+        let is_below_one = self.worker_above(process, |above| self.was_anothers(above)).is_some();
+        let is_helper = is_below_one
+            && !self.was_anothers(process)
+            && !process.kernel
+            && !self.is_protected_pid(process.identity.pid);
+        let is_told = !process.zombie && !fits && !is_named && !is_helper;
+        is_told.then_some((gateway, Fate::Keep(fate)))
+    }
+
+    /// The nearest worker above it that is no helper of another, or the nearest of `others`.
+    fn worker_above(
+        &self,
+        process: &'a Process,
+        others: impl Fn(&'a Process) -> bool,
+    ) -> Option<&'a Process> {
         let looks_like_one = |above: &'a Process| self.count().any(|gateway| self.is_worker(gateway, above));
         let is_worker = |above: &&'a Process| {
             let is_claimed = |row: &RowId| {
@@ -64,11 +79,36 @@ impl<'a> Oracle<'a> {
                 matches!(self.owner(above), Some(Owner::Rows(rows)) if !rows.iter().any(is_claimed));
             looks_like_one(above) && !(is_helper && is_nested)
         };
-        let is_helper = self.line_below_the_gateway(process).iter().any(is_worker)
-            && !process.kernel
-            && !self.is_protected_pid(process.identity.pid);
-        let is_told = !process.zombie && !fits && !is_named && !is_helper;
-        is_told.then_some((gateway, Fate::Keep(fate)))
+        self.line_below_the_gateway(process).into_iter().find(|above| is_worker(above) || others(above))
+    }
+
+    /// It was the worker of a session, doesn't look like one any more, and the nearest worker above it isn't that session's.
+    fn was_anothers(&self, process: &'a Process) -> bool {
+        let is_known = self.remembered(process).is_some_and(|(gateway, _)| self.count().contains(&gateway));
+        // One that only isn't in the gateway's PID namespace is not considered.
+        let looks_like_one = |(gateway, _): (usize, &_)| self.key(gateway, process).is_some();
+        if !is_known
+            || self.count().any(|gateway| self.is_worker(gateway, process))
+            || self.remembered(process).is_some_and(looks_like_one)
+        {
+            return false;
+        }
+        let was_its = |row: &RowId| self.was_its(process, (row.0, &self.row(*row).id), true);
+        let owner = self.worker_above(process, |_| false).and_then(|above| self.owner(above));
+        let is_its =
+            matches!(owner, Some(Owner::Rows(rows)) if rows.iter().any(|row| was_its(row) == Some(true)));
+        self.was_a_sessions(process) && !is_its
+    }
+
+    /// The session of such a worker, where it is listed; `Some(None)`: its gateway gives no table.
+    pub(super) fn session_of_a_former_worker(&self, process: &'a Process) -> Option<Option<RowId>> {
+        if !self.was_anothers(process) {
+            return None;
+        }
+        match self.had_by(process) {
+            Some((gateway, id)) => self.row_of((gateway, id)).map(|row| Some((gateway, row))),
+            None => Some(None),
+        }
     }
 
     /// The one whose session it is, in doubt the one that remembers it; else the one that it is below, else the one that remembers it, else the first that takes it for a worker.

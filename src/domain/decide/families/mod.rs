@@ -106,7 +106,9 @@ impl<'w, 'a> Families<'w, 'a> {
                 known.iter().map(|(_, family)| (family.worker, *family)).collect();
             let mut told = HashSet::new();
             for gateway in 0..world.gateways.len() {
-                for worker in owners.told_by(gateway) {
+                let changed = world.changed_of(gateway).map(|changed| changed.process);
+                let changed = changed.filter(|it| owners.was_of_another(world, it));
+                for worker in owners.told_by(gateway).iter().copied().chain(changed) {
                     let memory = known_of.get(&worker.identity).copied();
                     told.insert(worker.identity);
                     all.push(Family {
@@ -154,7 +156,9 @@ impl<'w, 'a> Families<'w, 'a> {
         }
         let mut above_workers = HashSet::new();
         if !all.is_empty() {
-            for worker in owners.pids().filter_map(|pid| world.alive(pid)) {
+            let changed = world.changed.iter().map(|changed| changed.process);
+            let changed = changed.filter(|it| owners.was_of_another(world, it));
+            for worker in owners.pids().filter_map(|pid| world.alive(pid)).chain(changed) {
                 above_workers.extend(world.ancestors(worker).map(|above| above.identity.pid));
             }
         }
@@ -172,10 +176,10 @@ fn is_gone(world: &World<'_>, worker: &ProcessIdentity) -> bool {
 /// The nearest worker above this process, below its gateway, that is no helper of another one.
 pub(super) fn worker_above(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> Option<Pid> {
     let mut above = world.ancestors_below_gateway(process).filter(|above| !above.zombie);
-    above.find_map(|above| {
-        let pid = above.identity.pid;
-        (world.matching(pid).next().is_some() && !owners.is_helper(world, pid)).then_some(pid)
-    })
+    let is_worker = |above: &&Process| {
+        owners.is_no_helper(world, above.identity.pid) || owners.was_of_another(world, above)
+    };
+    above.find(is_worker).map(|above| above.identity.pid)
 }
 
 /// What bears the mark of a session that no table lists, and is below no worker; with the one worker that bears the same. Of two it can't be
@@ -210,7 +214,7 @@ fn may_be_member(world: &World<'_>, owners: &Owners<'_>, process: &Process, work
     let is_worker = world.matching(pid).next().is_some() || !world.rows_naming(pid).is_empty();
     let is_marked_alike = || !is_worker && worker.is_none_or(|worker| owners.of(worker) == owners.of(pid));
     let is_none = owners.of(pid).is_none() || owners.is_helper(world, pid) || is_marked_alike();
-    !process.zombie && !process.kernel && is_none && !is_never()
+    !process.zombie && !process.kernel && is_none && !is_never() && !owners.was_of_another(world, process)
 }
 
 /// What is below a worker now, and what was before and is below no other.
@@ -318,7 +322,14 @@ fn whose<'a>(
             Whose { orphan: Some(*kind), may_be_of: may_be_of(), ..remembered }
         }
         Some(Owner::Tree) => Whose::nobody(Some(OrphanKind::OwnerlessWorker), may_be_of()),
-        Some(Owner::Doubt(_)) | None => memory.map(Whose::remembered).unwrap_or_default(),
+        Some(Owner::Doubt(_)) => memory.map(Whose::remembered).unwrap_or_default(),
+        // It doesn't look like a worker any more.
+        None => memory.map(Whose::remembered).unwrap_or_else(|| {
+            let had = world.session_that_had(worker.identity);
+            let had = had.filter(|had| *had.gateway == world.gateways[index].seen.name);
+            let sessions: Vec<_> = had.map(|had| had.id).into_iter().collect();
+            Whose { is_alone: !sessions.is_empty(), sessions, ..Whose::default() }
+        }),
     }
 }
 
