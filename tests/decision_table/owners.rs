@@ -1462,3 +1462,19 @@ fn what_ran_in_the_shell_that_a_row_names_is_that_rows_also_once_the_shell_is_go
     world.rows([without_worker(attached("a"))]).look();
     assert_eq!(world.look_after(60).fate_of_worker(200), "reap: parentless-worker, after 60s");
 }
+
+/// Worker 200 of session `a`, which its row names, has a copy of itself below it, and another one that was forked twice and seen only after the
+/// worker had written over its argv. The conversation has another key by now.
+#[test]
+fn a_copy_of_a_worker_that_looks_like_none_any_more_may_be_of_the_row_that_names_that() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.worker(205, "a", 200);
+    world.rows([with_worker(attached("a"), 200)]).look();
+    world.process(200, 100, "renamed");
+    world.worker(210, "a", 1);
+    world.rows([with_worker(with_key(attached("a"), "new"), 200)]).look();
+    assert_eq!(world.look_after(3_600).fate_of_worker(210), "keep: unknown-state");
+    world.rows([]).look();
+    assert_eq!(world.look_after(60).fate_of_worker(210), "reap: parentless-worker, after 60s");
+}

@@ -240,12 +240,23 @@ impl World {
             let mut said = tables.iter().filter_map(|table| table.gateway_pid).chain(workers);
             said.any(|pid| pid.get() == proc.pid)
         };
+        // It may be of a session whose row names no worker. (By its key it is found only if it was there at the look.)
+        let may_be_of_another = || {
+            let names_none = |row: &Session| {
+                Some(&row.id) != case.session.as_ref() && !matches!(row.worker, Told::Known(_))
+            };
+            let tables = (0..self.gateways.len()).map(|index| self.table(index));
+            let mut tables = tables.filter_map(|table| table.current().cloned());
+            tables.any(|table| table.sessions.iter().any(names_none))
+        };
         // Its worker became another user's before the first signal: what is below that is let be with it, and named. And so is what may be the
-        // worker of a gateway without a table.
+        // worker of a gateway without a table, or of such a row, with what is below it.
         let is_unread = || (0..self.gateways.len()).any(|index| self.table(index).current().is_none());
         let is_let_be = |proc: &Proc| {
             let named = |survivor: &Survivor| survivor.process == self.procs.identity(proc);
-            (self.is_under_another_user(proc) || proc.looks_like_worker() && is_unread())
+            let mut line = self.ancestors(proc).chain([proc]);
+            (self.is_under_another_user(proc)
+                || line.any(Proc::looks_like_worker) && (is_unread() || may_be_of_another()))
                 && ending.survivors.iter().any(named)
         };
         // Or it, or what is below it, is of a session that was opened meanwhile, as far as that one's row tells.
@@ -261,18 +272,9 @@ impl World {
             let mut below = self.procs.iter().filter(|proc| self.ancestors(proc).any(|it| it.serial == root));
             self.procs.alive(root).is_some_and(is_of_another) || below.any(is_of_another)
         };
-        // Or it may be of one whose row names no worker. (By its key it is found only if it was there at the look.)
-        let may_be_of_another = || {
-            let names_none = |row: &Session| {
-                Some(&row.id) != case.session.as_ref() && !matches!(row.worker, Told::Known(_))
-            };
-            let tables = (0..self.gateways.len()).map(|index| self.table(index));
-            let mut tables = tables.filter_map(|table| table.current().cloned());
-            tables.any(|table| table.sessions.iter().any(names_none))
-        };
-        // Nor is anything searched that strayed from it and was never seen below it.
-        let is_another_users = self.procs.alive(root).is_some_and(|root| root.uid != USER);
-        let root_is_let_be = (is_another_users || is_of_another_in(root) || may_be_of_another())
+        // Nor is anything searched that strayed from it and was never seen below it. And so with one that has written over its argv since.
+        let has_changed = self.procs.alive(root).is_some_and(|root| root.uid != USER || root.said.is_some());
+        let root_is_let_be = (has_changed || is_of_another_in(root) || may_be_of_another())
             && ending.survivors.iter().any(|survivor| survivor.process == worker);
         // After SIGTERM, too: a second look comes before SIGKILL.
         if root_is_let_be && !ending.steps.contains(&Step::Kill) {

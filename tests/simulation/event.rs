@@ -105,6 +105,8 @@ pub(crate) enum Fate {
     ChildChangesUser,
     /// Executes a setuid program.
     ChangesUser,
+    /// Writes over its argv.
+    Renames,
     /// Forks without exec: the child has its argv.
     Copies,
     /// The same, twice: the copy is adopted.

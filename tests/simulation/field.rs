@@ -72,7 +72,7 @@ fn event(rng: &mut Rng, slots: u64, setup: &Setup) -> Event {
     let one = |rng: &mut Rng| Slot(usize::try_from(rng.below(slots)).unwrap());
     let slot = one(rng);
     let gateway = usize::try_from(rng.below(setup.gateways.len() as u64)).unwrap();
-    match rng.below(20) {
+    match rng.below(21) {
         0..=2 => Event::Worker(slot, Fate::Copies),
         3..=7 => Event::Worker(slot, Fate::CopiesAway),
         8..=9 => Event::Session(slot, Act::Nests(one(rng))),
@@ -81,6 +81,7 @@ fn event(rng: &mut Rng, slots: u64, setup: &Setup) -> Event {
         13 => Event::Worker(slot, Fate::ChangesUser),
         14..=15 => Event::Session(slot, Act::Prompts),
         16 => Event::Gateway(gateway, Turnabout::Starts),
+        17 => Event::Worker(slot, Fate::Renames),
         _ => Event::Machine(Weather::Sleeps(rng.between(10, 36_000) * 1000)),
     }
 }

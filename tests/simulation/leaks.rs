@@ -11,7 +11,7 @@
 //!   named by mistake meanwhile, where what adopted them shows nothing of it;
 //! - what has strayed from its worker's tree before a run took the tree in hand, or whose run's journal was lost: nothing in the process
 //!   table leads from the one to the other;
-//! - another user's processes, and whatever is under them.
+//! - another user's processes, and whatever is under them; and so what was a worker and has written over its argv: it is kept and listed.
 
 use gateway_reaper::domain::table::Told;
 
@@ -74,7 +74,7 @@ impl World {
             // Its worker carries the key of another row.
             let mut others = self.sessions.iter().filter(|other| other.life == Life::Live);
             let is_shared = !says_so && others.any(|other| other.told_key() == worker.key());
-            named && !is_shared && !self.is_above_others(session, worker)
+            named && worker.said.is_none() && !is_shared && !self.is_above_others(session, worker)
         };
         session.obscured.is_none()
             && !self.setup.gateways.iter().any(|gateway| gateway.contained)
@@ -115,7 +115,8 @@ impl World {
     /// Below this worker is what may be another session's: its worker, or a copy that carries the key of two.
     fn is_above_others(&self, session: &Sess, worker: &Proc) -> bool {
         let is_below = |proc: &&Proc| self.ancestors(proc).any(|ancestor| ancestor.serial == worker.serial);
-        let others = self.procs.iter().filter(|proc| proc.looks_like_worker()).filter(is_below);
+        let is_one = |proc: &&Proc| proc.looks_like_worker() || proc.said.is_some();
+        let others = self.procs.iter().filter(is_one).filter(is_below);
         let live = || self.sessions.iter().filter(|other| other.life == Life::Live);
         // A row that has another key by now names a worker that carries the older one: a copy may be of either.
         let carries = |other: &Sess, key: &str| {
@@ -156,7 +157,8 @@ impl World {
     }
 
     fn is_knowable(&self, root: Serial, toil: &Toil, proc: &Proc) -> bool {
-        if proc.uid != USER || self.is_under_another_user(proc) {
+        let is_renamed = self.procs.by_serial(root).is_some_and(|root| root.said.is_some());
+        if proc.uid != USER || self.is_under_another_user(proc) || is_renamed {
             return false;
         }
         if self.goes_with_host(proc) {
@@ -186,11 +188,13 @@ impl World {
                 || self.procs.iter().any(|other| is_doubtful(other) && is_above(other));
             // Its worker was a copy of a twin's, as long as it lived, and what is left goes with that one's session.
             let is_twin = |session: &Sess| {
-                self.sessions.iter().any(|other| other.life == Life::Live && other.key == session.key)
+                let mut live = self.sessions.iter().filter(|other| other.life == Life::Live);
+                live.any(|other| [&*other.key, other.told_key()].contains(&&*session.key))
             };
             let is_twins = live.is_none() && session.is_some_and(is_twin);
             return live.is_none_or(|live| self.is_knowable_session(live))
                 && !is_twins
+                && (worker.is_some() || !self.may_be_of_any(proc))
                 && !is_with_doubtful
                 && worker.is_none_or(|worker| self.is_knowable_worker(toil, worker));
         }
@@ -294,7 +298,12 @@ impl World {
             .filter(|other| other.life == Life::Live && other.told_key() == session.told_key());
         let unknown = match row.worker {
             Told::Absent => found < rows.count(),
-            _ => found == 0 && (self.is_impostor(session) || self.names_empty_shell(session)),
+            _ => {
+                let names_renamed =
+                    || named.and_then(|pid| self.procs.get(pid)).is_some_and(|it| it.said.is_some());
+                names_renamed()
+                    || found == 0 && (self.is_impostor(session) || self.names_empty_shell(session))
+            }
         };
         let younger = named.and_then(|pid| self.procs.get(pid));
         // A copy of the worker that a row names, or names the shell of, is the row's, whatever key the row says.

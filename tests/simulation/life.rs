@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use gateway_reaper::domain::table::{Transport, Turn};
 
+use super::disk::Disk;
 use super::event::{Act, Event, Fate, Leaves, Slot, TableFault, Turnabout, Weather, Wrong};
 use super::procs::{Birth, Kind, OnTerm, Serial};
 use super::session::{Life, Sess, Sessions};
-use super::setup::USER;
+use super::setup::{USER, gateway_name};
 use super::world::{Happening, World};
 
 impl World {
@@ -81,6 +82,10 @@ impl World {
                 if self.has_twin_by_key_alone(slot) {
                     return;
                 }
+                let worker = self.sessions.at(slot).and_then(|session| self.procs.alive(session.worker?));
+                if worker.is_some_and(|worker| worker.said.is_some()) {
+                    return;
+                }
                 let Some(session) = self.live(slot).filter(|row| row.misnamed.is_none()) else { return };
                 session.rotated = Some(format!("{}-{now}", session.key));
                 return;
@@ -93,11 +98,14 @@ impl World {
             }
             Act::Misnamed(wrong) => {
                 // Nor is there anything once the process that was the gateway is gone, where rows have no keys.
-                let hides_keys = |world: &Self| {
+                // And one that goes on beside its successor is any process to a run that has never seen it.
+                let is_unknown = |world: &Self| {
                     let gateway = world.sessions.at(slot).map(|session| session.gateway);
-                    gateway.is_some_and(|gateway| world.setup.gateways[gateway].hides_keys)
+                    gateway.is_some_and(|gateway| {
+                        world.setup.gateways[gateway].hides_keys || world.gateways[gateway].draining.is_some()
+                    })
                 };
-                if wrong == Wrong::Gateway && hides_keys(self) {
+                if wrong == Wrong::Gateway && is_unknown(self) {
                     return;
                 }
                 let pid = self.wrong_pid(slot, wrong);
@@ -260,6 +268,7 @@ impl World {
             Fate::Copies => drop(self.copy(worker, false)),
             Fate::CopiesAway => drop(self.copy(worker, true)),
             Fate::ChangesUser => self.change_user(worker),
+            Fate::Renames => self.rename(session, worker),
             Fate::ChildExits | Fate::ChildForks | Fate::ChildTurnsDeaf | Fate::ChildChangesUser => {
                 let children: Vec<_> = self
                     .procs
@@ -311,6 +320,44 @@ impl World {
         let now = self.now;
         if let Some(proc) = self.procs.by_serial_mut(serial).filter(|proc| proc.uid != 0) {
             (proc.uid, proc.left_user_at) = (0, Some(now));
+        }
+    }
+
+    /// A worker writes over its argv. To a run that has never seen it, or not with its session, it is any process.
+    fn rename(&mut self, session: u64, worker: Serial) {
+        let (Some(session), Some(proc)) = (self.sessions.get(session), self.procs.alive(worker)) else {
+            return;
+        };
+        // A row tells one lie: where its key isn't its worker's, nothing else tells whose a copy is.
+        if proc.uid != USER || proc.said.is_some() || session.rotated.is_some() {
+            return;
+        }
+        let identity = self.procs.identity(proc);
+        let gateway = gateway_name(session.gateway);
+        let (boot, now) = (self.boot_id(), self.awake());
+        let is_known_as_its = |disk: &Disk| {
+            let ledger = disk.load(&boot, now);
+            let workers = ledger.gateways.get(&gateway.as_str().into()).map(|memory| &memory.workers);
+            let known = workers.and_then(|workers| workers.iter().find(|known| known.identity == identity));
+            let had = known.and_then(|known| known.session.as_ref());
+            had.is_some_and(|had| {
+                had.gateway.is_none() && *session.id == *had.id.as_str() && !had.earlier_run
+            })
+        };
+        if !self.disks.iter().all(is_known_as_its) {
+            return;
+        }
+        if let Some(proc) = self.procs.by_serial_mut(worker) {
+            proc.said = Some(std::mem::replace(&mut proc.argv, Arc::from("renamed")));
+        }
+    }
+
+    /// What was written over says again what it did: without its memory no run can know what it is.
+    pub(crate) fn unname(&mut self) {
+        for proc in self.procs.iter_mut() {
+            if let Some(said) = proc.said.take() {
+                proc.argv = said;
+            }
         }
     }
 

@@ -32,6 +32,7 @@ impl World {
             for toil in self.toils.values_mut() {
                 toil.known_to.retain(|known| *known != disk);
             }
+            self.unname();
             self.inventory.clear();
             for index in 0..self.gateways.len() {
                 self.end_draining(index);

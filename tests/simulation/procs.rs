@@ -76,6 +76,8 @@ pub(crate) struct Proc {
     pub(crate) forks: u64,
     /// When it became another user's.
     pub(crate) left_user_at: Option<u64>,
+    /// What its argv was before it wrote over that.
+    pub(crate) said: Option<Arc<str>>,
 }
 
 /// The machine's first PID namespace, the reaper's own.
@@ -152,6 +154,10 @@ impl Procs {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Proc> {
         self.by_pid.values()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Proc> {
+        self.by_pid.values_mut()
     }
 
     pub(crate) fn by_serial(&self, serial: Serial) -> Option<&Proc> {
@@ -260,6 +266,7 @@ impl Procs {
             namespace: parent.map_or(OWN_NAMESPACE, |parent| parent.namespace),
             forks: 0,
             left_user_at: None,
+            said: None,
         };
         if let Some(parent) = self.by_pid.get_mut(&birth.parent) {
             parent.forks += 1;

@@ -136,6 +136,7 @@ impl<'a> World<'a> {
                 world.had.entry(had.name()).or_default().push(*worker);
             }
         }
+        world.changed = world.find_changed();
         world.marked_rows = world.find_marked_rows();
         for index in 0..world.gateways.len() {
             world.gateways[index].carried = world.carried(index);
@@ -143,7 +144,6 @@ impl<'a> World<'a> {
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
         world.helpers = helpers(&world);
-        world.changed = world.find_changed();
         world
     }
 
@@ -265,12 +265,13 @@ impl<'a> World<'a> {
         }
     }
 
-    /// Whether this process can't be the worker of the one row of this gateway that names it: it is no worker and none is its child, or
-    /// another row names it too. One that is gone says only that its worker ended, and one that became another user's hides its argv.
+    /// Whether this process can't be the worker of the one row of this gateway that names it: it is no worker and none is its child, it was one
+    /// itself and doesn't look like it any more, or another row names it too. One that is gone says only that its worker ended, and one that became another user's hides its argv.
     fn is_wrongly_named(&self, gateway: &Gateway<'a>, pid: Pid) -> bool {
         let Some(process) = self.alive(pid) else { return false };
         let is_its_child = |child: &Pid| self.alive(*child).is_some_and(|child| child.parent == Some(pid));
-        let is_worker = || gateway.takes(pid) || gateway.workers.keys().any(is_its_child);
+        let is_shell = || !self.is_changed(process) && gateway.workers.keys().any(is_its_child);
+        let is_worker = || gateway.takes(pid) || is_shell();
         let is_ours = process.uid == gateway.rules.worker_uid;
         let is_never = gateway.limits.protects_pid(pid).is_some();
         self.rows_naming(pid).len() > 1 || is_never || (is_ours && !is_worker())

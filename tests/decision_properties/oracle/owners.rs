@@ -536,8 +536,10 @@ impl<'a> Oracle<'a> {
         let Some(process) = self.find(pid) else { return false };
         let processes = self.0.world.seen.processes.processes.values();
         let mut children = processes.filter(|child| child.parent == Some(pid));
-        let is_worker =
-            self.is_worker(gateway, process) || children.any(|child| self.is_worker(gateway, child));
+        // What was a worker itself is no shell around one.
+        let was_one = self.has_changed(process);
+        let is_worker = self.is_worker(gateway, process)
+            || (!was_one && children.any(|child| self.is_worker(gateway, child)));
         let is_ours = process.uid == self.0.world.rules[gateway].worker_uid;
         self.rows_naming(process).len() > 1 || self.is_protected_pid(pid) || (is_ours && !is_worker)
     }

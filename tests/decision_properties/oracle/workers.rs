@@ -82,15 +82,17 @@ impl<'a> Oracle<'a> {
         self.line_below_the_gateway(process).into_iter().find(|above| is_worker(above) || others(above))
     }
 
+    /// It was a worker, and doesn't look like one any more. One that only isn't in the gateway's PID namespace is not considered.
+    pub(super) fn has_changed(&self, process: &Process) -> bool {
+        let known = self.remembered(process).filter(|(gateway, _)| self.count().contains(gateway));
+        !process.zombie
+            && known.is_some_and(|(gateway, _)| self.key(gateway, process).is_none())
+            && !self.count().any(|gateway| self.is_worker(gateway, process))
+    }
+
     /// It was the worker of a session, doesn't look like one any more, and the nearest worker above it isn't that session's.
     fn was_anothers(&self, process: &'a Process) -> bool {
-        let is_known = self.remembered(process).is_some_and(|(gateway, _)| self.count().contains(&gateway));
-        // One that only isn't in the gateway's PID namespace is not considered.
-        let looks_like_one = |(gateway, _): (usize, &_)| self.key(gateway, process).is_some();
-        if !is_known
-            || self.count().any(|gateway| self.is_worker(gateway, process))
-            || self.remembered(process).is_some_and(looks_like_one)
-        {
+        if !self.has_changed(process) {
             return false;
         }
         let was_its = |row: &RowId| self.was_its(process, (row.0, &self.row(*row).id), true);
