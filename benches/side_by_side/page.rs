@@ -80,6 +80,7 @@ impl Page {
         self.row(&["CPU of the floor, ms", &format!("{:.3}", resting.floor_ms)]);
         self.row(&["poll by floor", &format!("{:.2}", resting.poll_ms / resting.floor_ms)]);
         self.row(&["of a core, at an interval of 5 s", &format!("{:.3} %", resting.share * 100.0)]);
+        self.row(&["the floor, at the same", &format!("{:.3} %", resting.floor_share * 100.0)]);
         self.row(&["goes to sleep, times a poll", &format!("{:.1}", resting.sleeps)]);
         self.row(&["peak memory, kB", &resting.peak_kb.to_string()]);
     }

@@ -14,6 +14,8 @@ use crate::stats::median;
 use crate::{Effort, machine};
 
 const INTERVAL: Duration = Duration::from_millis(200);
+/// The default interval.
+const REST: Duration = Duration::from_secs(5);
 /// The account is read that often, so that one poll and the next are told apart by the rest between them.
 const SAMPLE: Duration = Duration::from_millis(10);
 
@@ -25,6 +27,8 @@ pub(crate) struct Resting {
     pub(crate) floor_ms: f64,
     /// Of a core, at the default interval of 5 s.
     pub(crate) share: f64,
+    /// The floor's, at the same interval: how much of it is the machine's, whose caches have grown cold and whose clock is slow after a rest.
+    pub(crate) floor_share: f64,
     /// Times that it went to sleep, by polls: once for the table's answer, once until the next poll.
     pub(crate) sleeps: f64,
     pub(crate) peak_kb: u64,
@@ -50,6 +54,7 @@ pub(crate) fn measure(scene: &Scene, effort: Effort) -> Resting {
         poll_ms: median(&polls),
         floor_ms: median(&floors),
         share: share(scene, effort),
+        floor_share: floor_share(&mut floor, effort),
         // One poll more than was counted begins or ends in each round.
         sleeps: sleeps as f64 / polls.len() as f64,
         peak_kb,
@@ -58,12 +63,18 @@ pub(crate) fn measure(scene: &Scene, effort: Effort) -> Resting {
 
 /// The share of a core at the default interval, where caches have grown cold between two polls.
 fn share(scene: &Scene, effort: Effort) -> f64 {
-    let watch = Watch::start(scene, "5s");
+    let watch = Watch::start(scene, &format!("{}s", REST.as_secs()));
     // The first two get to know the gateway.
     sleep(Duration::from_secs(7));
     let (started, before) = (Instant::now(), watch.cpu_ms());
     sleep(Duration::from_secs(effort.choose(10, 30)));
     (watch.cpu_ms() - before) / 1e3 / started.elapsed().as_secs_f64()
+}
+
+/// The same of the floor, alone.
+fn floor_share(floor: &mut Floor, effort: Effort) -> f64 {
+    let polls: Vec<f64> = (0..effort.choose(2, 6)).map(|_| floor.poll(REST)).collect();
+    polls.iter().sum::<f64>() / 1e3 / (polls.len() as f64 * REST.as_secs_f64())
 }
 
 /// A running `watch`; ends when dropped.
