@@ -240,6 +240,27 @@ fn doctor_says_what_is_wrong_and_what_to_do_about_it() {
     assert!(ran.out.starts_with("✗ config"), "{}", ran.out);
 }
 
+/// As a load balancer does that has several processes behind it.
+#[test]
+fn doctor_says_that_several_runs_of_a_gateway_answer_in_turn() {
+    let gateway = Gateway::start();
+    let place = Place::with(&config(&gateway));
+    let of = |instance: &str| {
+        let mut table = table(None, &[]);
+        table["gateway"]["instance"] = json!(instance);
+        Answer::json(&table)
+    };
+    gateway.answer(of("run-1"));
+    assert!(!ask(&place, ["doctor"]).out.contains("instance"));
+    gateway.answer(Answer::in_turn([of("run-1"), of("run-2")]));
+    let ran = ask(&place, ["doctor"]);
+    assert!(ran.out.contains("! instance    desk: 4 answers came from 2 runs of it"), "{ran:#?}");
+    assert!(
+        ran.out.contains("Fix: have all processes that serve the same sessions tell one instance"),
+        "{ran:#?}"
+    );
+}
+
 #[test]
 fn what_is_held_or_paused_by_hand_is_kept_and_every_report_says_so_until_it_is_released() {
     let gateway = Gateway::start();

@@ -1,6 +1,6 @@
 //! A gateway that publishes whatever a test wants, answers reaps however a test wants, and remembers what it was asked and when.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, Weak};
@@ -24,6 +24,8 @@ pub(crate) enum Answer {
     Hangs,
     /// The same answer after a while.
     After(Duration, Box<Answer>),
+    /// One after the other, and again from the first.
+    InTurn(Arc<Mutex<VecDeque<Answer>>>),
 }
 
 impl Answer {
@@ -33,6 +35,10 @@ impl Answer {
 
     pub(crate) fn reaped() -> Self {
         Self::json(&json!({ "outcome": "reaped" }))
+    }
+
+    pub(crate) fn in_turn(answers: impl IntoIterator<Item = Self>) -> Self {
+        Self::InTurn(Arc::new(Mutex::new(answers.into_iter().collect())))
     }
 
     pub(crate) fn kept(reason: &str) -> Self {
@@ -257,6 +263,13 @@ fn give(stream: &mut TcpStream, answer: Answer) {
         Answer::After(span, answer) => {
             std::thread::sleep(span);
             give(stream, *answer);
+        }
+        Answer::InTurn(answers) => {
+            let mut answers = answers.lock().unwrap();
+            answers.rotate_left(1);
+            let answer = answers.back().cloned();
+            drop(answers);
+            give(stream, answer.unwrap());
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::listener;
 use super::workers::{in_view, matching, signals, strangers, users, workers};
+use super::{listener, runs};
 use crate::cli::look::look_for_a_report;
 use crate::config::token::TokenSource;
 use crate::config::{Config, GatewayConfig, GatewayKind};
@@ -44,6 +44,9 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
             kind => table(gateway, kind.as_str()),
         });
         checks.extend(listener::check(settings, gateway));
+        if gateway.table == "ok" {
+            checks.extend(runs::check(settings).await);
+        }
         // All servers of a user have the same workers.
         if !told.insert(&settings.name) {
             continue;

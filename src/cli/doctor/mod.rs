@@ -5,6 +5,7 @@ mod keeps;
 mod listener;
 mod machine;
 mod runner;
+mod runs;
 mod workers;
 
 use std::fmt::Write;
