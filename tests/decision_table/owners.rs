@@ -1478,3 +1478,45 @@ fn a_copy_of_a_worker_that_looks_like_none_any_more_may_be_of_the_row_that_names
     world.rows([]).look();
     assert_eq!(world.look_after(60).fate_of_worker(210), "reap: parentless-worker, after 60s");
 }
+
+/// What a gateway started may have started the worker and left: `nohup worker &` in a shell, a program that becomes a daemon.
+#[test]
+fn a_worker_that_no_gateway_was_seen_to_have_started_may_be_of_a_row_that_names_what_is_gone() {
+    const WHY: &str = "unknown state: the worker of session \"a\" isn't known (it names process 300, which is gone and may have started its \
+                       worker): this may be it";
+    let names_one_gone = || with_worker(attached("a"), 300);
+    let world = |parent: u32, row: Session| {
+        let mut world = World::new();
+        world.worker(200, "x", parent);
+        world.seen.processes.gone.insert(pid(300));
+        world.rows([row]).look();
+        world
+    };
+    assert_eq!(world(1, names_one_gone()).look_after(60).why_worker(200), WHY);
+    let mut waits = world(1, names_one_gone());
+    waits.process(300, 100, "sh").zombie = true;
+    assert_eq!(waits.look_after(60).why_worker(200), WHY, "its gateway hasn't waited for it");
+    const REAPED: &str = "reap: ownerless-worker, after 60s";
+    let reaped = |mut world: World| world.look_after(60).fate_of_worker(200);
+    assert_eq!(reaped(world(100, names_one_gone())), REAPED, "the gateway has started it");
+    const PARENTLESS_REAPED: &str = "reap: parentless-worker, after 60s";
+    assert_eq!(reaped(world(1, without_worker(attached("a")))), PARENTLESS_REAPED, "it has none");
+    // By its key the worker of that row is found.
+    let mut found = world(1, names_one_gone());
+    found.worker(201, "a", 100);
+    found.look();
+    assert_eq!(reaped(found), PARENTLESS_REAPED);
+    // It was the worker of a session that is gone.
+    let mut was_anothers = World::new();
+    was_anothers.worker(200, "x", 1);
+    was_anothers.rows([attached("x")]).look();
+    was_anothers.seen.processes.gone.insert(pid(300));
+    was_anothers.rows([names_one_gone()]).look();
+    assert_eq!(reaped(was_anothers), PARENTLESS_REAPED);
+    // It is older than the gateway's process: of an earlier run.
+    let mut older = World::new();
+    older.process(200, 1, "python3 -m worker --session-key x").identity.start_ticks = 1;
+    older.seen.processes.gone.insert(pid(300));
+    older.rows([names_one_gone()]).look();
+    assert_eq!(reaped(older), PARENTLESS_REAPED);
+}

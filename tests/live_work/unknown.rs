@@ -53,6 +53,37 @@ fn the_live_workers_of_a_gateway_that_stops_answering_are_kept_with_a_memory() {
     );
 }
 
+/// `sh -c 'nohup worker &'`, and a worker that becomes a daemon: the gateway knows the PID of what it started, and that is gone.
+#[test]
+fn a_worker_that_outlived_what_its_row_names_before_any_look_is_kept_and_the_row_is_named() {
+    let test = "a_worker_that_outlived_what_its_row_names_before_any_look_is_kept_and_the_row_is_named";
+    if !is_possible(test) {
+        return;
+    }
+    at_once(["another", ""].map(|key| {
+        move || {
+            let stage = Stage::start();
+            stage.configure(POLICY);
+            stage.gateway("gateway");
+            stage.helper("gateway", "starter", &json!({ "session": true }));
+            match key {
+                "" => stage.worker_without_key("starter", "worker"),
+                key => stage.worker("starter", "worker", key),
+            }
+            let starter = stage.pid("starter");
+            stage.kill("starter");
+            let running = json!({ "transport": "attached", "turn": "running", "worker": { "pid": starter } });
+            stage.publish("gateway", &[row("a", &running)]);
+            let told = stage.is_spared(&["worker"], 0);
+            let why = told.worker(stage.pid("worker"))["detail"].to_string();
+            assert!(why.contains(&format!("process {starter}, which is gone")), "{told:#?}");
+
+            stage.publish("gateway", &[]);
+            stage.once_until_ended("state", &["worker"]);
+        }
+    }));
+}
+
 #[test]
 fn workers_whose_keys_are_not_what_their_argv_carries_are_kept_and_the_row_is_named() {
     let test = "workers_whose_keys_are_not_what_their_argv_carries_are_kept_and_the_row_is_named";

@@ -21,7 +21,8 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
     let mut gateways = may_have_started(world, process, position).into_iter();
     let of_table = gateways.find_map(|gateway| of(world, gateway, process));
     let doubt = of_table.or_else(|| former(world, process, position)).or_else(|| had(world, process));
-    doubt.or_else(|| copied(world, process, position))
+    let doubt = doubt.or_else(|| copied(world, process, position));
+    doubt.or_else(|| started_by_one_gone(world, process, position))
 }
 
 /// Why the session that had this worker may have it still, whatever key it has by now.
@@ -42,13 +43,8 @@ fn had_by_another(world: &World<'_>, process: &Process, rows: &[RowId]) -> Optio
 /// Why the session of another worker may want this one, which no gateway was seen to have started: a worker that forks twice without `exec`
 /// leaves such a copy, and no key says whose it is.
 fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
-    let may_be_adopted = match position {
-        Position::Child(gateway) => may_be_adopted_by(world, *gateway, process),
-        _ => position.gateway().is_none() && world.seen_below(process).is_none(),
-    };
     let is_bereft = world.view().bereft.contains(&process.identity.pid);
-    // What was a session's own is no copy of another's.
-    if !may_be_adopted || is_bereft || world.was_of_one_gone(process) {
+    if !may_be_adopted(world, process, position) || is_bereft {
         return None;
     }
     let id = world.row_of_look_alike(process)?.id.as_str();
@@ -56,6 +52,33 @@ fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<K
         "it may be a copy of the worker of session {id:?}: it has the same command line, and no key tells them apart"
     );
     Some(Keep::UnknownState(why.into()))
+}
+
+/// Why the session of a row may want this worker, which no gateway was seen to have started, where the row names a process that is gone: one
+/// that becomes a daemon, or that a shell starts in the background (`nohup … &`), leaves the process that its gateway started.
+fn started_by_one_gone(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    if !may_be_adopted(world, process, position) {
+        return None;
+    }
+    let mut gateways = may_have_started(world, process, position).into_iter();
+    let row = gateways.find_map(|index| {
+        let row = world.row_naming_one_gone(index)?;
+        (!world.gateways[index].is_older_than_its_process(process)).then_some(row)
+    })?;
+    let (id, pid) = (row.id.as_str(), row.named_worker()?);
+    let why = format!(
+        "the worker of session {id:?} isn't known (it names process {pid}, which is gone and may have started its worker): this may be it"
+    );
+    Some(Keep::UnknownState(why.into()))
+}
+
+/// Whether no gateway was seen to have started this worker. What was a session's own is no other's.
+fn may_be_adopted(world: &World<'_>, process: &Process, position: &Position) -> bool {
+    let may_be_adopted = match position {
+        Position::Child(gateway) => may_be_adopted_by(world, *gateway, process),
+        _ => position.gateway().is_none() && world.seen_below(process).is_none(),
+    };
+    may_be_adopted && !world.was_of_one_gone(process)
 }
 
 /// Why one of the gateways whose sessions a table tells of, or the session that had it, may want this worker, which is below one without an

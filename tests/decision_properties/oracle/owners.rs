@@ -397,6 +397,7 @@ impl<'a> Oracle<'a> {
         if self.is_of_a_former_gateway(process, place)
             || self.row_that_had(process).is_some()
             || self.may_be_a_copy(process, place)
+            || self.may_be_left_by_a_starter(process, place)
         {
             return UNKNOWN;
         }
@@ -410,15 +411,12 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Below no gateway, now and before, where a row names a worker with the same argv, no key in it, that is no younger.
+    /// Never seen started, where a row names a worker with the same argv, no key in it, that is no younger.
     fn may_be_a_copy(&self, process: &'a Process, place: Place) -> bool {
         let has_no_key = |process| {
             self.count()
                 .any(|gateway| self.is_worker(gateway, process) && self.key(gateway, process) == Some(None))
         };
-        let was_of_one_gone = self
-            .was_of(process)
-            .is_some_and(|(gateway, id)| self.rows(gateway).iter().all(|row| row.id != *id));
         let is_named = |other: &Process| {
             let line = self.line(other).into_iter().take_while(|pid| self.gateways_at(*pid).is_empty());
             let above = line.filter_map(|pid| self.0.world.seen.processes.get(pid));
@@ -430,6 +428,39 @@ impl<'a> Oracle<'a> {
                 && other.identity.start_ticks <= process.identity.start_ticks
                 && has_no_key(other)
         };
+        let view = &self.0.world.seen.processes;
+        self.was_never_seen_started(process, place)
+            && has_no_key(process)
+            && view.processes.values().filter(is_copied).any(is_named)
+    }
+
+    /// Never seen started, where a row of a gateway that may have started it names what is gone, and nothing carries its key.
+    fn may_be_left_by_a_starter(&self, process: &'a Process, place: Place) -> bool {
+        let view = &self.0.world.seen.processes;
+        let is_gone = |pid: Pid| view.get(pid).map_or(view.gone.contains(&pid), |there| there.zombie);
+        let may_be_its = |gateway: usize| {
+            let carries = |process: &Process, key: &str| {
+                !process.zombie
+                    && self.is_worker(gateway, process)
+                    && self.key(gateway, process) == Some(Some(key))
+                    && self.may_be_of_rows(gateway, process)
+            };
+            let is_found = |key: &str| view.processes.values().any(|other| carries(other, key));
+            let mut rows = self.rows(gateway).iter();
+            !self.is_of_an_earlier_run(gateway, process)
+                && rows.any(|row| {
+                    row.named_worker().is_some_and(is_gone) && !row.worker_key().is_some_and(is_found)
+                })
+        };
+        self.was_never_seen_started(process, place)
+            && self.may_have_started(process, place).into_iter().any(may_be_its)
+    }
+
+    /// Below no gateway, now and before, or only adopted by it; and not of a session that is gone.
+    fn was_never_seen_started(&self, process: &'a Process, place: Place) -> bool {
+        let was_of_one_gone = self
+            .was_of(process)
+            .is_some_and(|(gateway, id)| self.rows(gateway).iter().all(|row| row.id != *id));
         // A gateway that is process 1 adopts; and who is of another session or group than its gateway's and its own was adopted by it.
         let is_adopted = |gateway: usize| {
             let above = self.gateway(gateway).filter(|above| process.parent == Some(above.pid));
@@ -446,11 +477,7 @@ impl<'a> Oracle<'a> {
             Place::Below(_) => false,
             _ => self.seen_below(process).is_none(),
         };
-        let view = &self.0.world.seen.processes;
-        is_apart
-            && !was_of_one_gone
-            && has_no_key(process)
-            && view.processes.values().filter(is_copied).any(is_named)
+        is_apart && !was_of_one_gone
     }
 
     /// The gateways that may have started it: the one that it is or was seen below, and that may be another one's process too, and the one

@@ -46,6 +46,8 @@ pub(super) struct World<'a> {
     marked_rows: BTreeSet<RowId>,
     /// For each gateway the first row of which nothing tells which worker it has.
     rows_without_worker: Vec<Option<&'a Session>>,
+    /// For each gateway the first row that names a process which is gone, and whose worker nothing else tells.
+    rows_naming_one_gone: Vec<Option<&'a Session>>,
     /// The workers that were seen below another one, each with the gateway that tells of that one's family.
     helpers: HashMap<ProcessIdentity, (usize, &'a FamilyMemory)>,
     /// What was a worker and doesn't look like one any more, by PID.
@@ -124,6 +126,7 @@ impl<'a> World<'a> {
             marked,
             marked_rows: BTreeSet::new(),
             rows_without_worker,
+            rows_naming_one_gone: Vec::new(),
             helpers: HashMap::new(),
             changed: Vec::new(),
             by_hand: ByHand::new(&seen.forbidden, memory),
@@ -140,6 +143,8 @@ impl<'a> World<'a> {
         }
         let rows = 0..world.gateways.len();
         world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
+        let gateways = 0..world.gateways.len();
+        world.rows_naming_one_gone = gateways.map(|index| world.find_row_naming_one_gone(index)).collect();
         world.helpers = helpers(&world);
         world
     }
