@@ -1,6 +1,7 @@
 //! A process that carries a mark of a listed session is that session's, whatever its parent is; a mark by itself is no reason to end anything.
 
 use gateway_reaper::domain::process::Mark;
+use gateway_reaper::domain::table::Session;
 
 use crate::world::*;
 
@@ -12,7 +13,7 @@ fn mark(world: &mut World, raw: u32, key: &str) {
 }
 
 /// Worker 200 of a listed session, by its mark alone; init adopted it.
-fn marked(row: gateway_reaper::domain::table::Session) -> World {
+fn marked(row: Session) -> World {
     let mut world = World::new();
     world.process(200, 1, BARE);
     world.rows([row]);
@@ -302,8 +303,43 @@ fn a_marked_helper_that_was_seen_below_its_worker_is_what_that_has_left() {
         world.unreachable("gw");
         world
     };
-    let mut world = seen("a");
-    assert_eq!(world.look().fate_of_worker(300), "wait: parentless-worker, 0s of 60s");
-    assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
-    assert_eq!(seen("b").look().fate_of_worker(300), "not judged", "it bore another session's");
+    // Also where it bears another session's: the gateway of both is gone.
+    for helper in ["a", "b"] {
+        let mut world = seen(helper);
+        assert_eq!(world.look().fate_of_worker(300), "wait: parentless-worker, 0s of 60s");
+        assert_eq!(world.look_after(60).fate_of_worker(300), "reap: parentless-worker, after 60s");
+    }
+}
+
+/// Worker 200 of session `b` has started worker 210 of session `a`, which its row names; that one, and its helper 300, inherited the mark of `b`.
+fn inherited(a: Session) -> World {
+    let mut world = World::new();
+    world.worker(200, "b", 100);
+    world.worker(210, "a", 200);
+    world.process(300, 210, "sleep 2222");
+    for raw in [200, 210, 300] {
+        mark(&mut world, raw, "b");
+    }
+    world.rows([with_worker(attached("b"), 200), with_worker(a, 210)]);
+    world
+}
+
+#[test]
+fn what_was_seen_below_another_sessions_worker_is_also_that_ones_whatever_mark_it_inherited() {
+    let goes = |looked: &Looked, session: &str| {
+        let warrant = looked.warrant(session);
+        let goes = warrant.worker().into_iter().chain(warrant.remnants().iter().copied());
+        goes.map(|it| it.pid).collect::<Vec<_>>()
+    };
+    let mut world = inherited(attached("a"));
+    world.look();
+    // Init adopts the two.
+    world.process(210, 1, "python3 -m worker --session-key a");
+    world.process(300, 1, "sleep 2222");
+    world.rows([with_worker(detached("b"), 200), with_worker(attached("a"), 210)]).look();
+    assert_eq!(goes(&world.look_after(20), "b"), [pid(200)]);
+    // Once that session is due, too, nobody wants it.
+    world.end(200);
+    world.rows([with_worker(detached("a"), 210)]).look();
+    assert_eq!(goes(&world.look_after(20), "a"), [pid(210), pid(300)]);
 }

@@ -26,6 +26,24 @@ pub(super) fn by_ancestor(
     }
 }
 
+/// The rows of the worker that this is below, or was seen below: a worker that another session's has started hands on the mark of that.
+pub(super) fn rows_of_what_it_is_below(
+    world: &World<'_>,
+    at: &Positions,
+    known: &mut BTreeMap<Pid, Owner>,
+    process: &Process,
+) -> Vec<RowId> {
+    if let Some(worker) = worker_above(world, process) {
+        return match answer(world, at, known, worker.identity.pid) {
+            Owner::Sessions(rows) => rows.as_slice().to_vec(),
+            Owner::Tree | Owner::Nobody(_) | Owner::Doubt(_) => Vec::new(),
+        };
+    }
+    let Some((gateway, family)) = world.family_of(process) else { return Vec::new() };
+    let is_its = |row: &RowId| family.sessions.contains(&world.session(*row).id);
+    (0..world.gateways[gateway].rows.len()).map(|row| RowId { gateway, row }).filter(is_its).collect()
+}
+
 /// What is in the process session that a session's worker leads was started somewhere below that: there is no other way into one. It stays that
 /// session's also where another process has adopted it before any look (a job of a shell that is gone).
 fn by_process_session(

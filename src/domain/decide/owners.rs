@@ -286,7 +286,8 @@ fn owner_of(world: &World<'_>, at: &Positions, known: &mut BTreeMap<Pid, Owner>,
     }
     if let Some(marked) = Rows::of(world.rows_marked(pid).iter().copied()) {
         let had: Vec<RowId> = world.row_that_had(process).into_iter().collect();
-        return Owner::Sessions(marked.and(&had));
+        let below = lineage::rows_of_what_it_is_below(world, at, known, process);
+        return Owner::Sessions(marked.and(&had).and(&below));
     }
     if let Some(owner) = lineage::by_ancestor(world, at, known, process) {
         return owner;

@@ -212,7 +212,13 @@ fn may_be_member(world: &World<'_>, owners: &Owners<'_>, process: &Process, work
     let pid = process.identity.pid;
     let is_never = || world.gateways.iter().any(|gateway| gateway.limits.protects_pid(pid).is_some());
     let is_worker = world.matching(pid).next().is_some() || !world.rows_naming(pid).is_empty();
-    let is_marked_alike = || !is_worker && worker.is_none_or(|worker| owners.of(worker) == owners.of(pid));
+    let is_its = |worker: Pid| match (owners.of(worker), owners.of(pid)) {
+        (Some(Owner::Sessions(worker)), Some(Owner::Sessions(own))) => {
+            worker.as_slice().iter().all(|row| own.as_slice().contains(row))
+        }
+        (worker, own) => worker == own,
+    };
+    let is_marked_alike = || !is_worker && worker.is_none_or(is_its);
     let is_none = owners.of(pid).is_none() || owners.is_helper(world, pid) || is_marked_alike();
     !process.zombie && !process.kernel && is_none && !is_never() && !owners.was_of_another(world, process)
 }

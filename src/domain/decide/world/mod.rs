@@ -48,7 +48,7 @@ pub(super) struct World<'a> {
     rows_without_worker: Vec<Option<&'a Session>>,
     /// For each gateway the first row that names a process which is gone, and whose worker nothing else tells.
     rows_naming_one_gone: Vec<Option<&'a Session>>,
-    /// The workers that were seen below another one, each with the gateway that tells of that one's family.
+    /// The workers, and what bears the mark of a session, that were seen below another worker, each with the gateway that tells of that one's family.
     helpers: HashMap<ProcessIdentity, (usize, &'a FamilyMemory)>,
     /// What was a worker and doesn't look like one any more, by PID.
     pub(super) changed: Vec<Changed<'a>>,
@@ -166,7 +166,7 @@ impl<'a> World<'a> {
         memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family)))
     }
 
-    /// The family that this worker was seen in, as the helper of another worker, and the gateway that tells of it.
+    /// The family that this worker, or what bears the mark of a session, was seen in, as the helper of another worker, and the gateway that tells of it.
     pub(super) fn family_of(&self, process: &Process) -> Option<(usize, &'a FamilyMemory)> {
         self.helpers.get(&process.identity).copied()
     }
@@ -266,5 +266,6 @@ fn helpers<'a>(world: &World<'a>) -> HashMap<ProcessIdentity, (usize, &'a Family
     let members = world
         .remembered_families()
         .flat_map(|known| known.1.members.iter().map(move |member| (*member, known)));
-    members.filter(|(member, _)| world.matching(member.pid).next().is_some()).collect()
+    let may_be_judged = |pid: Pid| world.matching(pid).next().is_some() || !world.rows_marked(pid).is_empty();
+    members.filter(|(member, _)| may_be_judged(member.pid)).collect()
 }
