@@ -19,7 +19,19 @@ pub(crate) fn add(rng: &mut Rng, setup: &mut Setup, events: &mut Vec<(u64, Event
     let calm_at = setup.calm_at;
     for _ in 0..rng.between(1, 10) {
         let at = rng.between(0, calm_at - 1000);
-        events.push((at, event(rng, slots, setup)));
+        let event = event(rng, slots, setup);
+        events.push((at, event.clone()));
+        // What runs below another session's worker, once that was looked at, writes over its argv, and then the other session is left alone.
+        if let Event::Session(host, Act::Nests(nested)) = event
+            && rng.percent(50)
+        {
+            let renames = at + rng.between(10, 60) * 1000;
+            let drops = renames + rng.between(1, 20) * 1000;
+            if drops < calm_at {
+                events.push((renames, Event::Worker(nested, Fate::Renames)));
+                events.push((drops, Event::Session(host, Act::Drops)));
+            }
+        }
     }
     for _ in 0..rng.below(4) {
         let at = rng.between(0, calm_at - 1000);
