@@ -247,6 +247,14 @@ impl ProcessView {
         self.processes.get(&pid)
     }
 
+    /// Whether no living process is known to have this PID. What is merely not in view may be there.
+    pub fn is_gone(&self, pid: Pid) -> bool {
+        match self.get(pid) {
+            Some(process) => process.zombie,
+            None => self.gone.contains(&pid),
+        }
+    }
+
     /// The ancestors of a process, the nearest first, as far as they are in view.
     pub fn ancestors<'a>(&'a self, process: &Process) -> impl Iterator<Item = &'a Process> + use<'a> {
         let parent = move |pid: Option<Pid>| pid.and_then(|pid| self.get(pid));

@@ -102,7 +102,8 @@ fn what_is_forbidden_by_hand() {
     for args in [&["hold"][..], &["hold", "patient-1", "--for", "9d", "--why", why], &["pause", "8d"]] {
         screen.show(args);
     }
-    // The pause ends before the hold does, so that both are told of. Now almost a whole day less is left. A run notes since when each verdict holds, so what is told of that comes first.
+    // The pause ends before the hold does, so that both are told of. Now almost a whole day less is left. A run notes since when each verdict
+    // holds, so what is told of that comes first.
     std::thread::sleep(Duration::from_millis(1100));
     for args in
         [&["hold"][..], &["status", "--gateway", "desk"], &["explain", "patient-1"], &["once", "--dry-run"]]

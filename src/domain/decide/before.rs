@@ -81,8 +81,7 @@ impl<'a> World<'a> {
         if self.rows_with_key_of(process.identity.pid).any(|row| self.name_of(row) == had.name()) {
             return None;
         }
-        let row = self.gateways[gateway].rows.iter().position(|row| row.id == *had.id)?;
-        let row = RowId { gateway, row };
+        let row = RowId { gateway, row: self.gateways[gateway].row_of(had.id)? };
         (self.lacks_worker(row) || !self.has_another_worker(row, process)).then_some(row)
     }
 

@@ -62,10 +62,9 @@ impl<'a> Claims<'a> {
     pub(super) fn new(world: &World<'a>, owners: &Owners<'a>) -> Self {
         let mut all = Vec::with_capacity(world.gateways.len());
         let mut distrusted = HashMap::new();
-        for (gateway, it) in world.gateways.iter().enumerate() {
+        for gateway in 0..world.gateways.len() {
             let in_doubt = above_foreign_in_doubt(world, owners, gateway);
-            let claims = (0..it.rows.len()).map(|row| {
-                let row = RowId { gateway, row };
+            let claims = world.rows_of(gateway).map(|row| {
                 let may_have = |above: &&(ProcessIdentity, Pid)| world.may_have_had(row, above.0);
                 let (claim, distrust) = match in_doubt.iter().find(may_have) {
                     Some((above, other)) if world.lacks_worker(row) => {

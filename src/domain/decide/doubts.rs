@@ -44,7 +44,7 @@ fn had_by_another(world: &World<'_>, process: &Process, rows: &[RowId]) -> Optio
 /// leaves such a copy, and no key says whose it is.
 fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
     let is_bereft = world.view().bereft.contains(&process.identity.pid);
-    if !may_be_adopted(world, process, position) || is_bereft {
+    if is_bereft || !was_never_seen_started(world, process, position) {
         return None;
     }
     let id = world.row_of_look_alike(process)?.id.as_str();
@@ -57,7 +57,7 @@ fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<K
 /// Why the session of a row may want this worker, which no gateway was seen to have started, where the row names a process that is gone: one
 /// that becomes a daemon, or that a shell starts in the background (`nohup … &`), leaves the process that its gateway started.
 fn started_by_one_gone(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
-    if !may_be_adopted(world, process, position) {
+    if !was_never_seen_started(world, process, position) {
         return None;
     }
     let mut gateways = may_have_started(world, process, position).into_iter();
@@ -73,7 +73,7 @@ fn started_by_one_gone(world: &World<'_>, process: &Process, position: &Position
 }
 
 /// Whether no gateway was seen to have started this worker. What was a session's own is no other's.
-fn may_be_adopted(world: &World<'_>, process: &Process, position: &Position) -> bool {
+fn was_never_seen_started(world: &World<'_>, process: &Process, position: &Position) -> bool {
     let may_be_adopted = match position {
         Position::Child(gateway) => may_be_adopted_by(world, *gateway, process),
         _ => position.gateway().is_none() && world.seen_below(process).is_none(),

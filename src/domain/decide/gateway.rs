@@ -129,7 +129,12 @@ impl<'a> Gateway<'a> {
 
     /// Whether its table has a row of this session.
     pub(super) fn lists(&self, session: &SessionId) -> bool {
-        self.rows.iter().any(|row| row.id == *session)
+        self.row_of(session).is_some()
+    }
+
+    /// The row of this session.
+    pub(super) fn row_of(&self, session: &SessionId) -> Option<usize> {
+        self.rows.iter().position(|row| row.id == *session)
     }
 
     /// The rows with this key.

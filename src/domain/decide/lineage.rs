@@ -6,6 +6,7 @@ use super::doubts;
 use super::owners::{Owner, Positions, Rows, answer};
 use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::Pid;
+use crate::domain::ledger::FamilyMemory;
 use crate::domain::process::{Process, ProcessIdentity};
 use crate::domain::verdict::Keep;
 
@@ -39,9 +40,17 @@ pub(super) fn rows_of_what_it_is_below(
             Owner::Tree | Owner::Nobody(_) | Owner::Doubt(_) => Vec::new(),
         };
     }
-    let Some((gateway, family)) = world.family_of(process) else { return Vec::new() };
-    let is_its = |row: &RowId| family.sessions.contains(&world.session(*row).id);
-    (0..world.gateways[gateway].rows.len()).map(|row| RowId { gateway, row }).filter(is_its).collect()
+    let family = world.family_of(process).into_iter();
+    family.flat_map(|(gateway, family)| rows_of_family(world, gateway, family)).collect()
+}
+
+/// The rows of the sessions whose worker this was.
+fn rows_of_family<'w>(
+    world: &'w World<'_>,
+    gateway: usize,
+    family: &'w FamilyMemory,
+) -> impl Iterator<Item = RowId> {
+    world.rows_of(gateway).filter(|row| family.sessions.contains(&world.session(*row).id))
 }
 
 /// What is in the process session that a session's worker leads was started somewhere below that: there is no other way into one. It stays that
@@ -123,10 +132,8 @@ fn by_family(
         Standing::NotTrusted(why) => Some(Owner::Doubt(Keep::TableNotTrusted(why.into()))),
         Standing::Gone => None,
         Standing::Current => {
-            let is_its = |row: &RowId| family.sessions.contains(&world.session(*row).id);
-            let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
-            let rows = rows.filter(is_its).filter(|row| !is_own || has_older_worker(row));
-            Rows::of(rows).map(Owner::Sessions)
+            let rows = rows_of_family(world, index, family);
+            Rows::of(rows.filter(|row| !is_own || has_older_worker(row))).map(Owner::Sessions)
         }
     }
 }

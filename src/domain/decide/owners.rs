@@ -79,6 +79,9 @@ pub(super) struct Owners<'a> {
     told_by: Vec<Vec<&'a Process>>,
     /// The processes of each session, by row and PID.
     of_row: Vec<(RowId, &'a Process)>,
+    /// What was another session's worker than the one that it is below, and doesn't look like one any more; by PID, each with the gateway that
+    /// remembers it.
+    changed: Vec<(usize, &'a Process)>,
     /// For each process what stands below it: a gateway, a worker of some session, or one that may be of any; at most three that differ.
     below: HashMap<Pid, Vec<(Whose, Pid)>>,
 }
@@ -118,7 +121,11 @@ impl<'a> Owners<'a> {
             of_row.extend(rows.as_slice().iter().map(|row| (*row, process)));
         }
         of_row.sort_by_key(|(row, process)| (*row, process.identity.pid));
-        let mut owners = Self { by_pid, positions, told_by, of_row, below: HashMap::new() };
+        let mut owners =
+            Self { by_pid, positions, told_by, of_row, changed: Vec::new(), below: HashMap::new() };
+        let changed = world.changed.iter().map(|changed| (changed.gateway, changed.process));
+        owners.changed =
+            changed.filter(|(_, process)| owners.is_no_helper_of_its_session(world, process)).collect();
         owners.below = below(world, &owners);
         owners
     }
@@ -167,12 +174,25 @@ impl<'a> Owners<'a> {
         world.matching(pid).next().is_some() && !self.is_helper(world, pid)
     }
 
-    /// Whether this was the worker of a session and doesn't look like one any more (it became another user's, say), and the worker that it is
-    /// below isn't that session's: then it is that one's helper, seen between its fork and its exec.
-    pub(super) fn was_of_another(&self, world: &World<'_>, process: &Process) -> bool {
-        if !world.is_changed(process) {
-            return false;
-        }
+    /// Whether this was the worker of a session and doesn't look like one any more (it became another user's, say), and is no helper of that
+    /// session's worker, seen between its fork and its exec.
+    pub(super) fn was_of_another(&self, pid: Pid) -> bool {
+        self.changed.binary_search_by_key(&pid, |(_, process)| process.identity.pid).is_ok()
+    }
+
+    /// All such processes.
+    pub(super) fn changed(&self) -> impl Iterator<Item = &'a Process> {
+        self.changed.iter().map(|(_, process)| *process)
+    }
+
+    /// Those of them that this gateway remembers.
+    pub(super) fn changed_of(&self, gateway: usize) -> impl Iterator<Item = &'a Process> {
+        let of = self.changed.iter().filter(move |(by, _)| *by == gateway);
+        of.map(|(_, process)| *process)
+    }
+
+    /// Whether a session had this as its worker, and the worker that it is below isn't that session's.
+    fn is_no_helper_of_its_session(&self, world: &World<'_>, process: &Process) -> bool {
         let Some(had) = world.session_that_had(process.identity) else { return false };
         let mut above = world.ancestors_below_gateway(process).filter(|above| !above.zombie);
         let above = above.find(|above| self.is_no_helper(world, above.identity.pid));
@@ -365,16 +385,13 @@ fn supersedes(world: &World<'_>, row: RowId, process: &Process) -> bool {
 }
 
 /// Whose a worker is that doesn't look like one any more, or may be; `None`: nobody's, or that of what it is below.
-fn whose_changed(world: &World<'_>, owners: &Owners<'_>, changed: &Process) -> Option<Whose> {
-    if !owners.was_of_another(world, changed) {
-        return None;
-    }
+fn whose_changed(world: &World<'_>, changed: &Process) -> Option<Whose> {
     let had = world.session_that_had(changed.identity)?;
     let index = world.gateways.iter().position(|gateway| gateway.seen.name == *had.gateway);
     match index.filter(|index| world.gateways[*index].standing == Standing::Current) {
         Some(gateway) => {
-            let row = world.gateways[gateway].rows.iter().position(|row| row.id == *had.id)?;
-            Rows::of([RowId { gateway, row }].into_iter()).map(Whose::Sessions)
+            let row = world.gateways[gateway].row_of(had.id)?;
+            Some(Whose::Sessions(Rows::One(RowId { gateway, row })))
         }
         None => Some(Whose::Any),
     }
@@ -383,9 +400,8 @@ fn whose_changed(world: &World<'_>, owners: &Owners<'_>, changed: &Process) -> O
 /// What stands below each process: gateways, workers of sessions, and what may be one.
 fn below(world: &World<'_>, owners: &Owners<'_>) -> HashMap<Pid, Vec<(Whose, Pid)>> {
     let gateways = world.gateway_pids().map(|pid| (Whose::Gateway, pid));
-    let changed = world.changed.iter().filter_map(|changed| {
-        Some((whose_changed(world, owners, changed.process)?, changed.process.identity.pid))
-    });
+    let changed =
+        owners.changed().filter_map(|changed| Some((whose_changed(world, changed)?, changed.identity.pid)));
     let sessions = owners.by_pid.iter().filter_map(|(pid, owner)| match owner {
         Owner::Sessions(rows) => Some((Whose::Sessions(rows.clone()), *pid)),
         Owner::Doubt(_) => Some((Whose::Any, *pid)),

@@ -29,8 +29,7 @@ pub(super) fn judge(
         let listed = missing.listed.iter();
         return listed.map(|id| Judged { closes_without_effect: closes(id), ..judge_listed(id) }).collect();
     }
-    let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
-    let judged = rows.map(|row| {
+    let judged = world.rows_of(index).map(|row| {
         let session = world.session(row);
         let closes = remembered.closes.get(&session.id).copied();
         let key = session.key.known().filter(|key| key.as_str() != session.id.as_str());
@@ -121,11 +120,7 @@ fn left_to_gateway(world: &World<'_>, row: RowId, claim: &Claim<'_>) -> Option<B
 
 /// The process that its row names, unless that is known to be gone.
 fn named_and_not_gone(world: &World<'_>, session: &Session) -> Option<Pid> {
-    let view = world.view();
-    session.named_worker().filter(|pid| match view.get(*pid) {
-        Some(process) => !process.zombie,
-        None => !view.gone.contains(pid),
-    })
+    session.named_worker().filter(|pid| !world.view().is_gone(*pid))
 }
 
 fn about(gateway: &Gateway<'_>, session: &Session) -> About {

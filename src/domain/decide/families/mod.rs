@@ -106,8 +106,7 @@ impl<'w, 'a> Families<'w, 'a> {
                 known.iter().map(|(_, family)| (family.worker, *family)).collect();
             let mut told = HashSet::new();
             for gateway in 0..world.gateways.len() {
-                let changed = world.changed_of(gateway).map(|changed| changed.process);
-                let changed = changed.filter(|it| owners.was_of_another(world, it));
+                let changed = owners.changed_of(gateway);
                 for worker in owners.told_by(gateway).iter().copied().chain(changed) {
                     let memory = known_of.get(&worker.identity).copied();
                     told.insert(worker.identity);
@@ -156,9 +155,7 @@ impl<'w, 'a> Families<'w, 'a> {
         }
         let mut above_workers = HashSet::new();
         if !all.is_empty() {
-            let changed = world.changed.iter().map(|changed| changed.process);
-            let changed = changed.filter(|it| owners.was_of_another(world, it));
-            for worker in owners.pids().filter_map(|pid| world.alive(pid)).chain(changed) {
+            for worker in owners.pids().filter_map(|pid| world.alive(pid)).chain(owners.changed()) {
                 above_workers.extend(world.ancestors(worker).map(|above| above.identity.pid));
             }
         }
@@ -169,17 +166,14 @@ impl<'w, 'a> Families<'w, 'a> {
 /// Whether no process has this worker's PID any more, or another one has. What is merely not in view may be there.
 fn is_gone(world: &World<'_>, worker: &ProcessIdentity) -> bool {
     let view = world.view();
-    let is_another = |process: &Process| process.identity != *worker || process.zombie;
-    view.gone.contains(&worker.pid) || view.get(worker.pid).is_some_and(is_another)
+    view.is_gone(worker.pid) || view.get(worker.pid).is_some_and(|process| process.identity != *worker)
 }
 
 /// The nearest worker above this process, below its gateway, that is no helper of another one.
 pub(super) fn worker_above(world: &World<'_>, owners: &Owners<'_>, process: &Process) -> Option<Pid> {
-    let mut above = world.ancestors_below_gateway(process).filter(|above| !above.zombie);
-    let is_worker = |above: &&Process| {
-        owners.is_no_helper(world, above.identity.pid) || owners.was_of_another(world, above)
-    };
-    above.find(is_worker).map(|above| above.identity.pid)
+    let above = world.ancestors_below_gateway(process).filter(|above| !above.zombie);
+    let is_worker = |pid: &Pid| owners.is_no_helper(world, *pid) || owners.was_of_another(*pid);
+    above.map(|above| above.identity.pid).find(is_worker)
 }
 
 /// What bears the mark of a session that no table lists, and is below no worker; with the one worker that bears the same. Of two it can't be
@@ -220,7 +214,7 @@ fn may_be_member(world: &World<'_>, owners: &Owners<'_>, process: &Process, work
     };
     let is_marked_alike = || !is_worker && worker.is_none_or(is_its);
     let is_none = owners.of(pid).is_none() || owners.is_helper(world, pid) || is_marked_alike();
-    !process.zombie && !process.kernel && is_none && !is_never() && !owners.was_of_another(world, process)
+    !process.zombie && !process.kernel && is_none && !is_never() && !owners.was_of_another(pid)
 }
 
 /// What is below a worker now, and what was before and is below no other.

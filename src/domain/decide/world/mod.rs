@@ -141,10 +141,9 @@ impl<'a> World<'a> {
         for index in 0..world.gateways.len() {
             world.gateways[index].carried = world.carried(index);
         }
-        let rows = 0..world.gateways.len();
-        world.rows_without_worker = rows.map(|index| world.find_row_without_worker(index)).collect();
-        let gateways = 0..world.gateways.len();
-        world.rows_naming_one_gone = gateways.map(|index| world.find_row_naming_one_gone(index)).collect();
+        let all = 0..world.gateways.len();
+        world.rows_without_worker = all.clone().map(|index| world.find_row_without_worker(index)).collect();
+        world.rows_naming_one_gone = all.map(|index| world.find_row_naming_one_gone(index)).collect();
         world.helpers = helpers(&world);
         world
     }
@@ -166,7 +165,8 @@ impl<'a> World<'a> {
         memories.flat_map(|(index, it)| it.families.iter().map(move |family| (index, family)))
     }
 
-    /// The family that this worker, or what bears the mark of a session, was seen in, as the helper of another worker, and the gateway that tells of it.
+    /// The family that this worker, or what bears the mark of a session, was seen in, as the helper of another worker, and the gateway that
+    /// tells of it.
     pub(super) fn family_of(&self, process: &Process) -> Option<(usize, &'a FamilyMemory)> {
         self.helpers.get(&process.identity).copied()
     }
@@ -194,6 +194,11 @@ impl<'a> World<'a> {
     /// The gateway and the session of a row, by name.
     pub(super) fn name_of(&self, row: RowId) -> (&'a GatewayName, &'a SessionId) {
         (&self.gateways[row.gateway].seen.name, &self.session(row).id)
+    }
+
+    /// The rows of this gateway, in the order of its table.
+    pub(super) fn rows_of(&self, gateway: usize) -> impl Iterator<Item = RowId> + use<'a> {
+        (0..self.gateways[gateway].rows.len()).map(move |row| RowId { gateway, row })
     }
 
     pub(super) fn session(&self, row: RowId) -> &'a Session {

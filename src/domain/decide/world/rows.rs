@@ -61,8 +61,7 @@ impl<'a> World<'a> {
     }
 
     pub(super) fn find_row_without_worker(&self, index: usize) -> Option<&'a Session> {
-        let rows = (0..self.gateways[index].rows.len()).map(|row| RowId { gateway: index, row });
-        rows.into_iter().find(|row| self.lacks_worker(*row)).map(|row| self.session(row))
+        self.rows_of(index).find(|row| self.lacks_worker(*row)).map(|row| self.session(row))
     }
 
     /// The first row of this gateway that names a process which is known to be gone, and whose worker nothing else tells.
@@ -72,18 +71,14 @@ impl<'a> World<'a> {
 
     pub(super) fn find_row_naming_one_gone(&self, index: usize) -> Option<&'a Session> {
         let gateway = &self.gateways[index];
-        let view = self.view();
-        let is_gone = |pid: &Pid| match view.get(*pid) {
-            Some(process) => process.zombie,
-            None => view.gone.contains(pid),
-        };
-        let rows = (0..gateway.rows.len()).map(|row| RowId { gateway: index, row });
-        let mut naming = rows.filter(|row| self.session(*row).named_worker().as_ref().is_some_and(is_gone));
-        let is_told = |row: RowId| {
+        let names_one_gone =
+            |row: &RowId| self.session(*row).named_worker().is_some_and(|pid| self.view().is_gone(pid));
+        let is_told = |row: &RowId| {
             let found = |key: &str| gateway.carried.contains_key(key);
-            self.session(row).worker_key().is_some_and(found) || self.marked_rows.contains(&row)
+            self.session(*row).worker_key().is_some_and(found) || self.marked_rows.contains(row)
         };
-        naming.find(|row| !is_told(*row)).map(|row| self.session(row))
+        let row = self.rows_of(index).find(|row| names_one_gone(row) && !is_told(row));
+        row.map(|row| self.session(row))
     }
 
     /// Whether nothing tells which worker this row has.
