@@ -13,7 +13,7 @@ pub(crate) fn add(rng: &mut Rng, setup: &mut Setup, events: &mut Vec<(u64, Event
     }
     // The number that a container's table gives as its gateway's may be any process's; another gateway with workers of its own can't be
     // told from it.
-    if setup.gateways.iter().any(|gateway| gateway.contained) {
+    if setup.has_contained() {
         setup.foreign_gateway = false;
     }
     let calm_at = setup.calm_at;

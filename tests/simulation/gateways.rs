@@ -77,7 +77,7 @@ impl World {
         let gateway = gateway.and_then(|serial| self.procs.by_serial(serial)).map(|proc| proc.pid);
         let mine = self.noise.percent(50);
         // Beside a gateway of ours in the same container, nothing says whose daemon it is.
-        let is_ours_there = self.setup.gateways.iter().any(|gateway| gateway.contained);
+        let is_ours_there = self.setup.has_contained();
         let daemon = (Some(first).filter(|_| !is_ours_there), "key-b1");
         for (parent, key) in [(gateway, if mine { "key-a0" } else { "x" }), daemon] {
             let Some(parent) = parent else { continue };

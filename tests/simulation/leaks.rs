@@ -77,7 +77,7 @@ impl World {
             named && worker.said.is_none() && !is_shared && !self.is_above_others(session, worker)
         };
         session.obscured.is_none()
-            && !self.setup.gateways.iter().any(|gateway| gateway.contained)
+            && !self.setup.has_contained()
             && !self.is_impostor(session)
             && worker.is_none_or(checks)
             && !session.worker.is_some_and(|worker| self.is_above_named(worker))
@@ -253,8 +253,7 @@ impl World {
     /// A row may own it; of the rows of a gateway in a container nobody can tell, whose numbers mean other processes here.
     fn may_be_of_any(&self, worker: &Proc) -> bool {
         let mut rows = self.sessions.iter().filter(|session| session.life == Life::Live);
-        self.setup.gateways.iter().any(|gateway| gateway.contained)
-            || rows.any(|row| self.may_own(row, worker))
+        self.setup.has_contained() || rows.any(|row| self.may_own(row, worker))
     }
 
     /// Below a worker it goes with that, and above another's it is never ended.

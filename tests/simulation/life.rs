@@ -22,8 +22,7 @@ impl World {
                 (Turnabout::Crashes, Some(serial)) => self.die(serial),
                 // The number that a container's table gives as its gateway's may be this one's: then nothing tells the two apart.
                 (Turnabout::Starts, None)
-                    if (self.container.is_none() || self.setup.container)
-                        && !self.setup.gateways.iter().any(|gateway| gateway.contained) =>
+                    if (self.container.is_none() || self.setup.container) && !self.setup.has_contained() =>
                 {
                     self.start_foreign()
                 }

@@ -24,7 +24,7 @@ impl World {
 
     /// The first process that looks like a worker and that no report tells of.
     pub(crate) fn unlisted(&self) -> Option<String> {
-        if self.setup.gateways.iter().any(|gateway| gateway.contained) {
+        if self.setup.has_contained() {
             return None;
         }
         let started =

@@ -117,6 +117,13 @@ pub(crate) struct Setup {
     pub(crate) calm_at: u64,
 }
 
+impl Setup {
+    /// Whether a gateway is in a container: the numbers in its table mean other processes here.
+    pub(crate) fn has_contained(&self) -> bool {
+        self.gateways.iter().any(|gateway| gateway.contained)
+    }
+}
+
 /// When a reaper looks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rhythm {

@@ -196,7 +196,7 @@ impl World {
             supervisor.subreaper = self.setup.supervisor_adopts;
             self.supervisor = supervisor.pid;
         }
-        if self.setup.container || self.setup.gateways.iter().any(|gateway| gateway.contained) {
+        if self.setup.container || self.setup.has_contained() {
             self.start_container();
         }
         for index in 0..self.gateways.len() {
