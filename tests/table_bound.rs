@@ -145,6 +145,7 @@ fn decide_on(table: SessionTable) {
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,
         takes_workers_back: true,
+        describes_process: false,
         workers: gateway_reaper::domain::policy::Workers::Matching,
     }];
     let first = decide(&seen, &Ledger::default(), &rules, now);

@@ -82,6 +82,7 @@ pub(super) fn decided(table: SessionTable, memory: &Ledger) -> Decision {
     let worker_match = WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok();
     let rules = [Rules {
         takes_workers_back: true,
+        describes_process: false,
         workers: gateway_reaper::domain::policy::Workers::Matching,
         gateway: "gw".into(),
         policy,

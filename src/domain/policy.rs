@@ -20,6 +20,8 @@ pub struct Rules {
     pub worker_uid: u32,
     /// A run of this kind of gateway may take back the workers of an earlier one.
     pub takes_workers_back: bool,
+    /// `[gateway.process]` says which process the gateway has. Otherwise any that nothing is known of may be one.
+    pub describes_process: bool,
     /// What of all that matches is a worker, and when it is an orphan without a row.
     pub workers: Workers,
 }

@@ -71,6 +71,7 @@ fn rules(idle_worker: Option<Duration>) -> Rules {
         worker_match: WorkerMatch::new("python3 -c import").ok(),
         worker_uid: 0,
         takes_workers_back: false,
+        describes_process: false,
         workers: Workers::Matching,
     }
 }

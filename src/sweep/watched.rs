@@ -90,6 +90,7 @@ pub(super) fn rules_of(gateway: &GatewayConfig, own_uid: u32) -> Result<Rules, S
         worker_match: gateway.worker_match.clone(),
         worker_uid: worker_uid.unwrap_or(own_uid),
         takes_workers_back: gateway.kind.takes_workers_back(),
+        describes_process: gateway.process.is_some(),
         workers: gateway.kind.workers(),
     })
 }

@@ -1479,6 +1479,52 @@ fn a_copy_of_a_worker_that_looks_like_none_any_more_may_be_of_the_row_that_names
     assert_eq!(world.look_after(60).fate_of_worker(210), "reap: parentless-worker, after 60s");
 }
 
+/// Its workers are forks of it, and `worker.match` takes it, too.
+#[test]
+fn what_has_a_fork_below_it_and_no_key_may_be_the_gateway_that_is_not_found_at_its_address() {
+    let world = |above: &str, below: &str| {
+        let mut world = World::new();
+        world.process(200, 1, above);
+        world.process(201, 200, below);
+        world.die(100, 1);
+        world.unreachable("gw");
+        world
+    };
+    const ARGV: &str = "python3 -m worker";
+    const DUE: &str = "reap: parentless-worker, after 60s";
+    let after = |mut world: World| {
+        world.look();
+        world.look_after(60)
+    };
+    let kept = after(world(ARGV, ARGV));
+    assert_eq!([200, 201].map(|pid| kept.fate_of_worker(pid)), [UNKNOWN; 2]);
+    let why = kept.why_worker(200);
+    assert!(why.contains("it may be gateway gw itself") && why.contains("process 201 below it"), "{why}");
+
+    assert_eq!(after(world(ARGV, "python3 -m worker --x")).fate_of_worker(200), DUE, "no fork");
+    let keyed = "python3 -m worker --session-key a";
+    assert_eq!(after(world(keyed, keyed)).fate_of_worker(200), DUE, "a key is a worker's");
+    let mut dead = world(ARGV, ARGV);
+    dead.process(201, 200, ARGV).zombie = true;
+    assert_eq!(after(dead).fate_of_worker(200), DUE);
+    let mut described = world(ARGV, ARGV);
+    described.rules[0].describes_process = true;
+    assert_eq!(after(described).fate_of_worker(200), DUE, "what is none isn't taken for one");
+    // It was seen below its gateway.
+    let mut was_a_child = World::new();
+    was_a_child.process(200, 100, ARGV);
+    was_a_child.process(201, 200, ARGV);
+    was_a_child.rows([]).look();
+    was_a_child.die(100, 1);
+    was_a_child.unreachable("gw");
+    assert_eq!(after(was_a_child).fate_of_worker(200), DUE);
+    // The other gateway is gone, this one tells its own process.
+    let mut current = World::new();
+    current.process(200, 1, ARGV);
+    current.process(201, 200, ARGV);
+    assert_eq!(after(current).fate_of_worker(200), DUE);
+}
+
 /// What a gateway started may have started the worker and left: `nohup worker &` in a shell, a program that becomes a daemon.
 #[test]
 fn a_worker_that_no_gateway_was_seen_to_have_started_may_be_of_a_row_that_names_what_is_gone() {

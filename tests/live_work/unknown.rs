@@ -53,6 +53,27 @@ fn the_live_workers_of_a_gateway_that_stops_answering_are_kept_with_a_memory() {
     );
 }
 
+/// Its workers are forks of it, so `worker.match` takes it, too; and the configuration has a wrong port, or it takes long to start.
+#[test]
+fn a_gateway_that_looks_like_a_worker_and_is_not_at_its_address_is_kept_with_its_forks() {
+    let test = "a_gateway_that_looks_like_a_worker_and_is_not_at_its_address_is_kept_with_its_forks";
+    if !is_possible(test) {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.worker_without_key("init", "gateway");
+    stage.tell("gateway", &json!(["serve", OTHER_PORT]));
+    stage.copy("gateway", "one", Fork::Child);
+    stage.copy("gateway", "other", Fork::Child);
+    let told = stage.is_spared(&["gateway", "one", "other"], 3);
+    let detail = told.worker(stage.pid("gateway"))["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("it may be gateway desk itself, starting or at another address"), "{detail}");
+    // Its forks are workers that have lost their gateway.
+    stage.kill("gateway");
+    stage.once_until_ended("state", &["one", "other"]);
+}
+
 /// `sh -c 'nohup worker &'`, and a worker that becomes a daemon: the gateway knows the PID of what it started, and that is gone.
 #[test]
 fn a_worker_that_outlived_what_its_row_names_before_any_look_is_kept_and_the_row_is_named() {

@@ -61,6 +61,7 @@ static RULES: LazyLock<Vec<Rules>> = LazyLock::new(|| {
         worker_match: WorkerMatch::new(r"worker (?P<session>\S+)").ok(),
         worker_uid: 1000,
         takes_workers_back: true,
+        describes_process: false,
         workers: gateway_reaper::domain::policy::Workers::Matching,
     }]
 });

@@ -153,6 +153,7 @@ pub(crate) fn rules(setup: &Setup) -> Vec<Rules> {
         worker_match: if gateway.is_keyless { &KEYLESS } else { &PATTERN }.with(Clone::clone),
         worker_uid: USER,
         takes_workers_back: gateway.may_take_back,
+        describes_process: gateway.found_by_argv,
         workers: gateway_reaper::domain::policy::Workers::Matching,
     };
     setup.gateways.iter().enumerate().map(rule).collect()

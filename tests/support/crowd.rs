@@ -35,6 +35,7 @@ impl Crowd {
             worker_match: WorkerMatch::new(r"worker --session-key (?P<session>\S+)").ok(),
             worker_uid: 1000,
             takes_workers_back: true,
+            describes_process: false,
             workers: gateway_reaper::domain::policy::Workers::Matching,
         }];
         let gateway = process(GATEWAY, 1, "gateway");

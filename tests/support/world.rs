@@ -104,6 +104,7 @@ pub(crate) fn rules(gateway: &str) -> Rules {
         worker_match: Some(worker_match().clone()),
         worker_uid: USER,
         takes_workers_back: true,
+        describes_process: false,
         workers: gateway_reaper::domain::policy::Workers::Matching,
     }
 }

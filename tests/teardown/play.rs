@@ -193,6 +193,7 @@ impl Cast {
             worker_match: WorkerMatch::new(self.worker_match).ok(),
             worker_uid: USER,
             takes_workers_back: true,
+            describes_process: false,
             workers: gateway_reaper::domain::policy::Workers::Matching,
         };
         let decision = decide(&seen, &memory, &[rules], Awake::from_nanos(1));

@@ -22,7 +22,8 @@ pub(super) fn of_any(world: &World<'_>, process: &Process, position: &Position) 
     let of_table = gateways.find_map(|gateway| of(world, gateway, process));
     let doubt = of_table.or_else(|| former(world, process, position)).or_else(|| had(world, process));
     let doubt = doubt.or_else(|| copied(world, process, position));
-    doubt.or_else(|| started_by_one_gone(world, process, position))
+    let doubt = doubt.or_else(|| started_by_one_gone(world, process, position));
+    doubt.or_else(|| is_gateway(world, process, position))
 }
 
 /// Why the session that had this worker may have it still, whatever key it has by now.
@@ -68,6 +69,33 @@ fn started_by_one_gone(world: &World<'_>, process: &Process, position: &Position
     let (id, pid) = (row.id.as_str(), row.named_worker()?);
     let why = format!(
         "the worker of session {id:?} isn't known (it names process {pid}, which is gone and may have started its worker): this may be it"
+    );
+    Some(Keep::UnknownState(why.into()))
+}
+
+/// Why this may be the process of a gateway at whose address nothing listens, instead of a worker of it: no gateway was seen to have started it,
+/// no key says whose it is, and a fork of it is below it. The workers of a gateway may be forks of it, with its own argv; and it may be starting,
+/// or be at another address.
+fn is_gateway(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
+    if !was_never_seen_started(world, process, position) {
+        return None;
+    }
+    let pid = process.identity.pid;
+    let is_fork = |other: &&Process| {
+        other.parent == Some(pid) && !other.zombie && process.argv.is_some() && other.argv == process.argv
+    };
+    let may_be = |index: &usize| {
+        let gateway = &world.gateways[*index];
+        gateway.standing == Standing::Gone
+            && !gateway.rules.describes_process
+            && gateway.key_of(pid).is_none()
+    };
+    let gateway = may_have_started(world, process, position).into_iter().find(may_be)?;
+    let fork = world.view().processes.values().find(is_fork)?.identity.pid;
+    let why = format!(
+        "it may be gateway {} itself, starting or at another address: it has no key, and process {fork} below it is a fork of it \
+         (match in [gateway.process] tells a gateway from its workers)",
+        world.gateways[gateway].seen.name
     );
     Some(Keep::UnknownState(why.into()))
 }

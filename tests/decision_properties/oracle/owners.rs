@@ -398,6 +398,7 @@ impl<'a> Oracle<'a> {
             || self.row_that_had(process).is_some()
             || self.may_be_a_copy(process, place)
             || self.may_be_left_by_a_starter(process, place)
+            || self.may_be_a_gateway(process, place)
         {
             return UNKNOWN;
         }
@@ -454,6 +455,20 @@ impl<'a> Oracle<'a> {
         };
         self.was_never_seen_started(process, place)
             && self.may_have_started(process, place).into_iter().any(may_be_its)
+    }
+
+    /// Never seen started, without a key, and the parent of a worker with the same argv, where one of the gateways that may have started it is
+    /// gone, and nothing describes its process.
+    fn may_be_a_gateway(&self, process: &'a Process, place: Place) -> bool {
+        let view = &self.0.world.seen.processes;
+        let mut others = view.processes.values().filter(|it| !it.zombie && it.argv == process.argv);
+        let has_fork = others.any(|it| it.parent == Some(process.identity.pid));
+        let is_gone = |gateway: &usize| self.table(*gateway).is_none() && self.is_to_be_trusted(*gateway);
+        has_fork
+            && self.was_never_seen_started(process, place)
+            && self.may_have_started(process, place).iter().filter(|it| is_gone(it)).any(|gateway| {
+                !self.0.world.rules[*gateway].describes_process && self.key(*gateway, process) == Some(None)
+            })
     }
 
     /// Below no gateway, now and before, or only adopted by it; and not of a session that is gone.

@@ -57,8 +57,12 @@ impl std::fmt::Debug for Random {
             let graces = [policy.grace, policy.close_on_disconnect_grace, policy.worker_grace];
             writeln!(
                 f,
-                "  gateway {} is {:?}, {pattern:?}, takes back: {}, graces {graces:?}, {} at most",
-                gateway.name, gateway.process, rules.takes_workers_back, policy.max_reaps
+                "  gateway {} is {:?}, {pattern:?}, takes back: {}, described: {}, graces {graces:?}, {} at most",
+                gateway.name,
+                gateway.process,
+                rules.takes_workers_back,
+                rules.describes_process,
+                policy.max_reaps
             )?;
             match &gateway.table {
                 TableView::Not(missing) => writeln!(f, "    {missing:?}")?,
@@ -160,6 +164,7 @@ struct RandomGateway {
     pattern: Pattern,
     policy: Policy,
     takes_workers_back: bool,
+    describes_process: bool,
     namespace: Option<PidNamespace>,
 }
 
@@ -198,9 +203,16 @@ fn gateway(own: u32) -> impl Strategy<Value = RandomGateway> {
         max_reaps,
         ..policy_of_tests()
     });
-    let kind = (pattern, proptest::bool::weighted(0.7), namespace());
+    let kind = (pattern, proptest::bool::weighted(0.7), proptest::bool::weighted(0.3), namespace());
     (process, said, instance, table, kind, policy).prop_map(
-        |(process, said, instance, table, (pattern, takes_workers_back, namespace), policy)| RandomGateway {
+        |(
+            process,
+            said,
+            instance,
+            table,
+            (pattern, takes_workers_back, describes_process, namespace),
+            policy,
+        )| RandomGateway {
             process,
             said,
             instance,
@@ -208,6 +220,7 @@ fn gateway(own: u32) -> impl Strategy<Value = RandomGateway> {
             pattern,
             policy,
             takes_workers_back,
+            describes_process,
             namespace,
         },
     )
@@ -309,6 +322,7 @@ fn build(
         patterns.push(gateway.pattern);
         namespaces.push((own, gateway.namespace));
         rules.takes_workers_back = gateway.takes_workers_back;
+        rules.describes_process = gateway.describes_process;
         match gateway.table {
             Ok(rows) => {
                 let table = world.table(name);
