@@ -61,10 +61,12 @@ impl Backoff {
         };
         let known = self.down.as_ref().is_some_and(|down| same_trouble(&down.view, view));
         let is_down = view.missing().is_some_and(|missing| missing.answer == Answer::NothingListens);
+        let but = if is_down { ", but a worker that has lost its gateway may be ended" } else { "" };
+        let told = format_args!("{why}; nothing that depends on its table is touched{but}");
         if !known && (self.is_told_elsewhere || self.is_old_news && is_down) {
-            tracing::debug!(%gateway, "{why}; nothing that depends on its table is touched");
+            tracing::debug!(%gateway, "{told}");
         } else if !known {
-            tracing::warn!(%gateway, "{why}; nothing that depends on its table is touched");
+            tracing::warn!(%gateway, "{told}");
         }
         let pause = match (patience, &self.down) {
             (Patience::None, _) => Duration::ZERO,

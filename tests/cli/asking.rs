@@ -462,6 +462,20 @@ fn doctor_takes_what_listens_for_the_gateway_of_a_table_that_names_no_process() 
     drop(family);
 }
 
+#[test]
+fn doctor_says_that_worker_match_takes_the_gateway_itself() {
+    let gateway = Gateway::start();
+    let itself = worker("k1").start(&["k1"]);
+    gateway.publish(&table(Some(pid(&itself, "k1")), &[]));
+    const SAYS: &str = "worker.match fits the gateway's own process";
+    let place = Place::with(&config(&gateway));
+    let ran = ask(&place, ["doctor"]);
+    assert!(ran.out.contains(SAYS) && ran.out.contains("under [gateway.process]"), "{ran:?}");
+    let described = format!("{}[gateway.process]\nmatch = 'something else'\n", config(&gateway));
+    let ran = ask(&Place::with(&described), ["doctor"]);
+    assert!(!ran.out.contains(SAYS), "{ran:?}");
+}
+
 /// What the program says of a state directory that its user can't read.
 #[test]
 fn what_can_t_be_read_for_lack_of_permission_is_said_as_that_with_its_remedy() {

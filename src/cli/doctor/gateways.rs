@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::workers::{in_view, matching, signals, strangers, users, workers};
+use super::workers::{in_view, itself, matching, signals, strangers, users, workers};
 use super::{listener, runs};
 use crate::cli::look::look_for_a_report;
 use crate::config::token::TokenSource;
@@ -57,6 +57,7 @@ pub(super) async fn check(config: &Config, checks: &mut Vec<Check>) {
         if let Some(pattern) = &settings.worker_match {
             let found = matching(&processes, pattern);
             workers(gateway, &found, checks);
+            itself(settings, gateway, &found, checks);
             // Gateways of one kind have one pattern, and what is said of all that fits it is said once.
             let pids: Vec<Pid> = found.iter().map(|process| process.identity.pid).collect();
             if known.insert(pids) {
@@ -177,7 +178,7 @@ fn table(gateway: &Gateway<'_>, kind: &str) -> Check {
         ("unreachable", _) => Check::failure(
             "gateway",
             format!("{name} ({kind}): {}", plain(gateway.error.unwrap_or("no answer"), 300)),
-            "start the gateway, or correct its url",
+            "start the gateway, or correct its url: where nothing listens it counts as gone, and workers that init has adopted are ended after worker_grace",
         ),
         (_, _) => Check::failure(
             "gateway",

@@ -76,6 +76,29 @@ pub(super) fn workers(gateway: &Gateway<'_>, found: &[&Process], checks: &mut Ve
     ));
 }
 
+/// The gateway, where it looks like one: its workers may be forks of it.
+pub(super) fn itself(
+    settings: &GatewayConfig,
+    gateway: &Gateway<'_>,
+    found: &[&Process],
+    checks: &mut Vec<Check>,
+) {
+    let is_it = |process: &&&Process| Some(process.identity.pid.get()) == gateway.pid;
+    if let Some(process) = found.iter().find(is_it)
+        && settings.process.is_none()
+    {
+        checks.push(Check::warning(
+            "workers",
+            format!(
+                "{}: worker.match fits the gateway's own process {}, too",
+                plain(gateway.name, 64),
+                process.identity.pid
+            ),
+            "set match or pid_file under [gateway.process]: where the gateway doesn't answer, nothing else tells it from a worker",
+        ));
+    }
+}
+
 /// Those that are below a process that isn't known. `gateways`: the processes of gateways, and what listens where one isn't known.
 pub(super) fn strangers(view: &ProcessView, found: &[&Process], gateways: &[u32], checks: &mut Vec<Check>) {
     let is_below_gateway = |pid: Pid| {
