@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use gateway_reaper::domain::ids::Pid;
 use gateway_reaper::domain::ledger::Unfinished;
 use gateway_reaper::domain::process::ProcessIdentity;
 use gateway_reaper::domain::table::{Session, Told};
@@ -12,6 +13,7 @@ use gateway_reaper::reap::outcome::{Ending, Outcome, Step, Survivor};
 use gateway_reaper::reap::record::Case;
 
 use super::event::Field;
+use super::gateways::inner;
 use super::hands::Seen;
 use super::procs::{Kind, Proc, Serial};
 use super::session::{Life, Sess};
@@ -96,7 +98,9 @@ impl World {
             return false;
         }
         let worker = self.procs.alive(root);
-        let is_misnamed = |own: &Sess| own.misnamed.is_some() || own.obscured == Some(Field::Worker);
+        let is_misnamed = |own: &Sess| {
+            own.misnamed.is_some() || own.launcher.is_some() || own.obscured == Some(Field::Worker)
+        };
         let is_named = setup.tells.worker_pids && !own.is_some_and(is_misnamed);
         let is_taken_back = !is_named && toil.needed_since.is_some();
         // Another user's argv can't be read.
@@ -232,13 +236,16 @@ impl World {
         let mut left = self.procs.tree(root).filter(|proc| proc.uid == super::setup::USER);
         // What a container's table says is its gateway or a worker, though that PID means another process there, is never signalled.
         let is_said = |proc: &Proc| {
-            let contained = (0..self.gateways.len()).filter(|index| self.setup.gateways[*index].contained);
-            let tables = contained.map(|index| self.table(index));
-            let tables: Vec<_> = tables.filter_map(|table| table.current().cloned()).collect();
+            let is_contained = |index: usize| self.setup.gateways[index].contained;
+            let tables = (0..self.gateways.len()).filter(|index| is_contained(*index));
+            let tables: Vec<_> = tables.map(|index| self.table(index)).collect();
+            let tables = tables.iter().filter_map(|table| table.current());
+            // Also of a session that was closed since the look.
             let workers =
-                tables.iter().flat_map(|table| table.sessions.iter().filter_map(Session::named_worker));
-            let mut said = tables.iter().filter_map(|table| table.gateway_pid).chain(workers);
-            said.any(|pid| pid.get() == proc.pid)
+                self.sessions.iter().filter(|it| is_contained(it.gateway)).filter_map(|it| it.worker);
+            let mut said =
+                tables.filter_map(|table| table.gateway_pid).map(Pid::get).chain(workers.map(inner));
+            said.any(|pid| pid == proc.pid)
         };
         // It may be of a session whose row names no worker. (By its key it is found only if it was there at the look.)
         let may_be_of_another = || {

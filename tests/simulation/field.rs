@@ -45,6 +45,7 @@ fn traits(rng: &mut Rng, gateway: &mut GatewaySetup) {
         Starts::Children,
         Starts::Children,
         Starts::Daemons,
+        Starts::Launched,
         Starts::Wrapped(Names::TheWorker),
         Starts::Wrapped(Names::TheShell),
     ]);

@@ -156,9 +156,13 @@ impl World {
             (Some(host), _) => host,
             (None, Starts::Children) => gateway,
             (None, Starts::Daemons) => self.procs.adopter(gateway),
+            (None, Starts::Launched) => {
+                self.start_launcher(session, gateway, &key)?;
+                self.procs.adopter(gateway)
+            }
             (None, Starts::Wrapped(_)) => self.start_wrapper(index, gateway, &key)?,
         };
-        let leads = leads || starts == Starts::Daemons;
+        let leads = leads || matches!(starts, Starts::Daemons | Starts::Launched);
         let worker = self.spawn(Birth {
             parent,
             kind: Kind::Worker,
@@ -195,10 +199,34 @@ impl World {
         self.procs.by_serial(wrapper).map(|proc| proc.pid)
     }
 
+    /// What starts a worker and exits.
+    fn start_launcher(&mut self, session: u64, gateway: u32, key: &str) -> Option<()> {
+        let launcher = self.spawn(Birth {
+            parent: gateway,
+            kind: Kind::Wrapper,
+            comm: "sh",
+            argv: Arc::from(format!("sh -c nohup {} &", worker_argv(key))),
+            uid: USER,
+            leads_session: true,
+            on_term: OnTerm::Exits(5),
+        })?;
+        self.sessions.get_mut(session)?.launcher = self.procs.by_serial(launcher).map(|proc| proc.pid);
+        self.die(launcher);
+        Some(())
+    }
+
+    /// The launcher of its worker, as long as nothing else has its PID.
+    fn launcher(&self, session: &Sess) -> Option<u32> {
+        session.launcher.filter(|pid| self.procs.get(*pid).is_none_or(|proc| proc.zombie))
+    }
+
     /// The process that a row names as its worker, by the numbers of the gateway's own PID namespace.
     pub(crate) fn named_by(&self, session: &Sess) -> Option<u32> {
         let setup = &self.setup.gateways[session.gateway];
         let worker = session.worker.and_then(|serial| self.procs.alive(serial))?;
+        if let Some(launcher) = self.launcher(session).filter(|_| !setup.contained) {
+            return Some(launcher);
+        }
         let shell = self.procs.get(worker.parent).filter(|parent| parent.kind == Kind::Wrapper);
         let named = match (setup.starts, shell) {
             (Starts::Wrapped(Names::TheShell), Some(shell)) => shell,
@@ -348,7 +376,7 @@ impl World {
 }
 
 /// The PID of a process in a container's own namespace: a small number, which means another process elsewhere.
-fn inner(serial: Serial) -> u32 {
+pub(crate) fn inner(serial: Serial) -> u32 {
     2 + u32::try_from(serial % 40).unwrap()
 }
 

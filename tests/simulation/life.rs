@@ -185,6 +185,7 @@ impl World {
             close_on_disconnect: serial % 5 == 4,
             obscured: None,
             misnamed: None,
+            launcher: None,
             worker: None,
             detached_at: now,
             idle_at: now,

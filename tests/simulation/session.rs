@@ -39,6 +39,8 @@ pub(crate) struct Sess {
     pub(crate) close_on_disconnect: bool,
     pub(crate) obscured: Option<Field>,
     pub(crate) misnamed: Option<u32>,
+    /// What started its worker, and exited: its row names that.
+    pub(crate) launcher: Option<u32>,
     pub(crate) worker: Option<Serial>,
     pub(crate) detached_at: u64,
     pub(crate) idle_at: u64,

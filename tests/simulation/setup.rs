@@ -38,6 +38,8 @@ pub(crate) enum Starts {
     Children,
     /// Forked twice: adopted from the beginning.
     Daemons,
+    /// By a launcher that exits at once, as `nohup … &` in a shell does: adopted from the beginning, and a row names the launcher.
+    Launched,
     /// In a shell that was started for it alone. Does a row name the shell?
     Wrapped(Names),
 }
