@@ -343,3 +343,21 @@ fn what_was_seen_below_another_sessions_worker_is_also_that_ones_whatever_mark_i
     world.rows([with_worker(detached("a"), 210)]).look();
     assert_eq!(goes(&world.look_after(20), "a"), [pid(210), pid(300)]);
 }
+
+#[test]
+fn what_was_seen_below_a_worker_that_nobody_owns_does_not_go_with_it_where_it_bears_a_sessions_mark() {
+    let left = |marked: bool| {
+        let mut world = World::new();
+        world.worker(200, "x", 100);
+        world.process(300, 200, "sleep 2222");
+        world.worker(201, "b", 100);
+        world.rows([with_worker(attached("b"), 201)]).look();
+        world.process(300, 1, "sleep 2222");
+        if marked {
+            mark(&mut world, 300, "b");
+        }
+        world.look_after(60).warrant_for(200).remnants().to_vec()
+    };
+    assert_eq!(left(false), [identity(300)]);
+    assert_eq!(left(true), []);
+}
