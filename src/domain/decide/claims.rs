@@ -78,16 +78,29 @@ impl<'a> Claims<'a> {
             all.push(claims.collect());
         }
         let mut claims = Self { all, apart: HashMap::new(), untouchable: HashSet::new() };
-        let along = claims.all.iter().flatten();
+        claims.apart = claims.find_apart(world, owners, &distrusted);
+        let is_untouchable = |pid: &Pid| claims.is_untouchable(world, owners, &distrusted, *pid);
+        claims.untouchable = claims.apart.keys().copied().filter(is_untouchable).collect();
+        claims
+    }
+
+    /// What sessions own and would be left behind by them, with the reason.
+    fn find_apart(
+        &self,
+        world: &World<'_>,
+        owners: &Owners<'_>,
+        distrusted: &HashMap<RowId, Distrust>,
+    ) -> HashMap<Pid, String> {
+        let along = self.all.iter().flatten();
         let along = along.flat_map(|claim| claim.worker().into_iter().chain(claim.others()));
         let along: HashSet<Pid> = along.map(|process| process.identity.pid).collect();
         let apart = owners.of_sessions().filter(|(pid, _)| !along.contains(pid)).filter_map(|(pid, rows)| {
             let process = world.alive(pid).filter(|it| !is_told_with_session(world, owners, &along, it))?;
             let left_behind = |row: &RowId| {
-                let why = match claims.of(*row) {
+                let why = match self.of(*row) {
                     Claim::Untouchable(protection) => Some(protection.to_string()),
                     Claim::CloseOnly | Claim::Processes { .. } => {
-                        distrusted.get(row).map(|it: &Distrust| it.told(world, *row))
+                        distrusted.get(row).map(|it| it.told(world, *row))
                     }
                 };
                 let why = why.or_else(|| why_not_along(world, owners, *row, process))?;
@@ -95,19 +108,25 @@ impl<'a> Claims<'a> {
             };
             Some((pid, rows.iter().find_map(left_behind)?))
         });
-        claims.apart = apart.collect();
-        let is_untouchable = |pid: &Pid| {
-            let (Some(Owner::Sessions(rows)), Some(process)) = (owners.of(*pid), world.alive(*pid)) else {
-                return false;
-            };
-            rows.as_slice().iter().all(|row| {
-                matches!(claims.of(*row), Claim::Untouchable(_))
-                    && !distrusted.contains_key(row)
-                    && why_not_along(world, owners, *row, process).is_none()
-            })
+        apart.collect()
+    }
+
+    /// Whether it is left behind only because nothing of its sessions may be touched.
+    fn is_untouchable(
+        &self,
+        world: &World<'_>,
+        owners: &Owners<'_>,
+        distrusted: &HashMap<RowId, Distrust>,
+        pid: Pid,
+    ) -> bool {
+        let (Some(Owner::Sessions(rows)), Some(process)) = (owners.of(pid), world.alive(pid)) else {
+            return false;
         };
-        claims.untouchable = claims.apart.keys().copied().filter(is_untouchable).collect();
-        claims
+        rows.as_slice().iter().all(|row| {
+            matches!(self.of(*row), Claim::Untouchable(_))
+                && !distrusted.contains_key(row)
+                && why_not_along(world, owners, *row, process).is_none()
+        })
     }
 
     /// The claim of a row.
