@@ -133,6 +133,25 @@ fn a_worker_is_remembered_with_its_session_and_with_the_gateway_of_that_if_it_is
 }
 
 #[test]
+fn what_was_a_worker_and_looks_like_none_is_remembered_with_its_session_and_without_a_clock() {
+    let mut world = World::new();
+    world.worker(200, "a", 100);
+    world.rows([attached("a")]).look();
+    let memory = world.ledger.gateways.get_mut(&"gw".into()).expect("memory");
+    memory.workers[0].activity = Some("one".into());
+    world.process(200, 100, "idle");
+    world.look();
+    let worker = world.ledger.gateways[&"gw".into()].workers[0].clone();
+    assert_eq!((worker.identity, worker.clock, worker.activity), (identity(200), None, None));
+    assert_eq!(worker.session, Some(SessionOf { gateway: None, id: id("a"), earlier_run: false }));
+    // Another run of its gateway tells of it.
+    world.table("gw").instance = Some("gw run 2".into());
+    world.look();
+    let of_earlier_run = SessionOf { gateway: None, id: id("a"), earlier_run: true };
+    assert_eq!(session_of(&world, "gw", 200), Some(of_earlier_run));
+}
+
+#[test]
 fn a_second_worker_of_a_session_is_remembered_with_it_as_well_as_the_first() {
     let mut world = World::new();
     world.worker(200, "a", 100);
