@@ -1566,3 +1566,45 @@ fn a_worker_that_no_gateway_was_seen_to_have_started_may_be_of_a_row_that_names_
     older.rows([names_one_gone()]).look();
     assert_eq!(reaped(older), PARENTLESS_REAPED);
 }
+
+/// The two had one key when they were started, each by a launcher that exits; then one of them got another.
+#[test]
+fn one_of_several_that_carry_a_sessions_key_may_be_of_a_row_that_names_what_is_gone() {
+    let world = |a: Session, parents: &[u32], other: Session| {
+        let mut world = World::new();
+        for (raw, parent) in (200..).zip(parents) {
+            world.worker(raw, "a", *parent);
+        }
+        world.seen.processes.gone.extend([pid(300), pid(301)]);
+        world.rows([a, other]).look();
+        world.look_after(20)
+    };
+    let goes = |looked: &Looked| {
+        let warrant = looked.warrant("a");
+        let goes = warrant.worker().into_iter().chain(warrant.remnants().iter().copied());
+        goes.map(|it| it.pid.get()).collect::<Vec<_>>()
+    };
+    let launched = || with_worker(detached("a"), 300);
+    let other = || with_worker(with_key(attached("b"), "new"), 301);
+    let both = world(launched(), &[1, 1], other());
+    assert_eq!(goes(&both), [0_u32; 0]);
+    for raw in [200, 201] {
+        let why = both.why_worker(raw);
+        let may_be = "the worker of session \"b\" isn't known (its row names a process that is gone), and this may be it";
+        assert!(why.ends_with(may_be), "{why}");
+    }
+    assert_eq!(goes(&world(launched(), &[1], other())), [200], "there is one alone");
+    assert_eq!(goes(&world(launched(), &[1, 1], without_worker(attached("b")))), [200, 201], "it has none");
+    assert_eq!(goes(&world(launched(), &[100, 1], other())), [200], "its gateway has started one");
+    assert_eq!(
+        goes(&world(with_worker(detached("a"), 200), &[1, 1], other())),
+        [200],
+        "it says which it has"
+    );
+    assert_eq!(
+        goes(&world(without_worker(detached("a")), &[1], other())),
+        [0; 0],
+        "it says that it has none"
+    );
+    assert_eq!(goes(&world(without_worker(detached("a")), &[100], other())), [200]);
+}

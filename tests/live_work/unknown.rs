@@ -3,7 +3,7 @@
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::reapers::{By, OTHER_PORT, POLICY, Reaper, at_once, by_pid_and_by_key, row};
+use crate::reapers::{BEYOND_THE_GRACE, By, OTHER_PORT, POLICY, Reaper, at_once, by_pid_and_by_key, row};
 use crate::stage::{Fork, Stage, is_possible};
 
 /// A gateway with a live worker below it, and one that made itself a daemon.
@@ -103,6 +103,44 @@ fn a_worker_that_outlived_what_its_row_names_before_any_look_is_kept_and_the_row
             stage.once_until_ended("state", &["worker"]);
         }
     }));
+}
+
+/// Two sessions had one key when their workers were started, each by a launcher that exits; then one got another.
+#[test]
+fn a_launched_worker_is_not_ended_with_the_session_whose_key_it_still_carries() {
+    let test = "a_launched_worker_is_not_ended_with_the_session_whose_key_it_still_carries";
+    if !is_possible(test) {
+        return;
+    }
+    let stage = Stage::start();
+    stage.configure(POLICY);
+    stage.gateway("gateway");
+    let launched = |worker: &str, id: &str, changes: &Value| {
+        let launcher = format!("{worker}-launcher");
+        stage.helper("gateway", &launcher, &json!({ "session": true }));
+        stage.worker(&launcher, worker, "one");
+        let mut row = row(id, changes);
+        row["worker"] = json!({ "pid": stage.pid(&launcher) });
+        stage.kill(&launcher);
+        row
+    };
+    let left = launched("left", "one", &json!({}));
+    let live = launched("live", "other", &json!({ "transport": "attached", "turn": "running" }));
+    stage.when_reaping("gateway", "one", &json!({ "outcome": "reaped" }), &[]);
+    stage.publish("gateway", &[left, live]);
+    stage.once("state");
+    std::thread::sleep(BEYOND_THE_GRACE);
+    let told = stage.once("state");
+    assert_eq!(stage.asked("gateway"), ["one"], "{told:#?}");
+    for _ in 0..2 {
+        std::thread::sleep(BEYOND_THE_GRACE);
+        stage.once("state");
+    }
+    assert!(stage.lives("live"), "{:#?}", stage.acts("state"));
+    // Which of the two is whose nobody can tell as long as that session is there.
+    assert!(stage.lives("left"));
+    stage.publish("gateway", &[]);
+    stage.once_until_ended("state", &["left", "live"]);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::position::Position;
 use super::world::{RowId, World};
 use crate::domain::ids::Pid;
 use crate::domain::process::{Process, ProcessIdentity};
-use crate::domain::table::Told;
+use crate::domain::table::{Session, Told};
 use crate::domain::verdict::Protection;
 
 /// The processes of a row, as far as its claim can be trusted.
@@ -350,6 +350,14 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
     if let Some(protection) = gateway.limits.protects(process) {
         return Some(protection.to_string());
     }
+    if !is_sure(world, row, process)
+        && let Some(other) = left_by_a_starter(world, owners, row, process)
+    {
+        return Some(format!(
+            "the worker of session {:?} isn't known (its row names a process that is gone), and this may be it",
+            other.id.as_str()
+        ));
+    }
     match owners.position_of(pid) {
         Position::Child(at) | Position::Below(at) if *at != row.gateway => {
             Some(format!("it is below gateway {}", world.gateways[*at].seen.name))
@@ -374,6 +382,24 @@ fn why_not_along(world: &World<'_>, owners: &Owners<'_>, row: RowId, process: &P
         }
         Position::Unclear(why) => Some(why.clone()),
     }
+}
+
+/// The session of another row that names what is gone, and that may have started this process, which carries the key of `row`: it had that key
+/// before. Where `row` has no other worker, a single one that carries its key is its own.
+fn left_by_a_starter<'a>(
+    world: &World<'a>,
+    owners: &Owners<'_>,
+    row: RowId,
+    process: &Process,
+) -> Option<&'a Session> {
+    let other = world.row_naming_one_gone(row.gateway)?;
+    let named = world.session(row).named_worker();
+    let is_another = |pid: Pid| pid != process.identity.pid && world.alive(pid).is_some();
+    let has_another = named.is_some_and(is_another) || world.session(row).worker == Told::Known(None);
+    let may_be_its = named != Some(process.identity.pid)
+        && !world.gateways[row.gateway].is_older_than_its_process(process)
+        && doubts::was_never_seen_started(world, process, owners.position_of(process.identity.pid));
+    (may_be_its && (has_another || has_several(world, owners, row))).then_some(other)
 }
 
 /// The worker of another session that this process is below, where the row says itself which worker it has, or that it has none.

@@ -101,7 +101,7 @@ fn is_gateway(world: &World<'_>, process: &Process, position: &Position) -> Opti
 }
 
 /// Whether no gateway was seen to have started this worker. What was a session's own is no other's.
-fn was_never_seen_started(world: &World<'_>, process: &Process, position: &Position) -> bool {
+pub(super) fn was_never_seen_started(world: &World<'_>, process: &Process, position: &Position) -> bool {
     let may_be_adopted = match position {
         Position::Child(gateway) => may_be_adopted_by(world, *gateway, process),
         _ => position.gateway().is_none() && world.seen_below(process).is_none(),

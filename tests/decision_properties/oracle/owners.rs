@@ -437,24 +437,27 @@ impl<'a> Oracle<'a> {
 
     /// Never seen started, where a row of a gateway that may have started it names what is gone, and nothing carries its key.
     fn may_be_left_by_a_starter(&self, process: &'a Process, place: Place) -> bool {
-        let view = &self.0.world.seen.processes;
-        let is_gone = |pid: Pid| view.get(pid).map_or(view.gone.contains(&pid), |there| there.zombie);
         let may_be_its = |gateway: usize| {
-            let carries = |process: &Process, key: &str| {
-                !process.zombie
-                    && self.is_worker(gateway, process)
-                    && self.key(gateway, process) == Some(Some(key))
-                    && self.may_be_of_rows(gateway, process)
-            };
-            let is_found = |key: &str| view.processes.values().any(|other| carries(other, key));
-            let mut rows = self.rows(gateway).iter();
-            !self.is_of_an_earlier_run(gateway, process)
-                && rows.any(|row| {
-                    row.named_worker().is_some_and(is_gone) && !row.worker_key().is_some_and(is_found)
-                })
+            !self.is_of_an_earlier_run(gateway, process) && self.has_row_naming_one_gone(gateway)
         };
         self.was_never_seen_started(process, place)
             && self.may_have_started(process, place).into_iter().any(may_be_its)
+    }
+
+    /// A row of this gateway names what is gone, and nothing carries its key.
+    pub(super) fn has_row_naming_one_gone(&self, gateway: usize) -> bool {
+        let view = &self.0.world.seen.processes;
+        let is_gone = |pid: Pid| view.get(pid).map_or(view.gone.contains(&pid), |there| there.zombie);
+        let carries = |process: &Process, key: &str| {
+            !process.zombie
+                && self.is_worker(gateway, process)
+                && self.key(gateway, process) == Some(Some(key))
+                && self.may_be_of_rows(gateway, process)
+        };
+        let is_found = |key: &str| view.processes.values().any(|other| carries(other, key));
+        self.rows(gateway)
+            .iter()
+            .any(|row| row.named_worker().is_some_and(is_gone) && !row.worker_key().is_some_and(is_found))
     }
 
     /// Never seen started, without a key, and the parent of a worker with the same argv, where one of the gateways that may have started it is
@@ -472,7 +475,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// Below no gateway, now and before, or only adopted by it; and not of a session that is gone.
-    fn was_never_seen_started(&self, process: &'a Process, place: Place) -> bool {
+    pub(super) fn was_never_seen_started(&self, process: &'a Process, place: Place) -> bool {
         let was_of_one_gone = self
             .was_of(process)
             .is_some_and(|(gateway, id)| self.rows(gateway).iter().all(|row| row.id != *id));

@@ -137,6 +137,18 @@ impl<'a> Oracle<'a> {
         };
         let are_several = carriers.iter().filter(|process| !is_below(process)).count() > 1;
         let may_be_anothers = is_one_missing && (says_itself || are_several);
+        // A row that names what is gone may have what it was never seen to have started, beside another that carries the key of this one, or the
+        // one that this one says it has, or where that says it has none.
+        let is_one_gone = self.has_row_naming_one_gone(gateway);
+        let says_another = named.is_some_and(|named| self.find(named).is_some_and(|named| !named.zombie))
+            || self.row(row).worker == Told::Known(None);
+        let may_be_left = |process: &'a Process, place| {
+            is_one_gone
+                && (says_another || are_several)
+                && !self.is_of_an_earlier_run(gateway, process)
+                && self.was_never_seen_started(process, place)
+                && !was_its(process)
+        };
         let may_go = |process: &&'a Process| {
             let key = self.key(gateway, process).flatten();
             let place = self.place(process);
@@ -157,6 +169,7 @@ impl<'a> Oracle<'a> {
                 && key.is_some()
                 && key == self.row(row).worker_key()
                 && is_here
+                && !may_be_left(process, place)
                 && !self.is_protected(gateway, process)
                 && !self.is_below_a_worker_of_others(row, process)
                 && (!may_be_anothers || is_below_its_worker(process) || was_its(process))
