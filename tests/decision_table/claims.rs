@@ -307,3 +307,22 @@ fn a_worker_that_was_found_by_its_key_and_looks_like_none_any_more_is_left_to_it
     world.end(200);
     assert_eq!(world.look().warrant("a").left_to_gateway(), None);
 }
+
+/// Two rows of one conversation, of which only that one says its worker whose client started it.
+#[test]
+fn a_worker_that_another_row_finds_by_its_key_is_kept_with_both() {
+    let fate = |b: Session, workers: &[u32]| {
+        let mut world = World::new();
+        for raw in workers {
+            world.worker(*raw, "k", 100);
+        }
+        world.rows([with_key(with_worker(detached("a"), 200), "k"), with_key(b, "k")]).look();
+        let looked = world.look_after(20);
+        let fate = looked.fate("a");
+        if fate.starts_with("keep") { looked.why("a") } else { fate }
+    };
+    const REAPED: &str = "reap: detached-session, after 20s";
+    assert_eq!(fate(attached("b"), &[200]), "protected: process 200 is the worker of another session too");
+    assert_eq!(fate(without_worker(attached("b")), &[200]), REAPED, "it has none");
+    assert_eq!(fate(attached("b"), &[200, 201]), REAPED, "it has another");
+}

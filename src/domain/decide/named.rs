@@ -5,6 +5,7 @@ use super::gateway::is_apart;
 use super::world::{RowId, World};
 use crate::domain::ids::Pid;
 use crate::domain::process::Process;
+use crate::domain::table::Told;
 use crate::domain::verdict::Protection;
 
 /// The process that a row names, or the worker in the shell that it names, if that may be signalled. `Err`: the session is kept for it.
@@ -47,6 +48,9 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
     if !says_so && key.is_some_and(|key| !gateway.rows_with(key).is_empty()) {
         return Err(Protection::Shared(pid));
     }
+    if key.is_some_and(|key| is_found_by_another(world, row, key)) {
+        return Err(Protection::Shared(pid));
+    }
     let line: Vec<Pid> = world.ancestors(process).map(|ancestor| ancestor.identity.pid).collect();
     let is_under = line.contains(&above.pid);
     let between = line.iter().take_while(|ancestor| **ancestor != above.pid);
@@ -66,6 +70,13 @@ pub(super) fn by_pid<'a>(world: &World<'a>, row: RowId, pid: Pid) -> Result<Opti
     // worker of a row that isn't understood. If it is this one's after all, its gateway ends it with its session.
     let contradicts = key.is_some() && session.key.known().is_some();
     Ok((says_so || !(contradicts || gateway.has_obscure_row())).then_some(process))
+}
+
+/// Whether another row with this key says nothing of its worker, and no other worker with the key is there for it: by its key that is this one.
+fn is_found_by_another(world: &World<'_>, row: RowId, key: &str) -> bool {
+    let rows = world.gateways[row.gateway].rows_with(key).iter();
+    let mut others = rows.filter(|other| **other != row.row).map(|other| RowId { row: *other, ..row });
+    others.any(|other| world.session(other).worker == Told::Absent && world.lacks_worker(other))
 }
 
 /// Why the process that a row names, and that may be signalled, isn't taken for its worker.

@@ -69,6 +69,17 @@ impl<'a> Oracle<'a> {
         let says_so = key.is_some() && key == row.worker_key();
         let is_anothers_key =
             key.is_some_and(|key| self.rows(gateway).iter().any(|row| row.worker_key() == Some(key)));
+        // One that says nothing of its worker, and for which there is no other, finds this one by its key.
+        let is_found = |(other, row): (usize, &Session)| {
+            other != index
+                && row.worker == Told::Absent
+                && key.is_some()
+                && row.worker_key() == key
+                && self.lacks_worker(gateway, row)
+        };
+        if self.rows(gateway).iter().enumerate().any(is_found) {
+            return Err(());
+        }
         let line = self.line(process);
         let mut below_gateway =
             line.iter().take_while(|pid| Some(**pid) != self.gateway(gateway).map(|it| it.pid));
