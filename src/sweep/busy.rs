@@ -1,7 +1,8 @@
 //! Workers that are at work though their gateway says that nothing happens: a thread that computes silently in an idle kernel, a child that it
 //! started. Where `busy_cpu` holds, what a worker's tree used of a processor since the last look tells, and holds its session.
 //!
-//! Only the trees of sessions that nothing else keeps are looked at, and those of workers that a gateway which is gone left behind.
+//! Only the trees of sessions that nothing else keeps are looked at, of those that end with their client, and of workers that a gateway which is
+//! gone left behind.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -61,7 +62,19 @@ impl Busy {
                     let unseen = before.remove(&session.id).into_iter().flat_map(|(_, workers)| workers);
                     let unseen = unseen.filter(|worker| view.get(worker.pid).is_none());
                     trees.extend(unseen.filter(|worker| self.spent.contains_key(worker)));
+                    let is_new = trees.iter().any(|worker| !self.spent.contains_key(worker));
                     self.hold(&gateway.name, session, trees, (rest, now), &mut seen);
+                    if is_new && session.is_detached_and_idle() && is_due_by_its_gateway(session, rules) {
+                        session.holds = Told::Known(vec![UNKNOWN_WORKER_BUSY.into()]);
+                    }
+                }
+                // One that may be due as soon as its client leaves: what its worker does until then is known only if it is measured before.
+                let ends_at_once = |session: &&Session| {
+                    session.close_on_disconnect == Told::Known(true) && !session.is_detached_and_idle()
+                };
+                for session in table.sessions.iter().filter(ends_at_once) {
+                    let trees = trees_of(session, &carriers, remembered, view);
+                    self.work_of_any(&trees, (rest, now), &mut seen);
                 }
                 if rules.policy.idle_worker.is_some() {
                     let idle = table.sessions.iter().filter(|session| session.is_idle());
@@ -222,6 +235,17 @@ impl Busy {
             }
         }
     }
+}
+
+/// Whether the gateway's own clocks say that its grace is over, where it has one. Then what its worker did in that time isn't known at the first
+/// look at it: one that computes for a fifth of each second sleeps at four looks of five.
+fn is_due_by_its_gateway(session: &Session, rules: &Rules) -> bool {
+    let grace = match session.close_on_disconnect {
+        Told::Known(true) => rules.policy.close_on_disconnect_grace,
+        _ => rules.policy.grace,
+    };
+    let clocks = session.detached_for.zip(session.idle_for);
+    !grace.is_zero() && clocks.is_some_and(|(detached, idle)| detached.min(idle) >= grace)
 }
 
 /// Whose work is a session's: its workers, with all that is below them, what was seen below them and is adopted by now, and what only its mark

@@ -281,3 +281,49 @@ fn a_session_that_is_closed_and_whose_worker_is_still_to_be_ended_is_known_by_it
     assert!(place.once([]).out.contains("by hand: held until"));
     assert!(place.reaper(["explain", "s1"]).run().out.contains("now: not there"));
 }
+
+/// A run each minute, and a grace that is over at the first look without a client: by its gateway's own clocks the session is due, and nothing
+/// tells yet what its worker did in that time.
+#[test]
+fn a_session_that_is_due_by_its_gateways_clocks_is_held_until_its_worker_was_looked_at_twice() {
+    let family = gateway_of([worker("one")]).start(&["gateway", "one"]);
+    let gateway = Gateway::start();
+    let row = with(orphan_with("one", pid(&family, "one")), "detached_for_s", 100.into());
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[with(row, "idle_for_s", 100.into())]));
+    gateway.on_reap("one", Answer::reaped());
+    let quick = "[policy]\ngrace = \"300ms\"\nclose_timeout = \"100ms\"\nterm_timeout = \"1s\"\n";
+    let more = format!("{}{}", gateway.section("desk"), worker_match());
+    let place = Place::with(&format!("{quick}busy_cpu = \"5%\"\n{more}"));
+    let ran = place.once(["--json"]);
+    assert_eq!(ran.subject("one")["detail"], "held by what was seen: unknown-worker-busy", "{ran:?}");
+    assert!(gateway.reaps().is_empty());
+    let ran = place.once_until("it was seen to rest", |ran| ran.subject("one")["outcome"] == "reaped");
+    assert!(family.has_ended("one"), "{ran:?}");
+    // Without that key nothing is measured, and nothing waits for it.
+    let family = gateway_of([worker("two")]).start(&["gateway", "two"]);
+    let row = with(orphan_with("two", pid(&family, "two")), "detached_for_s", 100.into());
+    gateway.publish(&table(Some(pid(&family, "gateway")), &[with(row, "idle_for_s", 100.into())]));
+    gateway.on_reap("two", Answer::reaped());
+    let more = format!("{}{}", gateway.section("desk"), worker_match());
+    let ran = Place::with(&format!("{quick}{more}")).once(["--json"]);
+    assert_eq!(ran.subject("two")["outcome"], "reaped", "{ran:?}");
+}
+
+/// One that ends with its client may be due at the first look without that: what its worker does is measured before.
+#[test]
+fn a_worker_that_computed_while_its_client_was_there_keeps_a_session_that_ends_with_that() {
+    let family = gateway_of([worker("one").then(Step::Compute)]).start(&["gateway", "one"]);
+    let gateway = Gateway::start();
+    let row = with(orphan_with("one", pid(&family, "one")), "close_on_disconnect", true.into());
+    let publish = |row| gateway.publish(&table(Some(pid(&family, "gateway")), &[row]));
+    publish(with(row.clone(), "transport", "attached".into()));
+    let more = format!("{}{}", gateway.section("desk"), worker_match());
+    let place = Place::with(&format!("[policy]\nbusy_cpu = \"1%\"\n{more}"));
+    assert_eq!(place.once(["--json"]).subject("one")["reason"], "attached");
+    let ledger: serde_json::Value = serde_json::from_str(&place.read("state/ledger.json")).unwrap();
+    let spent = ledger["ledger"]["spent"].as_array().unwrap();
+    assert!(spent.iter().any(|spent| spent[0]["pid"] == pid(&family, "one")), "{ledger:#}");
+    publish(row);
+    let ran = place.once(["--json"]);
+    assert_eq!(ran.subject("one")["detail"], "held by what was seen: worker-busy", "{ran:?}");
+}
