@@ -39,7 +39,8 @@ pub(super) async fn look_with(config: &Config, sweep: &mut Sweep) -> Result<Repo
 /// The state directory, what is remembered there, and what an operator forbids.
 fn known(config: &Config, sweep: &Sweep) -> Result<(PathBuf, Ledger, Vetoes), Failure> {
     let dir = memory::in_use(config)?;
-    let memory = Store::peek(&dir, sweep.boot(), clock::awake_now());
+    let gateways = config.gateways.iter().map(|gateway| gateway.name.clone()).collect();
+    let memory = Store::peek(&dir, &gateways, sweep.boot(), clock::awake_now());
     let vetoes = holds::vetoes(&dir, clock::wall_now());
     Ok((dir, memory, vetoes))
 }

@@ -1,10 +1,11 @@
 //! The memory of the runs: opened and locked once, read once, written when it changed.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::recorder::{Holds, Recorder};
-use crate::domain::ids::BootId;
+use crate::domain::ids::{BootId, GatewayName};
 use crate::domain::ledger::{Ledger, Unfinished};
 use crate::domain::time::Awake;
 use crate::domain::veto::Vetoes;
@@ -61,14 +62,16 @@ impl Store {
         Ok(Self { dir, lock, file, journal, ledger, rotation, is_read_again: false, notes, held })
     }
 
-    /// Reads what is remembered without touching anything.
-    pub fn peek(dir: &Path, boot: &BootId, now: Awake) -> Ledger {
-        let ledger = tell(dir, ledger_file::peek(dir, boot, now));
+    /// Reads what runs with these gateways remember, without touching anything.
+    pub fn peek(dir: &Path, gateways: &BTreeSet<GatewayName>, boot: &BootId, now: Awake) -> Ledger {
+        let ledger = tell(dir, ledger_file::peek(dir, boot, now)).of_configuration(gateways);
         Ledger { unfinished: Journal::peek(dir, boot), ..ledger }
     }
 
-    /// Says who makes the runs from now on, and how large their audit log may grow.
+    /// Says who makes the runs from now on, for which gateways, and how large their audit log may grow.
     pub fn run_by(&mut self, runner: &Runner, rotation: Rotation) {
+        let gateways = runner.kinds.iter().map(|(name, _)| name.as_str().into()).collect();
+        self.ledger = std::mem::take(&mut self.ledger).of_configuration(&gateways);
         self.rotation = rotation;
         self.is_read_again = runner.interval.is_none();
         self.notes.run_by(runner, rotation);
@@ -128,7 +131,9 @@ impl Store {
     /// It could not be written.
     pub fn remember(&mut self, ledger: Ledger) -> io::Result<()> {
         // Whether it can be written or not: what a look saw starts graces again.
-        self.ledger = Ledger { has_each_look: self.is_read_again, ..ledger };
+        let before = std::mem::take(&mut self.ledger);
+        self.ledger =
+            Ledger { has_each_look: self.is_read_again, of: before.of, others: before.others, ..ledger };
         if !self.lock.is_in_place(&self.dir) {
             self.make_again().map_err(io::Error::other)?;
         }

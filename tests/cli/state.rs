@@ -330,3 +330,28 @@ fn a_look_that_could_not_be_written_down_starts_the_graces_again_and_nothing_els
     std::thread::sleep(Duration::from_millis(1100));
     assert_eq!(place.once(["--json"]).subject("a")["outcome"], "reaped", "it goes on from there");
 }
+
+/// Two lines of cron, each with a configuration and gateways of its own, and both with the state directory that is the default.
+#[test]
+fn two_configurations_that_share_a_state_directory_lose_nothing_of_each_others_memory() {
+    let gateways = [Gateway::start(), Gateway::start()];
+    let place = Place::new();
+    let configs = [("one", &gateways[0]), ("two", &gateways[1])].map(|(name, gateway)| {
+        gateway.publish(&table(None, &[orphan(name)]));
+        gateway.on_reap(name, Answer::reaped());
+        let text = format!("[policy]\ngrace = \"700ms\"\n{}", gateway.section(name));
+        place.write(&format!("{name}.toml"), text)
+    });
+    let run = |config: &std::path::Path, command: &'static str| {
+        place.reaper(["--config", config.to_str().unwrap(), "--json", command]).run()
+    };
+    for config in &configs {
+        assert_eq!(run(config, "once").code, Some(0));
+    }
+    std::thread::sleep(Duration::from_millis(800));
+    for (config, name) in configs.iter().zip(["one", "two"]) {
+        assert_eq!(run(config, "status").subject(name)["verdict"], "reap");
+        let ran = run(config, "once");
+        assert_eq!(ran.subject(name)["outcome"], "reaped", "{ran:?}");
+    }
+}

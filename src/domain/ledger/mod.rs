@@ -1,5 +1,6 @@
 //! What is remembered from one run to the next. Losing any of it only ever lengthens a grace.
 
+mod configurations;
 mod worker;
 
 use std::borrow::Cow;
@@ -40,6 +41,12 @@ pub struct Ledger {
     pub spent: Vec<(ProcessIdentity, Spent)>,
     /// By gateway.
     pub gateways: BTreeMap<GatewayName, GatewayMemory>,
+    /// The gateways of the configuration that it is of.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub of: BTreeSet<GatewayName>,
+    /// The memory of runs with other configurations, the latest last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Self>,
     /// Teardowns that an earlier run began and could not finish; kept in a journal of their own.
     #[serde(skip)]
     pub unfinished: Vec<Unfinished>,
@@ -205,7 +212,8 @@ impl Ledger {
         let is_new = |pid: &&Pid| other.passed_over.binary_search(pid).is_err();
         let few = self.passed_over.iter().filter(is_new).take(NEW_CHILDREN).count() < NEW_CHILDREN;
         let same = few
-            && (&self.boot, self.whole_look, &self.spent) == (&other.boot, other.whole_look, &other.spent);
+            && (&self.boot, self.whole_look, &self.spent) == (&other.boot, other.whole_look, &other.spent)
+            && (&self.of, &self.others) == (&other.of, &other.others);
         let apart = are_apart(self.looked, other.looked);
         let has_clocks = self.gateways.values().any(GatewayMemory::has_clocks);
         let gateways = self.gateways.iter().zip(&other.gateways);
