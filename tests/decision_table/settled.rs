@@ -15,6 +15,9 @@ fn settled(outcome: Outcome) -> World {
     let looked = world.look_after(20);
     let ending = Ending::of(outcome);
     settle(&mut world.ledger, looked.warrant("a"), &ending);
+    if ending.outcome == Outcome::Reaped {
+        world.end(200);
+    }
     world
 }
 

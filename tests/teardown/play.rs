@@ -7,7 +7,7 @@ use std::time::Duration;
 use gateway_reaper::config::defaults;
 use gateway_reaper::domain::decide::decide;
 use gateway_reaper::domain::ids::{BootId, Pid, SessionId};
-use gateway_reaper::domain::ledger::{GatewayMemory, Ledger, Unfinished};
+use gateway_reaper::domain::ledger::{Bond, GatewayMemory, Ledger, Unfinished, WorkerMemory};
 use gateway_reaper::domain::observation::{GatewayObservation, Observation};
 use gateway_reaper::domain::orphan::OrphanKind;
 use gateway_reaper::domain::policy::{Policy, Rules, WorkerMatch};
@@ -173,7 +173,23 @@ impl Cast {
             asked: Awake::from_nanos(1),
         };
         let boot = BootId::from("boot");
-        let of_gateway = GatewayMemory { closes: self.closes.clone(), ..GatewayMemory::default() };
+        // What was there when it said so.
+        let named =
+            self.sessions.iter().filter_map(Session::named_worker).filter(|_| !self.closes.is_empty());
+        let workers = named.filter_map(|pid| view.get(pid)).map(|process| WorkerMemory {
+            identity: process.identity,
+            bond: Bond::None,
+            clock: None,
+            account: None,
+            shell: None,
+            activity: None,
+            session: None,
+        });
+        let of_gateway = GatewayMemory {
+            closes: self.closes.clone(),
+            workers: workers.collect(),
+            ..GatewayMemory::default()
+        };
         let memory = Ledger {
             boot: Some(boot.clone()),
             gateways: [(gateway(), of_gateway)].into(),

@@ -187,7 +187,7 @@ pub fn decide(seen: &Observation, memory: &Ledger, rules: &[Rules], now: Awake) 
             looked: is_current
                 .then_some((gateway.seen.asked + seen.unobserved).min(now.max(gateway.seen.asked))),
             gone: gateway.standing == Standing::Gone,
-            closes: closes_without_effect(gateway),
+            closes: closes_without_effect(&world, gateway),
             ..GatewayMemory::default()
         };
         let unfinished = memory.unfinished.iter().filter(|begun| begun.gateway == *name);
@@ -282,7 +282,7 @@ fn unsearched(world: &World<'_>, owners: &Owners<'_>) -> Vec<Pid> {
 const COARSE: Duration = Duration::from_secs(1);
 
 /// What is remembered of closes, of those sessions that are still listed and that no client came back to; without a table of all.
-fn closes_without_effect(gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
+fn closes_without_effect(world: &World<'_>, gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
     let Some(memory) = gateway.memory.filter(|memory| !memory.closes.is_empty()) else {
         return BTreeMap::new();
     };
@@ -298,7 +298,17 @@ fn closes_without_effect(gateway: &Gateway<'_>) -> BTreeMap<SessionId, u32> {
         let detached = row.detached_for.map(|span| gateway.seen.asked.before(span));
         detached.zip(memory.looked).is_some_and(|(detached, looked)| detached.since(looked) > COARSE)
     };
-    let is_away = |row: &&Session| row.transport != Told::Known(Transport::Attached) && !came_and_went(row);
+    // All of its workers were started since.
+    let was_resumed = |row: &Session| {
+        let (named, key) = (row.named_worker(), row.worker_key());
+        let carries = |pid: Pid| named.is_none() && key.is_some() && gateway.key_of(pid) == key;
+        let is_its = |pid: &Pid| named == Some(*pid) || carries(*pid);
+        let mut workers = gateway.workers().filter(is_its).filter_map(|pid| world.alive(pid)).peekable();
+        workers.peek().is_some() && workers.all(|worker| !world.known.contains_key(&worker.identity))
+    };
+    let is_away = |row: &&Session| {
+        row.transport != Told::Known(Transport::Attached) && !came_and_went(row) && !was_resumed(row)
+    };
     let listed = gateway.rows.iter().filter(is_away).filter_map(|row| memory.closes.get_key_value(&row.id));
     listed.map(|(id, times)| (id.clone(), *times)).collect()
 }
