@@ -37,6 +37,8 @@ pub struct Store {
     notes: Notebook,
     /// What was held by hand at the last look.
     held: holds::Remembered,
+    /// Why that can't be read, as the log was told.
+    unread: Option<String>,
 }
 
 impl Store {
@@ -59,7 +61,8 @@ impl Store {
         }
         let ledger = with_unfinished(tell(dir, remembered), &journal);
         let (dir, rotation, held) = (dir.to_owned(), Rotation::default(), holds::Remembered::default());
-        Ok(Self { dir, lock, file, journal, ledger, rotation, is_read_again: false, notes, held })
+        let (is_read_again, unread) = (false, None);
+        Ok(Self { dir, lock, file, journal, ledger, rotation, is_read_again, notes, held, unread })
     }
 
     /// Reads what runs with these gateways remember, without touching anything.
@@ -108,8 +111,16 @@ impl Store {
             return self.make_again().map_err(io::Error::other);
         }
         // What can't be read forbids everything.
-        if let Ok(held) = held {
-            self.held = held;
+        match held {
+            Ok(held) => (self.held, self.unread) = (held, None),
+            Err(error) => {
+                let why = Some(error.to_string());
+                if self.unread != why {
+                    let path = self.dir.join(holds::NAME);
+                    tracing::warn!("nothing is reaped as long as {} can't be used: {error}", path.display());
+                }
+                self.unread = why;
+            }
         }
         Ok(())
     }

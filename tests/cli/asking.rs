@@ -311,6 +311,12 @@ fn what_is_held_or_paused_by_hand_is_kept_and_every_report_says_so_until_it_is_r
     }
     place.write("state/holds.json", "{\"version\":1,");
     assert!(place.once([]).out.contains("can't be understood"), "what can't be read forbids everything");
+    // A line of cron says so, too.
+    let quiet = ask(&place, ["-q", "once"]);
+    assert!(
+        quiet.err.contains("nothing is reaped as long as") && quiet.err.contains("holds.json"),
+        "{quiet:?}"
+    );
     assert_eq!(gateway.reaps(), ["abd-2"]);
     fs::remove_file(place.path("state/holds.json")).unwrap();
     place.once([]);
