@@ -120,7 +120,7 @@ pub fn in_words(sums: &Sums) -> String {
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    let mut text = if parts.is_empty() { "nothing was due".to_owned() } else { parts.join(", ") };
+    let mut text = if parts.is_empty() { "nothing was done".to_owned() } else { parts.join(", ") };
     if sums.reclaimed_bytes > 0 {
         let _ = write!(text, "; {} back", bytes(sums.reclaimed_bytes));
     }
@@ -165,6 +165,6 @@ mod tests {
 
     #[test]
     fn nothing_is_said_in_words() {
-        assert_eq!(render(&[], UNIX_EPOCH, None), "nothing was due\n");
+        assert_eq!(render(&[], UNIX_EPOCH, None), "nothing was done\n");
     }
 }
