@@ -394,8 +394,8 @@ fn left_by_a_starter<'a>(
 ) -> Option<&'a Session> {
     let other = world.row_naming_one_gone(row.gateway)?;
     let named = world.session(row).named_worker();
-    let is_another = |pid: Pid| pid != process.identity.pid && world.alive(pid).is_some();
-    let has_another = named.is_some_and(is_another) || world.session(row).worker == Told::Known(None);
+    let has_another = named.is_some_and(|named| world.alive(named).is_some())
+        || world.session(row).worker == Told::Known(None);
     let may_be_its = named != Some(process.identity.pid)
         && !world.gateways[row.gateway].is_older_than_its_process(process)
         && doubts::was_never_seen_started(world, process, owners.position_of(process.identity.pid));

@@ -90,6 +90,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_unfinished_is_every_configurations() {
+        let mut memory = after(after(Ledger::default(), &["a"], 1), &["b"], 2);
+        let process = |pid| crate::domain::process::ProcessIdentity {
+            pid: Pid::new(pid).unwrap(),
+            start_ticks: 1,
+            inode: None,
+        };
+        memory.unfinished.push(crate::domain::ledger::Unfinished {
+            gateway: "b".into(),
+            orphan: crate::domain::orphan::OrphanKind::DetachedSession,
+            asked: None,
+            worker: process(7),
+            members: vec![process(7)],
+            stopping: false,
+            may_be_of: Vec::new(),
+        });
+        let memory = memory.of_configuration(&names(&["a"]));
+        assert_eq!((memory.unfinished.len(), memory.of), (1, names(&["a"])));
+        assert!(memory.others.iter().all(|other| other.unfinished.is_empty()));
+    }
+
+    #[test]
     fn a_new_configuration_knows_what_was_remembered_but_not_what_was_looked_at() {
         let memory = after(Ledger::default(), &["a"], 1).of_configuration(&names(&["renamed"]));
         assert_eq!(looked(&memory).len(), 1);
