@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::ids::GatewayName;
+use super::table::{Session, Told};
 
 /// All that an operator decided for one gateway.
 #[derive(Debug, Clone)]
@@ -68,6 +69,14 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// How long this session is left alone.
+    pub fn grace_of(&self, session: &Session) -> Duration {
+        match session.close_on_disconnect {
+            Told::Known(true) => self.close_on_disconnect_grace,
+            _ => self.grace,
+        }
+    }
+
     /// Whether its gateway can be asked to close a session.
     pub fn closes_sessions(&self) -> bool {
         self.closes_at_once > 0

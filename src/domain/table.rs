@@ -118,6 +118,11 @@ impl Session {
             && !matches!(self.holds, Told::NotUnderstood(_))
     }
 
+    /// How long it has been an orphan by its gateway's clocks, which tell that only together: the smaller one counts.
+    pub fn orphaned_for(&self) -> Option<Duration> {
+        self.detached_for.zip(self.idle_for).map(|(detached, idle)| detached.min(idle))
+    }
+
     /// By its row no client has it either.
     pub fn is_detached_and_idle(&self) -> bool {
         self.transport == Told::Known(Transport::Detached) && self.is_idle()

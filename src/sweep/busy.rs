@@ -240,12 +240,8 @@ impl Busy {
 /// Whether the gateway's own clocks say that its grace is over, where it has one. Then what its worker did in that time isn't known at the first
 /// look at it: one that computes for a fifth of each second sleeps at four looks of five.
 fn is_due_by_its_gateway(session: &Session, rules: &Rules) -> bool {
-    let grace = match session.close_on_disconnect {
-        Told::Known(true) => rules.policy.close_on_disconnect_grace,
-        _ => rules.policy.grace,
-    };
-    let clocks = session.detached_for.zip(session.idle_for);
-    !grace.is_zero() && clocks.is_some_and(|(detached, idle)| detached.min(idle) >= grace)
+    let grace = rules.policy.grace_of(session);
+    !grace.is_zero() && session.orphaned_for().is_some_and(|orphaned| orphaned >= grace)
 }
 
 /// Whose work is a session's: its workers, with all that is below them, what was seen below them and is adopted by now, and what only its mark

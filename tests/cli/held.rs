@@ -286,26 +286,24 @@ fn a_session_that_is_closed_and_whose_worker_is_still_to_be_ended_is_known_by_it
 /// tells yet what its worker did in that time.
 #[test]
 fn a_session_that_is_due_by_its_gateways_clocks_is_held_until_its_worker_was_looked_at_twice() {
-    let family = gateway_of([worker("one")]).start(&["gateway", "one"]);
     let gateway = Gateway::start();
-    let row = with(orphan_with("one", pid(&family, "one")), "detached_for_s", 100.into());
-    gateway.publish(&table(Some(pid(&family, "gateway")), &[with(row, "idle_for_s", 100.into())]));
-    gateway.on_reap("one", Answer::reaped());
-    let quick = "[policy]\ngrace = \"300ms\"\nclose_timeout = \"100ms\"\nterm_timeout = \"1s\"\n";
-    let more = format!("{}{}", gateway.section("desk"), worker_match());
-    let place = Place::with(&format!("{quick}busy_cpu = \"5%\"\n{more}"));
+    let due = |name: &'static str, more: &str| {
+        let family = gateway_of([worker(name)]).start(&["gateway", name]);
+        let row = with(orphan_with(name, pid(&family, name)), "detached_for_s", 100.into());
+        gateway.publish(&table(Some(pid(&family, "gateway")), &[with(row, "idle_for_s", 100.into())]));
+        gateway.on_reap(name, Answer::reaped());
+        let quick = "[policy]\ngrace = \"300ms\"\nclose_timeout = \"100ms\"\nterm_timeout = \"1s\"\n";
+        (family, Place::with(&format!("{quick}{more}{}{}", gateway.section("desk"), worker_match())))
+    };
+    let (family, place) = due("one", "busy_cpu = \"5%\"\n");
     let ran = place.once(["--json"]);
     assert_eq!(ran.subject("one")["detail"], "held by what was seen: unknown-worker-busy", "{ran:?}");
     assert!(gateway.reaps().is_empty());
     let ran = place.once_until("it was seen to rest", |ran| ran.subject("one")["outcome"] == "reaped");
     assert!(family.has_ended("one"), "{ran:?}");
     // Without that key nothing is measured, and nothing waits for it.
-    let family = gateway_of([worker("two")]).start(&["gateway", "two"]);
-    let row = with(orphan_with("two", pid(&family, "two")), "detached_for_s", 100.into());
-    gateway.publish(&table(Some(pid(&family, "gateway")), &[with(row, "idle_for_s", 100.into())]));
-    gateway.on_reap("two", Answer::reaped());
-    let more = format!("{}{}", gateway.section("desk"), worker_match());
-    let ran = Place::with(&format!("{quick}{more}")).once(["--json"]);
+    let (_family, place) = due("two", "");
+    let ran = place.once(["--json"]);
     assert_eq!(ran.subject("two")["outcome"], "reaped", "{ran:?}");
 }
 

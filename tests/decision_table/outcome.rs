@@ -408,25 +408,22 @@ fn a_session_that_another_run_of_the_gateway_took_up_again_was_closed() {
 /// Its conversation goes on in a new worker, and its client left again before the next look.
 #[test]
 fn a_session_that_was_resumed_in_a_new_worker_was_closed() {
-    let closes = |row: fn(Session) -> Session, worker: u32| {
+    let closes = |row: fn(u32) -> Session, worker: u32| {
         let mut world = World::new();
         world.worker(200, "a", 100);
         world.worker(210, "other", 100);
-        world.rows([row(detached("a"))]).look();
+        world.rows([row(200)]).look();
         world.pass(20).look();
         world.ledger.closed(&"gw".into(), &"a".into());
         if worker != 200 {
             world.end(200);
             world.worker(worker, "a", 100);
-            world.rows([if row(detached("a")).named_worker().is_some() {
-                with_worker(detached("a"), worker)
-            } else {
-                detached("a")
-            }]);
         }
-        world.look().0.gateways[0].judged[0].closes_without_effect
+        world.rows([row(worker)]).look().0.gateways[0].judged[0].closes_without_effect
     };
-    for row in [|row| row, |row| with_worker(row, 200)] {
+    let by_key_and_by_pid: [fn(u32) -> Session; 2] =
+        [|_| detached("a"), |worker| with_worker(detached("a"), worker)];
+    for row in by_key_and_by_pid {
         assert_eq!((closes(row, 200), closes(row, 201)), (1, 0));
     }
 }

@@ -187,32 +187,29 @@ impl World {
 
     /// A shell that runs a worker and then something else, so that it doesn't become the worker itself.
     fn start_wrapper(&mut self, index: usize, gateway: u32, key: &str) -> Option<u32> {
-        let wrapper = self.spawn(Birth {
-            parent: gateway,
-            kind: Kind::Wrapper,
-            comm: "sh",
-            argv: Arc::from(format!("sh -c {}; true", worker_argv(key))),
-            uid: USER,
-            leads_session: !self.setup.gateways[index].shares_group,
-            on_term: OnTerm::Exits(5),
-        })?;
-        self.procs.by_serial(wrapper).map(|proc| proc.pid)
+        let command = format!("{}; true", worker_argv(key));
+        self.start_shell(gateway, &command, !self.setup.gateways[index].shares_group)
     }
 
     /// What starts a worker and exits.
     fn start_launcher(&mut self, session: u64, gateway: u32, key: &str) -> Option<()> {
-        let launcher = self.spawn(Birth {
+        let launcher = self.start_shell(gateway, &format!("nohup {} &", worker_argv(key)), true)?;
+        self.sessions.get_mut(session)?.launcher = Some(launcher);
+        self.die(self.procs.get(launcher)?.serial);
+        Some(())
+    }
+
+    fn start_shell(&mut self, gateway: u32, command: &str, leads_session: bool) -> Option<u32> {
+        let shell = self.spawn(Birth {
             parent: gateway,
             kind: Kind::Wrapper,
             comm: "sh",
-            argv: Arc::from(format!("sh -c nohup {} &", worker_argv(key))),
+            argv: Arc::from(format!("sh -c {command}")),
             uid: USER,
-            leads_session: true,
+            leads_session,
             on_term: OnTerm::Exits(5),
         })?;
-        self.sessions.get_mut(session)?.launcher = self.procs.by_serial(launcher).map(|proc| proc.pid);
-        self.die(launcher);
-        Some(())
+        self.procs.by_serial(shell).map(|proc| proc.pid)
     }
 
     /// The launcher of its worker, as long as nothing else has its PID.

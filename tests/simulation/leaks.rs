@@ -272,10 +272,11 @@ impl World {
 
     /// Its row names a shell whose worker has become another user's, and can't be recognised; or a launcher, which is gone.
     fn names_empty_shell(&self, session: &Sess) -> bool {
-        if self.named_by(session).is_some() && self.named_by(session) == session.launcher {
+        let named = self.named_by(session);
+        if named.is_some() && named == session.launcher {
             return true;
         }
-        let shell = self.named_by(session).and_then(|pid| self.procs.get(pid));
+        let shell = named.and_then(|pid| self.procs.get(pid));
         let shell = shell.filter(|shell| shell.kind == Kind::Wrapper);
         shell.is_some_and(|shell| !self.procs.children(shell.pid).any(Proc::looks_like_worker))
     }

@@ -9,8 +9,7 @@ use crate::sources::gateway::{open, read_table};
 const TIMES: usize = 4;
 
 /// Several processes that answer at one address in turn, each with an `instance` or a PID of its own, look like a gateway that is started
-/// again between any two looks: every grace starts again with each. `None`: they agree, or some answer couldn't
-/// be had, or tells of no run.
+/// again between any two looks: every grace starts again with each. `None`: they agree, or some answer couldn't be had, or tells of no run.
 pub(super) async fn check(settings: &GatewayConfig) -> Option<Check> {
     settings.kind.endpoint()?;
     let mut runs = Vec::new();

@@ -392,14 +392,15 @@ fn left_by_a_starter<'a>(
     row: RowId,
     process: &Process,
 ) -> Option<&'a Session> {
-    let other = world.row_naming_one_gone(row.gateway)?;
     let named = world.session(row).named_worker();
+    if named == Some(process.identity.pid) {
+        return None;
+    }
+    let position = owners.position_of(process.identity.pid);
+    let other = doubts::row_that_may_have_left(world, row.gateway, process, position)?;
     let has_another = named.is_some_and(|named| world.alive(named).is_some())
         || world.session(row).worker == Told::Known(None);
-    let may_be_its = named != Some(process.identity.pid)
-        && !world.gateways[row.gateway].is_older_than_its_process(process)
-        && doubts::was_never_seen_started(world, process, owners.position_of(process.identity.pid));
-    (may_be_its && (has_another || has_several(world, owners, row))).then_some(other)
+    (has_another || has_several(world, owners, row)).then_some(other)
 }
 
 /// The worker of another session that this process is below, where the row says itself which worker it has, or that it has none.

@@ -129,9 +129,8 @@ pub(super) fn mark_all(gateway: &Gateway<'_>, remembered: &mut GatewayMemory) {
 /// reaper's own, and then the smaller one counts; one alone can only make the wait longer.
 pub(super) fn waited(asked: Awake, session: &Session, clock: &SessionClock) -> Duration {
     let own = asked.since(clock.since);
-    let claim = match (session.detached_for, session.idle_for) {
-        (Some(detached), Some(idle)) => detached.min(idle),
-        _ => return claim(session).map_or(own, |claim| own.min(claim)),
+    let Some(claim) = session.orphaned_for() else {
+        return claim(session).map_or(own, |claim| own.min(claim));
     };
     let bounds = clock.claims_after.into_iter().chain(clock.started);
     bounds.fold(claim, |claim, bound| claim.min(asked.since(bound)))

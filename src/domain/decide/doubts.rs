@@ -6,6 +6,7 @@ use super::world::{Gateway, RowId, Standing, World};
 use crate::domain::ids::Pid;
 use crate::domain::policy::Workers;
 use crate::domain::process::{Mark, Process, ProcessIdentity};
+use crate::domain::table::Session;
 use crate::domain::verdict::Keep;
 
 /// Why one of the gateways that may have started this worker may still want it.
@@ -58,19 +59,26 @@ fn copied(world: &World<'_>, process: &Process, position: &Position) -> Option<K
 /// Why the session of a row may want this worker, which no gateway was seen to have started, where the row names a process that is gone: one
 /// that becomes a daemon, or that a shell starts in the background (`nohup … &`), leaves the process that its gateway started.
 fn started_by_one_gone(world: &World<'_>, process: &Process, position: &Position) -> Option<Keep> {
-    if !was_never_seen_started(world, process, position) {
-        return None;
-    }
     let mut gateways = may_have_started(world, process, position).into_iter();
-    let row = gateways.find_map(|index| {
-        let row = world.row_naming_one_gone(index)?;
-        (!world.gateways[index].is_older_than_its_process(process)).then_some(row)
-    })?;
+    let row = gateways.find_map(|index| row_that_may_have_left(world, index, process, position))?;
     let (id, pid) = (row.id.as_str(), row.named_worker()?);
     let why = format!(
         "the worker of session {id:?} isn't known (it names process {pid}, which is gone and may have started its worker): this may be it"
     );
     Some(Keep::UnknownState(why.into()))
+}
+
+/// The row of this gateway that names what is gone and may have started this worker, which no gateway was seen to have started.
+pub(super) fn row_that_may_have_left<'a>(
+    world: &World<'a>,
+    gateway: usize,
+    process: &Process,
+    position: &Position,
+) -> Option<&'a Session> {
+    let row = world.row_naming_one_gone(gateway)?;
+    let may_have = !world.gateways[gateway].is_older_than_its_process(process)
+        && was_never_seen_started(world, process, position);
+    may_have.then_some(row)
 }
 
 /// Why this may be the process of a gateway at whose address nothing listens, instead of a worker of it: no gateway was seen to have started it,
@@ -101,7 +109,7 @@ fn is_gateway(world: &World<'_>, process: &Process, position: &Position) -> Opti
 }
 
 /// Whether no gateway was seen to have started this worker. What was a session's own is no other's.
-pub(super) fn was_never_seen_started(world: &World<'_>, process: &Process, position: &Position) -> bool {
+fn was_never_seen_started(world: &World<'_>, process: &Process, position: &Position) -> bool {
     let may_be_adopted = match position {
         Position::Child(gateway) => may_be_adopted_by(world, *gateway, process),
         _ => position.gateway().is_none() && world.seen_below(process).is_none(),

@@ -100,7 +100,7 @@ fn judge_one(
         left_to_gateway: left_to_gateway(world, row, claim),
         ..gateway.warrant(OrphanKind::DetachedSession)
     };
-    Judged::new(subject, rss_bytes, quota::after(grace(gateway, session), waited, warrant))
+    Judged::new(subject, rss_bytes, quota::after(gateway.rules.policy.grace_of(session), waited, warrant))
 }
 
 /// That its close is all that is done about the process which its row names, and why.
@@ -127,16 +127,8 @@ fn about(gateway: &Gateway<'_>, session: &Session) -> About {
     About {
         clients: session.shown.clients,
         last_active: session.shown.last_active.map(LastActive::At).or(session.idle_for.map(LastActive::Ago)),
-        grace: Some(grace(gateway, session)),
+        grace: Some(gateway.rules.policy.grace_of(session)),
         held_back: None,
-    }
-}
-
-fn grace(gateway: &Gateway<'_>, session: &Session) -> std::time::Duration {
-    let policy = &gateway.rules.policy;
-    match session.close_on_disconnect {
-        Told::Known(true) => policy.close_on_disconnect_grace,
-        _ => policy.grace,
     }
 }
 

@@ -41,7 +41,9 @@ impl Ledger {
 mod tests {
     use super::*;
     use crate::domain::ids::Pid;
-    use crate::domain::ledger::GatewayMemory;
+    use crate::domain::ledger::{GatewayMemory, Unfinished};
+    use crate::domain::orphan::OrphanKind;
+    use crate::domain::process::ProcessIdentity;
     use crate::domain::time::Awake;
 
     fn names(names: &[&str]) -> BTreeSet<GatewayName> {
@@ -92,14 +94,10 @@ mod tests {
     #[test]
     fn what_is_unfinished_is_every_configurations() {
         let mut memory = after(after(Ledger::default(), &["a"], 1), &["b"], 2);
-        let process = |pid| crate::domain::process::ProcessIdentity {
-            pid: Pid::new(pid).unwrap(),
-            start_ticks: 1,
-            inode: None,
-        };
-        memory.unfinished.push(crate::domain::ledger::Unfinished {
+        let process = |pid| ProcessIdentity { pid: Pid::new(pid).unwrap(), start_ticks: 1, inode: None };
+        memory.unfinished.push(Unfinished {
             gateway: "b".into(),
-            orphan: crate::domain::orphan::OrphanKind::DetachedSession,
+            orphan: OrphanKind::DetachedSession,
             asked: None,
             worker: process(7),
             members: vec![process(7)],
